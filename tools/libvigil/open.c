@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Error texts, and opening the device with an explanation when it fails. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "libvigil.h"
+
+static __thread char error_text[512];
+
+const char *vigil_error(void)
+{
+	return error_text;
+}
+
+int vigil_fail(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error_text, sizeof(error_text), fmt, ap);
+	va_end(ap);
+	return err > 0 ? -err : err;
+}
+
+const char *vigil_device_path(const char *path)
+{
+	if (!path || !*path)
+		path = getenv("VIGIL_DEVICE");
+	if (!path || !*path)
+		path = VIGIL_DEFAULT_DEVICE;
+	return path;
+}
+
+static const char *open_advice(int err, bool kvm)
+{
+	switch (err) {
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+		return kvm ? "load kvm_amd or kvm_intel" :
+			     "load the module (modprobe vigil), or name another "
+			     "device with --device or VIGIL_DEVICE";
+	case EACCES:
+	case EPERM:
+		return "join the group that owns it (ls -l shows which, often kvm) "
+		       "or run as root";
+	case EBUSY:
+		return "something else owns the virtualization hardware; dmesg says who";
+	}
+	return "dmesg may say more";
+}
+
+int vigil_open(const char *path)
+{
+	int fd, version, err;
+
+	path = vigil_device_path(path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		err = errno;
+		return vigil_fail(err, "cannot open %s: %s; %s", path, strerror(err),
+				  open_advice(err, strstr(path, "kvm") != NULL));
+	}
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		err = version < 0 ? errno : EPROTO;
+		close(fd);
+		if (version < 0)
+			return vigil_fail(err, "%s is not a hypervisor: %s", path,
+					  strerror(err));
+		return vigil_fail(err, "%s speaks version %d of the KVM API, not %d",
+				  path, version, KVM_API_VERSION);
+	}
+	return fd;
+}

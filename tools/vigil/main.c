@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vigil - the command. Parses the common options, finds the subcommand in the
+ * table and hands the rest of the command line to it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+/* The command table: one row per subcommand, in the order of --help. */
+static const struct vigil_command commands[] = {
+	{ "run", vigil_cmd_run, "boot a kernel as a guest, serial port on this terminal" },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+struct vigil_options vigil_options;
+
+const char *argp_program_version = "vigil 0.1";
+
+void vigil_msg(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("vigil: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static const struct argp_option common_options[] = {
+	{ "device", 'D', "PATH", 0,
+	  "Hypervisor to use (default: $VIGIL_DEVICE, else /dev/vigil); "
+	  "/dev/kvm works for `run'", 0 },
+	{ "json", 'j', NULL, 0, "Machine-readable output", 0 },
+	{ "verbose", 'v', NULL, 0, "Say more on stderr; may be repeated", 0 },
+	{ 0 }
+};
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'D':
+		if (!*arg)
+			argp_error(state, "--device needs a path");
+		vigil_options.device = arg;
+		return 0;
+	case 'j':
+		vigil_options.json = true;
+		return 0;
+	case 'v':
+		vigil_options.verbose++;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+const struct argp vigil_common_argp = { common_options, parse_common };
+
+static const struct vigil_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int run_command(const struct vigil_command *cmd, int argc, char **argv)
+{
+	char *old = argv[0];
+	char name[64];
+	int ret;
+
+	snprintf(name, sizeof(name), "vigil %s", cmd->name);
+	argv[0] = name;
+	ret = cmd->run(argc, argv);
+	argv[0] = old;
+	return ret;
+}
+
+/* `vigil --help` lists the table; the text is made from it, so it cannot lag. */
+static char *help_filter(int key, const char *text, void *input)
+{
+	char *buf = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	f = open_memstream(&buf, &len);
+	if (!f)
+		return (char *)text;
+	fputs("Commands:\n", f);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
+	fputs("\n`vigil COMMAND --help' explains one command.\n"
+	      "\nExit status: 0 done, 1 the answer is no, 64 bad command line, 66 file\n"
+	      "cannot be used, 69 no hypervisor, 71 host error; `run' adds 80 triple\n"
+	      "fault, 81 entry refused, 82 hypervisor error, 83 unknown exit; 128+N ended\n"
+	      "by signal N.", f);
+	if (fclose(f)) {
+		free(buf);
+		return (char *)text;
+	}
+	return buf;
+}
+
+struct main_args {
+	const struct vigil_command *cmd;
+	int index;
+};
+
+static error_t parse_main(int key, char *arg, struct argp_state *state)
+{
+	struct main_args *args = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		args->cmd = find_command(arg);
+		if (!args->cmd)
+			argp_error(state, "there is no command `%s'", arg);
+		/* The rest of the line belongs to the command. */
+		args->index = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_usage(state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &vigil_common_argp }, { 0 } };
+	static const struct argp argp = {
+		.parser = parse_main,
+		.args_doc = "COMMAND [ARG...]",
+		.doc = "Run guests on the vigil hypervisor and watch what they write "
+		       "to their memory.\vcommands",
+		.children = children,
+		.help_filter = help_filter,
+	};
+	struct main_args args = { 0 };
+
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
+		return VIGIL_EX_USAGE;
+	return run_command(args.cmd, argc - args.index, argv + args.index);
+}
