@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The x86 instruction emulator: pure, bounded, restartable.
+ *
+ * vigil_emulate() is a deterministic function of the decoded instruction, the
+ * registers and the answers of the ops.
+ *
+ * Use:
+ *
+ *   vigil_emul_begin(c);                   once per instruction
+ *   c->regs, rip, rflags, cpl, mode ...    from the vCPU
+ *   vigil_decode(&c->insn, bytes, n, c->mode);
+ *   ret = vigil_emulate(c, &ops);
+ *   c->regs, rip, rflags                   back to the vCPU, whatever ret is:
+ *                                          before EMUL_OK only the finished
+ *                                          iterations of a REP have moved them
+ *
+ * Going to userspace and back: a read, write or cmpxchg op may answer
+ * EMUL_PENDING.  Nothing of the current instruction (or REP iteration) is
+ * committed then; c->pending tells what is wanted.  When the answer is there,
+ * vigil_emul_complete() records it and the same vigil_emulate() call is made
+ * again, with ctxt untouched in between.  Transactions that were finished are
+ * replayed from the log: reads return what they returned, writes are not done
+ * again.  To give up (the VMM changed the registers meanwhile), call
+ * vigil_emul_begin(): it forgets everything.
+ *
+ * What the ops may rely on: no access crosses a 4 KiB boundary; the emulator
+ * splits those that do, and checks the second page with the probe op before it
+ * stores to the first.  With EMUL_F_WRITE_INTENT a read is the first half of a
+ * read-modify-write: translate and check permissions as for a write (set A and
+ * D), fault as a write.
+ *
+ * Denied stores: write and cmpxchg may answer EMUL_OK without having stored,
+ * because a monitor denied it; cmpxchg must then leave *old as a successful
+ * exchange would.  The instruction completes as if it had stored:
+ *
+ *   MOV, ALU, BTS, SETcc, shifts
+ *       registers and flags as after the store
+ *   XCHG, XADD
+ *       the register gets the old memory value; XADD's flags are those of the
+ *       sum
+ *   CMPXCHG, CMPXCHG8B, CMPXCHG16B
+ *       ZF and the accumulator follow from the comparison with the old memory
+ *       value: an equal comparison leaves ZF=1 and the accumulator alone,
+ *       although memory did not change
+ *   PUSH, PUSHA, PUSHF, ENTER
+ *       rSP (and rBP) move
+ *   CALL
+ *       rSP moves and control goes to the target; a later RET pops what memory
+ *       held before
+ *   REP MOVS, REP STOS
+ *       rCX, rSI and rDI advance over denied elements as over stored ones
+ *   POP to memory
+ *       rSP moves
+ */
+#ifndef VIGIL_VMM_EMULATE_H
+#define VIGIL_VMM_EMULATE_H
+
+#include "decode.h"
+
+/**
+ * enum emul_status - what vigil_emulate() and the ops answer
+ * @EMUL_OK: done
+ * @EMUL_FAULT: c->exception says which; registers are as before the
+ *	instruction (or REP iteration)
+ * @EMUL_PENDING: c->pending says what is wanted
+ * @EMUL_UNHANDLED: not emulated; step it, or tell the VMM
+ * @EMUL_RESTART: run the guest again at the same instruction
+ */
+enum emul_status {
+	EMUL_OK = 0,
+	EMUL_FAULT,
+	EMUL_PENDING,
+	EMUL_UNHANDLED,
+	EMUL_RESTART,
+};
+
+/*
+ * Flags of read, write, cmpxchg and probe.
+ *
+ * WRITE_INTENT: a read that a write follows; access rights of a write.
+ * LOCKED: part of a LOCKed (or implicitly locked) operation.
+ * SPLIT: part of an access that crosses a page; LOCKED is not atomic then.
+ * STACK: pushes and pops.
+ * REP: an element of a repeated string instruction.
+ * SYSTEM: implicit supervisor access (descriptor tables), whatever CPL is.
+ */
+#define EMUL_F_WRITE_INTENT BIT(0)
+#define EMUL_F_LOCKED BIT(1)
+#define EMUL_F_SPLIT BIT(2)
+#define EMUL_F_STACK BIT(3)
+#define EMUL_F_REP BIT(4)
+#define EMUL_F_SYSTEM BIT(5)
+
+/*
+ * emul_seg.attr: bits 0-11 as in the VMCB (type, S, DPL, P, AVL, L, D/B, G);
+ * UNUSABLE: a null selector was loaded.
+ */
+#define EMUL_SEG_TYPE 0x000f
+#define EMUL_SEG_S BIT(4)
+#define EMUL_SEG_DPL_SHIFT 5
+#define EMUL_SEG_P BIT(7)
+#define EMUL_SEG_AVL BIT(8)
+#define EMUL_SEG_L BIT(9)
+#define EMUL_SEG_DB BIT(10)
+#define EMUL_SEG_G BIT(11)
+#define EMUL_SEG_UNUSABLE BIT(15)
+
+/**
+ * struct emul_seg - a segment register with its hidden part
+ * @limit: in bytes, already scaled by G
+ */
+struct emul_seg {
+	u64 base;
+	u32 limit;
+	u16 sel;
+	u16 attr;
+};
+
+struct emul_dtable {
+	u64 base;
+	u16 limit;
+};
+
+struct emul_exception {
+	u8 vector;
+	bool has_ec;
+	u32 error_code;
+	u64 cr2; /* #PF only */
+};
+
+#define EMUL_MAX_ACCESS 32 /* bytes: a YMM register */
+#define EMUL_LOG_ENTRIES 80 /* ENTER with 31 levels needs 66 */
+#define EMUL_LOG_BYTES 1024
+
+enum emul_xact_type {
+	EMUL_XACT_NONE,
+	EMUL_XACT_READ,
+	EMUL_XACT_WRITE,
+	EMUL_XACT_CMPXCHG,
+	EMUL_XACT_PROBE,
+};
+
+/* What an op that answered EMUL_PENDING was asked for. */
+struct emul_pending {
+	u8 type; /* enum emul_xact_type */
+	u8 bytes;
+	u16 flags; /* EMUL_F_* */
+	u64 la;
+	u8 data[EMUL_MAX_ACCESS]; /* to be written (WRITE, CMPXCHG) */
+	u8 old[EMUL_MAX_ACCESS]; /* expected (CMPXCHG) */
+};
+
+struct emul_log_entry {
+	u64 la;
+	u8 type;
+	u8 bytes;
+	u16 data; /* offset in emul_ctxt.log_data */
+};
+
+/* emul_ctxt.shadow */
+#define EMUL_SHADOW_STI BIT(0)
+#define EMUL_SHADOW_MOV_SS BIT(1)
+
+/* What an instruction changes; ctxt has it twice: committed and in work. */
+struct emul_state {
+	u64 regs[16]; /* by hardware number */
+	u64 rip;
+	u64 rflags;
+};
+
+struct emul_ops;
+
+/**
+ * struct emul_ctxt - one instruction under emulation
+ *
+ * Embed it in the vCPU; container_of() leads back from an op.
+ *
+ * @insn: decoded by the caller
+ * @mode: default sizes of the code segment
+ * @cpl: current privilege level (3 in VM86, 0 in real mode)
+ * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
+ * @long_mode: EFER.LMA
+ * @va_bits: 48, or 57 with CR4.LA57; 0 is taken as 48
+ * @rep_budget: iterations of a REP in one call; 0 is taken as 1
+ * @st: the committed state, also as @regs, @rip, @rflags
+ * @more: result, with EMUL_OK: iterations remain, rip still points to the REP
+ * @branched: result, with EMUL_OK: rip is not the next instruction
+ * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
+ *	instruction starts
+ * @exception: result, with EMUL_FAULT
+ * @pending: result, with EMUL_PENDING
+ *
+ * The rest is private to the emulator.
+ */
+struct emul_ctxt {
+	struct insn insn;
+	enum insn_mode mode;
+	u8 cpl;
+	bool protected_mode;
+	bool long_mode;
+	u8 va_bits;
+	u32 rep_budget;
+	union {
+		struct emul_state st;
+		struct {
+			u64 regs[16];
+			u64 rip;
+			u64 rflags;
+		};
+	};
+
+	bool more;
+	bool branched;
+	u8 shadow;
+	struct emul_exception exception;
+	struct emul_pending pending;
+
+	const struct emul_ops *ops;
+	struct emul_state w; /* state in work */
+	u16 log_used; /* transactions in the log */
+	u16 log_pos; /* how many of them this call has replayed */
+	u16 log_bytes;
+	struct emul_log_entry log[EMUL_LOG_ENTRIES];
+	u8 log_data[EMUL_LOG_BYTES];
+};
+
+/**
+ * struct emul_ops - what the emulator needs of the vCPU
+ *
+ * All return enum emul_status.  read, write, cmpxchg, probe, get_seg and get_cr
+ * are mandatory; an instruction that needs one of the others and finds NULL is
+ * EMUL_UNHANDLED.
+ *
+ * Only read, write, cmpxchg and probe are logged.  The get_* must be free of
+ * side effects; the set_* and invlpg are the last thing that an instruction
+ * does, and EMUL_PENDING from one of them means "call vigil_emulate() again".
+ *
+ * @read: memory by linear address, never across a page; so the next three
+ * @write: see there
+ * @cmpxchg: if memory holds *old, store *new, atomically against other vCPUs;
+ *	*old becomes what memory held in any case.  1 to 16 bytes, which may be
+ *	unaligned within the page
+ * @probe: would such a write fault?  Changes nothing but A and D bits
+ * @get_seg: a segment register with its hidden part
+ * @set_seg: load one; the emulator has checked the descriptor
+ * @get_cr: control register 0, 2, 3, 4 or 8
+ * @set_cr: makes the architecture's checks on the value itself
+ * @get_dr: debug register
+ * @set_dr: debug register
+ * @get_xcr0: extended control register 0; no AVX without it
+ * @get_dtable: GDTR, or IDTR
+ * @set_dtable: GDTR, or IDTR
+ * @get_sys_seg: LDTR, or TR
+ * @invlpg: flush one page
+ * @get_vec: XMM (16 bytes) or YMM (32) register
+ * @set_vec: the same; what is above @bytes becomes 0 with @zero_upper, and
+ *	stays without
+ * @get_mmx: MMX register
+ * @set_mmx: MMX register
+ */
+struct emul_ops {
+	int (*read)(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
+		    unsigned int flags);
+	int (*write)(struct emul_ctxt *c, u64 la, const void *buf,
+		     unsigned int bytes, unsigned int flags);
+	int (*cmpxchg)(struct emul_ctxt *c, u64 la, void *old, const void *new,
+		       unsigned int bytes, unsigned int flags);
+	int (*probe)(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		     unsigned int flags);
+
+	int (*get_seg)(struct emul_ctxt *c, enum insn_seg seg,
+		       struct emul_seg *s);
+	int (*get_cr)(struct emul_ctxt *c, unsigned int nr, u64 *val);
+
+	int (*set_seg)(struct emul_ctxt *c, enum insn_seg seg,
+		       const struct emul_seg *s);
+	int (*set_cr)(struct emul_ctxt *c, unsigned int nr, u64 val);
+	int (*get_dr)(struct emul_ctxt *c, unsigned int nr, u64 *val);
+	int (*set_dr)(struct emul_ctxt *c, unsigned int nr, u64 val);
+	int (*get_xcr0)(struct emul_ctxt *c, u64 *val);
+	int (*get_dtable)(struct emul_ctxt *c, bool idt, struct emul_dtable *t);
+	int (*set_dtable)(struct emul_ctxt *c, bool idt,
+			  const struct emul_dtable *t);
+	int (*get_sys_seg)(struct emul_ctxt *c, bool tr, struct emul_seg *s);
+	int (*invlpg)(struct emul_ctxt *c, u64 la);
+
+	int (*get_vec)(struct emul_ctxt *c, unsigned int reg, void *buf,
+		       unsigned int bytes);
+	int (*set_vec)(struct emul_ctxt *c, unsigned int reg, const void *buf,
+		       unsigned int bytes, bool zero_upper);
+	int (*get_mmx)(struct emul_ctxt *c, unsigned int reg, u64 *val);
+	int (*set_mmx)(struct emul_ctxt *c, unsigned int reg, u64 val);
+};
+
+/**
+ * vigil_emul_begin() - forget the log and the results of the last instruction
+ * @c: context
+ */
+void vigil_emul_begin(struct emul_ctxt *c);
+
+/**
+ * vigil_emulate() - run c->insn
+ * @c: context
+ * @ops: what it may use
+ *
+ * One instruction; for a REP, at most c->rep_budget iterations, each committed
+ * on its own.  A caller that gets EMUL_OK with c->more may call again at once
+ * (after looking for interrupts), or let the guest run.
+ *
+ * Return: enum emul_status.
+ */
+int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops);
+
+/**
+ * vigil_emul_complete() - the answer to c->pending
+ * @c: context
+ * @data: for a READ, what was read; for a CMPXCHG, what memory held (NULL: what
+ *	was expected, so it was exchanged, or denied); unused otherwise
+ *
+ * Return: EMUL_OK, or EMUL_UNHANDLED when nothing is pending.
+ */
+int vigil_emul_complete(struct emul_ctxt *c, const void *data);
+
+/**
+ * vigil_emul_linear() - segmentation: from an offset to a checked address
+ * @c: context with mode, cpl, protected_mode, rflags, va_bits and ops
+ * @seg: segment register
+ * @ea: offset, already truncated to the address size
+ * @bytes: size of the access, 0 is taken as 1
+ * @write: the access stores
+ * @la: result
+ *
+ * The core uses it for string I/O, too.
+ *
+ * Return: EMUL_OK, or EMUL_FAULT with c->exception filled in.
+ */
+int vigil_emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		      unsigned int bytes, bool write, u64 *la);
+
+#endif /* VIGIL_VMM_EMULATE_H */
