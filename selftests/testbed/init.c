@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of the emulated host: prepares it, runs one command, tells the testbed
+ * how it ended.
+ *
+ * Three serial ports: ttyS0 carries the kernel log (nothing here writes to it
+ * but the kernel), ttyS1 the command's output, byte for byte, and ttyS2 the
+ * status. The status line holds a number that was made up for this run and that
+ * only we know (the file is gone before the command starts), so neither a dead
+ * host nor a command that prints the right words can pass.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+/* kmemleak does not report an object younger than this. */
+#define KMEMLEAK_AGE_S	5
+
+static int status_fd = -1;
+static char nonce[64];
+
+static void kmsg(const char *fmt, ...)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	va_list ap;
+
+	if (fd < 0)
+		return;
+	va_start(ap, fmt);
+	vdprintf(fd, fmt, ap);
+	va_end(ap);
+	close(fd);
+}
+
+/* Sends a status line; when even that is impossible, the host must not pass. */
+static void report(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (status_fd < 0)
+		return;
+	dprintf(status_fd, "vigil-status %s ", nonce);
+	va_start(ap, fmt);
+	vdprintf(status_fd, fmt, ap);
+	va_end(ap);
+	dprintf(status_fd, "\n");
+	tcdrain(status_fd);
+}
+
+static void __attribute__((noreturn)) end(void)
+{
+	sync();
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static void __attribute__((noreturn)) broken(const char *what)
+{
+	int err = errno;
+
+	kmsg("testbed: %s: %s\n", what, strerror(err));
+	report("broken %s: %s", what, strerror(err));
+	end();
+}
+
+/* Reads a whole small file; the result is NUL-terminated. */
+static char *slurp(const char *path, size_t *len)
+{
+	size_t size = 0, room = 0;
+	char *buf = NULL;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return NULL;
+	do {
+		if (room - size < 4096) {
+			room += 65536;
+			buf = realloc(buf, room + 1);
+			if (!buf)
+				broken(path);
+		}
+		n = read(fd, buf + size, room - size);
+		if (n > 0)
+			size += n;
+	} while (n > 0);
+	close(fd);
+	buf[size] = 0;
+	if (len)
+		*len = size;
+	return buf;
+}
+
+static bool spew(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok;
+}
+
+static int open_port(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios t;
+
+	if (fd < 0 || tcgetattr(fd, &t))
+		return -1;
+	cfmakeraw(&t);
+	cfsetspeed(&t, B115200);
+	t.c_cflag |= CLOCAL | CREAD;
+	t.c_cflag &= ~(HUPCL | CRTSCTS);
+	tcsetattr(fd, TCSANOW, &t);
+	return fd;
+}
+
+static void mounts(void)
+{
+	static const struct {
+		const char *type, *dir, *opts;
+	} table[] = {
+		{ "proc", "/proc", "" },
+		{ "sysfs", "/sys", "" },
+		{ "devtmpfs", "/dev", "" },
+		{ "tmpfs", "/tmp", "mode=1777" },
+		{ "tmpfs", "/run", "mode=755" },
+		{ "tmpfs", "/dev/shm", "mode=1777" },
+		{ "devpts", "/dev/pts", "mode=620" },
+		{ "debugfs", "/sys/kernel/debug", "" },
+		{ "tracefs", "/sys/kernel/tracing", "" },
+		{ "cgroup2", "/sys/fs/cgroup", "" },
+	};
+
+	/* What a small kernel was built without is simply not there. */
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		mkdir(table[i].dir, 0755);
+		mount(table[i].type, table[i].dir, table[i].type, 0,
+		      table[i].opts);
+	}
+	symlink("/proc/self/fd", "/dev/fd");
+}
+
+/* Each line: path of a module, a blank, its parameters. */
+static void load_modules(void)
+{
+	char *list = slurp("/vigil-modules", NULL), *save = NULL;
+
+	if (!list)
+		return;
+	for (char *l = strtok_r(list, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save)) {
+		char *args = strchr(l, ' ');
+		int fd;
+
+		if (args)
+			*args++ = 0;
+		fd = open(l, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, args ?: "", 0)) {
+			const char *name = strrchr(l, '/');
+
+			broken(name ? name + 1 : l);
+		}
+		close(fd);
+	}
+	free(list);
+}
+
+static void on_child(int sig)
+{
+	(void)sig;
+}
+
+static pid_t start(void)
+{
+	size_t len, n = 0, max = 0;
+	char *args = slurp("/vigil-argv", &len), **argv;
+	sigset_t none;
+	pid_t pid;
+
+	for (size_t i = 0; args && i < len; i++)
+		max += !args[i];
+	if (!max) {
+		errno = ENOENT;
+		broken("no command");
+	}
+	argv = calloc(max + 1, sizeof(*argv));
+	if (!argv)
+		broken("command");
+	for (char *p = args; n < max; p += strlen(p) + 1)
+		argv[n++] = p;
+
+	pid = fork();
+	if (pid < 0)
+		broken("fork");
+	if (pid)
+		return pid;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	execvp(argv[0], argv);
+	dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/*
+ * Waits for the command while collecting orphans. The testbed sends a line when
+ * the command's time is up: that we are able to answer tells it that the host
+ * is alive and only the command hangs.
+ */
+static bool wait_for(pid_t pid, int *status)
+{
+	struct pollfd pfd = { .fd = status_fd, .events = POLLIN };
+	sigset_t none;
+	char buf[64];
+
+	sigemptyset(&none);
+	for (;;) {
+		pid_t done;
+
+		while ((done = waitpid(-1, status, WNOHANG)) > 0) {
+			if (done == pid)
+				return true;
+		}
+		if (ppoll(&pfd, 1, NULL, &none) <= 0)
+			continue;
+		if (read(status_fd, buf, sizeof(buf)) > 0) {
+			spew("/proc/sysrq-trigger", "w");
+			spew("/proc/sysrq-trigger", "l");
+			return false;
+		}
+	}
+}
+
+static void kill_rest(void)
+{
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+/* With every process dead nothing may hold the module. */
+static void unload(void)
+{
+	if (access("/sys/module/vigil", F_OK))
+		return;
+	if (syscall(SYS_delete_module, "vigil", O_NONBLOCK))
+		kmsg("<4>WARNING: testbed: vigil cannot be unloaded after every process ended: %s\n",
+		     strerror(errno));
+}
+
+static void kmemleak_start(void)
+{
+	if (!access(KMEMLEAK, W_OK))
+		spew(KMEMLEAK, "scan=off");
+}
+
+static void kmemleak_end(void)
+{
+	char *text, *save = NULL;
+
+	if (access(KMEMLEAK, W_OK))
+		return;
+	sleep(KMEMLEAK_AGE_S);
+	/* The first scan notes checksums, the second one believes them. */
+	spew(KMEMLEAK, "scan");
+	spew(KMEMLEAK, "scan");
+	text = slurp(KMEMLEAK, NULL);
+	if (!text)
+		return;
+	for (char *l = strtok_r(text, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save))
+		kmsg("<4>kmemleak: %s\n", l);
+	free(text);
+}
+
+static unsigned long taint(void)
+{
+	char *text = slurp("/proc/sys/kernel/tainted", NULL);
+	unsigned long t = text ? strtoul(text, NULL, 10) : ~0UL;
+
+	free(text);
+	return t;
+}
+
+int main(void)
+{
+	struct sigaction sa = { .sa_handler = on_child };
+	int out, null, status = 0;
+	sigset_t child;
+	bool done;
+	char *text;
+	pid_t pid;
+
+	mounts();
+	status_fd = open_port("/dev/ttyS2");
+	text = slurp("/vigil-nonce", NULL);
+	if (text)
+		snprintf(nonce, sizeof(nonce), "%s", text);
+	unlink("/vigil-nonce");
+	free(text);
+
+	out = open_port("/dev/ttyS1");
+	null = open("/dev/null", O_RDONLY);
+	if (out < 0 || null < 0 || status_fd < 0)
+		broken("serial ports");
+	dup2(null, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	clearenv();
+	text = slurp("/vigil-path", NULL);
+	setenv("PATH", text ?: "/bin", 1);
+	setenv("HOME", "/root", 1);
+	setenv("TERM", "dumb", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	chdir("/root");
+
+	sigaction(SIGCHLD, &sa, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+
+	kmemleak_start();
+	load_modules();
+	report("started");
+	pid = start();
+	done = wait_for(pid, &status);
+	tcdrain(out);
+	kill_rest();
+	unload();
+	kmemleak_end();
+	tcdrain(out);
+	if (!done)
+		report("timeout taint %#lx", taint());
+	else if (WIFSIGNALED(status))
+		report("signal %d taint %#lx", WTERMSIG(status), taint());
+	else
+		report("exit %d taint %#lx", WEXITSTATUS(status), taint());
+	end();
+}
