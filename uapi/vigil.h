@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * What vigil adds to the KVM API: finding VMs, attaching a monitor, watching
+ * guest memory, deciding about writes.
+ *
+ * Every struct has the same layout for 32- and 64-bit userspace. Padding and
+ * reserved fields must be zero (-EINVAL otherwise). A call that fails changes
+ * nothing.
+ */
+#ifndef _UAPI_VIGIL_H
+#define _UAPI_VIGIL_H
+
+#include <linux/types.h>
+#include <linux/kvm.h>
+
+#define VIGIL_API_VERSION	1
+#define VIGIL_IOC		0xE7
+
+#define VIGIL_NAME_LEN		64	/* bytes, with the terminating NUL */
+#define VIGIL_EVENT_DATA	64	/* largest single guest store, bytes */
+#define VIGIL_MAX_WATCHES	256	/* watches of one monitor */
+#define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds */
+
+/**
+ * struct vigil_vm_info - one VM, as VIGIL_LIST_VMS tells it
+ * @id:		never used twice while the module is loaded
+ * @pid:	of the process that created the VM, in the reader's pid namespace
+ * @uid:	effective user id of the VM's creator
+ * @nr_vcpus:	vCPUs created so far
+ * @mem_bytes:	sum of its memory slots, bytes
+ * @start_ns:	CLOCK_BOOTTIME at creation, nanoseconds
+ * @nr_monitors: monitors attached now
+ * @pad:	zero
+ * @name:	NUL-terminated, empty when VIGIL_SET_NAME was never called
+ */
+struct vigil_vm_info {
+	__u32 id;
+	__u32 pid;
+	__u32 uid;
+	__u32 nr_vcpus;
+	__u64 mem_bytes;
+	__u64 start_ns;
+	__u32 nr_monitors;
+	__u32 pad;
+	char  name[VIGIL_NAME_LEN];
+};
+
+/**
+ * struct vigil_vm_list - argument of VIGIL_LIST_VMS
+ * @count:	in: entries that @entries has room for; out: VMs that exist
+ *		(only VMs that the caller may attach to)
+ * @entry_size:	sizeof(struct vigil_vm_info)
+ * @entries:	user pointer to struct vigil_vm_info[]
+ */
+struct vigil_vm_list {
+	__u32 count;
+	__u32 entry_size;
+	__u64 entries;
+};
+
+/**
+ * struct vigil_attach - argument of VIGIL_ATTACH
+ * @vm_id:	from struct vigil_vm_info
+ * @flags:	zero
+ */
+struct vigil_attach {
+	__u32 vm_id;
+	__u32 flags;
+};
+
+/**
+ * struct vigil_name - argument of VIGIL_SET_NAME
+ * @name:	NUL-terminated, printable ASCII without '/'
+ */
+struct vigil_name {
+	char name[VIGIL_NAME_LEN];
+};
+
+/* struct vigil_watch: kind */
+#define VIGIL_WATCH_GPA		0	/* @start is a guest-physical address */
+#define VIGIL_WATCH_GVA		1	/* @start is a guest-virtual address */
+
+/* struct vigil_watch: action */
+#define VIGIL_ACTION_LOG	0	/* the write happens; tell */
+#define VIGIL_ACTION_ASK	1	/* hold the vCPU until a verdict */
+#define VIGIL_ACTION_DENY	2	/* the write does not happen; tell */
+
+/* struct vigil_watch: on_death, what an ASK watch does without a monitor */
+#define VIGIL_ON_DEATH_ALLOW	0
+#define VIGIL_ON_DEATH_DENY	1
+
+/**
+ * struct vigil_watch - a byte range whose writes are told or decided
+ * @start:	first byte; canonical for GVA
+ * @len:	bytes, 1 to 16 MiB, must not wrap
+ * @cr3:	GVA: the address space through which @start is translated; 0 is
+ *		the one that the first vCPU runs now
+ * @kind:	VIGIL_WATCH_*
+ * @action:	VIGIL_ACTION_*
+ * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
+ *		monitor is gone; the watch itself goes with its monitor
+ * @id:		out: identifies the watch to VIGIL_WATCH_DEL and in events
+ * @cookie:	returned in every event of this watch
+ *
+ * A GVA watch is resolved to guest-physical pages when it is added
+ * (-EFAULT when part of it is not mapped then) and so catches writes through
+ * every other mapping of these pages too.
+ */
+struct vigil_watch {
+	__u64 start;
+	__u64 len;
+	__u64 cr3;
+	__u32 kind;
+	__u32 action;
+	__u32 on_death;
+	__u32 id;
+	__u64 cookie;
+};
+
+/**
+ * struct vigil_watch_list - argument of VIGIL_WATCH_LIST
+ * @count:	in: room in @entries; out: watches of this monitor
+ * @entry_size:	sizeof(struct vigil_watch)
+ * @entries:	user pointer to struct vigil_watch[]
+ */
+struct vigil_watch_list {
+	__u32 count;
+	__u32 entry_size;
+	__u64 entries;
+};
+
+/* struct vigil_event: flags */
+#define VIGIL_EVENT_HELD	(1 << 0) /* the vCPU waits for VIGIL_VERDICT */
+#define VIGIL_EVENT_DENIED	(1 << 1) /* the write did not happen */
+#define VIGIL_EVENT_GVA_VALID	(1 << 2)
+#define VIGIL_EVENT_INSN_VALID	(1 << 3) /* insn/insn_len are the executed bytes */
+#define VIGIL_EVENT_HOST	(1 << 4) /* written by the kernel, not by an instruction */
+
+/**
+ * struct vigil_event - one write to a watched range
+ * @size:	sizeof(struct vigil_event) of the kernel
+ * @flags:	VIGIL_EVENT_*
+ * @seq:	counts the events of this monitor from 1; a gap tells drops
+ * @time_ns:	CLOCK_MONOTONIC, nanoseconds
+ * @cookie:	of the watch
+ * @gva:	linear address of the first byte of the store
+ * @gpa:	guest-physical address of the same byte
+ * @rip:	of the instruction
+ * @cr3:	guest CR3
+ * @rflags:	before the instruction
+ * @regs:	before the instruction: rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15
+ * @dropped:	events that this monitor has lost so far
+ * @watch_id:	which watch
+ * @vm_id:	which VM
+ * @vcpu:	index
+ * @len:	bytes of the store, 1 to VIGIL_EVENT_DATA
+ * @cpl:	current privilege level
+ * @insn_len:	0 to 15
+ * @mode:	16, 32 or 64: the code segment's default
+ * @insn:	instruction bytes
+ * @old:	memory before
+ * @new_:	what the guest wrote or wants to write
+ */
+struct vigil_event {
+	__u32 size;
+	__u32 flags;
+	__u64 seq;
+	__u64 time_ns;
+	__u64 cookie;
+	__u64 gva;
+	__u64 gpa;
+	__u64 rip;
+	__u64 cr3;
+	__u64 rflags;
+	__u64 regs[16];
+	__u64 dropped;
+	__u32 watch_id;
+	__u32 vm_id;
+	__u32 vcpu;
+	__u32 len;
+	__u8  cpl;
+	__u8  insn_len;
+	__u8  mode;
+	__u8  pad[5];
+	__u8  insn[16];
+	__u8  old[VIGIL_EVENT_DATA];
+	__u8  new_[VIGIL_EVENT_DATA];
+	__u8  reserved[48];
+} __attribute__((aligned(64)));
+
+/* struct vigil_verdict: verdict */
+#define VIGIL_VERDICT_ALLOW	0
+#define VIGIL_VERDICT_DENY	1
+
+/**
+ * struct vigil_verdict - answer to an event with VIGIL_EVENT_HELD
+ * @seq:	of the event; -ENOENT when no vCPU waits for it
+ * @verdict:	VIGIL_VERDICT_*
+ * @pad:	zero
+ */
+struct vigil_verdict {
+	__u64 seq;
+	__u32 verdict;
+	__u32 pad;
+};
+
+/* struct vigil_mem: flags */
+#define VIGIL_MEM_GVA		(1 << 0) /* translate through @cr3 (0: vCPU 0's) */
+
+/**
+ * struct vigil_mem - read guest memory through a monitor
+ * @addr:	guest-physical, or guest-virtual with VIGIL_MEM_GVA
+ * @len:	bytes, at most 1 MiB a call
+ * @buf:	user pointer
+ * @cr3:	with VIGIL_MEM_GVA; translated in vCPU 0's paging mode
+ * @flags:	VIGIL_MEM_*
+ * @done:	out: bytes copied; less than @len where memory ends (-EFAULT only
+ *		when that is 0)
+ */
+struct vigil_mem {
+	__u64 addr;
+	__u64 len;
+	__u64 buf;
+	__u64 cr3;
+	__u32 flags;
+	__u32 done;
+};
+
+/**
+ * struct vigil_vcpu_state - registers of a vCPU, stopped for a moment
+ * @vcpu:	in: index (-ENOENT when there is none)
+ * @flags:	zero
+ * @regs:	out: general registers
+ * @sregs:	out: segments with their hidden part, tables, control registers
+ */
+struct vigil_vcpu_state {
+	__u32 vcpu;
+	__u32 flags;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+};
+
+/**
+ * struct vigil_stats - counters of a VM, all vCPUs added up
+ * @count:	in: room in @values; out: counters that exist
+ * @pad:	zero
+ * @values:	user pointer to __u64[]
+ * @names:	user pointer to char[][VIGIL_NAME_LEN], or 0
+ */
+struct vigil_stats {
+	__u32 count;
+	__u32 pad;
+	__u64 values;
+	__u64 names;
+};
+
+/* on /dev/vigil */
+#define VIGIL_GET_VERSION	_IO(VIGIL_IOC, 0x00)
+#define VIGIL_LIST_VMS		_IOWR(VIGIL_IOC, 0x01, struct vigil_vm_list)
+#define VIGIL_ATTACH		_IOW(VIGIL_IOC, 0x02, struct vigil_attach)
+
+/* on a VM fd */
+#define VIGIL_CREATE_MONITOR	_IO(VIGIL_IOC, 0x10)
+#define VIGIL_SET_NAME		_IOW(VIGIL_IOC, 0x11, struct vigil_name)
+/* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
+#define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
+
+/* on a monitor fd (VIGIL_GET_STATS on a VM fd too) */
+#define VIGIL_WATCH_ADD		_IOWR(VIGIL_IOC, 0x20, struct vigil_watch)
+#define VIGIL_WATCH_DEL		_IOW(VIGIL_IOC, 0x21, __u32)
+#define VIGIL_WATCH_LIST	_IOWR(VIGIL_IOC, 0x22, struct vigil_watch_list)
+#define VIGIL_VERDICT		_IOW(VIGIL_IOC, 0x23, struct vigil_verdict)
+#define VIGIL_READ_MEM		_IOWR(VIGIL_IOC, 0x24, struct vigil_mem)
+#define VIGIL_GET_VCPU		_IOWR(VIGIL_IOC, 0x25, struct vigil_vcpu_state)
+#define VIGIL_GET_STATS		_IOWR(VIGIL_IOC, 0x26, struct vigil_stats)
+#define VIGIL_GET_INFO		_IOR(VIGIL_IOC, 0x27, struct vigil_vm_info)
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The dirty log of a slot: KVM_GET_DIRTY_LOG. */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "ioctl.h"
+#include "ops.h"
+
+int dirty_bitmap_alloc(struct vigil_slot *slot)
+{
+	/* a multiple of 8 bytes whatever the caller's word size */
+	slot->bitmap_bytes = ALIGN(slot->npages, 64) / 8;
+	slot->dirty = kvzalloc(2 * slot->bitmap_bytes, GFP_KERNEL_ACCOUNT);
+	return slot->dirty ? 0 : -ENOMEM;
+}
+
+static struct vigil_slot *slot_by_id(struct vigil_vm *vm, u32 id)
+{
+	struct vigil_slots *slots = vigil_slots(vm);
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (slots->slot[i]->id == id)
+			return slots->slot[i];
+	return NULL;
+}
+
+int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
+{
+	struct vigil_slot *slot;
+	unsigned long *copy;
+	bool flush = false;
+	size_t i, words;
+	int ret;
+
+	if (log->slot >> 16 || (log->slot & 0xffff) >= VIGIL_MAX_SLOTS)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	ret = -ENOENT;
+	slot = slot_by_id(vm, log->slot);
+	if (!slot || !slot->dirty)
+		goto out;
+
+	words = slot->bitmap_bytes / sizeof(long);
+	copy = slot->dirty + words;
+	for (i = 0; i < words; i++) {
+		unsigned long mask = 0;
+
+		/* most words are clean: no locked instruction for them */
+		if (READ_ONCE(slot->dirty[i])) {
+			mask = xchg(&slot->dirty[i], 0);
+			flush |= shadow_protect_mask(vm, slot, slot->base + i * 64, mask);
+		}
+		copy[i] = mask;
+		if (!(i & 1023))
+			cond_resched();
+	}
+	/*
+	 * A write that was let through before it lost W is in the bitmap copy;
+	 * one after the flush faults and is logged for the next harvest.
+	 */
+	if (flush)
+		shadow_flush_vm(vm);
+	ret = copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes) ? -EFAULT : 0;
+out:
+	mutex_unlock(&vm->lock);
+	return ret;
+}

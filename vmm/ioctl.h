@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The driving half of the interface, between its files: main.c vm.c vcpu.c ... */
+#ifndef VIGIL_IOCTL_H
+#define VIGIL_IOCTL_H
+
+#include "vmm.h"
+
+/* main.c */
+long vigil_check_extension(unsigned long cap);
+
+/* vm.c */
+int vigil_create_vm(unsigned long type);
+
+/* vcpu.c */
+int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id);
+void vigil_destroy_vcpus(struct vigil_vm *vm);
+/* the vCPU is on this CPU and stays there with its state: nest inside mutex */
+void vcpu_load(struct vigil_vcpu *vcpu);
+void vcpu_put(struct vigil_vcpu *vcpu);
+
+/* run.c */
+int vcpu_run(struct vigil_vcpu *vcpu);
+
+/* slot.c */
+int vigil_set_slot(struct vigil_vm *vm, const struct kvm_userspace_memory_region2 *r);
+void vigil_free_slots(struct vigil_vm *vm);
+struct vigil_slots *vigil_empty_slots(void);
+
+/* dirty.c */
+int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log);
+int dirty_bitmap_alloc(struct vigil_slot *slot);
+
+/* gmem.c */
+extern const struct mmu_notifier_ops gmem_notifier_ops;
+void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end);
+void gmem_unblock_range(struct vigil_vm *vm);
+
+/* regs.c; vcpu->mutex held, loaded */
+void vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
+int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs);
+void vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
+int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs);
+int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr);
+void vcpu_reset(struct vigil_vcpu *vcpu);
+
+/*
+ * cr.c: what a guest's write does. 0, or -EINVAL: #GP, nothing changed.
+ */
+int cr0_set(struct vigil_vcpu *vcpu, unsigned long val);
+int cr3_set(struct vigil_vcpu *vcpu, unsigned long val);
+int cr4_set(struct vigil_vcpu *vcpu, unsigned long val);
+int cr8_set(struct vigil_vcpu *vcpu, unsigned long val);
+/* -EINVAL: #GP; -ENODEV: #UD */
+int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
+int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
+/* CR0, CR4, EFER as a set, as SET_SREGS presents them */
+bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0, unsigned long cr4,
+		   u64 efer);
+
+/* io.c */
+int io_start(struct vigil_vcpu *vcpu, u16 port, unsigned int size, bool in,
+	     unsigned int count, const void *data);
+int io_string(struct vigil_vcpu *vcpu, u16 port, unsigned int size, bool in, bool rep,
+	      unsigned long next_rip);
+
+/* emulctl.c */
+/* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */
+int emulctl_run(struct vigil_vcpu *vcpu);
+/* registers were replaced from outside: an emulation under way is forgotten */
+void emulctl_forget(struct vigil_vcpu *vcpu);
+/* fill c's registers and modes from the vCPU */
+void emulctl_begin(struct vigil_vcpu *vcpu);
+extern const struct emul_ops emulctl_ops;
+
+/* fetch.c */
+static inline void fetch_flush(struct vigil_vcpu *vcpu)
+{
+	vcpu->fetch.page = ~0ul;
+}
+
+/* exit.c */
+int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
+			unsigned int len);
+
+#endif

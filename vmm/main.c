@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Module life, /dev/vigil and its system ioctls. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "cpuid.h"
+#include "host.h"
+#include "ioctl.h"
+#include "msr.h"
+#include "ops.h"
+#include "watch.h"
+
+long vigil_check_extension(unsigned long cap)
+{
+	switch (cap) {
+	case KVM_CAP_IMMEDIATE_EXIT:
+	case KVM_CAP_USER_MEMORY:
+	case KVM_CAP_USER_MEMORY2:
+	case KVM_CAP_GET_TSC_KHZ:
+	case KVM_CAP_READONLY_MEM:
+	case KVM_CAP_SYNC_MMU:
+	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
+	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
+	case KVM_CAP_EXT_CPUID:
+	case KVM_CAP_MP_STATE:
+	case KVM_CAP_USER_NMI:
+	case KVM_CAP_CHECK_EXTENSION_VM:
+		return 1;
+	case KVM_CAP_NR_VCPUS:
+		return min_t(unsigned int, num_online_cpus(), VIGIL_MAX_VCPUS);
+	case KVM_CAP_MAX_VCPUS:
+	case KVM_CAP_MAX_VCPU_ID:
+		return VIGIL_MAX_VCPUS;
+	case KVM_CAP_NR_MEMSLOTS:
+		return VIGIL_MAX_SLOTS;
+	default:
+		return 0;
+	}
+}
+
+static long get_supported_cpuid(struct kvm_cpuid2 __user *user)
+{
+	struct kvm_cpuid_entry2 *entries;
+	struct kvm_cpuid2 head;
+	int n = VIGIL_MAX_CPUID;
+	long ret;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	entries = kcalloc(n, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		return -ENOMEM;
+	ret = cpuid_supported(entries, &n);
+	if (ret)
+		goto out;
+	ret = -E2BIG;
+	if (head.nent < n)
+		goto out;
+	head.nent = n;
+	ret = -EFAULT;
+	if (copy_to_user(user->entries, entries, n * sizeof(*entries)) ||
+	    copy_to_user(user, &head, sizeof(head)))
+		goto out;
+	ret = 0;
+out:
+	kfree(entries);
+	return ret;
+}
+
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case KVM_GET_API_VERSION:
+		return arg ? -EINVAL : KVM_API_VERSION;
+	case KVM_CREATE_VM:
+		return vigil_create_vm(arg);
+	case KVM_CHECK_EXTENSION:
+		return vigil_check_extension(arg);
+	case KVM_GET_VCPU_MMAP_SIZE:
+		return arg ? -EINVAL : VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE;
+	case KVM_GET_SUPPORTED_CPUID:
+		return get_supported_cpuid((void __user *)arg);
+	case KVM_GET_MSR_INDEX_LIST:
+		return msr_index_list((void __user *)arg);
+	default:
+		return monitor_dev_ioctl(cmd, arg);
+	}
+}
+
+static const struct file_operations dev_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= dev_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice vigil_device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "vigil",
+	.fops	= &dev_fops,
+	.mode	= 0660,
+};
+
+static int __init vigil_init(void)
+{
+	int ret;
+
+	ret = host_init();
+	if (ret)
+		return ret;
+	ret = shadow_module_init();
+	if (ret)
+		goto host;
+	ret = stat_init();
+	if (ret)
+		goto shadow;
+	ret = misc_register(&vigil_device);
+	if (ret)
+		goto stat;
+	pr_info("vigil: %s, /dev/vigil ready\n", vmm_ops->name);
+	return 0;
+
+stat:
+	stat_exit();
+shadow:
+	shadow_module_exit();
+host:
+	host_exit();
+	return ret;
+}
+
+static void __exit vigil_exit(void)
+{
+	misc_deregister(&vigil_device);
+	stat_exit();
+	shadow_module_exit();
+	host_exit();
+}
+
+module_init(vigil_init);
+module_exit(vigil_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("vigil: a hypervisor that knows what its guests write");

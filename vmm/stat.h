@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Counters of a vCPU, declared once: struct, names in debugfs and in VIGIL_GET_STATS. */
+#ifndef VIGIL_STAT_H
+#define VIGIL_STAT_H
+
+#include <linux/types.h>
+
+#define VIGIL_VCPU_STATS(X)						\
+	X(exits)		/* times the guest was left */		\
+	X(exits_io)							\
+	X(exits_mmio)							\
+	X(exits_cpuid)							\
+	X(exits_msr)							\
+	X(exits_cr)							\
+	X(exits_dr)							\
+	X(exits_invlpg)							\
+	X(exits_hlt)							\
+	X(exits_hypercall)						\
+	X(exits_irq)		/* a host interrupt */			\
+	X(exits_nmi)							\
+	X(exits_irq_window)						\
+	X(exits_exception)						\
+	X(exits_page_fault)						\
+	X(exits_user)		/* returns to the VMM */		\
+	X(pf_mapped)		/* shadow filled in */			\
+	X(pf_dirty)		/* first write while logging */		\
+	X(pf_guest)		/* reflected into the guest */		\
+	X(pf_emulated)		/* write to a table, MMIO, watch */	\
+	X(pf_retried)							\
+	X(tlb_flushes)							\
+	X(tlb_flushes_remote)	/* kicks for a flush */			\
+	X(root_switches)						\
+	X(pages_synced)							\
+	X(pages_shadowed)						\
+	X(emulated)		/* instructions */			\
+	X(emul_failed)							\
+	X(irqs_injected)						\
+	X(nmis_injected)						\
+	X(exceptions_injected)						\
+	X(reinjected)		/* delivery was cut short */		\
+	X(msr_writes)		/* host WRMSRs for this vCPU */		\
+	X(vmload)		/* VMLOAD and VMSAVE, or their like */	\
+	X(watch_hits)							\
+	X(watch_misses)		/* same page, other bytes */		\
+	X(watch_denied)							\
+	X(watch_held)							\
+	X(events_dropped)
+
+struct vigil_vcpu_stat {
+#define X(name) u64 name;
+	VIGIL_VCPU_STATS(X)
+#undef X
+};
+
+#endif

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VM life and the ioctls of a VM fd. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+#include <asm/tsc.h>
+
+#include "host.h"
+#include "ioctl.h"
+#include "ops.h"
+#include "watch.h"
+
+DEFINE_MUTEX(vigil_vms_lock);
+LIST_HEAD(vigil_vms);
+static u32 next_vm_id;		/* vigil_vms_lock */
+
+void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
+{
+	if (cmpxchg(&vm->dead, NULL, reason))
+		return;
+	vigil_request_all(vm, REQ_DEAD, false);
+	monitor_vm_dead(vm);
+}
+
+static void vm_destroy(struct vigil_vm *vm)
+{
+	mutex_lock(&vigil_vms_lock);
+	list_del(&vm->link);
+	mutex_unlock(&vigil_vms_lock);
+
+	stat_vm_remove(vm);
+	mmu_notifier_unregister(&vm->notifier, vm->mm);
+	vigil_destroy_vcpus(vm);
+	watch_vm_destroy(vm);
+	shadow_vm_destroy(vm);
+	vigil_free_slots(vm);
+	vmm_ops->vm_destroy(vm);
+	cleanup_srcu_struct(&vm->srcu);
+	host_hw_put();
+	mmdrop(vm->mm);
+	put_pid(vm->pid);
+	put_user_ns(vm->user_ns);
+	kvfree(vm);
+}
+
+void vigil_vm_get(struct vigil_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+void vigil_vm_put(struct vigil_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		vm_destroy(vm);
+}
+
+void vigil_vm_close(struct vigil_vm *vm)
+{
+	/* a VM that only monitors still hold will never run again */
+	if (atomic_dec_and_test(&vm->handles))
+		vigil_vm_kill(vm, "closed by its VMM");
+	vigil_vm_put(vm);
+}
+
+static struct vigil_vm *vm_create(void)
+{
+	struct vigil_vm *vm;
+	int ret;
+
+	vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&vm->users, 1);
+	atomic_set(&vm->handles, 1);
+	mutex_init(&vm->lock);
+	INIT_LIST_HEAD(&vm->link);
+	INIT_LIST_HEAD(&vm->monitors);
+	vm->owner = current_euid();
+	vm->user_ns = get_user_ns(current_user_ns());
+	vm->pid = get_pid(task_tgid(current));
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+	vm->start_ns = ktime_get_boottime_ns();
+	vm->tsc_khz = tsc_khz;
+
+	ret = init_srcu_struct(&vm->srcu);
+	if (ret)
+		goto free;
+	ret = -ENOMEM;
+	rcu_assign_pointer(vm->slots, vigil_empty_slots());
+	if (!rcu_access_pointer(vm->slots))
+		goto srcu;
+	ret = host_hw_get();
+	if (ret)
+		goto slots;
+	ret = vmm_ops->vm_init(vm);
+	if (ret)
+		goto hw;
+	ret = shadow_vm_init(vm);
+	if (ret)
+		goto vendor;
+	ret = watch_vm_init(vm);
+	if (ret)
+		goto shadow;
+	vm->notifier.ops = &gmem_notifier_ops;
+	ret = mmu_notifier_register(&vm->notifier, vm->mm);
+	if (ret)
+		goto watch;
+
+	mutex_lock(&vigil_vms_lock);
+	vm->id = ++next_vm_id;
+	list_add_tail(&vm->link, &vigil_vms);
+	mutex_unlock(&vigil_vms_lock);
+	stat_vm_add(vm);
+	return vm;
+
+watch:
+	watch_vm_destroy(vm);
+shadow:
+	shadow_vm_destroy(vm);
+vendor:
+	vmm_ops->vm_destroy(vm);
+hw:
+	host_hw_put();
+slots:
+	vigil_free_slots(vm);
+srcu:
+	cleanup_srcu_struct(&vm->srcu);
+free:
+	mmdrop(vm->mm);
+	put_pid(vm->pid);
+	put_user_ns(vm->user_ns);
+	kvfree(vm);
+	return ERR_PTR(ret);
+}
+
+/* a _REGION2 struct starts as a _REGION does; what is behind must be zero */
+static long set_memory_region(struct vigil_vm *vm, void __user *user, size_t size)
+{
+	struct kvm_userspace_memory_region2 r = {};
+
+	if (copy_from_user(&r, user, size))
+		return -EFAULT;
+	if (r.guest_memfd_offset || r.guest_memfd || r.pad1 ||
+	    memchr_inv(r.pad2, 0, sizeof(r.pad2)))
+		return -EINVAL;
+	return vigil_set_slot(vm, &r);
+}
+
+static long vm_audit(struct vigil_vm *vm)
+{
+	unsigned int i, n;
+	long ret;
+
+	mutex_lock(&vm->lock);
+	/* a vCPU that runs is not waited for: the caller has stopped them */
+	for (n = 0; n < vm->nr_vcpus; n++) {
+		ret = -EBUSY;
+		if (!mutex_trylock(&vm->vcpus[n]->mutex))
+			goto out;
+	}
+	ret = shadow_audit(vm);
+out:
+	for (i = 0; i < n; i++)
+		mutex_unlock(&vm->vcpus[i]->mutex);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vigil_vm *vm = file->private_data;
+	void __user *user = (void __user *)arg;
+	struct kvm_dirty_log log;
+	long ret;
+
+	if (_IOC_TYPE(cmd) == VIGIL_IOC && cmd != VIGIL_AUDIT)
+		return monitor_vm_ioctl(vm, cmd, arg);
+	if (cmd == KVM_CHECK_EXTENSION)
+		return vigil_check_extension(arg);
+	if (current->mm != vm->mm || READ_ONCE(vm->dead))
+		return -EIO;
+
+	switch (cmd) {
+	case KVM_CREATE_VCPU:
+		return vigil_create_vcpu(vm, arg);
+	case KVM_SET_USER_MEMORY_REGION:
+		return set_memory_region(vm, user, sizeof(struct kvm_userspace_memory_region));
+	case KVM_SET_USER_MEMORY_REGION2:
+		return set_memory_region(vm, user,
+					 sizeof(struct kvm_userspace_memory_region2));
+	case KVM_GET_DIRTY_LOG:
+		if (copy_from_user(&log, user, sizeof(log)))
+			return -EFAULT;
+		return vigil_get_dirty_log(vm, &log);
+	case KVM_SET_NR_MMU_PAGES:
+		mutex_lock(&vm->lock);
+		ret = shadow_set_limit(vm, arg);
+		mutex_unlock(&vm->lock);
+		return ret;
+	case KVM_GET_NR_MMU_PAGES:
+		return min_t(unsigned long, shadow_get_limit(vm), INT_MAX);
+	case VIGIL_AUDIT:
+		return vm_audit(vm);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	vigil_vm_close(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vm_release,
+	.unlocked_ioctl	= vm_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+int vigil_create_vm(unsigned long type)
+{
+	struct vigil_vm *vm;
+	int fd;
+
+	if (type)
+		return -EINVAL;
+	vm = vm_create();
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = anon_inode_getfd("vigil-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		vigil_vm_close(vm);
+	return fd;
+}
