@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Test cases and their results in the Test Anything Protocol.
+ *
+ * Each case runs in a child process of its own: a crash, a hang or a leaked
+ * descriptor of one case does not touch the next. A case ends in one of four
+ * ways: passed, failed (the code under test is wrong), error (the test itself
+ * is wrong or its environment broke) and skipped (with a reason). An error
+ * counts as a failure in the closing line, but is named as what it is.
+ */
+#ifndef SELFTESTS_TAP_H
+#define SELFTESTS_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct test_case - one case of a test program
+ * @name:	what is tested, as printed
+ * @fn:		the case; gets @arg
+ * @arg:	for tables that run one function over many modes
+ * @timeout_s:	seconds until the case counts as hung; 0 for the default
+ */
+struct test_case {
+	const char *name;
+	void (*fn)(long arg);
+	long arg;
+	int timeout_s;
+};
+
+/* What the command line said; see test_main(). */
+struct test_opts {
+	const char *dev;	/* device under test */
+	bool verbose;
+};
+
+extern struct test_opts opts;
+
+int test_main(int argc, char **argv, const struct test_case *cases);
+
+/* Make the running case fail, and go on. */
+void test_fail(const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* End the running case. */
+void __attribute__((noreturn, format(printf, 3, 4)))
+test_error(const char *file, int line, const char *fmt, ...);
+void __attribute__((noreturn, format(printf, 1, 2)))
+test_skip(const char *fmt, ...);
+void __attribute__((noreturn)) test_abort(void);
+/* A comment line of the running case; DEBUGF only with --verbose. */
+void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+unsigned int test_failures(void);
+
+#define FAIL(...)	test_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define ERROR(...)	test_error(__FILE__, __LINE__, __VA_ARGS__)
+#define SKIP(...)	test_skip(__VA_ARGS__)
+#define DEBUGF(...)	do { if (opts.verbose) test_note(__VA_ARGS__); } while (0)
+
+#define CHECK(cond)							\
+	do {								\
+		if (!(cond))						\
+			FAIL("%s", #cond);				\
+	} while (0)
+
+/* Fails when the two differ, and prints both in hexadecimal. */
+#define CHECK_EQ(got, want)						\
+	do {								\
+		unsigned long long __g = (unsigned long long)(got);	\
+		unsigned long long __w = (unsigned long long)(want);	\
+									\
+		if (__g != __w)						\
+			FAIL("%s is %#llx, not %#llx (%s)", #got, __g,	\
+			     __w, #want);				\
+	} while (0)
+
+/* As CHECK_EQ, but ends the case: what follows would make no sense. */
+#define REQUIRE_EQ(got, want)						\
+	do {								\
+		unsigned long long __g = (unsigned long long)(got);	\
+		unsigned long long __w = (unsigned long long)(want);	\
+									\
+		if (__g != __w) {					\
+			FAIL("%s is %#llx, not %#llx (%s)", #got, __g,	\
+			     __w, #want);				\
+			test_abort();					\
+		}							\
+	} while (0)
+
+/* The call must fail with this errno. */
+#define CHECK_ERRNO(call, err)						\
+	do {								\
+		long __r;						\
+									\
+		errno = 0;						\
+		__r = (long)(call);					\
+		if (__r != -1 || errno != (err))			\
+			FAIL("%s: returned %ld errno %d, not errno %d (%s)", \
+			     #call, __r, errno, (err), #err);		\
+	} while (0)
+
+/* The call must not fail. */
+#define CHECK_OK(call)							\
+	do {								\
+		long __r;						\
+									\
+		errno = 0;						\
+		__r = (long)(call);					\
+		if (__r < 0)						\
+			FAIL("%s: returned %ld errno %d", #call, __r, errno); \
+	} while (0)
+
+#endif
