@@ -153,6 +153,31 @@ struct vigil_events {
 	unsigned int nmi_pending;
 	bool nmi_injected;
 	bool nmi_masked;	/* between delivery and IRET */
+	bool triple_fault;	/* shutdown: event_inject() ends the run */
+};
+
+/* what cpuid.c derives from the CPUID that userspace set */
+struct vigil_cpuid_index {
+	u8 head[128];			/* by leaf's low bits and class */
+	u8 next[VIGIL_MAX_CPUID];	/* chains, ended by 0xff */
+	u32 features;			/* GUEST_*: cpuid.h */
+	u32 xsave_size;			/* leaf 0xD EBX, for XCR0 as it is */
+	u32 xsave_compact;		/* the same, compacted */
+};
+
+#define VIGIL_MTRR_VAR		8
+#define VIGIL_MCE_BANKS		32
+
+/* MSRs that the core keeps and nobody else reads */
+struct vigil_msrs {
+	u64 mtrr_deftype;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[VIGIL_MTRR_VAR * 2];
+	u64 mcg_cap, mcg_status, mcg_ctl;
+	u64 mce[VIGIL_MCE_BANKS * 4];
+	u64 ucode_rev;
+	u64 feature_control;
+	u64 syscfg, hwcr;
 };
 
 struct vigil_vcpu {
@@ -203,6 +228,8 @@ struct vigil_vcpu {
 	u64 efer_reserved;
 	u64 guest_xcr0_mask;
 	u64 pte_reserved_high;		/* address bits at or above maxphyaddr */
+	struct vigil_cpuid_index cpuid_index;
+	struct vigil_msrs msrs;		/* [v] msr.c */
 
 	struct shadow_vcpu shadow;	/* [v] */
 
