@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make help` lists what there is.
+
+KDIR	?=
+# Where the module is built: several kernels' builds of one tree stay apart.
+MODOUT	?= $(CURDIR)/build/module
+WERROR	?= 0
+DEBUG	?= 0
+DESTDIR	?=
+PREFIX	?= /usr/local
+UDEVDIR	?= /etc/udev/rules.d
+VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+TESTBED	:= selftests/testbed
+ROOT	:= $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+MODDIRS	:= vmm svm vmx shadow uapi
+CFILES	 = $(shell git ls-files --cached --others --exclude-standard '*.[ch]')
+
+ifeq ($(V),)
+MAKEFLAGS += --no-print-directory
+endif
+
+all: module tools
+
+help:
+	@echo 'Build:'
+	@echo '  all (default)       vigil.ko and the tools'
+	@echo '  module              vigil.ko; KDIR= the kernel build tree (default: the running'
+	@echo '                      kernel, or Debian'"'"'s stock one, fetched when missing),'
+	@echo '                      MODOUT= where to build, WERROR=1 for W=1 -Werror,'
+	@echo '                      DEBUG=1 with auditors, LLVM=1 for a kernel built so'
+	@echo '  tools               the command vigil and libvigil'
+	@echo '  selftests           the test programs'
+	@echo '  clean'
+	@echo 'Use:'
+	@echo '  install, uninstall  module, tools, udev rule, manual pages (DESTDIR=, PREFIX=)'
+	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools'
+	@echo '  demo                the main job in an emulated host, nothing else needed'
+	@echo 'Test:'
+	@echo '  check               everything: what .ci/run runs'
+	@echo '  check-unit          decoder, emulator, walker: in userspace, no host needed'
+	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
+	@echo '  bench               vigil beside stock KVM'
+	@echo '  style, format       clang-format with the kernel'"'"'s rules: check, apply'
+	@echo '  sparse              the module under sparse'
+	@echo '  kernel-small, kernel-debug, kernel-small-clang'
+	@echo '                      build a testbed kernel into the cache (done on demand)'
+	@echo 'In an emulated host: selftests/testbed/run --help'
+
+# --- module
+
+# A farm of links: objects land beside the links, not beside the sources.
+farm:
+	@mkdir -p '$(MODOUT)'
+	@for d in $(MODDIRS); do \
+		[ -d '$(ROOT)'/$$d ] || continue; \
+		mkdir -p '$(MODOUT)'/$$d; \
+		for f in '$(ROOT)'/$$d/*.[chS]; do \
+			[ -e "$$f" ] || continue; \
+			case $$f in */asm-offsets.h) continue;; esac; \
+			[ -L '$(MODOUT)'/$$d/"$${f##*/}" ] || ln -sf "$$f" '$(MODOUT)'/$$d/; \
+		done; \
+	done
+	@find '$(MODOUT)' -xtype l -delete
+	@[ -L '$(MODOUT)/Kbuild' ] || ln -sf '$(ROOT)/Kbuild' '$(MODOUT)/Kbuild'
+
+kbuild = kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(ROOT)/$(TESTBED)/kdir) && \
+	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
+		$(if $(filter 1,$(WERROR)),W=1 VIGIL_WERROR=y) \
+		$(if $(filter 1,$(DEBUG)),VIGIL_DEBUG=y)
+
+module: farm
+	@+$(kbuild) modules
+
+sparse: farm
+	@$(TESTBED)/packages check
+	@+log='$(MODOUT)/sparse.log'; \
+	($(kbuild) C=2 CF='-D__CHECK_ENDIAN__' modules) >"$$log" 2>&1 || \
+		{ cat "$$log"; exit 1; }; \
+	if grep -E '/($(subst $() ,|,$(MODDIRS)))/[^ ]*: (warning|error):' "$$log"; then \
+		echo 'sparse: not clean' >&2; exit 1; \
+	fi
+
+# --- userspace
+
+tools:
+	@$(TESTBED)/packages build
+	@+$(MAKE) -C tools
+
+selftests:
+	@+$(MAKE) -C selftests
+
+check-unit:
+	@+$(MAKE) -C selftests/unit check
+
+# --- checks
+
+style:
+	@$(TESTBED)/packages check
+	@clang-format --dry-run -Werror $(CFILES)
+
+format:
+	@$(TESTBED)/packages check
+	@clang-format -i $(CFILES)
+
+check:
+	@selftests/check
+
+check-kvm-selftests:
+	@selftests/kvm-shim/run
+
+kernel-%:
+	@$(TESTBED)/kernel $*
+
+# --- install
+
+install: all
+	@+kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(TESTBED)/kdir) && \
+	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
+		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') INSTALL_MOD_DIR=updates modules_install
+	@+$(MAKE) install-user
+
+install-user: tools
+	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
+	install -D -m 0644 tools/60-vigil.rules '$(DESTDIR)$(UDEVDIR)/60-vigil.rules'
+	install -D -m 0644 uapi/vigil.h '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
+	@if [ -z '$(DESTDIR)' ] && command -v udevadm >/dev/null; then \
+		udevadm control --reload || true; \
+	fi
+
+dkms-install: install-user
+	@$(TESTBED)/apt-install dkms
+	rm -rf /usr/src/vigil-$(VERSION)
+	mkdir -p /usr/src/vigil-$(VERSION)
+	cp -r Kbuild dkms.conf $(wildcard $(MODDIRS)) /usr/src/vigil-$(VERSION)
+	dkms status vigil/$(VERSION) | grep -q . || dkms add vigil/$(VERSION)
+	dkms install --force vigil/$(VERSION)
+
+uninstall:
+	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
+	rm -f '$(DESTDIR)$(UDEVDIR)/60-vigil.rules' '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
+	rm -f '$(DESTDIR)'/lib/modules/*/updates/vigil.ko
+	@if [ -z '$(DESTDIR)' ] && command -v dkms >/dev/null && \
+	    dkms status vigil/$(VERSION) | grep -q .; then \
+		dkms remove vigil/$(VERSION) --all; \
+		rm -rf /usr/src/vigil-$(VERSION); \
+	fi
+	@[ -n '$(DESTDIR)' ] || depmod -a 2>/dev/null || true
+
+clean:
+	rm -rf build
+	@+$(MAKE) -C tools clean
+	@+$(MAKE) -C selftests clean
+	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
+
+.PHONY: all help farm module sparse tools selftests check-unit style format check \
+	check-kvm-selftests install install-user dkms-install uninstall clean
