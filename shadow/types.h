@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What shadow paging keeps per slot, per VM and per vCPU. Included by shadow.h
+ * and so by vmm/vmm.h, which embeds these structs. Private to shadow/, except
+ * vm->shadow.lock.
+ *
+ * [s] under vm->shadow.lock, [v] vcpu->mutex, [m] vm->lock, [a] atomic.
+ */
+#ifndef VIGIL_SHADOW_TYPES_H
+#define VIGIL_SHADOW_TYPES_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include "walk.h"
+
+/**
+ * union shadow_role - all that the meaning of a shadow page depends on,
+ * besides the gfn
+ * @level:	1: its entries map 4 KiB pages
+ * @direct:	no guest table behind it: gpa -> hpa from @gfn on
+ * @paging:	enum walk_paging of the guest
+ * @access:	WALK_W, WALK_U, WALK_X that all the levels above allow
+ * @wp:		CR0.WP
+ * @smep_nwp:	CR4.SMEP with CR0.WP clear
+ * @smap_nwp:	CR4.SMAP with CR0.WP clear
+ * @nx:		EFER.NXE
+ * @pse:	CR4.PSE (32-bit paging)
+ * @quadrant:	which part of a 1,024-entry guest table
+ */
+union shadow_role {
+	u32 word;
+	struct {
+		u32 level : 3;
+		u32 direct : 1;
+		u32 paging : 3;
+		u32 access : 3;
+		u32 wp : 1;
+		u32 smep_nwp : 1;
+		u32 smap_nwp : 1;
+		u32 nx : 1;
+		u32 pse : 1;
+		u32 quadrant : 2;
+		u32 unused : 15;
+	};
+};
+
+/*
+ * A slot's view of the VM's per-gfn words (see struct shadow_vm): one page of
+ * 512 words for each aligned run of 512 gfns that the slot touches.
+ */
+struct shadow_slot {
+	unsigned long **chunk;		/* [I] */
+	unsigned long nr_chunks;	/* [I] */
+};
+
+#define SHADOW_HASH_BITS	11
+
+struct shadow_vm {
+	spinlock_t lock;
+	struct hlist_head *hash;	/* [s] 1 << SHADOW_HASH_BITS */
+	struct list_head pages;		/* [s] newest first */
+	struct list_head unsync;	/* [s] leaf tables that the guest writes freely */
+	unsigned int nr_unsync;		/* [s] */
+	unsigned long nr_pages;		/* [s] writes, [a] reads */
+	unsigned long limit;		/* [m] writes, [a] reads; 0: by memory size */
+	unsigned long mem_pages;	/* [m] in all slots */
+	/*
+	 * gfn >> 9 -> page of 512 words, one a gfn: rmap and table mark.
+	 * Keyed by gfn alone, so an SPTE finds its word whatever happens to
+	 * the slots meanwhile. Loads under [s].
+	 */
+	struct xarray gfns;
+	unsigned long last_idx;		/* [s] the last chunk looked up */
+	unsigned long *last_chunk;	/* [s] */
+	/*
+	 * Not 0: some TLB may know more than the SPTEs allow. Counted up with
+	 * each SPTE that loses a right, back to 0 by a flush of all vCPUs.
+	 */
+	atomic_long_t stale;
+	struct list_head link;		/* shadow_vms */
+#ifdef VIGIL_DEBUG
+	atomic64_t downgrades;		/* audit.c: sequence of hard downgrades */
+#endif
+};
+
+#define SHADOW_CACHE_MAX	48
+
+struct shadow_cache {
+	unsigned int n;
+	void *obj[SHADOW_CACHE_MAX];
+};
+
+struct shadow_page;
+struct vigil_slots;
+
+#define SHADOW_MAX_ROOTS	4
+
+struct shadow_vcpu {
+	struct walk_mode mode;		/* [v] of the guest's paging */
+	union shadow_role role;		/* [v] that pages made now have */
+	u8 root_level;			/* [v] of the shadow tables: 3, 4 or 5 */
+	bool initialised;		/* [v] */
+	bool root_ok;			/* [a] the root may be used; set under [s] */
+	unsigned long root_cr3;		/* [v] that the root was made for */
+	struct shadow_page *root[SHADOW_MAX_ROOTS]; /* [v] with a root count each */
+	u64 *pae_root;			/* [v] below 4 GiB */
+	u64 pdpte[4];			/* [v] latched */
+	struct vigil_slot *slot;	/* [v] the last one looked up */
+	u64 slot_generation;		/* [v] it is of */
+	struct shadow_cache headers;	/* [v] struct shadow_page */
+	struct shadow_cache tables;	/* [v] zeroed pages */
+	struct shadow_cache links;	/* [v] struct rmap_block */
+#ifdef VIGIL_DEBUG
+	u64 flushed;			/* [a] audit.c */
+#endif
+};
+
+#endif
