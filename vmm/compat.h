@@ -29,4 +29,26 @@ struct kvm_userspace_memory_region2 {
 	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
 #endif
 
+/*
+ * Some stable 6.1 kernels have the emergency callback, older ones turn VMX and
+ * SVM off themselves: a weak reference finds out. Registers @cb in the one slot
+ * there is; false when the kernel has none.
+ */
+extern void cpu_emergency_register_virt_callback(void (*cb)(void)) __attribute__((weak));
+extern void cpu_emergency_unregister_virt_callback(void (*cb)(void)) __attribute__((weak));
+
+static inline bool compat_emergency_register(void (*cb)(void))
+{
+	if (!cpu_emergency_register_virt_callback)
+		return false;
+	cpu_emergency_register_virt_callback(cb);
+	return true;
+}
+
+static inline void compat_emergency_unregister(void (*cb)(void))
+{
+	if (cpu_emergency_unregister_virt_callback)
+		cpu_emergency_unregister_virt_callback(cb);
+}
+
 #endif

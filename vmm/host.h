@@ -63,6 +63,11 @@ void host_hw_put(void);
  * IRQs off, right before vmm_ops->run(). False for the moment in which a CPU
  * that goes offline still runs tasks, and after a resume that failed: leave
  * the entry path and ask host_cpu_lost().
+ *
+ * A thread may also be scheduled in on such a CPU: vcpu_load() asks too, and
+ * neither calls vmm_ops->vcpu_load() there (instructions of the extension raise
+ * #UD) nor vmm_ops->vcpu_put() afterwards; a vCPU that is so not loaded must
+ * not enter before it was put and loaded again.
  */
 static inline bool host_cpu_usable(void)
 {

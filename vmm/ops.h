@@ -40,6 +40,15 @@ struct vmm_ops {
 	/* on this CPU, IRQs off. -EBUSY: somebody else owns the extension */
 	int (*hw_enable)(void);
 	void (*hw_disable)(void);	/* undoes hw_enable() on this CPU, exactly */
+	/*
+	 * During a crash, NMI context, after which nothing of vigil runs: leave
+	 * the extension off whatever this CPU was doing. May be NULL.
+	 */
+	void (*hw_emergency)(void);
+	/* what hw_enable()'s -EBUSY saw, "EFER.SVME is already set", and KVM's
+	 * module that would have done it, "kvm_amd" */
+	const char *owned_what;
+	const char *kvm_module;
 	/* does this CPU's extension look owned by somebody else? IRQs off */
 	bool (*hw_owned)(void);
 

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's CPUs. The virtualization extension is on from the first VM to the
+ * last, on every online CPU or on none, and never when somebody else has it on.
+ *
+ * hw_users changes under cpus_read_lock() and hw_lock; so the hotplug callbacks,
+ * which run with hotplug held for writing, and syscore callbacks, which run on
+ * the only CPU that is left, read it without a lock.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
+#include <linux/ratelimit.h>
+#include <linux/reboot.h>
+#include <linux/syscore_ops.h>
+#include <asm/cpufeature.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+#include <asm/special_insns.h>
+
+#include "cpuid.h"
+#include "host.h"
+#include "msr.h"
+#include "watch.h"
+
+static const struct vmm_ops *const vendors[] = { &svm_ops };
+
+const struct vmm_ops *vmm_ops __ro_after_init;
+struct host_info host_info __ro_after_init;
+
+DEFINE_PER_CPU(bool, host_cpu_on);
+
+static DEFINE_MUTEX(hw_lock);
+static unsigned int hw_users;
+static bool hw_broken;		/* a resume could not enable: no VM may run */
+static bool hw_down;		/* the machine is going down */
+static bool kvm_coming;		/* [hw_lock] a KVM vendor module initializes */
+static bool emergency_set;	/* [hw_lock] our emergency callback is registered */
+static enum cpuhp_state cpuhp_online;
+
+static void native_cpuid(u32 leaf, u32 subleaf, u32 r[4])
+{
+	cpuid_count(leaf, subleaf, &r[0], &r[1], &r[2], &r[3]);
+}
+
+static int native_rdmsr(u32 msr, u64 *value)
+{
+	return rdmsrl_safe(msr, value) ? -EIO : 0;
+}
+
+const struct host_reader host_reader_native = {
+	.cpuid = native_cpuid,
+	.rdmsr = native_rdmsr,
+};
+
+/* --- one CPU, IRQs off --- */
+
+static int enable_here(void)
+{
+	int ret;
+
+	if (__this_cpu_read(host_cpu_on))
+		return 0;
+	ret = vmm_ops->hw_enable();
+	if (!ret)
+		__this_cpu_write(host_cpu_on, true);
+	return ret;
+}
+
+static void disable_here(void *unused)
+{
+	if (!__this_cpu_read(host_cpu_on))
+		return;
+	__this_cpu_write(host_cpu_on, false);
+	vmm_ops->hw_disable();
+}
+
+/* --- emergency: panic, kdump, emergency restart --- */
+
+/* NMI context. The kernel turns the rest of the machine off around us */
+static void emergency_here(void)
+{
+	if (!__this_cpu_read(host_cpu_on))
+		return;
+	__this_cpu_write(host_cpu_on, false);
+	vmm_ops->hw_emergency();
+}
+
+static bool kvm_present(void)
+{
+	struct kobject *kobj;
+
+	if (IS_BUILTIN(CONFIG_KVM_AMD) || IS_BUILTIN(CONFIG_KVM_INTEL))
+		return true;
+	if (!vmm_ops->kvm_module)
+		return false;
+	/* our own kset is that of /sys/module */
+	kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, vmm_ops->kvm_module);
+	kobject_put(kobj);
+	return kobj;
+}
+
+/*
+ * The kernel has one slot for an emergency callback and warns about a second
+ * owner. KVM's vendor modules take it without asking: leave it alone while one
+ * of them is there (its callback turns the extension off whoever enabled it),
+ * and give it up before one initializes.
+ */
+static void emergency_register(void)
+{
+	lockdep_assert_held(&hw_lock);
+	if (!vmm_ops->hw_emergency || emergency_set || kvm_coming || kvm_present())
+		return;
+	emergency_set = compat_emergency_register(emergency_here);
+}
+
+static void emergency_unregister(void)
+{
+	lockdep_assert_held(&hw_lock);
+	if (!emergency_set)
+		return;
+	compat_emergency_unregister(emergency_here);
+	emergency_set = false;
+}
+
+static int module_event(struct notifier_block *nb, unsigned long state, void *data)
+{
+	const struct module *mod = data;
+
+	if (strcmp(mod->name, "kvm_amd") && strcmp(mod->name, "kvm_intel"))
+		return NOTIFY_DONE;
+	mutex_lock(&hw_lock);
+	kvm_coming = state == MODULE_STATE_COMING;
+	if (kvm_coming)
+		emergency_unregister();
+	mutex_unlock(&hw_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_nb = { .notifier_call = module_event };
+
+/* --- all CPUs --- */
+
+struct enable_result {
+	atomic_t err;
+	int cpu;
+};
+
+static void enable_ipi(void *data)
+{
+	struct enable_result *res = data;
+	int ret = enable_here();
+
+	if (ret && !atomic_cmpxchg(&res->err, 0, ret))
+		res->cpu = smp_processor_id();
+}
+
+static void tell_busy(int cpu)
+{
+	static DEFINE_RATELIMIT_STATE(rs, 10 * HZ, 1);
+	const char *what = vmm_ops->owned_what, *kvm = vmm_ops->kvm_module;
+
+	if (!__ratelimit(&rs))
+		return;
+	if (kvm_present())
+		pr_err("vigil: %s on CPU %d; unload %s (rmmod %s) or stop its VMs\n",
+		       what, cpu, kvm, kvm);
+	else
+		pr_err("vigil: %s on CPU %d; stop the other hypervisor that is active\n",
+		       what, cpu);
+}
+
+static int enable_all(void)
+{
+	struct enable_result res = { .err = ATOMIC_INIT(0) };
+	int err;
+
+	lockdep_assert_cpus_held();
+	if (hw_down)
+		return -ESHUTDOWN;
+	on_each_cpu(enable_ipi, &res, 1);
+	err = atomic_read(&res.err);
+	if (err) {
+		on_each_cpu(disable_here, NULL, 1);
+		if (err == -EBUSY)
+			tell_busy(res.cpu);
+		return err;
+	}
+	hw_broken = false;
+	emergency_register();
+	return 0;
+}
+
+int host_hw_get(void)
+{
+	int ret = 0;
+
+	cpus_read_lock();
+	mutex_lock(&hw_lock);
+	if (!hw_users)
+		ret = enable_all();
+	if (!ret)
+		hw_users++;
+	mutex_unlock(&hw_lock);
+	cpus_read_unlock();
+	return ret;
+}
+
+void host_hw_put(void)
+{
+	cpus_read_lock();
+	mutex_lock(&hw_lock);
+	if (!--hw_users) {
+		emergency_unregister();
+		on_each_cpu(disable_here, NULL, 1);
+	}
+	mutex_unlock(&hw_lock);
+	cpus_read_unlock();
+}
+
+int host_cpu_lost(void)
+{
+	if (READ_ONCE(hw_broken) || READ_ONCE(hw_down))
+		return -EIO;
+	/* the CPU goes offline and pushes its tasks to others: let it */
+	schedule();
+	return 0;
+}
+
+/* --- hotplug, suspend, reboot --- */
+
+static int cpu_online_cb(unsigned int cpu)
+{
+	unsigned long flags;
+	int ret;
+
+	if (!hw_users)
+		return 0;
+	local_irq_save(flags);
+	ret = enable_here();
+	local_irq_restore(flags);
+	if (ret)
+		pr_warn("vigil: CPU %u stays offline: %s (error %d)\n", cpu,
+			ret == -EBUSY ? vmm_ops->owned_what :
+			"the extension cannot be enabled while a VM exists", ret);
+	return ret;
+}
+
+static int cpu_offline_cb(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	disable_here(NULL);
+	local_irq_restore(flags);
+	return 0;
+}
+
+static int host_suspend(void)
+{
+	disable_here(NULL);
+	return 0;
+}
+
+static void host_resume(void)
+{
+	int ret;
+
+	if (!hw_users)
+		return;
+	ret = enable_here();
+	if (ret) {
+		WRITE_ONCE(hw_broken, true);
+		pr_err("vigil: %s could not be enabled after resume (error %d); its VMs cannot go on\n",
+		       vmm_ops->name, ret);
+	}
+}
+
+static struct syscore_ops host_syscore = {
+	.suspend = host_suspend,
+	.resume = host_resume,
+};
+
+static int host_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct vigil_vm *vm;
+
+	WRITE_ONCE(hw_down, true);
+	mutex_lock(&vigil_vms_lock);
+	list_for_each_entry(vm, &vigil_vms, link)
+		vigil_vm_kill(vm, "the host is going down");
+	mutex_unlock(&vigil_vms_lock);
+
+	cpus_read_lock();
+	on_each_cpu(disable_here, NULL, 1);
+	cpus_read_unlock();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_nb = { .notifier_call = host_reboot };
+
+/* --- load and unload --- */
+
+static int __init choose_vendor(void)
+{
+	int i, ret, worst = -ENODEV;
+	const char *why, *name = "no vendor", *worst_why = "unknown CPU";
+
+	for (i = 0; i < ARRAY_SIZE(vendors); i++) {
+		why = "not supported";
+		ret = vendors[i]->check(&host_reader_native, &why);
+		if (!ret) {
+			vmm_ops = vendors[i];
+			return 0;
+		}
+		/* "firmware disabled it" says more than "not this vendor's CPU" */
+		if (worst == -ENODEV || ret == -EPERM) {
+			worst = ret;
+			worst_why = why;
+			name = vendors[i]->name;
+		}
+	}
+	pr_err("vigil: cannot run on this machine: %s: %s\n", name, worst_why);
+	return worst;
+}
+
+static void __init read_host_info(void)
+{
+	rdmsrl(MSR_EFER, host_info.efer);
+	host_info.efer &= ~(u64)EFER_SVME;
+	if (__read_cr4() & X86_CR4_OSXSAVE)
+		host_info.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (host_info.xcr0 && boot_cpu_has(X86_FEATURE_XSAVES))
+		rdmsrl(MSR_IA32_XSS, host_info.xss);
+	host_info.maxphyaddr = boot_cpu_data.x86_phys_bits;
+	host_info.la57 = __read_cr4() & X86_CR4_LA57;
+	host_info.gbpages = boot_cpu_has(X86_FEATURE_GBPAGES);
+	host_info.amd = boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+			boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
+}
+
+int __init host_init(void)
+{
+	int ret;
+
+	ret = choose_vendor();
+	if (ret)
+		return ret;
+	read_host_info();
+	ret = vmm_ops->hw_setup();
+	if (ret)
+		return ret;
+	cpuid_init();
+	msr_init();
+
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/vigil:online", cpu_online_cb,
+				cpu_offline_cb);
+	if (ret < 0)
+		goto unsetup;
+	cpuhp_online = ret;
+	ret = register_module_notifier(&module_nb);
+	if (ret)
+		goto cpuhp;
+	ret = register_reboot_notifier(&reboot_nb);
+	if (ret)
+		goto notifier;
+	register_syscore_ops(&host_syscore);
+	return 0;
+
+notifier:
+	unregister_module_notifier(&module_nb);
+cpuhp:
+	cpuhp_remove_state(cpuhp_online);
+unsetup:
+	vmm_ops->hw_unsetup();
+	return ret;
+}
+
+void host_exit(void)
+{
+	unregister_syscore_ops(&host_syscore);
+	unregister_reboot_notifier(&reboot_nb);
+	unregister_module_notifier(&module_nb);
+	cpuhp_remove_state(cpuhp_online);
+	vmm_ops->hw_unsetup();
+}
