@@ -21,6 +21,9 @@
 #define VIGIL_MAX_WATCHES	256	/* watches of one monitor */
 #define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds */
 
+/* struct vigil_vm_info: flags */
+#define VIGIL_VM_DEAD		(1 << 0) /* can not run any more */
+
 /**
  * struct vigil_vm_info - one VM, as VIGIL_LIST_VMS tells it
  * @id:		never used twice while the module is loaded
@@ -30,7 +33,7 @@
  * @mem_bytes:	sum of its memory slots, bytes
  * @start_ns:	CLOCK_BOOTTIME at creation, nanoseconds
  * @nr_monitors: monitors attached now
- * @pad:	zero
+ * @flags:	VIGIL_VM_*
  * @name:	NUL-terminated, empty when VIGIL_SET_NAME was never called
  */
 struct vigil_vm_info {
@@ -41,7 +44,7 @@ struct vigil_vm_info {
 	__u64 mem_bytes;
 	__u64 start_ns;
 	__u32 nr_monitors;
-	__u32 pad;
+	__u32 flags;
 	char  name[VIGIL_NAME_LEN];
 };
 
@@ -185,7 +188,7 @@ struct vigil_event {
 	__u8  insn[16];
 	__u8  old[VIGIL_EVENT_DATA];
 	__u8  new_[VIGIL_EVENT_DATA];
-	__u8  reserved[48];
+	__u8  reserved[72];
 } __attribute__((aligned(64)));
 
 /* struct vigil_verdict: verdict */

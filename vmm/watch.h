@@ -56,17 +56,11 @@ void monitor_vm_dead(struct vigil_vm *vm);
 /* REQ_SNAPSHOT: fill in vcpu->snapshot and wake who asked; vcpu->mutex held */
 void monitor_snapshot(struct vigil_vcpu *vcpu);
 
-/* stat.c: debugfs */
-int stat_init(void);
-void stat_exit(void);
-void stat_vm_add(struct vigil_vm *vm);
-void stat_vm_remove(struct vigil_vm *vm);
-
 /* vm.c */
 extern struct list_head vigil_vms;
 extern struct mutex vigil_vms_lock;
 /* regs.c; vcpu->mutex held */
-void vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
-void vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
+int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
+int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
 
 #endif

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Finding VMs, attaching to one, and the monitor's file. */
+#include <linux/anon_inodes.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/pid.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "monitor.h"
+
+/* the layout is the same for every userspace, and has no hole to leak through */
+static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
+static_assert(sizeof(struct vigil_vm_list) == 16);
+static_assert(sizeof(struct vigil_attach) == 8);
+static_assert(sizeof(struct vigil_name) == VIGIL_NAME_LEN);
+static_assert(sizeof(struct vigil_watch) == 48);
+static_assert(sizeof(struct vigil_watch_list) == 16);
+static_assert(sizeof(struct vigil_event) == 448);
+static_assert(offsetof(struct vigil_event, regs) == 72);
+static_assert(offsetof(struct vigil_event, insn) == 232);
+static_assert(offsetof(struct vigil_event, reserved) +
+	      sizeof_field(struct vigil_event, reserved) == sizeof(struct vigil_event));
+static_assert(sizeof(struct vigil_verdict) == 16);
+static_assert(sizeof(struct vigil_mem) == 40);
+static_assert(sizeof(struct vigil_vcpu_state) ==
+	      8 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
+static_assert(sizeof(struct vigil_stats) == 24);
+
+static void monitor_free(struct kref *ref)
+{
+	struct monitor *mon = container_of(ref, struct monitor, ref);
+
+	mevent_free(mon);
+	kfree(mon);
+}
+
+void monitor_put(struct monitor *mon)
+{
+	kref_put(&mon->ref, monitor_free);
+}
+
+/* the owner's own user, or the administrator of the owner's user namespace */
+static bool may_attach(struct vigil_vm *vm)
+{
+	return uid_eq(current_euid(), vm->owner) ||
+	       ns_capable(vm->user_ns, CAP_SYS_ADMIN);
+}
+
+static void fill_info(struct vigil_vm *vm, struct vigil_vm_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->id = vm->id;
+	info->pid = pid_vnr(vm->pid);
+	info->uid = from_kuid_munged(current_user_ns(), vm->owner);
+	info->nr_vcpus = READ_ONCE(vm->nr_vcpus);
+	info->mem_bytes = vigil_vm_mem_bytes(vm);
+	info->start_ns = vm->start_ns;
+	mutex_lock(&vm->lock);
+	info->nr_monitors = vm->nr_monitors;
+	strscpy(info->name, vm->name, sizeof(info->name));
+	mutex_unlock(&vm->lock);
+	if (READ_ONCE(vm->dead))
+		info->flags |= VIGIL_VM_DEAD;
+}
+
+/* VMs that the caller may attach to, each with a reference */
+static int collect_vms(struct vigil_vm ***out)
+{
+	struct vigil_vm *vm, **vms = NULL;
+	unsigned int n = 0, room = 0;
+
+	mutex_lock(&vigil_vms_lock);
+	list_for_each_entry(vm, &vigil_vms, link)
+		room++;
+	if (room) {
+		vms = kvcalloc(room, sizeof(*vms), GFP_KERNEL_ACCOUNT);
+		if (!vms) {
+			mutex_unlock(&vigil_vms_lock);
+			return -ENOMEM;
+		}
+	}
+	list_for_each_entry(vm, &vigil_vms, link)
+		if (may_attach(vm) && refcount_inc_not_zero(&vm->users))
+			vms[n++] = vm;
+	mutex_unlock(&vigil_vms_lock);
+	*out = vms;
+	return n;
+}
+
+static long list_vms(struct vigil_vm_list __user *user)
+{
+	struct vigil_vm_info info, __user *entries;
+	struct vigil_vm_list list;
+	struct vigil_vm **vms;
+	unsigned int i;
+	long ret = 0;
+	int n;
+
+	if (copy_from_user(&list, user, sizeof(list)))
+		return -EFAULT;
+	if (list.entry_size != sizeof(info) || list.entries != (unsigned long)list.entries)
+		return -EINVAL;
+	entries = (void __user *)(unsigned long)list.entries;
+	n = collect_vms(&vms);
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++) {
+		if (!ret && i < list.count) {
+			fill_info(vms[i], &info);
+			if (copy_to_user(&entries[i], &info, sizeof(info)))
+				ret = -EFAULT;
+		}
+		vigil_vm_put(vms[i]);
+	}
+	kvfree(vms);
+	if (!ret && put_user(n, &user->count))
+		ret = -EFAULT;
+	return ret;
+}
+
+static int monitor_release(struct inode *inode, struct file *file)
+{
+	struct monitor *mon = file->private_data;
+	struct vigil_vm *vm = mon->vm;
+
+	mutex_lock(&vm->lock);
+	list_del(&mon->link);
+	watch_drop(mon);
+	/* a vCPU picks its answer up without the monitor's VM */
+	mevent_close(mon);
+	vm->nr_monitors--;
+	mutex_unlock(&vm->lock);
+	monitor_put(mon);
+	vigil_vm_put(vm);
+	return 0;
+}
+
+static __poll_t monitor_poll(struct file *file, poll_table *wait)
+{
+	struct monitor *mon = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &mon->vm->monitor_wq, wait);
+	if (mevent_ready(mon))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(mon->vm->dead))
+		mask |= EPOLLHUP;
+	return mask;
+}
+
+static ssize_t monitor_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	return mevent_read(file->private_data, buf, len, !(file->f_flags & O_NONBLOCK));
+}
+
+static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
+{
+	struct vigil_watch w;
+	int ret;
+
+	if (copy_from_user(&w, user, sizeof(w)))
+		return -EFAULT;
+	ret = watch_add(mon, &w);
+	if (!ret && copy_to_user(user, &w, sizeof(w))) {
+		/* whose id nobody knows, nobody could remove */
+		watch_del(mon, w.id);
+		ret = -EFAULT;
+	}
+	return ret;
+}
+
+static long ioc_watch_list(struct monitor *mon, struct vigil_watch_list __user *user)
+{
+	struct vigil_watch_list list;
+	struct vigil_watch *all;
+	struct mon_watch *w;
+	unsigned int n = 0;
+	long ret;
+
+	if (copy_from_user(&list, user, sizeof(list)))
+		return -EFAULT;
+	if (list.entry_size != sizeof(*all) || list.entries != (unsigned long)list.entries)
+		return -EINVAL;
+	all = kvcalloc(VIGIL_MAX_WATCHES, sizeof(*all), GFP_KERNEL_ACCOUNT);
+	if (!all)
+		return -ENOMEM;
+	ret = mutex_lock_killable(&mon->vm->lock);
+	if (ret)
+		goto out;
+	list_for_each_entry(w, &mon->watches, link)
+		all[n++] = w->uapi;
+	mutex_unlock(&mon->vm->lock);
+	if (copy_to_user((void __user *)(unsigned long)list.entries, all,
+			 min(n, list.count) * sizeof(*all)) ||
+	    put_user(n, &user->count))
+		ret = -EFAULT;
+out:
+	kvfree(all);
+	return ret;
+}
+
+static long ioc_verdict(struct monitor *mon, struct vigil_verdict __user *user)
+{
+	struct vigil_verdict v;
+
+	if (copy_from_user(&v, user, sizeof(v)))
+		return -EFAULT;
+	if (v.pad || v.verdict > VIGIL_VERDICT_DENY)
+		return -EINVAL;
+	return mevent_verdict(mon, v.seq, v.verdict);
+}
+
+static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
+{
+	struct vigil_mem mem;
+	long ret;
+
+	if (copy_from_user(&mem, user, sizeof(mem)))
+		return -EFAULT;
+	if (mem.flags & ~VIGIL_MEM_GVA || mem.done || !mem.len ||
+	    mem.len > MONITOR_MAX_READ || mem.addr + mem.len - 1 < mem.addr ||
+	    mem.buf != (unsigned long)mem.buf || mem.cr3 >> 52 ||
+	    (mem.cr3 && !(mem.flags & VIGIL_MEM_GVA)))
+		return -EINVAL;
+	ret = mview_read(mon, &mem);
+	if (!ret && put_user(mem.done, &user->done))
+		ret = -EFAULT;
+	return ret;
+}
+
+static long ioc_get_vcpu(struct monitor *mon, struct vigil_vcpu_state __user *user)
+{
+	struct vigil_vcpu_state *state;
+	u32 head[2];
+	long ret;
+
+	if (copy_from_user(head, user, sizeof(head)))
+		return -EFAULT;
+	if (head[1])
+		return -EINVAL;
+	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
+	if (!state)
+		return -ENOMEM;
+	ret = mview_state(mon, head[0], state);
+	if (!ret && copy_to_user(user, state, sizeof(*state)))
+		ret = -EFAULT;
+	kfree(state);
+	return ret;
+}
+
+static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
+{
+	struct vigil_vm_info info;
+
+	fill_info(mon->vm, &info);
+	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long monitor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct monitor *mon = file->private_data;
+	void __user *user = (void __user *)arg;
+	u32 id;
+
+	switch (cmd) {
+	case VIGIL_WATCH_ADD:
+		return ioc_watch_add(mon, user);
+	case VIGIL_WATCH_DEL:
+		if (get_user(id, (u32 __user *)user))
+			return -EFAULT;
+		return watch_del(mon, id);
+	case VIGIL_WATCH_LIST:
+		return ioc_watch_list(mon, user);
+	case VIGIL_VERDICT:
+		return ioc_verdict(mon, user);
+	case VIGIL_READ_MEM:
+		return ioc_read_mem(mon, user);
+	case VIGIL_GET_VCPU:
+		return ioc_get_vcpu(mon, user);
+	case VIGIL_GET_STATS:
+		return stat_get(mon->vm, user);
+	case VIGIL_GET_INFO:
+		return ioc_get_info(mon, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations monitor_fops = {
+	.owner		= THIS_MODULE,
+	.read		= monitor_read,
+	.poll		= monitor_poll,
+	.unlocked_ioctl	= monitor_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= monitor_release,
+	.llseek		= no_llseek,
+};
+
+static int monitor_file(struct monitor *mon)
+{
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile("vigil-monitor", &monitor_fops, mon, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	/* the file's release undoes these */
+	vigil_vm_get(mon->vm);
+	mutex_lock(&mon->vm->lock);
+	list_add_tail(&mon->link, &mon->vm->monitors);
+	mutex_unlock(&mon->vm->lock);
+	fd_install(fd, file);
+	return fd;
+}
+
+/* a new monitor's fd; the caller keeps its own reference to the VM */
+static long monitor_create(struct vigil_vm *vm)
+{
+	struct monitor *mon;
+	bool busy;
+	int ret;
+
+	mutex_lock(&vm->lock);
+	busy = vm->nr_monitors;
+	if (!busy)
+		vm->nr_monitors++;
+	mutex_unlock(&vm->lock);
+	if (busy)
+		return -EBUSY;
+
+	ret = -ENOMEM;
+	mon = kzalloc(sizeof(*mon), GFP_KERNEL_ACCOUNT);
+	if (!mon)
+		goto leave;
+	kref_init(&mon->ref);
+	mutex_init(&mon->lock);
+	mutex_init(&mon->read_lock);
+	INIT_LIST_HEAD(&mon->watches);
+	mon->vm = vm;
+	ret = mevent_init(mon);
+	if (!ret)
+		ret = monitor_file(mon);
+	if (ret >= 0)
+		return ret;
+	monitor_put(mon);
+leave:
+	mutex_lock(&vm->lock);
+	vm->nr_monitors--;
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static long attach(struct vigil_attach __user *user)
+{
+	struct vigil_vm *vm, *found = NULL;
+	struct vigil_attach a;
+	long ret = -ENOENT;
+
+	if (copy_from_user(&a, user, sizeof(a)))
+		return -EFAULT;
+	if (a.flags)
+		return -EINVAL;
+	mutex_lock(&vigil_vms_lock);
+	list_for_each_entry(vm, &vigil_vms, link) {
+		if (vm->id != a.vm_id)
+			continue;
+		if (!may_attach(vm))
+			ret = -EPERM;
+		else if (refcount_inc_not_zero(&vm->users))
+			found = vm;
+		break;
+	}
+	mutex_unlock(&vigil_vms_lock);
+	if (!found)
+		return ret;
+	ret = monitor_create(found);
+	vigil_vm_put(found);
+	return ret;
+}
+
+long monitor_dev_ioctl(unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case VIGIL_GET_VERSION:
+		return arg ? -EINVAL : VIGIL_API_VERSION;
+	case VIGIL_LIST_VMS:
+		return list_vms((void __user *)arg);
+	case VIGIL_ATTACH:
+		return attach((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long set_name(struct vigil_vm *vm, struct vigil_name __user *user)
+{
+	struct vigil_name n;
+	size_t len, i;
+
+	if (copy_from_user(&n, user, sizeof(n)))
+		return -EFAULT;
+	len = strnlen(n.name, sizeof(n.name));
+	if (!len || len == sizeof(n.name))
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (n.name[i] <= ' ' || n.name[i] > '~' || n.name[i] == '/')
+			return -EINVAL;
+	mutex_lock(&vm->lock);
+	strscpy(vm->name, n.name, sizeof(vm->name));
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case VIGIL_CREATE_MONITOR:
+		return arg ? -EINVAL : monitor_create(vm);
+	case VIGIL_SET_NAME:
+		return set_name(vm, (void __user *)arg);
+	case VIGIL_GET_STATS:
+		return stat_get(vm, (void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}

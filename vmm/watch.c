@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is watched. Each monitor has a list of its watches [m]; all of them
+ * together are flattened into one interval tree that is never changed once
+ * vCPUs can see it, only replaced [r]. A VM without watches has no tree.
+ */
+#include <linux/interval_tree_generic.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+#include "monitor.h"
+
+struct vigil_watches {
+	struct rb_root_cached root;
+	unsigned int count;
+	struct watch_range range[];
+};
+
+#define RANGE_START(r)	((r)->start)
+#define RANGE_LAST(r)	((r)->last)
+
+INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START, RANGE_LAST,
+		     static __maybe_unused, ranges)
+
+bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
+{
+	struct vigil_watches *set = srcu_dereference_check(vm->watches, &vm->srcu,
+							   lockdep_is_held(&vm->lock));
+	u64 start = gfn << PAGE_SHIFT;
+
+	if (likely(!set))
+		return false;
+	return ranges_iter_first(&set->root, start, start + PAGE_SIZE - 1);
+}
+
+/* deny beats ask beats log; among equals the oldest watch is the one told of */
+static bool stronger(const struct watch_range *a, const struct watch_range *b)
+{
+	if (a->action != b->action)
+		return a->action > b->action;
+	return a->id < b->id;
+}
+
+enum watch_answer watch_store(struct vigil_vcpu *vcpu, const struct watch_store *st)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	struct vigil_watches *set = srcu_dereference(vm->watches, &vm->srcu);
+	struct watch_range *r, *best = NULL;
+	u64 last;
+
+	if (!set || !st->len)
+		return WATCH_GO;
+	/* spans of one watch do not overlap, so this is short */
+	last = st->gpa + st->len - 1;
+	for (r = ranges_iter_first(&set->root, st->gpa, last); r;
+	     r = ranges_iter_next(r, st->gpa, last))
+		if (!best || stronger(r, best))
+			best = r;
+	if (!best) {
+		vcpu->stat.watch_misses++;
+		return WATCH_GO;
+	}
+	vcpu->stat.watch_hits++;
+	return mevent_store(vcpu, best, st);
+}
+
+int watch_publish(struct vigil_vm *vm)
+{
+	struct vigil_watches *old, *set = NULL;
+	struct watch_range *r;
+	struct mon_watch *w;
+	struct monitor *mon;
+	size_t count = 0;
+	unsigned int i;
+
+	lockdep_assert_held(&vm->lock);
+	list_for_each_entry(mon, &vm->monitors, link)
+		list_for_each_entry(w, &mon->watches, link)
+			count += w->nr_spans;
+	if (count > WATCH_MAX_RANGES)
+		return -ENOSPC;
+	if (count) {
+		set = kvzalloc(struct_size(set, range, count), GFP_KERNEL_ACCOUNT);
+		if (!set)
+			return -ENOMEM;
+		set->root = RB_ROOT_CACHED;
+		r = set->range;
+		list_for_each_entry(mon, &vm->monitors, link) {
+			list_for_each_entry(w, &mon->watches, link) {
+				for (i = 0; i < w->nr_spans; i++, r++) {
+					r->start = w->spans[i].start;
+					r->last = w->spans[i].last;
+					r->mon = mon;
+					r->cookie = w->uapi.cookie;
+					r->id = w->uapi.id;
+					r->action = w->uapi.action;
+					r->on_death = w->uapi.on_death;
+					ranges_insert(r, &set->root);
+				}
+				cond_resched();
+			}
+		}
+		set->count = count;
+	}
+	old = rcu_replace_pointer(vm->watches, set, lockdep_is_held(&vm->lock));
+	if (!old && !set)
+		return 0;
+	/*
+	 * A vCPU that looked at the old set has acted on it when this returns:
+	 * a page that it found unwatched is mapped by now, so that whoever
+	 * write-protects afterwards misses nothing.
+	 */
+	vigil_request_all(vm, REQ_SRCU, true);
+	synchronize_srcu_expedited(&vm->srcu);
+	kvfree(old);
+	return 0;
+}
+
+static int cmp_span(const void *a, const void *b)
+{
+	const struct watch_span *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* sorted, with neighbours and doubles made one */
+static unsigned int merge_spans(struct watch_span *s, unsigned int n)
+{
+	unsigned int i, out = 0;
+
+	sort(s, n, sizeof(*s), cmp_span, NULL);
+	for (i = 1; i < n; i++) {
+		if (s[i].start <= s[out].last + 1)
+			s[out].last = max(s[out].last, s[i].last);
+		else
+			s[++out] = s[i];
+	}
+	return out + 1;
+}
+
+static int resolve_gva(struct monitor *mon, struct mon_watch *w, unsigned int room)
+{
+	u64 gva = w->uapi.start, len = w->uapi.len, gpa, left;
+	struct gva_space space;
+	int ret;
+
+	ret = mview_space(mon, w->uapi.cr3, &space);
+	if (ret)
+		return ret;
+	while (len) {
+		ret = mview_translate(mon->vm, &space, gva, &gpa, &left);
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		left = min(left, len);
+		if (WARN_ON_ONCE(w->nr_spans == room))
+			return -EINVAL;
+		w->spans[w->nr_spans].start = gpa;
+		w->spans[w->nr_spans++].last = gpa + left - 1;
+		gva += left;
+		len -= left;
+		cond_resched();
+	}
+	w->nr_spans = merge_spans(w->spans, w->nr_spans);
+	return 0;
+}
+
+static int check_watch(const struct vigil_watch *w)
+{
+	u64 last = w->start + w->len - 1;
+
+	if (w->kind > VIGIL_WATCH_GVA || w->action > VIGIL_ACTION_DENY ||
+	    w->on_death > VIGIL_ON_DEATH_DENY || w->id)
+		return -EINVAL;
+	if (!w->len || w->len > WATCH_MAX_LEN || last < w->start)
+		return -EINVAL;
+	if (w->kind == VIGIL_WATCH_GPA)
+		return w->cr3 || last >> 52 ? -EINVAL : 0;
+	/* 57 bits here; in the guest's mode when it is translated */
+	if ((u64)((s64)(w->start << 7) >> 7) != w->start ||
+	    (u64)((s64)(last << 7) >> 7) != last || w->cr3 >> 52)
+		return -EINVAL;
+	return 0;
+}
+
+static void protect_spans(struct vigil_vm *vm, const struct mon_watch *w)
+{
+	unsigned int i;
+	gfn_t gfn;
+	int idx;
+
+	for (i = 0; i < w->nr_spans; i++) {
+		gfn = w->spans[i].start >> PAGE_SHIFT;
+		for (; gfn <= w->spans[i].last >> PAGE_SHIFT; gfn++) {
+			idx = srcu_read_lock(&vm->srcu);
+			shadow_protect_gfn(vm, gfn);
+			srcu_read_unlock(&vm->srcu, idx);
+			cond_resched();
+		}
+	}
+}
+
+static bool id_taken(struct monitor *mon, u32 id)
+{
+	struct mon_watch *w;
+
+	list_for_each_entry(w, &mon->watches, link)
+		if (w->uapi.id == id)
+			return true;
+	return !id;
+}
+
+/**
+ * watch_add() - start to watch; no write is missed from when this returns
+ * @mon: whose watch
+ * @u: checked here; gets its id
+ */
+int watch_add(struct monitor *mon, struct vigil_watch *u)
+{
+	struct vigil_vm *vm = mon->vm;
+	struct mon_watch *w;
+	unsigned int room = 1;
+	int ret;
+
+	ret = check_watch(u);
+	if (ret)
+		return ret;
+	if (u->kind == VIGIL_WATCH_GVA)
+		room = ((u->start + u->len - 1) >> PAGE_SHIFT) - (u->start >> PAGE_SHIFT) + 1;
+	w = kvzalloc(struct_size(w, spans, room), GFP_KERNEL_ACCOUNT);
+	if (!w)
+		return -ENOMEM;
+	w->uapi = *u;
+	if (u->kind == VIGIL_WATCH_GVA) {
+		ret = resolve_gva(mon, w, room);
+		if (ret)
+			goto free;
+	} else {
+		w->nr_spans = 1;
+		w->spans[0].start = u->start;
+		w->spans[0].last = u->start + u->len - 1;
+	}
+
+	ret = mutex_lock_killable(&vm->lock);
+	if (ret)
+		goto free;
+	if (READ_ONCE(vm->dead)) {
+		ret = -EIO;
+		goto unlock;
+	}
+	if (mon->nr_watches == VIGIL_MAX_WATCHES) {
+		ret = -ENOSPC;
+		goto unlock;
+	}
+	do
+		mon->last_id++;
+	while (id_taken(mon, mon->last_id));
+	w->uapi.id = mon->last_id;
+	list_add_tail(&w->link, &mon->watches);
+	ret = watch_publish(vm);
+	if (ret) {
+		list_del(&w->link);
+		goto unlock;
+	}
+	mon->nr_watches++;
+	protect_spans(vm, w);
+	u->id = w->uapi.id;
+	mutex_unlock(&vm->lock);
+	return 0;
+
+unlock:
+	mutex_unlock(&vm->lock);
+free:
+	kvfree(w);
+	return ret;
+}
+
+/* pages that nobody watches any more get W back by their next write fault */
+int watch_del(struct monitor *mon, u32 id)
+{
+	struct vigil_vm *vm = mon->vm;
+	struct mon_watch *w, *found = NULL;
+	int ret;
+
+	ret = mutex_lock_killable(&vm->lock);
+	if (ret)
+		return ret;
+	list_for_each_entry(w, &mon->watches, link)
+		if (w->uapi.id == id)
+			found = w;
+	ret = -ENOENT;
+	if (!found)
+		goto out;
+	list_del(&found->link);
+	ret = watch_publish(vm);
+	if (ret) {
+		/* not less watched than before, in another order */
+		list_add(&found->link, &mon->watches);
+		goto out;
+	}
+	mon->nr_watches--;
+	kvfree(found);
+out:
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+void watch_drop(struct monitor *mon)
+{
+	struct mon_watch *w, *next;
+
+	lockdep_assert_held(&mon->vm->lock);
+	list_for_each_entry_safe(w, next, &mon->watches, link) {
+		list_del(&w->link);
+		kvfree(w);
+	}
+	mon->nr_watches = 0;
+	/* with one monitor at a time nothing remains, so nothing is allocated */
+	WARN_ON_ONCE(watch_publish(mon->vm));
+}
+
+int watch_vm_init(struct vigil_vm *vm)
+{
+	RCU_INIT_POINTER(vm->watches, NULL);
+	INIT_LIST_HEAD(&vm->monitors);
+	init_waitqueue_head(&vm->monitor_wq);
+	return 0;
+}
+
+/* no monitor, no vCPU and nobody else is left */
+void watch_vm_destroy(struct vigil_vm *vm)
+{
+	WARN_ON_ONCE(!list_empty(&vm->monitors));
+	kvfree(rcu_dereference_protected(vm->watches, true));
+	RCU_INIT_POINTER(vm->watches, NULL);
+}
