@@ -112,6 +112,13 @@ unsigned int test_failures(void)
 	return failures;
 }
 
+bool test_on_kvm(void)
+{
+	const char *slash = strrchr(opts.dev, '/');
+
+	return !strcmp(slash ? slash + 1 : opts.dev, "kvm");
+}
+
 static void __attribute__((noreturn))
 run_child(const struct test_case *tc, int reason_fd)
 {
