@@ -212,7 +212,7 @@ static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
-int monitor_wait(struct vigil_vcpu *vcpu)
+int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	struct mon_event *e = vcpu->held;
