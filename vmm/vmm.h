@@ -119,6 +119,8 @@ struct vigil_vm {
 	struct vigil_watches __rcu *watches;	/* [r] watch.c */
 	struct list_head monitors;	/* [m] monitor.c */
 	unsigned int nr_monitors;	/* [m] */
+	wait_queue_head_t monitor_wq;	/* monitors wait: events, vm->dead */
+	struct dentry *debugfs;		/* [I] stat.c */
 	void *vendor;			/* [I] the vendor's part */
 	u64 tsc_khz;			/* [I] */
 };
