@@ -40,19 +40,19 @@ static bool kvm_coming;		/* [hw_lock] a KVM vendor module initializes */
 static bool emergency_set;	/* [hw_lock] our emergency callback is registered */
 static enum cpuhp_state cpuhp_online;
 
-static void native_cpuid(u32 leaf, u32 subleaf, u32 r[4])
+static void read_cpuid(u32 leaf, u32 subleaf, u32 r[4])
 {
 	cpuid_count(leaf, subleaf, &r[0], &r[1], &r[2], &r[3]);
 }
 
-static int native_rdmsr(u32 msr, u64 *value)
+static int read_msr(u32 msr, u64 *value)
 {
 	return rdmsrl_safe(msr, value) ? -EIO : 0;
 }
 
 const struct host_reader host_reader_native = {
-	.cpuid = native_cpuid,
-	.rdmsr = native_rdmsr,
+	.cpuid = read_cpuid,
+	.rdmsr = read_msr,
 };
 
 /* --- one CPU, IRQs off --- */
