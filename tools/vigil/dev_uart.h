@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A 16550A serial port. */
+#ifndef VIGIL_DEV_UART_H
+#define VIGIL_DEV_UART_H
+
+#include "dev.h"
+
+#define UART_FIFO 16
+
+/**
+ * struct uart - one serial port
+ * @dev: eight ports
+ * @range: where
+ * @irq: interrupt line
+ * @output: takes a byte that the guest sends
+ * @drained: the receive FIFO has become empty: more may be offered; or NULL
+ * @ctx: argument of both
+ * @rx: received bytes
+ * @rx_head: index of the oldest
+ * @rx_count: how many
+ * @thre_pending: the transmitter-empty interrupt is asked for
+ */
+struct uart {
+	struct device dev;
+	struct io_range range;
+	struct irq_line irq;
+	void (*output)(void *ctx, uint8_t byte);
+	void (*drained)(void *ctx);
+	void *ctx;
+	uint8_t ier, fcr, lcr, mcr, lsr, scr, dll, dlm, msr_delta;
+	uint8_t rx[UART_FIFO];
+	unsigned int rx_head, rx_count;
+	bool thre_pending;
+};
+
+void uart_init(struct uart *uart, uint16_t port, struct irq_line irq,
+	       void (*output)(void *ctx, uint8_t byte), void (*drained)(void *ctx), void *ctx);
+/* How many bytes uart_receive() will take. */
+unsigned int uart_room(const struct uart *uart);
+/* A byte arrives. One that there is no room for is lost, with an overrun. */
+void uart_receive(struct uart *uart, uint8_t byte);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Multiboot 1 kernels: ELF (32- or 64-bit with 32-bit addresses), or any format
+ * whose header gives the load addresses itself. The initrd becomes module 0.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "load.h"
+
+#define MB_MAGIC 0x1badb002u
+#define MB_SEARCH 8192
+#define MB_PAGE_ALIGN 0x1u
+#define MB_MEMORY 0x2u
+#define MB_VIDEO 0x4u
+#define MB_ADDRESSES 0x10000u
+#define MB_BOOT_MAGIC 0x2badb002u
+#define MAX_SEGMENTS 128
+
+struct mb_header {
+	uint32_t magic, flags, checksum;
+	uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
+};
+
+#define INFO_MEMORY 0x001u
+#define INFO_CMDLINE 0x004u
+#define INFO_MODS 0x008u
+#define INFO_MMAP 0x040u
+#define INFO_LOADER 0x200u
+
+struct mb_info {
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
+	uint32_t mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	uint32_t drives_length, drives_addr, config_table, boot_loader_name;
+	uint32_t apm_table;
+};
+
+struct mb_module {
+	uint32_t start, end, string, reserved;
+};
+
+struct mb_mmap {
+	uint32_t size;
+	uint64_t addr, len;
+	uint32_t type;
+} __attribute__((packed));
+
+/* Everything at LOAD_INFO. */
+struct mb_block {
+	struct mb_info info;
+	struct mb_module module;
+	struct mb_mmap mmap[MEM_MAX_RANGES];
+	char loader[8];
+};
+
+_Static_assert(sizeof(struct mb_mmap) == 24, "multiboot memory map entry");
+_Static_assert(LOAD_INFO + sizeof(struct mb_block) <= LOAD_CMDLINE, "boot information area");
+
+/* The header's offset in the image, or -1. */
+static long find_header(const struct blob *k, struct mb_header *hdr)
+{
+	size_t limit = k->size < MB_SEARCH ? k->size : MB_SEARCH;
+
+	for (size_t off = 0; off + 12 <= limit; off += 4) {
+		memset(hdr, 0, sizeof(*hdr));
+		memcpy(hdr, k->data + off, 12);
+		if (hdr->magic != MB_MAGIC || hdr->magic + hdr->flags + hdr->checksum)
+			continue;
+		if (hdr->flags & MB_ADDRESSES) {
+			if (off + sizeof(*hdr) > k->size)
+				return -1;
+			memcpy(hdr, k->data + off, sizeof(*hdr));
+		}
+		return off;
+	}
+	return -1;
+}
+
+/* Copies @filesz bytes to @addr and clears up to @memsz. */
+static int put_segment(const struct load_args *args, uint64_t addr, uint64_t off, uint64_t filesz,
+		       uint64_t memsz, uint64_t *end)
+{
+	void *p;
+
+	if (memsz < filesz)
+		memsz = filesz;
+	if (!memsz)
+		return 0;
+	if (off > args->kernel.size || filesz > args->kernel.size - off)
+		return vigil_fail(ENOEXEC, "%s is cut short", args->path);
+	if (addr < LOAD_AREA_END && addr + memsz > LOAD_AREA)
+		return vigil_fail(ENOEXEC, "%s wants to be loaded at %#llx, where the boot "
+				  "information is (%#x to %#x)", args->path,
+				  (unsigned long long)addr, LOAD_AREA, LOAD_AREA_END);
+	p = vigil_vm_ptr(args->vm, addr, memsz);
+	if (!p)
+		return vigil_fail(EFAULT, "%s wants %#llx bytes at %#llx, where the guest has no "
+				  "RAM (try --mem)", args->path, (unsigned long long)memsz,
+				  (unsigned long long)addr);
+	memcpy(p, args->kernel.data + off, filesz);
+	memset((uint8_t *)p + filesz, 0, memsz - filesz);
+	if (addr + memsz > *end)
+		*end = addr + memsz;
+	return 0;
+}
+
+static int load_by_header(const struct load_args *args, const struct mb_header *hdr, long hdr_off,
+			  uint64_t *end)
+{
+	uint64_t off, filesz, memsz;
+
+	if (hdr->header_addr < hdr->load_addr ||
+	    hdr->header_addr - hdr->load_addr > (uint64_t)hdr_off)
+		goto bad;
+	off = hdr_off - (hdr->header_addr - hdr->load_addr);
+	filesz = args->kernel.size - off;
+	if (hdr->load_end_addr) {
+		if (hdr->load_end_addr < hdr->load_addr)
+			goto bad;
+		filesz = hdr->load_end_addr - hdr->load_addr;
+	}
+	memsz = filesz;
+	if (hdr->bss_end_addr) {
+		if (hdr->bss_end_addr < hdr->load_addr)
+			goto bad;
+		memsz = hdr->bss_end_addr - hdr->load_addr;
+	}
+	return put_segment(args, hdr->load_addr, off, filesz, memsz, end);
+bad:
+	return vigil_fail(ENOEXEC, "%s: the addresses in its multiboot header contradict each other",
+			  args->path);
+}
+
+/* An ELF physical address that 32-bit code without paging can reach. */
+static int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry)
+{
+	const struct blob *k = &args->kernel;
+	const uint8_t *d = k->data;
+	bool elf64;
+	uint64_t phoff, phentsize, e_entry;
+	unsigned int phnum;
+	int err;
+
+	if (k->size < sizeof(Elf64_Ehdr) || memcmp(d, ELFMAG, SELFMAG) ||
+	    d[EI_DATA] != ELFDATA2LSB || (d[EI_CLASS] != ELFCLASS32 && d[EI_CLASS] != ELFCLASS64))
+		return vigil_fail(ENOEXEC, "%s has a multiboot header, but is no ELF file and gives "
+				  "no load address", args->path);
+	elf64 = d[EI_CLASS] == ELFCLASS64;
+	if (elf64) {
+		const Elf64_Ehdr *e = (const void *)d;
+
+		phoff = e->e_phoff;
+		phnum = e->e_phnum;
+		phentsize = e->e_phentsize;
+		e_entry = e->e_entry;
+	} else {
+		const Elf32_Ehdr *e = (const void *)d;
+
+		phoff = e->e_phoff;
+		phnum = e->e_phnum;
+		phentsize = e->e_phentsize;
+		e_entry = e->e_entry;
+	}
+	if (!phnum || phnum > MAX_SEGMENTS || e_entry > UINT32_MAX ||
+	    phentsize < (elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) || phoff > k->size ||
+	    phentsize * phnum > k->size - phoff)
+		return vigil_fail(ENOEXEC, "%s: bad ELF program headers", args->path);
+	for (unsigned int i = 0; i < phnum; i++) {
+		const uint8_t *p = d + phoff + i * phentsize;
+
+		if (elf64) {
+			Elf64_Phdr ph;
+
+			memcpy(&ph, p, sizeof(ph));
+			if (ph.p_type != PT_LOAD)
+				continue;
+			err = put_segment(args, ph.p_paddr, ph.p_offset, ph.p_filesz, ph.p_memsz,
+					  end);
+		} else {
+			Elf32_Phdr ph;
+
+			memcpy(&ph, p, sizeof(ph));
+			if (ph.p_type != PT_LOAD)
+				continue;
+			err = put_segment(args, ph.p_paddr, ph.p_offset, ph.p_filesz, ph.p_memsz,
+					  end);
+		}
+		if (err)
+			return err;
+	}
+	*entry = e_entry;
+	return 0;
+}
+
+static int write_info(const struct load_args *args, uint64_t kernel_end)
+{
+	static const char loader[] = "vigil";
+	struct mb_block b = { 0 };
+	char *cmdline;
+	uint64_t addr;
+	int n;
+
+	b.info.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MMAP | INFO_LOADER;
+	b.info.mem_lower = CONVENTIONAL_END >> 10;
+	b.info.mem_upper = args->mem->low_end > 0x100000 ?
+				   (args->mem->low_end - 0x100000) >> 10 : 0;
+	b.info.cmdline = LOAD_CMDLINE;
+	cmdline = vigil_vm_ptr(args->vm, LOAD_CMDLINE, LOAD_CMDLINE_MAX);
+	if (!cmdline)
+		return vigil_fail(EFAULT, "no conventional memory for the command line");
+	n = snprintf(cmdline, LOAD_CMDLINE_MAX, "%s%s%s", args->path, *args->append ? " " : "",
+		     args->append);
+	if (n < 0 || n >= (int)LOAD_CMDLINE_MAX)
+		return vigil_fail(E2BIG, "the command line is too long");
+	for (unsigned int i = 0; i < args->mem->n; i++)
+		b.mmap[i] = (struct mb_mmap){ 20, args->mem->ranges[i].addr,
+					      args->mem->ranges[i].size,
+					      args->mem->ranges[i].type };
+	b.info.mmap_addr = LOAD_INFO + offsetof(struct mb_block, mmap);
+	b.info.mmap_length = args->mem->n * sizeof(b.mmap[0]);
+	memcpy(b.loader, loader, sizeof(loader));
+	b.info.boot_loader_name = LOAD_INFO + offsetof(struct mb_block, loader);
+	if (args->initrd.size) {
+		if (load_top(args->mem, kernel_end, args->mem->low_end, args->initrd.size, &addr))
+			return vigil_fail(ENOMEM, "the module (%zu KiB) does not fit behind the "
+					  "kernel; try a larger --mem", args->initrd.size >> 10);
+		n = load_copy(args->vm, addr, args->initrd.data, args->initrd.size);
+		if (n)
+			return n;
+		b.info.flags |= INFO_MODS;
+		b.info.mods_count = 1;
+		b.info.mods_addr = LOAD_INFO + offsetof(struct mb_block, module);
+		b.module = (struct mb_module){ addr, addr + args->initrd.size, LOAD_CMDLINE, 0 };
+	}
+	return load_copy(args->vm, LOAD_INFO, &b, sizeof(b));
+}
+
+int load_multiboot(const struct load_args *args, struct boot_state *boot)
+{
+	uint64_t end = 0x100000;
+	struct mb_header hdr;
+	uint32_t entry = 0;
+	long off;
+	int err;
+
+	off = find_header(&args->kernel, &hdr);
+	if (off < 0)
+		return 1;
+	/* Bits 0 to 15 are demands: those that we do not know we cannot meet. */
+	if (hdr.flags & 0xffff & ~(MB_PAGE_ALIGN | MB_MEMORY))
+		return vigil_fail(ENOEXEC, "%s asks for what vigil does not provide (multiboot "
+				  "flags %#x%s)", args->path, hdr.flags,
+				  hdr.flags & MB_VIDEO ? ", a video mode" : "");
+	if (hdr.flags & MB_ADDRESSES) {
+		entry = hdr.entry_addr;
+		err = load_by_header(args, &hdr, off, &end);
+	} else {
+		err = load_elf(args, &end, &entry);
+	}
+	if (!err)
+		err = write_info(args, end);
+	if (!err)
+		err = load_gdt(args->vm);
+	*boot = (struct boot_state){
+		.protected_mode = true,
+		.cs = 0x08,
+		.ds = 0x18,
+		.eip = entry,
+		.eax = MB_BOOT_MAGIC,
+		.ebx = LOAD_INFO,
+		.esp = LOAD_AREA,
+		.what = "multiboot kernel",
+	};
+	return err;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The parts of `vigil run`: machine, console, kicks, the vCPU loop. */
+#ifndef VIGIL_RUN_H
+#define VIGIL_RUN_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <termios.h>
+
+#include <libvigil.h>
+
+#include "dev.h"
+#include "dev_i8042.h"
+#include "dev_misc.h"
+#include "dev_pic.h"
+#include "dev_pit.h"
+#include "dev_rtc.h"
+#include "dev_uart.h"
+#include "load.h"
+
+/**
+ * enum outcome - why a guest stopped
+ * @OUTCOME_RUNNING: it did not
+ * @OUTCOME_RESET: it asked for a reset
+ * @OUTCOME_HALT: it halted for good (HLT with interrupts off), as Linux does to
+ *	power off a machine that has no ACPI
+ * @OUTCOME_DEBUG_EXIT: it wrote its exit status to port 0xf4
+ * @OUTCOME_QUIT: the user asked, by the console's escape
+ * @OUTCOME_SIGNAL: a signal asked
+ * @OUTCOME_ERROR: it cannot go on; the reason was printed
+ */
+enum outcome {
+	OUTCOME_RUNNING,
+	OUTCOME_RESET,
+	OUTCOME_HALT,
+	OUTCOME_DEBUG_EXIT,
+	OUTCOME_QUIT,
+	OUTCOME_SIGNAL,
+	OUTCOME_ERROR,
+};
+
+/**
+ * struct run_options - the command line of `vigil run`
+ * @kernel: image
+ * @initrd: or NULL
+ * @append: or ""
+ * @name: or NULL
+ * @mem: bytes, page aligned
+ * @default_append: false after --no-default-append
+ * @reboot: --on-reset reboot
+ * @debug_exit: port 0xf4 is there
+ * @flat: treat @kernel as a flat binary
+ * @load_addr: of a flat binary
+ * @entry: of a flat binary
+ */
+struct run_options {
+	const char *kernel, *initrd, *append, *name;
+	uint64_t mem;
+	bool default_append, reboot, debug_exit, flat;
+	uint32_t load_addr, entry;
+};
+
+/**
+ * struct console - the guest's serial port on this process's stdio
+ * @tty: stdin is a terminal (and in raw mode)
+ * @saved: the terminal's mode
+ * @escape: Ctrl-a was typed
+ * @eof: no more input
+ * @quit: the user typed the escape
+ * @out: bytes not written yet
+ * @out_len: how many
+ * @timers: queue of @flush_timer, NULL while no machine is attached
+ * @flush_timer: writes an unfinished line after a moment
+ * @uart: where input goes
+ */
+struct console {
+	bool tty, escape, eof, quit;
+	struct termios saved;
+	uint8_t out[512];
+	size_t out_len;
+	struct timers *timers;
+	struct dev_timer flush_timer;
+	struct uart *uart;
+};
+
+/**
+ * struct machine - the guest
+ * @outcome: set by devices, ends the vCPU loop
+ * @status: exit status that belongs to @outcome
+ */
+struct machine {
+	const struct run_options *opt;
+	struct vigil_vm vm;
+	struct vigil_vcpu vcpu;
+	struct mem_map mem;
+	struct io_bus bus;
+	struct timers timers;
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct uart com1;
+	struct i8042 kbc;
+	struct misc misc;
+	struct console *console;
+	enum outcome outcome;
+	int status;
+	uint64_t exits[64], irqs, mmio_reads, mmio_writes;
+};
+
+/*
+ * Kicks: signals that make the vCPU thread look around. A handler runs in the
+ * vCPU thread, sets immediate_exit and a flag, so a kick that arrives between
+ * the look and KVM_RUN is not lost.
+ */
+int kick_init(void);
+void kick_fini(void);
+/* Names the vCPU whose KVM_RUN a kick shall end; NULL: none. */
+void kick_attach(struct kvm_run *run);
+/* Since the last call: was there a kick? Clears immediate_exit. */
+bool kick_taken(void);
+/* Sleeps until there is a kick (returns at once when one was not taken yet). */
+void kick_wait(void);
+/* A kick at @ns of CLOCK_MONOTONIC; UINT64_MAX: none. */
+void kick_at(uint64_t ns);
+/* From any thread. */
+void kick_now(void);
+/* The first terminating signal that arrived, or 0. */
+int kick_signal(void);
+/* All signals that kicks use: to be blocked in helper threads. */
+void kick_sigset(sigset_t *set);
+
+/* CLOCK_MONOTONIC in ns. */
+uint64_t mono_ns(void);
+
+int console_open(struct console *con);
+/* Writes what is buffered and gives the terminal back. */
+void console_close(struct console *con);
+void console_attach(struct console *con, struct timers *timers, struct uart *uart);
+void console_detach(struct console *con);
+void console_put(struct console *con, uint8_t byte);
+void console_flush(struct console *con);
+/* Moves input to the UART as far as there is input and room. */
+void console_pull(struct console *con);
+
+/* Return: 0, or an exit code (the reason was printed). */
+int machine_create(struct machine *m, const struct run_options *opt, struct console *con);
+void machine_destroy(struct machine *m);
+/* Asks the vCPU loop to end; the first caller decides. */
+void machine_stop(struct machine *m, enum outcome outcome, int status);
+
+/* The CPUID that the guest gets. Return: 0 or -errno with vigil_error(). */
+int setup_cpuid(struct machine *m);
+/* Return: 0 or -errno with vigil_error(). */
+int setup_cpu(struct machine *m, const struct boot_state *boot);
+
+/* Runs the vCPU until m->outcome is set. */
+void run_vcpu(struct machine *m);
+
+/* Prints what happened, the registers, and what to do; sets m->outcome. */
+void report_shutdown(struct machine *m);
+void report_fail_entry(struct machine *m);
+void report_internal_error(struct machine *m);
+void report_unknown_exit(struct machine *m);
+void report_run_error(struct machine *m);
+void report_stats(const struct machine *m);
+
+#endif

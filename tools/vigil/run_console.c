@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The serial console. A helper thread only waits for input and kicks the vCPU
+ * thread, which does all reading and writing; so nothing here needs a lock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "run.h"
+
+#define ESCAPE 0x01 /* Ctrl-a */
+#define FLUSH_NS 20000000ull
+
+static pthread_t watcher;
+static bool watcher_runs;
+/* Posted by the reader when it has taken the input that it was told of. */
+static sem_t consumed;
+static volatile bool input_ready;
+
+static void *watch_input(void *arg)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	for (;;) {
+		if (poll(&pfd, 1, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return NULL;
+		}
+		__atomic_store_n(&input_ready, true, __ATOMIC_RELEASE);
+		kick_now();
+		while (sem_wait(&consumed) && errno == EINTR)
+			;
+	}
+}
+
+int console_open(struct console *con)
+{
+	sigset_t block, old;
+	struct termios raw;
+	int err;
+
+	memset(con, 0, sizeof(*con));
+	if (isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &con->saved)) {
+		raw = con->saved;
+		cfmakeraw(&raw);
+		/* A background job is stopped by this until it is in front. */
+		if (!tcsetattr(STDIN_FILENO, TCSANOW, &raw))
+			con->tty = true;
+	}
+	sem_init(&consumed, 0, 0);
+	kick_sigset(&block);
+	pthread_sigmask(SIG_BLOCK, &block, &old);
+	err = pthread_create(&watcher, NULL, watch_input, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		console_close(con);
+		return vigil_fail(err, "cannot start a thread: %s", strerror(err));
+	}
+	watcher_runs = true;
+	return 0;
+}
+
+void console_close(struct console *con)
+{
+	console_flush(con);
+	if (watcher_runs) {
+		pthread_cancel(watcher);
+		pthread_join(watcher, NULL);
+		watcher_runs = false;
+	}
+	if (con->tty)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &con->saved);
+	con->tty = false;
+}
+
+static void flush_expired(void *arg)
+{
+	console_flush(arg);
+}
+
+void console_attach(struct console *con, struct timers *timers, struct uart *uart)
+{
+	con->timers = timers;
+	con->uart = uart;
+	con->flush_timer = (struct dev_timer){ .fn = flush_expired, .arg = con };
+}
+
+void console_detach(struct console *con)
+{
+	console_flush(con);
+	con->timers = NULL;
+	con->uart = NULL;
+}
+
+void console_flush(struct console *con)
+{
+	size_t done = 0;
+
+	while (done < con->out_len) {
+		ssize_t n = write(STDOUT_FILENO, con->out + done, con->out_len - done);
+
+		if (n > 0) {
+			done += n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR && !kick_signal())
+			continue;
+		if (n < 0 && errno == EAGAIN && !kick_signal()) {
+			struct pollfd pfd = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+			poll(&pfd, 1, -1);
+			continue;
+		}
+		/* Nobody reads: the guest goes on without its console. */
+		break;
+	}
+	con->out_len = 0;
+	if (con->timers)
+		timer_cancel(con->timers, &con->flush_timer);
+}
+
+void console_put(struct console *con, uint8_t byte)
+{
+	con->out[con->out_len++] = byte;
+	if (byte == '\n' || con->out_len == sizeof(con->out))
+		console_flush(con);
+	else if (con->timers && !con->flush_timer.armed)
+		timer_arm(con->timers, &con->flush_timer, timers_now(con->timers) + FLUSH_NS);
+}
+
+static void give(struct console *con, uint8_t byte)
+{
+	if (!con->tty) {
+		uart_receive(con->uart, byte);
+		return;
+	}
+	if (!con->escape) {
+		if (byte == ESCAPE)
+			con->escape = true;
+		else
+			uart_receive(con->uart, byte);
+		return;
+	}
+	con->escape = false;
+	switch (byte) {
+	case 'x':
+	case 'X':
+		con->quit = true;
+		break;
+	case ESCAPE:
+	case 'a':
+		uart_receive(con->uart, ESCAPE);
+		break;
+	default:
+		fprintf(stderr, "\r\nvigil: Ctrl-a x ends the guest, Ctrl-a a sends Ctrl-a\r\n");
+		break;
+	}
+}
+
+void console_pull(struct console *con)
+{
+	uint8_t buf[UART_FIFO];
+	unsigned int room;
+	ssize_t n;
+
+	while (con->uart && !con->eof && __atomic_load_n(&input_ready, __ATOMIC_ACQUIRE)) {
+		struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+
+		room = uart_room(con->uart);
+		/* The escape works although the guest does not listen. */
+		if (!room && con->tty)
+			room = 1;
+		if (!room)
+			return;
+		/* Another reader of this terminal may have been faster. */
+		if (poll(&pfd, 1, 0) <= 0) {
+			__atomic_store_n(&input_ready, false, __ATOMIC_RELEASE);
+			sem_post(&consumed);
+			return;
+		}
+		n = read(STDIN_FILENO, buf, room);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			/* The watcher sleeps for good. */
+			con->eof = true;
+			return;
+		}
+		for (ssize_t i = 0; i < n; i++)
+			give(con, buf[i]);
+	}
+}

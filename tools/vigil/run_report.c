@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Why a guest cannot go on, in words, with its registers. */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "command.h"
+#include "run.h"
+
+/* The bytes at CS:RIP, as far as the guest's page tables lead to RAM. */
+static void print_code(struct machine *m, const struct kvm_regs *regs,
+		       const struct kvm_sregs *sregs)
+{
+	bool long_mode = sregs->efer & 0x400 && sregs->cs.l;
+	uint64_t gva = long_mode ? regs->rip : (uint32_t)(sregs->cs.base + regs->rip);
+
+	fprintf(stderr, "code at %#" PRIx64 ":", gva);
+	for (unsigned int i = 0; i < 16; i++) {
+		struct kvm_translation tr = { .linear_address = gva + i };
+		const uint8_t *p = NULL;
+
+		if (!ioctl(m->vcpu.fd, KVM_TRANSLATE, &tr) && tr.valid)
+			p = vigil_vm_ptr(&m->vm, tr.physical_address, 1);
+		if (!p) {
+			fputs(i ? " ..." : " (not mapped)", stderr);
+			break;
+		}
+		fprintf(stderr, " %02x", *p);
+	}
+	fputc('\n', stderr);
+}
+
+static void print_state(struct machine *m)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+
+	if (vigil_vcpu_get_regs(&m->vcpu, &regs) || vigil_vcpu_get_sregs(&m->vcpu, &sregs)) {
+		vigil_msg("%s", vigil_error());
+		return;
+	}
+	vigil_print_regs(stderr, &regs, &sregs);
+	print_code(m, &regs, &sregs);
+}
+
+/* What was written so far comes before the explanation, in cooked mode. */
+static void begin(struct machine *m)
+{
+	console_close(m->console);
+	fflush(stdout);
+}
+
+void report_shutdown(struct machine *m)
+{
+	begin(m);
+	vigil_msg("the guest's CPU shut down (triple fault):");
+	print_state(m);
+	vigil_msg("a fault could not be delivered: look at cr2, the IDT and the stack; some "
+		  "kernels also reset a machine this way (Linux: reboot=t)");
+	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_SHUTDOWN);
+}
+
+void report_fail_entry(struct machine *m)
+{
+	begin(m);
+	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx:",
+		  (unsigned long long)m->vcpu.run->fail_entry.hardware_entry_failure_reason);
+	print_state(m);
+	vigil_msg("the state above is one that the hardware does not accept; dmesg has the "
+		  "hypervisor's view");
+	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_ENTRY);
+}
+
+void report_internal_error(struct machine *m)
+{
+	const struct kvm_run *run = m->vcpu.run;
+	unsigned int n = run->internal.ndata;
+
+	begin(m);
+	vigil_msg("the hypervisor cannot go on with this guest, suberror %u%s:",
+		  run->internal.suberror,
+		  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
+			  " (an instruction that it cannot emulate)" : "");
+	if (n > sizeof(run->internal.data) / sizeof(run->internal.data[0]))
+		n = sizeof(run->internal.data) / sizeof(run->internal.data[0]);
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && n &&
+	    run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) {
+		unsigned int len = run->emulation_failure.insn_size;
+
+		fputs("instruction bytes:", stderr);
+		for (unsigned int i = 0; i < len && i < 15; i++)
+			fprintf(stderr, " %02x", run->emulation_failure.insn_bytes[i]);
+		fputc('\n', stderr);
+	} else {
+		for (unsigned int i = 0; i < n; i++)
+			fprintf(stderr, "data[%u] %#llx\n", i,
+				(unsigned long long)run->internal.data[i]);
+	}
+	print_state(m);
+	vigil_msg("this is the hypervisor's limit, not the guest's fault: please report it with "
+		  "the lines above and dmesg");
+	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
+}
+
+void report_unknown_exit(struct machine *m)
+{
+	begin(m);
+	vigil_msg("exit %u (%s) from the hypervisor, which `vigil run' does not handle:",
+		  m->vcpu.run->exit_reason, vigil_exit_name(m->vcpu.run->exit_reason));
+	print_state(m);
+	vigil_msg("is vigil older than the hypervisor behind it? please report it");
+	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_UNKNOWN);
+}
+
+void report_run_error(struct machine *m)
+{
+	begin(m);
+	vigil_msg("%s", vigil_error());
+	print_state(m);
+	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
+}
+
+void report_stats(const struct machine *m)
+{
+	fprintf(stderr, "vigil: interrupts %" PRIu64 ", mmio reads %" PRIu64 " writes %" PRIu64
+		", exits:", m->irqs, m->mmio_reads, m->mmio_writes);
+	for (unsigned int i = 0; i < sizeof(m->exits) / sizeof(m->exits[0]); i++)
+		if (m->exits[i])
+			fprintf(stderr, " %s %" PRIu64, vigil_exit_name(i), m->exits[i]);
+	fputc('\n', stderr);
+}
