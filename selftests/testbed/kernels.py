@@ -2,11 +2,15 @@
 """The kernels of the emulated host: found, fetched or built, then cached."""
 
 import dataclasses
+import lzma
+import os
 import pathlib
 import re
 import shutil
+import subprocess
+import time
 
-from common import CACHE, Lock, SetupError, call, say
+from common import CACHE, HERE, Lock, SetupError, call, digest, say
 
 # What a run may load; everything else of Debian's package is left out.
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
@@ -18,6 +22,7 @@ class Kernel:
     name: str
     release: str
     image: pathlib.Path     # bzImage
+    vmlinux: pathlib.Path   # the same as ELF, which QEMU starts faster
     modules: pathlib.Path   # tree that holds lib/modules/RELEASE
     kdir: pathlib.Path      # what a module is built against
 
@@ -57,12 +62,21 @@ def prune(tree, release):
     """Keeps of a module tree what a run may load, and indexes it."""
     base = tree / "lib/modules" / release
     call("/usr/sbin/depmod", "-b", tree, release)
-    keep = set(Kernel("", release, tree, tree, tree).closure(
+    keep = set(Kernel("", release, tree, tree, tree, tree).closure(
         *(m for m in MODULES if list(base.rglob(m + ".ko")))))
     for path in list(base.rglob("*.ko")):
         if path not in keep:
             path.unlink()
     call("/usr/sbin/depmod", "-b", tree, release)
+
+
+def unpack(image, vmlinux):
+    """The ELF file in a bzImage: the emulator need not decompress it each time."""
+    data = image.read_bytes()
+    start = data.find(b"\xfd7zXZ\0")
+    if start < 0:
+        raise SetupError(f"{image} is not compressed with xz")
+    vmlinux.write_bytes(lzma.LZMADecompressor().decompress(data[start:]))
 
 
 def debian_kernel():
@@ -88,11 +102,100 @@ def debian_kernel():
             call("dpkg-deb", "-x", next(tmp.glob("*.deb")), top)
             shutil.rmtree(tmp)
             prune(top, release)
+            unpack(image, top / "vmlinux")
             (top / "complete").touch()
-    return Kernel("6.1", release, image, top, kdir)
+    return Kernel("6.1", release, image, top / "vmlinux", top, kdir)
+
+
+def source():
+    """Debian's kernel source, unpacked once; returns (tree, version)."""
+    tar = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
+    if not tar.exists():
+        call(HERE / "packages", "kernel", progress=True)
+    version = call("dpkg-query", "-W", "-f", "${Version}", "linux-source-6.1")
+    top = CACHE / f"linux-source-{version}"
+    with Lock("source"):
+        if not top.exists():
+            say("unpacking Debian's linux-source-6.1, once")
+            tmp = CACHE / "source.tmp"
+            shutil.rmtree(tmp, ignore_errors=True)
+            tmp.mkdir(parents=True)
+            call("tar", "-xJf", tar, "-C", tmp, "--strip-components=1")
+            tmp.rename(top)
+    return top, version
+
+
+def make(name, tree, out, *goals):
+    """Runs the kernel's make, telling now and then how far it is."""
+    argv = ["make", f"-j{os.cpu_count()}", "-C", tree, f"O={out}",
+            *(["LLVM=1"] if name.endswith("-clang") else []), *goals]
+    log, done, told = [], 0, time.monotonic()
+    with subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as proc:
+        for line in proc.stdout:
+            log = log[-40:] + [line]
+            done += 1
+            if time.monotonic() - told > 20:
+                told = time.monotonic()
+                say(f"kernel {name}: step {done}, {line.strip()}")
+    if proc.returncode:
+        raise SetupError(f"building the kernel {name} failed:\n{''.join(log)}")
+
+
+def configure(name, tree, out, fragments):
+    """tinyconfig and our fragments; what Kconfig did not take is an error."""
+    make(name, tree, out, "tinyconfig")
+    config = out / ".config"
+    want = {}
+    for fragment in fragments:
+        for line in fragment.read_text().splitlines():
+            found = re.match(r"(?:# )?(CONFIG_\w+)(=| is not set)", line)
+            if found:
+                want[found.group(1)] = line
+    with open(config, "a", encoding="ascii") as f:
+        f.write("\n".join(want.values()) + "\n")
+    make(name, tree, out, "olddefconfig")
+    have = set(config.read_text().splitlines())
+    lost = [line for line in want.values()
+            if line not in have and not line.startswith("#")]
+    if lost:
+        raise SetupError(f"kernel {name} cannot be configured with: {lost}")
+
+
+def built_kernel(name):
+    """A kernel of our own from Debian's source and our fragments."""
+    base = name.removesuffix("-clang")
+    fragments = [HERE / "small.config"]
+    if base == "debug":
+        fragments.append(HERE / "debug.config")
+    tree, version = source()
+    key = digest(version, name, *fragments)
+    out = CACHE / f"kernel-{name}-{key}"
+    with Lock(f"kernel-{name}"):
+        if not (out / "complete").exists():
+            call(HERE / "packages", "kernel",
+                 *(["check"] if name.endswith("-clang") else []), progress=True)
+            say(f"building the kernel {name}, once: this takes minutes")
+            for old in CACHE.glob(f"kernel-{name}-????????????"):
+                shutil.rmtree(old)
+            out.mkdir(parents=True)
+            configure(name, tree, out, fragments)
+            make(name, tree, out, "bzImage", "modules")
+            release = (out / "include/config/kernel.release").read_text().strip()
+            make(name, tree, out, "modules_install",
+                 f"INSTALL_MOD_PATH={out / 'root'}", "INSTALL_MOD_STRIP=1")
+            prune(out / "root", release)
+            # Modules are built against this tree, which needs no objects.
+            for path in out.rglob("*.o"):
+                if path.relative_to(out).parts[0] not in ("scripts", "tools"):
+                    path.unlink()
+            (out / "complete").touch()
+    release = (out / "include/config/kernel.release").read_text().strip()
+    return Kernel(name, release, out / "arch/x86/boot/bzImage", out / "vmlinux",
+                  out / "root", out)
 
 
 def get(name):
-    if name == "6.1":
-        return debian_kernel()
-    raise SetupError(f"kernel {name} is not there yet")
+    """The kernel of that name, ready to boot and to build modules for."""
+    return debian_kernel() if name == "6.1" else built_kernel(name)
