@@ -75,7 +75,13 @@ void event_run_begin(struct vigil_vcpu *vcpu);
  * KVM_EXIT_IRQ_WINDOW_OPEN (exit_reason is filled in), because the VMM
  * asked for it?
  */
-bool event_window_exit(struct vigil_vcpu *vcpu);
+bool event_window_wanted(struct vigil_vcpu *vcpu);
+static inline bool event_window_exit(struct vigil_vcpu *vcpu)
+{
+	return unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) &&
+	       event_window_wanted(vcpu);
+}
+
 /* the CPU stopped because an interrupt window is open: exit_irq_window() */
 void event_window_opened(struct vigil_vcpu *vcpu);
 /* KVM_RUN ends: if_flag, ready_for_interrupt_injection, cr8, apic_base */
