@@ -20,6 +20,8 @@ void vcpu_put(struct vigil_vcpu *vcpu);
 
 /* run.c */
 int vcpu_run(struct vigil_vcpu *vcpu);
+/* what others want of this vCPU, REQ_EVENT and REQ_LOAD_ROOT aside; 1 go on */
+int run_requests(struct vigil_vcpu *vcpu);
 
 /* slot.c */
 int vigil_set_slot(struct vigil_vm *vm, const struct kvm_userspace_memory_region2 *r);
@@ -36,9 +38,9 @@ void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end);
 void gmem_unblock_range(struct vigil_vm *vm);
 
 /* regs.c; vcpu->mutex held, loaded */
-void vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
+int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
 int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs);
-void vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
+int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
 int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs);
 int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr);
 void vcpu_reset(struct vigil_vcpu *vcpu);
@@ -57,11 +59,6 @@ int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
 bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0, unsigned long cr4,
 		   u64 efer);
 
-/* io.c */
-int io_start(struct vigil_vcpu *vcpu, u16 port, unsigned int size, bool in,
-	     unsigned int count, const void *data);
-int io_string(struct vigil_vcpu *vcpu, u16 port, unsigned int size, bool in, bool rep,
-	      unsigned long next_rip);
 
 /* emulctl.c */
 /* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */
@@ -73,6 +70,8 @@ void emulctl_begin(struct vigil_vcpu *vcpu);
 extern const struct emul_ops emulctl_ops;
 
 /* fetch.c */
+/* an instruction runs over the page end and only that was fetched; 1: #PF queued */
+int fetch_fault_next(struct vigil_vcpu *vcpu);
 static inline void fetch_flush(struct vigil_vcpu *vcpu)
 {
 	vcpu->fetch.page = ~0ul;

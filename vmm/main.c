@@ -3,11 +3,13 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "cpuid.h"
 #include "host.h"
 #include "ioctl.h"
+#include "monitor.h"
 #include "msr.h"
 #include "ops.h"
 #include "watch.h"

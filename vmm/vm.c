@@ -13,6 +13,7 @@
 
 #include "host.h"
 #include "ioctl.h"
+#include "monitor.h"
 #include "ops.h"
 #include "watch.h"
 
@@ -34,7 +35,7 @@ static void vm_destroy(struct vigil_vm *vm)
 	list_del(&vm->link);
 	mutex_unlock(&vigil_vms_lock);
 
-	stat_vm_remove(vm);
+	stat_vm_del(vm);
 	mmu_notifier_unregister(&vm->notifier, vm->mm);
 	vigil_destroy_vcpus(vm);
 	watch_vm_destroy(vm);

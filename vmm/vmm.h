@@ -249,6 +249,15 @@ struct vigil_vcpu {
 		unsigned int len;
 		unsigned long next_rip;
 	} io;
+	struct vigil_mmio_queue {
+		unsigned int next, count;
+		struct {
+			gpa_t gpa;
+			unsigned int len;
+			u8 data[8];
+		} frag[16];
+		u8 in[EMUL_MAX_ACCESS];	/* of a read, as it comes in */
+	} mmio;
 	int (*complete)(struct vigil_vcpu *vcpu);	/* before the next entry */
 
 	void *held;			/* monitor.c: event that waits for a verdict */

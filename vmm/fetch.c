@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Instruction fetch for the emulator and for CPUs without decode assists. */
+#include <linux/uaccess.h>
+
+#include "event.h"
+#include "ioctl.h"
+#include "ops.h"
+
+/*
+ * Bytes of one page at @la. The translation of the last page is kept until the
+ * next TLB flush of this vCPU: the guest itself could not see another one.
+ */
+static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf, unsigned int len,
+		      u32 *error_code)
+{
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	unsigned long page = la & PAGE_MASK;
+	struct vigil_slot *slot;
+	u32 access = PFERR_I;
+	gpa_t gpa;
+	int ret;
+
+	if (vcpu->fetch.page == page && vcpu->fetch.generation == slots->generation) {
+		pagefault_disable();
+		ret = __copy_from_user_inatomic(buf, (void __user *)
+						(vcpu->fetch.hva + offset_in_page(la)), len);
+		pagefault_enable();
+		if (!ret)
+			return 0;
+	}
+	if (vmm_ops->get_cpl(vcpu) == 3)
+		access |= PFERR_U;
+	ret = shadow_gva_to_gpa(vcpu, la, access, true, &gpa, error_code);
+	if (ret)
+		return ret;
+	slot = vigil_slot_of(slots, gpa >> PAGE_SHIFT);
+	if (!slot)
+		return -ENOENT;
+	vcpu->fetch.page = page;
+	vcpu->fetch.hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT);
+	vcpu->fetch.generation = slots->generation;
+	return copy_from_user(buf, (void __user *)(vcpu->fetch.hva + offset_in_page(la)), len) ?
+		-ENOENT : 0;
+}
+
+int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
+{
+	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
+	unsigned int first;
+	u32 error_code = 0;
+	int ret;
+
+	if (!is_long_mode(vcpu))
+		la = (u32)la;
+	first = min_t(unsigned int, 15, PAGE_SIZE - offset_in_page(la));
+	ret = fetch_page(vcpu, la, buf, first, &error_code);
+	if (ret == -EFAULT) {
+		event_page_fault(vcpu, la, error_code);
+		return 0;
+	}
+	if (ret)
+		return ret;
+	/* the rest only counts if the instruction is that long */
+	if (first < 15 && !fetch_page(vcpu, la + first, buf + first, 15 - first, &error_code))
+		return 15;
+	return first;
+}
+
+/* the second page of an instruction that crosses: fault as the CPU would */
+int fetch_fault_next(struct vigil_vcpu *vcpu)
+{
+	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
+	u32 error_code = 0;
+	u8 byte;
+	int ret;
+
+	if (!is_long_mode(vcpu))
+		la = (u32)la;
+	la = (la & PAGE_MASK) + PAGE_SIZE;
+	ret = fetch_page(vcpu, la, &byte, 1, &error_code);
+	if (ret == -EFAULT)
+		event_page_fault(vcpu, la, error_code);
+	return ret == -EFAULT ? 1 : ret;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_RUN: the loop between guest, kernel and userspace. */
+#include <linux/context_tracking.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "event.h"
+#include "fpu.h"
+#include "ioctl.h"
+#include "ops.h"
+#include "watch.h"
+
+static int run_dead(struct vigil_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->internal.ndata = 0;
+	return -EIO;
+}
+
+int run_requests(struct vigil_vcpu *vcpu)
+{
+	if (test_bit(REQ_DEAD, &vcpu->requests))
+		return run_dead(vcpu);
+	if (vigil_test_request(vcpu, REQ_SRCU)) {
+		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	}
+	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
+		monitor_snapshot(vcpu);
+	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {
+		vmm_ops->flush_tlb(vcpu);
+		fetch_flush(vcpu);
+	}
+	return 1;
+}
+
+/*
+ * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
+ * called off, something is to be looked at first.
+ */
+static int enter_guest(struct vigil_vcpu *vcpu)
+{
+	preempt_disable();
+	local_irq_disable();
+	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
+	/*
+	 * Who makes a request looks at mode after it: either the request is
+	 * seen here, or the kick's interrupt ends the guest run.
+	 */
+	smp_mb();
+	if (unlikely(READ_ONCE(vcpu->requests) || need_resched() ||
+		     signal_pending(current))) {
+		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+		local_irq_enable();
+		preempt_enable();
+		event_cancel(vcpu);
+		return 0;
+	}
+	shadow_audit_entry(vcpu);
+	fpu_enter(vcpu);
+	context_tracking_guest_enter();
+	vmm_ops->run(vcpu);
+	context_tracking_guest_exit();
+	fpu_leave(vcpu);
+	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+	vmm_ops->handle_exit_irqoff(vcpu);
+	vcpu->stat.exits++;
+	local_irq_enable();
+	preempt_enable();
+	return 1;
+}
+
+static int run_loop(struct vigil_vcpu *vcpu)
+{
+	int r;
+
+	for (;;) {
+		r = shadow_load(vcpu);
+		if (unlikely(r < 0)) {
+			if (r == -EFAULT)
+				return exit_triple_fault(vcpu);
+			return r;
+		}
+		if (vcpu->requests) {
+			r = run_requests(vcpu);
+			if (r <= 0)
+				return r;
+			/* a flush or a new root may have been asked for meanwhile */
+			if (test_bit(REQ_LOAD_ROOT, &vcpu->requests))
+				continue;
+			if (test_bit(REQ_EVENT, &vcpu->requests)) {
+				r = event_inject(vcpu);
+				if (r <= 0)
+					return r;
+			}
+		}
+		if (enter_guest(vcpu)) {
+			r = vmm_ops->handle_exit(vcpu);
+			if (r <= 0)
+				return r;
+			if (unlikely(vcpu->run->request_interrupt_window) &&
+			    event_window_exit(vcpu))
+				return 0;
+		}
+		if (unlikely(signal_pending(current))) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+		if (need_resched()) {
+			srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+			cond_resched();
+			vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+		}
+	}
+}
+
+/* what the last exit left to be done, then the loop */
+static int run_complete_and_loop(struct vigil_vcpu *vcpu)
+{
+	int (*complete)(struct vigil_vcpu *vcpu) = vcpu->complete;
+	int r;
+
+	if (complete) {
+		vcpu->complete = NULL;
+		r = complete(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (READ_ONCE(vcpu->run->immediate_exit)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
+	event_run_begin(vcpu);
+	return run_loop(vcpu);
+}
+
+int vcpu_run(struct vigil_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	sigset_t saved;
+	int r;
+
+	if (READ_ONCE(vcpu->vm->dead))
+		return run_dead(vcpu);
+	if (run->kvm_valid_regs || run->kvm_dirty_regs)
+		return -EINVAL;
+	/* the way out of a race with a signal: nothing is loaded for it */
+	if (READ_ONCE(run->immediate_exit) && !vcpu->complete) {
+		run->exit_reason = KVM_EXIT_INTR;
+		event_run_end(vcpu);
+		return -EINTR;
+	}
+	if (cr8_set(vcpu, run->cr8))
+		return -EINVAL;
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	if (unlikely(vcpu->pid != task_pid(current))) {
+		put_pid(vcpu->pid);
+		WRITE_ONCE(vcpu->pid, get_pid(task_pid(current)));
+	}
+
+	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	vcpu_load(vcpu);
+	fpu_load(vcpu);
+	r = run_complete_and_loop(vcpu);
+	fpu_put(vcpu);
+	event_run_end(vcpu);
+	vcpu_put(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+	vcpu->stat.exits_user++;
+
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	return r;
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vCPU life, the ioctls of a vCPU fd, kicks and requests. */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+
+#include "cpuid.h"
+#include "event.h"
+#include "fpu.h"
+#include "ioctl.h"
+#include "msr.h"
+#include "ops.h"
+#include "watch.h"
+
+/* ---- kicks and requests ---- */
+
+static void kick_ack(void *unused)
+{
+	/* the interrupt itself made the vCPU leave the guest */
+}
+
+void vigil_kick(struct vigil_vcpu *vcpu)
+{
+	int cpu, me;
+
+	wake_up(&vcpu->wq);
+	me = get_cpu();
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cpu != me && cpu >= 0 && cpu_online(cpu) &&
+	    cmpxchg(&vcpu->mode, VCPU_IN_GUEST, VCPU_EXITING) == VCPU_IN_GUEST)
+		smp_send_reschedule(cpu);
+	put_cpu();
+}
+
+void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i;
+
+	if (!wait) {
+		vigil_for_each_vcpu(i, vcpu, vm) {
+			vigil_request(vcpu, r);
+			vigil_kick(vcpu);
+		}
+		return;
+	}
+	vigil_for_each_vcpu(i, vcpu, vm)
+		vigil_request(vcpu, r);
+	/* pairs with the barrier between mode = IN_GUEST and the test of requests */
+	smp_mb();
+	vigil_for_each_vcpu(i, vcpu, vm) {
+		int cpu, me = get_cpu();
+
+		cpu = READ_ONCE(vcpu->cpu);
+		/*
+		 * A synchronous call returns when the CPU has taken the
+		 * interrupt, so after the guest was left. One per vCPU that is
+		 * inside: there are seldom many.
+		 */
+		if (cpu >= 0 && cpu != me && READ_ONCE(vcpu->mode) != VCPU_OUTSIDE) {
+			smp_call_function_single(cpu, kick_ack, NULL, 1);
+			vcpu->stat.tlb_flushes_remote += r == REQ_FLUSH_TLB;
+		}
+		put_cpu();
+	}
+}
+
+/* ---- load and put ---- */
+
+static void sched_in(struct preempt_notifier *pn, int cpu)
+{
+	struct vigil_vcpu *vcpu = container_of(pn, struct vigil_vcpu, preempt);
+
+	vmm_ops->vcpu_load(vcpu, cpu);
+	WRITE_ONCE(vcpu->cpu, cpu);
+}
+
+static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
+{
+	vmm_ops->vcpu_put(container_of(pn, struct vigil_vcpu, preempt));
+}
+
+static struct preempt_ops vcpu_preempt_ops = {
+	.sched_in	= sched_in,
+	.sched_out	= sched_out,
+};
+
+void vcpu_load(struct vigil_vcpu *vcpu)
+{
+	int cpu = get_cpu();
+
+	preempt_notifier_register(&vcpu->preempt);
+	vmm_ops->vcpu_load(vcpu, cpu);
+	WRITE_ONCE(vcpu->cpu, cpu);
+	put_cpu();
+}
+
+void vcpu_put(struct vigil_vcpu *vcpu)
+{
+	preempt_disable();
+	vmm_ops->vcpu_put(vcpu);
+	preempt_notifier_unregister(&vcpu->preempt);
+	preempt_enable();
+}
+
+/* ---- life ---- */
+
+static void vcpu_free(struct vigil_vcpu *vcpu)
+{
+	monitor_forget(vcpu);
+	shadow_vcpu_destroy(vcpu);
+	vmm_ops->vcpu_destroy(vcpu);
+	fpu_vcpu_destroy(vcpu);
+	cpuid_vcpu_destroy(vcpu);
+	__free_pages(vcpu->run_pages, get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+	put_pid(vcpu->pid);
+	preempt_notifier_dec();
+	kvfree(vcpu);
+}
+
+void vigil_destroy_vcpus(struct vigil_vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_free(vm->vcpus[i]);
+	vm->nr_vcpus = 0;
+}
+
+static struct vigil_vcpu *vcpu_alloc(struct vigil_vm *vm, u32 id)
+{
+	struct vigil_vcpu *vcpu;
+	int ret = -ENOMEM;
+
+	vcpu = kvzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->cpu = -1;
+	mutex_init(&vcpu->mutex);
+	init_waitqueue_head(&vcpu->wq);
+	preempt_notifier_init(&vcpu->preempt, &vcpu_preempt_ops);
+	fetch_flush(vcpu);
+
+	vcpu->run_pages = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP,
+				      get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+	if (!vcpu->run_pages)
+		goto free;
+	vcpu->run = page_address(vcpu->run_pages);
+	ret = fpu_vcpu_init(vcpu);
+	if (ret)
+		goto run;
+	ret = vmm_ops->vcpu_create(vcpu);
+	if (ret)
+		goto fpu;
+	ret = shadow_vcpu_init(vcpu);
+	if (ret)
+		goto vendor;
+	preempt_notifier_inc();
+	vcpu_load(vcpu);
+	cpuid_update(vcpu);
+	vcpu_reset(vcpu);
+	vcpu_put(vcpu);
+	return vcpu;
+
+vendor:
+	vmm_ops->vcpu_destroy(vcpu);
+fpu:
+	fpu_vcpu_destroy(vcpu);
+run:
+	__free_pages(vcpu->run_pages, get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+free:
+	kvfree(vcpu);
+	return ERR_PTR(ret);
+}
+
+/* ---- the fd ---- */
+
+static vm_fault_t vcpu_fault(struct vm_fault *vmf)
+{
+	struct vigil_vcpu *vcpu = vmf->vma->vm_file->private_data;
+
+	if (vmf->pgoff >= VIGIL_VCPU_MMAP_PAGES)
+		return VM_FAULT_SIGBUS;
+	vmf->page = vcpu->run_pages + vmf->pgoff;
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = {
+	.fault = vcpu_fault,
+};
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_pgoff + vma_pages(vma) > VIGIL_VCPU_MMAP_PAGES)
+		return -EINVAL;
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct vigil_vcpu *vcpu = file->private_data;
+
+	vigil_vm_close(vcpu->vm);
+	return 0;
+}
+
+static int set_signal_mask(struct vigil_vcpu *vcpu, struct kvm_signal_mask __user *user)
+{
+	struct kvm_signal_mask head;
+	sigset_t set;
+
+	if (!user) {
+		vcpu->sigset_active = false;
+		return 0;
+	}
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.len != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user->sigset, sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigset = set;
+	vcpu->sigset_active = true;
+	return 0;
+}
+
+static int get_mp_state(struct vigil_vcpu *vcpu, void __user *user)
+{
+	struct kvm_mp_state mp = { .mp_state = vcpu->mp_state };
+
+	return copy_to_user(user, &mp, sizeof(mp)) ? -EFAULT : 0;
+}
+
+static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
+{
+	struct kvm_mp_state mp;
+
+	if (copy_from_user(&mp, user, sizeof(mp)))
+		return -EFAULT;
+	/* without interrupt controllers in the kernel there is no other state */
+	if (mp.mp_state != KVM_MP_STATE_RUNNABLE)
+		return -EINVAL;
+	vcpu->mp_state = mp.mp_state;
+	return 0;
+}
+
+/* GET_* and SET_* of one struct: copied whole, in the named order */
+#define VCPU_GET(type, fn) ({						\
+	type *_s = kzalloc(sizeof(*_s), GFP_KERNEL_ACCOUNT);		\
+	long _r = -ENOMEM;						\
+	if (_s) {							\
+		_r = fn(vcpu, _s);					\
+		if (!_r && copy_to_user(user, _s, sizeof(*_s)))		\
+			_r = -EFAULT;					\
+	}								\
+	kfree(_s);							\
+	_r; })
+#define VCPU_SET(type, fn) ({						\
+	type *_s = memdup_user(user, sizeof(*_s));			\
+	long _r = PTR_ERR_OR_ZERO(_s);					\
+	if (!_r) {							\
+		_r = fn(vcpu, _s);					\
+		kfree(_s);						\
+	}								\
+	_r; })
+
+static long translate(struct vigil_vcpu *vcpu, void __user *user)
+{
+	struct kvm_translation tr;
+	int idx;
+
+	if (copy_from_user(&tr, user, sizeof(tr)))
+		return -EFAULT;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	vcpu_translate(vcpu, &tr);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return copy_to_user(user, &tr, sizeof(tr)) ? -EFAULT : 0;
+}
+
+static long interrupt(struct vigil_vcpu *vcpu, void __user *user)
+{
+	struct kvm_interrupt irq;
+
+	if (copy_from_user(&irq, user, sizeof(irq)))
+		return -EFAULT;
+	return event_user_irq(vcpu, irq.irq);
+}
+
+static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+	long ret;
+	int idx;
+
+	switch (cmd) {
+	case KVM_GET_REGS:
+		return VCPU_GET(struct kvm_regs, vcpu_get_regs);
+	case KVM_SET_REGS:
+		return VCPU_SET(struct kvm_regs, vcpu_set_regs);
+	case KVM_GET_SREGS:
+		return VCPU_GET(struct kvm_sregs, vcpu_get_sregs);
+	case KVM_SET_SREGS:
+		idx = srcu_read_lock(&vcpu->vm->srcu);
+		ret = VCPU_SET(struct kvm_sregs, vcpu_set_sregs);
+		srcu_read_unlock(&vcpu->vm->srcu, idx);
+		return ret;
+	case KVM_GET_FPU:
+		return VCPU_GET(struct kvm_fpu, fpu_get_fpu);
+	case KVM_SET_FPU:
+		return VCPU_SET(struct kvm_fpu, fpu_set_fpu);
+	case KVM_GET_MSRS:
+	case KVM_SET_MSRS:
+		idx = srcu_read_lock(&vcpu->vm->srcu);
+		ret = msr_io(vcpu, user, cmd == KVM_SET_MSRS);
+		srcu_read_unlock(&vcpu->vm->srcu, idx);
+		return ret;
+	case KVM_GET_CPUID2:
+		return cpuid_get(vcpu, user);
+	case KVM_SET_CPUID2:
+		return cpuid_set(vcpu, user);
+	case KVM_GET_MP_STATE:
+		return get_mp_state(vcpu, user);
+	case KVM_SET_MP_STATE:
+		return set_mp_state(vcpu, user);
+	case KVM_SET_SIGNAL_MASK:
+		return set_signal_mask(vcpu, user);
+	case KVM_GET_TSC_KHZ:
+		return vcpu->vm->tsc_khz;
+	case KVM_TRANSLATE:
+		return translate(vcpu, user);
+	case KVM_INTERRUPT:
+		return interrupt(vcpu, user);
+	case KVM_NMI:
+		event_user_nmi(vcpu);
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vigil_vcpu *vcpu = file->private_data;
+	struct vigil_vm *vm = vcpu->vm;
+	long ret;
+
+	if (current->mm != vm->mm)
+		return -EIO;
+	if (_IOC_TYPE(cmd) != KVMIO)
+		return -ENOTTY;
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (cmd == KVM_RUN) {
+		ret = arg ? -EINVAL : vcpu_run(vcpu);
+	} else if (READ_ONCE(vm->dead)) {
+		ret = -EIO;
+	} else {
+		vcpu_load(vcpu);
+		ret = vcpu_ioctl_locked(vcpu, cmd, arg);
+		vcpu_put(vcpu);
+	}
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vcpu_release,
+	.mmap		= vcpu_mmap,
+	.unlocked_ioctl	= vcpu_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static bool id_taken(struct vigil_vm *vm, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->id == id)
+			return true;
+	return false;
+}
+
+int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id)
+{
+	struct vigil_vcpu *vcpu;
+	int fd;
+
+	if (id >= VIGIL_MAX_VCPUS)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (id_taken(vm, id)) {
+		fd = -EEXIST;
+		goto unlock;
+	}
+	vcpu = vcpu_alloc(vm, id);
+	if (IS_ERR(vcpu)) {
+		fd = PTR_ERR(vcpu);
+		goto unlock;
+	}
+	vigil_vm_get(vm);
+	atomic_inc(&vm->handles);
+	vcpu->index = vm->nr_vcpus;
+	fd = anon_inode_getfd("vigil-vcpu", &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		atomic_dec(&vm->handles);
+		refcount_dec(&vm->users);
+		vcpu_free(vcpu);
+		goto unlock;
+	}
+	vm->vcpus[vcpu->index] = vcpu;
+	/* pairs with vigil_for_each_vcpu() */
+	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+unlock:
+	mutex_unlock(&vm->lock);
+	return fd;
+}
