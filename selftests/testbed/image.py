@@ -11,9 +11,8 @@ import subprocess
 from common import CACHE, HERE, TOP, Lock, SetupError, call, digest
 
 BUSYBOX = "/bin/busybox"
-# Of selftests/, what a host needs not: sources, and what only runs outside.
-SOURCES = {".c", ".h", ".o", ".d", ".S", ".a", ".lds", ".py", ".cmd"}
-OUTSIDE = {"testbed", "unit", "tools", "lib"}
+# What lies beside the built selftests and is of no use in a host.
+OBJECTS = {".o", ".d", ".a"}
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 GROUP = "root:x:0:\nkvm:x:104:\nnogroup:x:65534:\n"
@@ -128,28 +127,21 @@ class Image:
 
 
 def add_ours(image):
-    """Our tools and selftests, as far as they are built; returns the PATH."""
+    """Our tools and selftests, as they are built; returns directories for PATH."""
+    if (TOP / "tools/vigil/vigil").exists():
+        image.file(TOP / "tools/vigil/vigil", "/bin/vigil")
+    tests = TOP / "selftests"
+    for path in sorted(tests.iterdir()):
+        if path.is_file() and (path.suffix == ".txt" or os.access(path, os.X_OK)):
+            image.file(path, f"/selftests/{path.name}")
     dirs = []
-    for name in ("tools/vigil/vigil",):
-        if (TOP / name).exists():
-            image.file(TOP / name, f"/bin/{os.path.basename(name)}")
-    image.dir("/selftests")
-    for sub in sorted((TOP / "selftests").iterdir()):
-        if sub.name in OUTSIDE or sub.name.startswith("."):
+    for path in sorted((tests / "build").glob("*/*")):
+        rel = path.relative_to(tests / "build")
+        if path.suffix in OBJECTS or not path.is_file():
             continue
-        if sub.is_file() and (sub.suffix == ".txt" or os.access(sub, os.X_OK)):
-            image.file(sub, f"/selftests/{sub.name}")
-        if not sub.is_dir():
-            continue
-        for path in sorted(sub.rglob("*")):
-            rel = path.relative_to(TOP)
-            if (not path.is_file() or path.suffix in SOURCES or
-                    path.name.startswith(".") or path.name == "Makefile"):
-                continue
-            image.file(path, f"/{rel}")
-            where = "/" + os.path.dirname(rel)
-            if os.access(path, os.X_OK) and where not in dirs:
-                dirs.append(where)
+        image.file(path, f"/selftests/{rel}")
+        if f"/selftests/{rel.parent}" not in dirs:
+            dirs.append(f"/selftests/{rel.parent}")
     return dirs
 
 
