@@ -150,7 +150,7 @@ PAYLOAD(seg_tr)
 	movb $0x89, GUEST_GDT + SEL_5 + 5	/* the new one is not busy */
 	push $SEL_UDATA
 	push $GUEST_USTACK
-	push $2
+	push $0x3002				/* IOPL 3: it asks by itself */
 	test %ebp, %ebp
 	jz 1f
 	orl $0x200, (%rsp)

@@ -202,6 +202,7 @@ void exc_set_flags(struct vcpu *v, uint64_t rflags);
  */
 unsigned int run_tries(struct vcpu *v);
 void vcpu_describe(struct vcpu *v);	/* registers, as notes */
+void describe_exc(struct vcpu *v);	/* the last exception, as a note */
 int vcpu_inject_now(struct vcpu *v, unsigned int vector);
 /* SIGALRM every @us microseconds, into this thread; 0 stops it. */
 void ticks(unsigned int us);

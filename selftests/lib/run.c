@@ -299,7 +299,7 @@ void vcpu_describe(struct vcpu *v)
 			  run->io.direction);
 }
 
-static void describe_exc(struct vcpu *v)
+void describe_exc(struct vcpu *v)
 {
 	const struct exc *e = &v->exc;
 

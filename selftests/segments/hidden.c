@@ -134,6 +134,8 @@ static void big_real(long if_on)
 				v->pending_irq = VECTOR;
 			break;
 		case STOP_EXC:
+			if (v->exc.vector != VECTOR)
+				describe_exc(v);
 			REQUIRE_EQ(v->exc.vector, VECTOR);
 			compare_seg(v, offsetof(struct kvm_sregs, fs), &want,
 				    "in the interrupt's handler");
@@ -249,6 +251,8 @@ static void gdt5(long arg)
 			}
 			break;
 		case STOP_EXC:
+			if (v->exc.vector != VECTOR)
+				describe_exc(v);
 			REQUIRE_EQ(v->exc.vector, VECTOR);
 			irqs++;
 			if (asks)
