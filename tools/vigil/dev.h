@@ -50,11 +50,13 @@ struct device {
  * struct io_bus - which device answers at which port
  * @devices: attached devices; index 0 is nobody
  * @n_devices: including nobody
+ * @accesses: reads and writes that the guest made, per device
  * @map: port to index
  */
 struct io_bus {
 	struct device *devices[IO_MAX_DEVICES];
 	unsigned int n_devices;
+	uint64_t accesses[IO_MAX_DEVICES];
 	uint8_t map[65536];
 };
 

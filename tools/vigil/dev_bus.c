@@ -32,6 +32,7 @@ uint32_t io_bus_read(struct io_bus *bus, uint16_t port, unsigned int size)
 	struct device *dev = bus->devices[bus->map[port]];
 	uint32_t val = 0;
 
+	bus->accesses[bus->map[port]]++;
 	if (dev && (dev->wide || size == 1))
 		return dev->read(dev, port, size);
 	for (unsigned int i = 0; i < size; i++) {
@@ -50,6 +51,7 @@ void io_bus_write(struct io_bus *bus, uint16_t port, unsigned int size, uint32_t
 {
 	struct device *dev = bus->devices[bus->map[port]];
 
+	bus->accesses[bus->map[port]]++;
 	if (dev && (dev->wide || size == 1)) {
 		dev->write(dev, port, size, size < 4 ? val & ((1u << (8 * size)) - 1) : val);
 		return;

@@ -33,6 +33,9 @@
 #define MSR_RI 0x40
 #define MSR_DCD 0x80
 
+/* A guest that looks this often without sending waits for input. */
+#define POLLS_TO_LISTEN 64
+
 static uint8_t iir(const struct uart *u)
 {
 	static const uint8_t trigger[] = { 1, 4, 8, 14 };
@@ -66,11 +69,16 @@ static uint8_t modem_lines(const struct uart *u)
 	       (m & 8 ? MSR_DCD : 0);
 }
 
+static bool listens(const struct uart *u)
+{
+	return !(u->mcr & MCR_LOOP) && (u->ier & IER_RX || u->idle_polls >= POLLS_TO_LISTEN);
+}
+
 unsigned int uart_room(const struct uart *u)
 {
 	unsigned int size = u->fcr & FCR_ENABLE ? UART_FIFO : 1;
 
-	if (u->mcr & MCR_LOOP || u->rx_count >= size)
+	if (!listens(u) || u->rx_count >= size)
 		return 0;
 	return size - u->rx_count;
 }
@@ -95,6 +103,12 @@ void uart_receive(struct uart *u, uint8_t byte)
 		push_rx(u, byte);
 }
 
+static void offer(struct uart *u)
+{
+	if (u->drained && uart_room(u))
+		u->drained(u->ctx);
+}
+
 static uint8_t pop_rx(struct uart *u)
 {
 	uint8_t byte;
@@ -106,8 +120,7 @@ static uint8_t pop_rx(struct uart *u)
 	u->rx_count--;
 	if (!u->rx_count) {
 		u->lsr &= ~LSR_DR;
-		if (u->drained)
-			u->drained(u->ctx);
+		offer(u);
 	}
 	update_irq(u);
 	return byte;
@@ -121,6 +134,7 @@ static void clear_rx(struct uart *u)
 
 static void transmit(struct uart *u, uint8_t byte)
 {
+	u->idle_polls = 0;
 	if (u->mcr & MCR_LOOP)
 		push_rx(u, byte);
 	else
@@ -139,6 +153,8 @@ static void write_ier(struct uart *u, uint8_t val)
 	if (u->ier & ~old & IER_THRE)
 		u->thre_pending = true;
 	update_irq(u);
+	if (u->ier & ~old & IER_RX)
+		offer(u);
 }
 
 static void write_fcr(struct uart *u, uint8_t val)
@@ -219,6 +235,8 @@ static uint32_t uart_read(struct device *dev, uint16_t port, unsigned int size)
 	case 4:
 		return u->mcr;
 	case 5:
+		if (u->idle_polls < POLLS_TO_LISTEN && ++u->idle_polls == POLLS_TO_LISTEN)
+			offer(u);
 		val = u->lsr;
 		u->lsr &= ~LSR_ERRORS;
 		update_irq(u);

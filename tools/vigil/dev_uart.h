@@ -13,11 +13,12 @@
  * @range: where
  * @irq: interrupt line
  * @output: takes a byte that the guest sends
- * @drained: the receive FIFO has become empty: more may be offered; or NULL
+ * @drained: uart_room() has become more than 0: bytes may be offered; or NULL
  * @ctx: argument of both
  * @rx: received bytes
  * @rx_head: index of the oldest
  * @rx_count: how many
+ * @idle_polls: reads of LSR since the last byte was sent
  * @thre_pending: the transmitter-empty interrupt is asked for
  */
 struct uart {
@@ -29,13 +30,17 @@ struct uart {
 	void *ctx;
 	uint8_t ier, fcr, lcr, mcr, lsr, scr, dll, dlm, msr_delta;
 	uint8_t rx[UART_FIFO];
-	unsigned int rx_head, rx_count;
+	unsigned int rx_head, rx_count, idle_polls;
 	bool thre_pending;
 };
 
 void uart_init(struct uart *uart, uint16_t port, struct irq_line irq,
 	       void (*output)(void *ctx, uint8_t byte), void (*drained)(void *ctx), void *ctx);
-/* How many bytes uart_receive() will take. */
+/*
+ * How many bytes should be offered now. Nothing is while the guest does not
+ * listen (no receive interrupt, and it does not poll for input either): a driver
+ * that starts up throws away what came before, and would lose piped input.
+ */
 unsigned int uart_room(const struct uart *uart);
 /* A byte arrives. One that there is no room for is lost, with an overrun. */
 void uart_receive(struct uart *uart, uint8_t byte);

@@ -70,18 +70,26 @@ struct run_options {
  * @quit: the user typed the escape
  * @out: bytes not written yet
  * @out_len: how many
- * @timers: queue of @flush_timer, NULL while no machine is attached
+ * @in: input that the guest has not taken yet
+ * @in_head: index of the oldest byte
+ * @in_len: how many
+ * @timers: queue of the timers, NULL while no machine is attached
  * @flush_timer: writes an unfinished line after a moment
  * @uart: where input goes
+ * @listening: the guest has listened for a moment; until then input waits
+ * @listen_timer: armed when the guest begins to listen
  */
 struct console {
 	bool tty, escape, eof, quit;
 	struct termios saved;
 	uint8_t out[512];
 	size_t out_len;
+	uint8_t in[256];
+	unsigned int in_head, in_len;
 	struct timers *timers;
-	struct dev_timer flush_timer;
+	struct dev_timer flush_timer, listen_timer;
 	struct uart *uart;
+	bool listening;
 };
 
 /**

@@ -15,6 +15,8 @@
 
 #define ESCAPE 0x01 /* Ctrl-a */
 #define FLUSH_NS 20000000ull
+/* A driver that starts up empties the receiver "for luck" after enabling it. */
+#define LISTEN_NS 100000000ull
 
 static pthread_t watcher;
 static bool watcher_runs;
@@ -84,11 +86,21 @@ static void flush_expired(void *arg)
 	console_flush(arg);
 }
 
+static void listen_expired(void *arg)
+{
+	struct console *con = arg;
+
+	con->listening = true;
+	console_pull(con);
+}
+
 void console_attach(struct console *con, struct timers *timers, struct uart *uart)
 {
 	con->timers = timers;
 	con->uart = uart;
 	con->flush_timer = (struct dev_timer){ .fn = flush_expired, .arg = con };
+	con->listen_timer = (struct dev_timer){ .fn = listen_expired, .arg = con };
+	con->listening = false;
 }
 
 void console_detach(struct console *con)
@@ -134,17 +146,23 @@ void console_put(struct console *con, uint8_t byte)
 		timer_arm(con->timers, &con->flush_timer, timers_now(con->timers) + FLUSH_NS);
 }
 
-static void give(struct console *con, uint8_t byte)
+/* Input that there is no room for is lost, as at any terminal. */
+static void queue(struct console *con, uint8_t byte)
 {
-	if (!con->tty) {
-		uart_receive(con->uart, byte);
+	if (con->in_len == sizeof(con->in))
+		return;
+	con->in[(con->in_head + con->in_len) % sizeof(con->in)] = byte;
+	con->in_len++;
+}
+
+static void take(struct console *con, uint8_t byte)
+{
+	if (!con->tty || (!con->escape && byte != ESCAPE)) {
+		queue(con, byte);
 		return;
 	}
 	if (!con->escape) {
-		if (byte == ESCAPE)
-			con->escape = true;
-		else
-			uart_receive(con->uart, byte);
+		con->escape = true;
 		return;
 	}
 	con->escape = false;
@@ -155,7 +173,7 @@ static void give(struct console *con, uint8_t byte)
 		break;
 	case ESCAPE:
 	case 'a':
-		uart_receive(con->uart, ESCAPE);
+		queue(con, ESCAPE);
 		break;
 	default:
 		fprintf(stderr, "\r\nvigil: Ctrl-a x ends the guest, Ctrl-a a sends Ctrl-a\r\n");
@@ -163,36 +181,64 @@ static void give(struct console *con, uint8_t byte)
 	}
 }
 
-void console_pull(struct console *con)
+/* Return: whether something was read. */
+static bool read_input(struct console *con)
 {
-	uint8_t buf[UART_FIFO];
-	unsigned int room;
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	uint8_t buf[sizeof(con->in)];
+	size_t room = sizeof(con->in) - con->in_len;
 	ssize_t n;
 
-	while (con->uart && !con->eof && __atomic_load_n(&input_ready, __ATOMIC_ACQUIRE)) {
-		struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-
-		room = uart_room(con->uart);
-		/* The escape works although the guest does not listen. */
-		if (!room && con->tty)
-			room = 1;
-		if (!room)
-			return;
-		/* Another reader of this terminal may have been faster. */
-		if (poll(&pfd, 1, 0) <= 0) {
-			__atomic_store_n(&input_ready, false, __ATOMIC_RELEASE);
-			sem_post(&consumed);
-			return;
-		}
-		n = read(STDIN_FILENO, buf, room);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			/* The watcher sleeps for good. */
-			con->eof = true;
-			return;
-		}
-		for (ssize_t i = 0; i < n; i++)
-			give(con, buf[i]);
+	/* The escape works although the guest does not listen. */
+	if (!room && con->tty)
+		room = 1;
+	if (!room || con->eof || !__atomic_load_n(&input_ready, __ATOMIC_ACQUIRE))
+		return false;
+	/* Another reader of this terminal may have been faster. */
+	if (poll(&pfd, 1, 0) <= 0) {
+		__atomic_store_n(&input_ready, false, __ATOMIC_RELEASE);
+		sem_post(&consumed);
+		return false;
 	}
+	n = read(STDIN_FILENO, buf, room);
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0) {
+		/* The watcher waits for a post that never comes. */
+		con->eof = true;
+		return false;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		take(con, buf[i]);
+	return true;
+}
+
+static unsigned int console_room(struct console *con)
+{
+	unsigned int room = uart_room(con->uart);
+
+	if (!room || con->listening)
+		return room;
+	if (!con->listen_timer.armed)
+		timer_arm(con->timers, &con->listen_timer,
+			  timers_now(con->timers) + LISTEN_NS);
+	return 0;
+}
+
+void console_pull(struct console *con)
+{
+	bool more;
+
+	if (!con->uart)
+		return;
+	do {
+		more = read_input(con);
+		while (con->in_len && console_room(con)) {
+			uint8_t byte = con->in[con->in_head];
+
+			con->in_head = (con->in_head + 1) % sizeof(con->in);
+			con->in_len--;
+			uart_receive(con->uart, byte);
+		}
+	} while (more && !con->quit && !kick_signal());
 }

@@ -127,5 +127,10 @@ void report_stats(const struct machine *m)
 	for (unsigned int i = 0; i < sizeof(m->exits) / sizeof(m->exits[0]); i++)
 		if (m->exits[i])
 			fprintf(stderr, " %s %" PRIu64, vigil_exit_name(i), m->exits[i]);
+	fputs("\nvigil: port accesses:", stderr);
+	for (unsigned int i = 0; i < m->bus.n_devices; i++)
+		if (m->bus.accesses[i])
+			fprintf(stderr, " %s %" PRIu64, i ? m->bus.devices[i]->name : "nobody",
+				m->bus.accesses[i]);
 	fputc('\n', stderr);
 }
