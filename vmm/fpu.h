@@ -69,7 +69,8 @@ int fpu_set_xcrs(struct vigil_vcpu *vcpu, const struct kvm_xcrs *xcrs);
 /*
  * Vector and MMX registers for the emulator, inside KVM_RUN (fpu_load()ed).
  * @reg 0 to 15, @bytes 16 or 32 (32 needs AVX on the host: -EINVAL otherwise).
- * What is above @bytes becomes 0 with @zero_upper and stays without.
+ * What is above @bytes becomes 0 with @zero_upper and stays without (16 only).
+ * MMX: -EDOM when an x87 exception is pending: #MF.
  */
 int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
 		 unsigned int bytes);

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest's x87, SSE, AVX and AVX-512 state.
+ *
+ * The kernel's guest-FPU helpers make the guest's registers those of the vCPU's
+ * thread while KVM_RUN lasts, so that context switches and kernel users of
+ * the FPU save and restore them as they would the thread's own.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/asm.h>
+#include <asm/fpu/types.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr.h>
+
+#include "cpuid.h"
+#include "fpu.h"
+
+#define XSAVE_BYTES	sizeof_field(struct kvm_xsave, region)
+
+int fpu_vcpu_init(struct vigil_vcpu *vcpu)
+{
+	if (!fpu_alloc_guest_fpstate(&vcpu->fpu))
+		return -ENOMEM;
+	vcpu->xcr0 = XFEATURE_MASK_FP;
+	vcpu->xss = 0;
+	return 0;
+}
+
+void fpu_vcpu_destroy(struct vigil_vcpu *vcpu)
+{
+	fpu_free_guest_fpstate(&vcpu->fpu);
+}
+
+void fpu_load(struct vigil_vcpu *vcpu)
+{
+	/* cannot fail: no state beyond the default features was allocated */
+	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
+	vcpu->fpu_loaded = true;
+}
+
+void fpu_put(struct vigil_vcpu *vcpu)
+{
+	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
+	vcpu->fpu_loaded = false;
+}
+
+/*
+ * XCR0 decides what the guest's XSAVE touches: never a component that the guest
+ * was not given. XSS must be 0 then, since XSAVES itself cannot be
+ * intercepted on SVM and would show the host's supervisor state.
+ */
+void fpu_xcr0_enter(struct vigil_vcpu *vcpu)
+{
+	if (vcpu->xcr0 != host_info.xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	if (host_info.xss) {
+		wrmsrl(MSR_IA32_XSS, 0);
+		vcpu->stat.msr_writes++;
+	}
+}
+
+void fpu_xcr0_leave(struct vigil_vcpu *vcpu)
+{
+	if (vcpu->xcr0 != host_info.xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_info.xcr0);
+	if (host_info.xss) {
+		wrmsrl(MSR_IA32_XSS, host_info.xss);
+		vcpu->stat.msr_writes++;
+	}
+}
+
+int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value)
+{
+	if (xcr != XCR_XFEATURE_ENABLED_MASK || !(value & XFEATURE_MASK_FP) ||
+	    (value & ~vcpu->guest_xcr0_mask))
+		return -EINVAL;
+	if ((value & XFEATURE_MASK_YMM) && !(value & XFEATURE_MASK_SSE))
+		return -EINVAL;
+	if ((value & XFEATURE_MASK_AVX512) &&
+	    ((value & XFEATURE_MASK_AVX512) != XFEATURE_MASK_AVX512 ||
+	     !(value & XFEATURE_MASK_YMM)))
+		return -EINVAL;
+	vcpu->xcr0 = value;
+	cpuid_xcr0_changed(vcpu);
+	return 0;
+}
+
+void fpu_get_xcrs(struct vigil_vcpu *vcpu, struct kvm_xcrs *xcrs)
+{
+	memset(xcrs, 0, sizeof(*xcrs));
+	if (!host_info.xcr0)
+		return;
+	xcrs->nr_xcrs = 1;
+	xcrs->xcrs[0].xcr = XCR_XFEATURE_ENABLED_MASK;
+	xcrs->xcrs[0].value = vcpu->xcr0;
+}
+
+int fpu_set_xcrs(struct vigil_vcpu *vcpu, const struct kvm_xcrs *xcrs)
+{
+	unsigned int i;
+
+	if (!host_info.xcr0 || xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
+		return -EINVAL;
+	for (i = 0; i < xcrs->nr_xcrs; i++)
+		/* others do not exist, and KVM ignores them too */
+		if (xcrs->xcrs[i].xcr == XCR_XFEATURE_ENABLED_MASK)
+			return fpu_set_xcr0(vcpu, XCR_XFEATURE_ENABLED_MASK,
+					    xcrs->xcrs[i].value);
+	return 0;
+}
+
+/* --- the state as userspace sees it --- */
+
+/* components that a guest can have: what copies may carry */
+static u64 user_xfeatures(void)
+{
+	u64 mask = XFEATURE_MASK_FPSSE;
+
+	if (host_info.xcr0)
+		mask |= host_info.xcr0 & (XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512);
+	return mask;
+}
+
+static struct xregs_state *state_copy(struct vigil_vcpu *vcpu)
+{
+	struct xregs_state *x = kzalloc(XSAVE_BYTES, GFP_KERNEL_ACCOUNT);
+
+	if (x)
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, x, XSAVE_BYTES,
+					       user_xfeatures(), 0);
+	return x;
+}
+
+static int state_set(struct vigil_vcpu *vcpu, const struct xregs_state *x)
+{
+	u32 pkru = 0;	/* no guest has it, and the mask says so */
+
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, x, user_xfeatures(), &pkru);
+}
+
+int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu)
+{
+	struct xregs_state *x = state_copy(vcpu);
+	const struct fxregs_state *fx;
+
+	if (!x)
+		return -ENOMEM;
+	fx = &x->i387;
+	memset(fpu, 0, sizeof(*fpu));
+	memcpy(fpu->fpr, fx->st_space, sizeof(fpu->fpr));
+	fpu->fcw = fx->cwd;
+	fpu->fsw = fx->swd;
+	fpu->ftwx = fx->twd;
+	fpu->last_opcode = fx->fop;
+	fpu->last_ip = fx->rip;
+	fpu->last_dp = fx->rdp;
+	memcpy(fpu->xmm, fx->xmm_space, sizeof(fpu->xmm));
+	fpu->mxcsr = fx->mxcsr;
+	kfree(x);
+	return 0;
+}
+
+int fpu_set_fpu(struct vigil_vcpu *vcpu, const struct kvm_fpu *fpu)
+{
+	struct xregs_state *x = state_copy(vcpu);
+	struct fxregs_state *fx;
+	int ret;
+
+	if (!x)
+		return -ENOMEM;
+	fx = &x->i387;
+	memcpy(fx->st_space, fpu->fpr, sizeof(fpu->fpr));
+	fx->cwd = fpu->fcw;
+	fx->swd = fpu->fsw;
+	fx->twd = fpu->ftwx;
+	fx->fop = fpu->last_opcode;
+	fx->rip = fpu->last_ip;
+	fx->rdp = fpu->last_dp;
+	memcpy(fx->xmm_space, fpu->xmm, sizeof(fpu->xmm));
+	fx->mxcsr = fpu->mxcsr;
+	x->header.xfeatures |= XFEATURE_MASK_FPSSE;
+	ret = state_set(vcpu, x);
+	kfree(x);
+	return ret;
+}
+
+int fpu_get_xsave(struct vigil_vcpu *vcpu, struct kvm_xsave __user *arg)
+{
+	struct xregs_state *x = state_copy(vcpu);
+	int ret;
+
+	if (!x)
+		return -ENOMEM;
+	ret = copy_to_user(arg, x, XSAVE_BYTES) ? -EFAULT : 0;
+	kfree(x);
+	return ret;
+}
+
+int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg)
+{
+	struct xregs_state *x = memdup_user(arg, XSAVE_BYTES);
+	int ret;
+
+	if (IS_ERR(x))
+		return PTR_ERR(x);
+	ret = state_set(vcpu, x);
+	kfree(x);
+	return ret;
+}
+
+/* --- single registers, for the emulator --- */
+
+#define REG_CASES(OP)						\
+	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)		\
+	OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
+
+typedef struct { u8 b[16]; } vec128;
+typedef struct { u8 b[32]; } vec256;
+
+/* the guest's registers are in the CPU until regs_end() */
+static void regs_begin(void)
+{
+	fpregs_lock();
+	fpregs_assert_state_consistent();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+}
+
+static void regs_end(void)
+{
+	fpregs_unlock();
+}
+
+static bool has_avx(void)
+{
+	return host_info.xcr0 & XFEATURE_MASK_YMM;
+}
+
+static void get_xmm(unsigned int reg, vec128 *v)
+{
+#define OP(n) case n: asm volatile("movdqu %%xmm" #n ", %0" : "=m"(*v)); break;
+	switch (reg) { REG_CASES(OP) }
+#undef OP
+}
+
+static void set_xmm(unsigned int reg, const vec128 *v)
+{
+#define OP(n) case n: asm volatile("movdqu %0, %%xmm" #n :: "m"(*v)); break;
+	switch (reg) { REG_CASES(OP) }
+#undef OP
+}
+
+static void set_xmm_zero_upper(unsigned int reg, const vec128 *v)
+{
+#define OP(n) case n: asm volatile("vmovdqu %0, %%xmm" #n :: "m"(*v)); break;
+	switch (reg) { REG_CASES(OP) }
+#undef OP
+}
+
+static void get_ymm(unsigned int reg, vec256 *v)
+{
+#define OP(n) case n: asm volatile("vmovdqu %%ymm" #n ", %0" : "=m"(*v)); break;
+	switch (reg) { REG_CASES(OP) }
+#undef OP
+}
+
+static void set_ymm(unsigned int reg, const vec256 *v)
+{
+#define OP(n) case n: asm volatile("vmovdqu %0, %%ymm" #n :: "m"(*v)); break;
+	switch (reg) { REG_CASES(OP) }
+#undef OP
+}
+
+int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
+		 unsigned int bytes)
+{
+	if (reg > 15 || !(bytes == 16 || (bytes == 32 && has_avx())))
+		return -EINVAL;
+	regs_begin();
+	if (bytes == 16)
+		get_xmm(reg, buf);
+	else
+		get_ymm(reg, buf);
+	regs_end();
+	return 0;
+}
+
+int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
+		  unsigned int bytes, bool zero_upper)
+{
+	/* no instruction writes 32 bytes and keeps what is above */
+	if (reg > 15 || !(bytes == 16 || (bytes == 32 && zero_upper && has_avx())))
+		return -EINVAL;
+	regs_begin();
+	if (bytes == 32)
+		set_ymm(reg, buf);
+	else if (zero_upper && has_avx())
+		set_xmm_zero_upper(reg, buf);
+	else
+		set_xmm(reg, buf);
+	regs_end();
+	return 0;
+}
+
+/*
+ * MMX instructions report a pending unmasked x87 exception. Take it with an
+ * instruction whose fault is caught: a guest must not bring #MF to the host.
+ */
+static bool x87_pending(void)
+{
+	asm goto("1: fwait\n"
+		 _ASM_EXTABLE(1b, %l[pending])
+		 :::: pending);
+	return false;
+pending:
+	return true;
+}
+
+int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
+{
+	int ret = 0;
+
+	regs_begin();
+	if (x87_pending()) {
+		ret = -EDOM;
+		goto out;
+	}
+	switch (reg & 7) {
+#define OP(n) case n: asm volatile("movq %%mm" #n ", %0" : "=m"(*val)); break;
+	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
+#undef OP
+	}
+out:
+	regs_end();
+	return ret;
+}
+
+int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val)
+{
+	int ret = 0;
+
+	regs_begin();
+	if (x87_pending()) {
+		ret = -EDOM;
+		goto out;
+	}
+	switch (reg & 7) {
+#define OP(n) case n: asm volatile("movq %0, %%mm" #n :: "m"(val)); break;
+	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
+#undef OP
+	}
+out:
+	regs_end();
+	return ret;
+}
