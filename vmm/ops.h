@@ -9,18 +9,8 @@
 #ifndef VIGIL_OPS_H
 #define VIGIL_OPS_H
 
+#include "reader.h"
 #include "vmm.h"
-
-/**
- * struct host_reader - how capability checks read the CPU, so that tests can
- * show them any CPU
- * @cpuid:	CPUID leaf/subleaf into @r (eax, ebx, ecx, edx)
- * @rdmsr:	0, or -EIO when the MSR faults
- */
-struct host_reader {
-	void (*cpuid)(u32 leaf, u32 subleaf, u32 r[4]);
-	int (*rdmsr)(u32 msr, u64 *value);
-};
 
 extern const struct host_reader host_reader_native;
 

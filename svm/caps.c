@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which SVM features the CPU has. Pure. */
+#ifdef __KERNEL__
+#include <linux/errno.h>
+#else
+#include <errno.h>
+#endif
+
+#include "caps.h"
+
+#define CPUID_EXT_MAX		0x80000000u
+#define CPUID_EXT_FEATURES	0x80000001u
+#define CPUID_EXT_SIZES		0x80000008u
+#define CPUID_SVM		0x8000000au
+
+#define MSR_VM_CR_ADDR		0xc0010114u
+#define VM_CR_SVMDIS		BIT(4)
+
+enum { EAX, EBX, ECX, EDX };
+
+int svm_caps_check(const struct host_reader *rd, const char **why)
+{
+	u32 r[4], max;
+	u64 vm_cr;
+
+	rd->cpuid(CPUID_EXT_MAX, 0, r);
+	max = r[EAX];
+	/* a CPU without extended leaves answers with its last basic one */
+	if (max < CPUID_EXT_FEATURES || max > 0x8000ffffu) {
+		*why = "the CPU has no AMD SVM (no CPUID leaf 80000001)";
+		return -EOPNOTSUPP;
+	}
+	rd->cpuid(CPUID_EXT_FEATURES, 0, r);
+	if (!(r[ECX] & BIT(2))) {
+		*why = "the CPU has no AMD SVM (CPUID 80000001 ECX bit 2)";
+		return -EOPNOTSUPP;
+	}
+	if (!(r[EDX] & BIT(29))) {
+		*why = "the CPU has no long mode (CPUID 80000001 EDX bit 29)";
+		return -EOPNOTSUPP;
+	}
+	if (!(r[EDX] & BIT(20))) {
+		*why = "the CPU has no NX (CPUID 80000001 EDX bit 20): switch it on in the firmware";
+		return -EOPNOTSUPP;
+	}
+	if (max < CPUID_SVM) {
+		*why = "the CPU does not describe its SVM (no CPUID leaf 8000000A)";
+		return -EOPNOTSUPP;
+	}
+	if (rd->rdmsr(MSR_VM_CR_ADDR, &vm_cr)) {
+		*why = "the CPU has no MSR VM_CR (C0010114)";
+		return -EOPNOTSUPP;
+	}
+	if (vm_cr & VM_CR_SVMDIS) {
+		*why = "SVM is disabled by the firmware (MSR VM_CR bit SVMDIS): switch on \"SVM mode\" in its setup";
+		return -EPERM;
+	}
+	rd->cpuid(CPUID_SVM, 0, r);
+	if (r[EBX] < 2) {
+		*why = "SVM has no ASID for guests (CPUID 8000000A EBX)";
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
+{
+	u32 r[4];
+
+	rd->cpuid(CPUID_SVM, 0, r);
+	*caps = (struct svm_caps){
+		.nasid = r[EBX],
+		.nrips = r[EDX] & BIT(3),
+		.tsc_rate = r[EDX] & BIT(4),
+		.vmcb_clean = r[EDX] & BIT(5),
+		.flush_by_asid = r[EDX] & BIT(6),
+		.decode_assists = r[EDX] & BIT(7),
+	};
+	rd->cpuid(CPUID_EXT_SIZES, 0, r);
+	caps->rdpru = r[EBX] & BIT(4);
+	rd->cpuid(0, 0, r);
+	if (r[EAX] >= 7) {
+		rd->cpuid(7, 0, r);
+		caps->invpcid = r[EBX] & BIT(10);
+	}
+}
+
+/* is the @len bytes long @name the string @known? */
+static bool is_name(const char *name, size_t len, const char *known)
+{
+	return strlen(known) == len && !memcmp(name, known, len);
+}
+
+int svm_caps_hide(struct svm_caps *caps, const char *names)
+{
+	struct svm_caps c = *caps;
+
+	while (*names) {
+		size_t len = strcspn(names, ",");
+		bool all = is_name(names, len, "all");
+
+		if (all || is_name(names, len, "nrips"))
+			c.nrips = false;
+		if (all || is_name(names, len, "decode"))
+			c.decode_assists = false;
+		if (all || is_name(names, len, "flushbyasid"))
+			c.flush_by_asid = false;
+		if (all || is_name(names, len, "vmcbclean"))
+			c.vmcb_clean = false;
+		if (!all && !is_name(names, len, "nrips") && !is_name(names, len, "decode") &&
+		    !is_name(names, len, "flushbyasid") && !is_name(names, len, "vmcbclean"))
+			return -EINVAL;
+		names += len;
+		names += *names == ',';
+	}
+	*caps = c;
+	return 0;
+}
