@@ -5,7 +5,7 @@
 
 #include "vmm.h"
 
-/* most entries of one KVM_GET_MSRS or KVM_SET_MSRS, as in KVM */
+/* one KVM_GET_MSRS or KVM_SET_MSRS has fewer entries than this, as in KVM */
 #define VIGIL_MAX_MSR_ENTRIES	256
 
 /* at load, from host_init() */
@@ -43,7 +43,7 @@ int msr_index_list(struct kvm_msr_list __user *arg);
  * msr_io() - KVM_GET_MSRS and KVM_SET_MSRS. vcpu->mutex held, vCPU loaded
  * @write:	SET
  *
- * Return: entries done before the first that failed; -E2BIG more than 256;
+ * Return: entries done before the first that failed; -E2BIG 256 or more;
  * -EFAULT; -ENOMEM.
  */
 int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write);
