@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the core does about an exit, once the vendor has decoded it. */
+#include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
 
 #include "cpuid.h"
@@ -179,8 +180,9 @@ static int hypercall_done(struct vigil_vcpu *vcpu)
 }
 
 /*
- * No hypercall is known to the kernel yet: those of CPL 0 are the VMM's, as
- * KVM_EXIT_HYPERCALL; less privileged ones get -EPERM, as Xen and KVM do.
+ * The kernel knows no hypercall: -ENOSYS, or KVM_EXIT_HYPERCALL for the numbers
+ * that the VMM has asked for (KVM_CAP_EXIT_HYPERCALL). From CPL 1 to 3: -EPERM,
+ * as Xen and KVM do. The values are those of <linux/kvm_para.h>.
  */
 int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 {
@@ -188,14 +190,20 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	bool wide = vmm_ops->code_bits(vcpu) == 64;
 	u64 mask = wide ? ~0ull : ~0u;
 
+	u64 nr = vcpu->regs[REG_RAX] & mask;
+
 	vcpu->stat.exits_hypercall++;
 	exit_skip(vcpu, len);
 	if (vmm_ops->get_cpl(vcpu)) {
-		vcpu->regs[REG_RAX] = -EPERM & mask;
+		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
+		return 1;
+	}
+	if (nr >= 32 || !(READ_ONCE(vcpu->vm->hypercall_exits) & BIT(nr))) {
+		vcpu->regs[REG_RAX] = -(u64)KVM_ENOSYS & mask;
 		return 1;
 	}
 	run->exit_reason = KVM_EXIT_HYPERCALL;
-	run->hypercall.nr = vcpu->regs[REG_RAX] & mask;
+	run->hypercall.nr = nr;
 	run->hypercall.args[0] = vcpu->regs[REG_RBX] & mask;
 	run->hypercall.args[1] = vcpu->regs[REG_RCX] & mask;
 	run->hypercall.args[2] = vcpu->regs[REG_RDX] & mask;
@@ -203,7 +211,7 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
 	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
 	/* what the guest sees when the VMM does not know it either */
-	run->hypercall.ret = -ENOSYS & mask;
+	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
 	run->hypercall.longmode = wide;
 	run->hypercall.pad = 0;
 	vcpu->complete = hypercall_done;

@@ -154,6 +154,18 @@ static long set_memory_region(struct vigil_vm *vm, void __user *user, size_t siz
 	return vigil_set_slot(vm, &r);
 }
 
+static long vm_enable_cap(struct vigil_vm *vm, void __user *user)
+{
+	struct kvm_enable_cap cap;
+
+	if (copy_from_user(&cap, user, sizeof(cap)))
+		return -EFAULT;
+	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags || cap.args[0] >> 32)
+		return -EINVAL;
+	WRITE_ONCE(vm->hypercall_exits, cap.args[0]);
+	return 0;
+}
+
 static long vm_audit(struct vigil_vm *vm)
 {
 	unsigned int i, n;
@@ -207,6 +219,8 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ret;
 	case KVM_GET_NR_MMU_PAGES:
 		return min_t(unsigned long, shadow_get_limit(vm), INT_MAX);
+	case KVM_ENABLE_CAP:
+		return vm_enable_cap(vm, user);
 	case VIGIL_AUDIT:
 		return vm_audit(vm);
 	default:

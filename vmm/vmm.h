@@ -123,6 +123,7 @@ struct vigil_vm {
 	struct dentry *debugfs;		/* [I] stat.c */
 	void *vendor;			/* [I] the vendor's part */
 	u64 tsc_khz;			/* [I] */
+	u32 hypercall_exits;		/* [a] numbers that go to the VMM */
 };
 
 /* vcpu->mode: where the vCPU's thread is, for kicks */

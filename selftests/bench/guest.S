@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the bench's guest does, one loop per row. 64-bit, CPL 0, flat.
+ *
+ * in: rcx = how often, rsi = first address, rdi = second, rdx = stride or third.
+ * Each ends with an OUT to port 0xf4.
+ */
+	.section .rodata
+	.balign 16
+	.globl bench_guest, bench_guest_end
+bench_guest:
+
+#define OP(n)	.globl op_##n; op_##n:
+#define END	out %al, $0xf4
+
+OP(end)
+	END
+
+OP(out)
+1:	out %al, $0xf1
+	dec %rcx
+	jnz 1b
+	END
+
+OP(mmio_write)
+1:	mov %eax, (%rsi)
+	dec %rcx
+	jnz 1b
+	END
+
+OP(mmio_read)
+1:	mov (%rsi), %eax
+	dec %rcx
+	jnz 1b
+	END
+
+OP(cpuid)
+	mov %rcx, %r8
+1:	xor %eax, %eax
+	xor %ecx, %ecx
+	cpuid
+	dec %r8
+	jnz 1b
+	END
+
+OP(rdmsr)
+	mov %rcx, %r8
+	mov $0x1b, %ecx
+1:	rdmsr
+	dec %r8
+	jnz 1b
+	END
+
+OP(vmmcall)
+	mov %rcx, %r8
+1:	mov $0xffff, %eax
+	vmmcall
+	dec %r8
+	jnz 1b
+	END
+
+/* write, or read, one word in each page from rsi on */
+OP(write)
+1:	mov %rcx, (%rsi)
+	add $4096, %rsi
+	dec %rcx
+	jnz 1b
+	END
+
+OP(read)
+1:	mov (%rsi), %rax
+	add $4096, %rsi
+	dec %rcx
+	jnz 1b
+	END
+
+/* rcx times: write the page table base rdi, touch rdx pages at rsi */
+OP(cr3)
+1:	mov %rdi, %cr3
+	mov %rdx, %r8
+	mov %rsi, %r9
+	test %r8, %r8
+	jz 3f
+2:	mov (%r9), %rax
+	add $4096, %r9
+	dec %r8
+	jnz 2b
+3:	dec %rcx
+	jnz 1b
+	END
+
+/* rcx times: the next of the r10 (a power of two) roots at rdi, 64 pages at rsi */
+OP(switch)
+	xor %r11, %r11
+1:	mov (%rdi,%r11,8), %rax
+	mov %rax, %cr3
+	inc %r11
+	mov %r10, %rax
+	dec %rax
+	and %rax, %r11
+	mov %rdx, %r8
+	mov %rsi, %r9
+2:	mov (%r9), %rax
+	add $4096, %r9
+	dec %r8
+	jnz 2b
+	dec %rcx
+	jnz 1b
+	END
+
+OP(invlpg)
+1:	invlpg (%rsi)
+	mov (%rsi), %rax
+	dec %rcx
+	jnz 1b
+	END
+
+/* the PTE at rdi takes rdx and r10 in turn */
+OP(remap)
+1:	mov %rdx, (%rdi)
+	invlpg (%rsi)
+	mov (%rsi), %rax
+	xchg %rdx, %r10
+	dec %rcx
+	jnz 1b
+	END
+
+/* rcx tables: fill 512 PTEs at rdi from the value rdx on, link it in the entry
+ * at r10 (values r11), touch the pages at rsi */
+OP(fill)
+1:	mov $512, %r8
+2:	mov %rdx, (%rdi)
+	add $8, %rdi
+	add $4096, %rdx
+	dec %r8
+	jnz 2b
+	mov %r11, (%r10)
+	add $8, %r10
+	add $4096, %r11
+	mov $512, %r8
+3:	mov %rcx, (%rsi)
+	add $4096, %rsi
+	dec %r8
+	jnz 3b
+	dec %rcx
+	jnz 1b
+	END
+
+OP(wp)
+	mov %cr0, %rax
+	mov %rax, %rdx
+	and $~0x10000, %rdx
+1:	mov %rdx, %cr0
+	mov %rax, %cr0
+	dec %rcx
+	jnz 1b
+	END
+
+/* pages at rsi fault; the handler does the rest */
+OP(fault)
+1:	mov %rcx, (%rsi)
+	add $4096, %rsi
+	dec %rcx
+	jnz 1b
+	END
+
+OP(copy)
+1:	mov (%rsi), %rax
+	mov %rcx, (%rsi)
+	add $4096, %rsi
+	dec %rcx
+	jnz 1b
+	END
+
+/* #PF handlers; the faulting store is 3 bytes long */
+OP(pf_skip)
+	add $8, %rsp
+	addq $3, (%rsp)
+	iretq
+
+/* rdi: PTE of the page, r10: what it shall be */
+OP(pf_map)
+	add $8, %rsp
+	mov %r10, (%rdi)
+	add $8, %rdi
+	add $4096, %r10
+	iretq
+
+/* the same, after copying the page to the other one that r11 names */
+OP(pf_copy)
+	add $8, %rsp
+	push %rcx
+	push %rsi
+	push %rdi
+	and $~0xfff, %rsi
+	mov %r11, %rdi
+	mov $512, %ecx
+	rep movsq
+	pop %rdi
+	pop %rsi
+	pop %rcx
+	mov %r10, (%rdi)
+	invlpg (%rsi)
+	add $8, %rdi
+	add $4096, %r10
+	add $4096, %r11
+	iretq
+bench_guest_end:

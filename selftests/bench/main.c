@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bench - the same client on /dev/kvm and /dev/vigil, one table.
+ *
+ * Ticks are host instructions when the emulated host counts them
+ * (selftests/testbed/run --icount). Exits with 1 when a row is slower than the
+ * peer, or does more of what emulation hides (exits, flushes, IPIs, VMLOADs).
+ */
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static struct {
+	const char *dev, *peer, *only;
+	bool json, check;
+} args = { .dev = "/dev/vigil", .peer = "/dev/kvm", .check = true };
+
+static const struct argp_option options[] = {
+	{ "dev", 'd', "PATH", 0, "device under test (/dev/vigil)", 0 },
+	{ "peer", 'p', "PATH", 0, "what it is compared with (/dev/kvm); '' for nothing", 0 },
+	{ "row", 'r', "ID", 0, "only this row", 0 },
+	{ "json", 'j', NULL, 0, "machine-readable", 0 },
+	{ "no-check", 'n', NULL, 0, "exit with 0 whatever the figures are", 0 },
+	{ "list", 'l', NULL, 0, "list the rows", 0 },
+	{ }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	unsigned int i;
+
+	switch (key) {
+	case 'd':
+		args.dev = arg;
+		return 0;
+	case 'p':
+		args.peer = arg;
+		return 0;
+	case 'r':
+		args.only = arg;
+		return 0;
+	case 'j':
+		args.json = true;
+		return 0;
+	case 'n':
+		args.check = false;
+		return 0;
+	case 'l':
+		for (i = 0; i < nr_rows; i++)
+			printf("%-20s %s\n", rows[i].id, rows[i].what);
+		exit(0);
+	case ARGP_KEY_ARG:
+		argp_usage(state);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* in a process of its own: a fresh VM, and a device that dies takes one row */
+static void run_row(const struct row *row, const char *dev, struct result *r)
+{
+	struct result *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	memset(r, 0, sizeof(*r));
+	if (shared == MAP_FAILED)
+		die("out of memory");
+	*shared = (struct result){ .n = { -1, -1, -1, -1, -1 } };
+	pid = fork();
+	if (!pid) {
+		struct bench b;
+
+		bench_open(&b, dev);
+		row->fn(&b, shared);
+		bench_close(&b);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		die("fork");
+	*r = *shared;
+	r->failed = !WIFEXITED(status) || WEXITSTATUS(status);
+	munmap(shared, sizeof(*shared));
+}
+
+static double per_op(int64_t n, const struct result *r)
+{
+	return r->ops ? (double)n / r->ops : 0;
+}
+
+/* what is nearly free under emulation may not be more than the peer's */
+static bool hidden_worse(const struct result *v, const struct result *k)
+{
+	/* a few per run (host ticks) are nobody's fault */
+	double slack = 0.01;
+
+#define WORSE(f) (v->n.f > 0 && k->n.f >= 0 && per_op(v->n.f, v) > per_op(k->n.f, k) + slack && \
+		  v->n.f > k->n.f + 8)
+	return WORSE(exits) || WORSE(flushes) || WORSE(ipis) || WORSE(vmload);
+#undef WORSE
+}
+
+static void print_counts_json(const char *name, const struct result *r)
+{
+	printf("\"%s\": {\"ok\": %s, \"ticks\": %.1f, \"ops\": %llu, \"exits\": %.3f, "
+	       "\"flushes\": %.3f, \"ipis\": %.3f, \"msr_writes\": %.3f, \"vmload\": %.3f}",
+	       name, r->failed ? "false" : "true", r->ticks, (unsigned long long)r->ops,
+	       per_op(r->n.exits, r), per_op(r->n.flushes, r), per_op(r->n.ipis, r),
+	       per_op(r->n.msr_writes, r), per_op(r->n.vmload, r));
+}
+
+static void print_row(const struct row *row, const struct result *v, const struct result *k,
+		      bool bad, bool *first)
+{
+	if (args.json) {
+		printf("%s{\"id\": \"%s\", \"what\": \"%s\", \"must\": %.0f, \"bad\": %s, ",
+		       *first ? "" : ",\n ", row->id, row->what, row->must,
+		       bad ? "true" : "false");
+		print_counts_json("vigil", v);
+		if (k) {
+			printf(", ");
+			print_counts_json("peer", k);
+		}
+		printf("}");
+	} else {
+		printf("%-46s", row->what);
+		if (v->failed)
+			printf(" %11s", "failed");
+		else
+			printf(" %11.0f", v->ticks);
+		if (k && !k->failed)
+			printf(" %11.0f %6.2f", k->ticks, v->ticks / k->ticks);
+		else
+			printf(" %11s %6s", "-", "-");
+		if (row->must)
+			printf(" %9.0f %s", row->must, v->ticks <= row->must ? "yes" : "no ");
+		else
+			printf(" %9s    ", "");
+		printf("  %5.2f/%-5.2f %5.2f/%-5.2f %5.2f/%-5.2f %s", per_op(v->n.exits, v),
+		       k ? per_op(k->n.exits, k) : 0, per_op(v->n.flushes, v),
+		       k ? per_op(k->n.flushes, k) : 0, per_op(v->n.vmload, v),
+		       k ? per_op(k->n.vmload, k) : 0, bad ? "WORSE" : "");
+		printf("\n");
+	}
+	fflush(stdout);
+	*first = false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		options, parse, NULL,
+		"Measure exits, faults and the dirty log on two devices of the KVM API.", NULL,
+		NULL, NULL
+	};
+	unsigned int i, worse = 0, missed = 0, failed = 0;
+	struct result v, k;
+	bool first = true;
+
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	if (args.json)
+		printf("[");
+	else
+		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s\n", "ticks per operation",
+		       args.dev + 5, *args.peer ? args.peer + 5 : "", "ratio", "must", "met",
+		       "exits", "flushes", "vmload");
+	for (i = 0; i < nr_rows; i++) {
+		bool bad = false, peer = *args.peer;
+
+		if (args.only && strcmp(args.only, rows[i].id))
+			continue;
+		run_row(&rows[i], args.dev, &v);
+		if (peer)
+			run_row(&rows[i], args.peer, &k);
+		failed += v.failed;
+		if (peer && !k.failed && !v.failed)
+			/* one per cent: what a second boot differs by */
+			bad = v.ticks > k.ticks * 1.01 + 5 || hidden_worse(&v, &k);
+		worse += bad;
+		missed += rows[i].must && v.ticks > rows[i].must;
+		print_row(&rows[i], &v, peer ? &k : NULL, bad, &first);
+	}
+	if (args.json)
+		printf("]\n");
+	else
+		printf("%u rows worse than the peer, %u above what vigil must reach, %u failed\n",
+		       worse, missed, failed);
+	return args.check && (worse || failed) ? 1 : 0;
+}
