@@ -72,12 +72,10 @@ static int add_memory(struct machine *m)
 
 	m->mem.low_end = low;
 	m->mem.high_bytes = size - low;
-	/* 640 KiB, the BIOS area (with nothing in it), and the rest. */
+	/* 640 KiB, and from the BIOS area (with nothing in it) on the rest. */
 	ret = vigil_vm_add_ram(&m->vm, 0, 0xa0000, 0);
 	if (ret >= 0)
-		ret = vigil_vm_add_ram(&m->vm, 0xc0000, 0x40000, 0);
-	if (ret >= 0)
-		ret = vigil_vm_add_ram(&m->vm, MIB, low - MIB, 0);
+		ret = vigil_vm_add_ram(&m->vm, 0xc0000, low - 0xc0000, 0);
 	if (ret >= 0 && m->mem.high_bytes)
 		ret = vigil_vm_add_ram(&m->vm, 4 * GIB, m->mem.high_bytes, 0);
 	if (ret < 0)

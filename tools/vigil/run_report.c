@@ -30,6 +30,12 @@ static void print_code(struct machine *m, const struct kvm_regs *regs,
 	fputc('\n', stderr);
 }
 
+/* Hardware may leave nothing of a CPU that shut down, and KVM resets it. */
+static bool is_reset_state(const struct kvm_regs *regs, const struct kvm_sregs *sregs)
+{
+	return regs->rip == 0xfff0 && sregs->cs.selector == 0xf000 && !(sregs->cr0 & 1);
+}
+
 static void print_state(struct machine *m)
 {
 	struct kvm_regs regs;
@@ -40,6 +46,11 @@ static void print_state(struct machine *m)
 		return;
 	}
 	vigil_print_regs(stderr, &regs, &sregs);
+	if (is_reset_state(&regs, &sregs)) {
+		fputs("(that is the CPU after its reset: the hypervisor keeps no older state)\n",
+		      stderr);
+		return;
+	}
 	print_code(m, &regs, &sregs);
 }
 
