@@ -365,6 +365,9 @@ void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq, uint6
 	put_le16(c + 0x17, low_bytes > mib ? (low_bytes - mib) >> 10 : 0);
 	put_le16(c + 0x30, low_bytes > mib ? (low_bytes - mib) >> 10 : 0);
 	put_le16(c + 0x34, low_bytes > 16 * mib ? (low_bytes - 16 * mib) >> 16 : 0);
-	put_le16(c + 0x5b, high_bytes >> 16);
-	c[0x5d] = high_bytes >> 32 > 0xff ? 0xff : high_bytes >> 32;
+	high_bytes >>= 16;
+	if (high_bytes > 0xffffff)
+		high_bytes = 0xffffff;
+	put_le16(c + 0x5b, high_bytes & 0xffff);
+	c[0x5d] = high_bytes >> 16;
 }
