@@ -59,6 +59,8 @@ static void setup(void)
 	timers = (struct timers){ .clock = get_clock, .deadline_changed = set_deadline };
 	rtc_init(&rtc, &timers, (struct irq_line){ set_irq, NULL, 8 }, WALL, 3ull << 30,
 		 5ull << 30);
+	/* The alarm is at midnight after a reset, which these tests pass. */
+	out(0x05, 0x12);
 }
 
 /* Moves the clock, taking every deadline on the way. */
