@@ -74,6 +74,12 @@ struct vigil_command {
 
 /* One per subcommand, in the file that carries its name. */
 int vigil_cmd_run(int argc, char **argv);
+int vigil_cmd_list(int argc, char **argv);
+int vigil_cmd_regs(int argc, char **argv);
+int vigil_cmd_stat(int argc, char **argv);
+int vigil_cmd_symbols(int argc, char **argv);
+int vigil_cmd_watch(int argc, char **argv);
+int vigil_cmd_demo(int argc, char **argv);
 
 /* Says "vigil: ..." on stderr (a newline is added). */
 void vigil_msg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
