@@ -120,7 +120,7 @@ enum insn_map {
 	X(VMCLEAR) X(VMPTRLD) X(VMPTRST) X(VMREAD) X(VMWRITE) X(INVEPT) \
 	X(INVVPID) X(VMFUNC) \
 	/* vector loads and stores */ \
-	X(VMOV) X(VMOVA) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
+	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
 	X(MOVD_MMX) X(MOVQ_MMX) \
 	/* known by length only: everything else of x87, MMX, SSE and AVX */ \
 	X(X87) X(VECTOR)

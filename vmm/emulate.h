@@ -162,6 +162,12 @@ struct emul_log_entry {
 #define EMUL_SHADOW_STI BIT(0)
 #define EMUL_SHADOW_MOV_SS BIT(1)
 
+/* emul_ctxt.features; without it the encoding is BSF, BSR or #UD */
+#define EMUL_FEAT_BMI1 BIT(0) /* TZCNT, ANDN, BEXTR, BLSI, BLSMSK, BLSR */
+#define EMUL_FEAT_LZCNT BIT(1)
+#define EMUL_FEAT_BMI2 BIT(2)
+#define EMUL_FEAT_ALL (EMUL_FEAT_BMI1 | EMUL_FEAT_LZCNT | EMUL_FEAT_BMI2)
+
 /* What an instruction changes; ctxt has it twice: committed and in work. */
 struct emul_state {
 	u64 regs[16]; /* by hardware number */
@@ -182,6 +188,8 @@ struct emul_ops;
  * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
  * @long_mode: EFER.LMA
  * @va_bits: 48, or 57 with CR4.LA57; 0 is taken as 48
+ * @features: EMUL_FEAT_*: what of the guest CPU's features changes the meaning
+ *	of an encoding
  * @rep_budget: iterations of a REP in one call; 0 is taken as 1
  * @st: the committed state, also as @regs, @rip, @rflags
  * @more: result, with EMUL_OK: iterations remain, rip still points to the REP
@@ -200,6 +208,7 @@ struct emul_ctxt {
 	bool protected_mode;
 	bool long_mode;
 	u8 va_bits;
+	u8 features;
 	u32 rep_budget;
 	union {
 		struct emul_state st;

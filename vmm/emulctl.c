@@ -46,6 +46,13 @@ static bool is_mmio(struct vigil_vcpu *vcpu, gpa_t gpa, bool write)
 	return !slot || (write && (slot->flags & KVM_MEM_READONLY));
 }
 
+bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la)
+{
+	gpa_t gpa;
+
+	return emul_translate(vcpu, la, true, 0, &gpa) || is_mmio(vcpu, gpa, true);
+}
+
 /*
  * MMIO stores are queued and leave after the instruction: nothing of it depends
  * on what the device does.
@@ -107,6 +114,9 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int b
 	ret = emul_translate(vcpu, la, true, flags, &gpa);
 	if (ret)
 		return ret;
+	/* INS comes back for a verdict that was not there yet */
+	if (vcpu->held)
+		return EMUL_PENDING;
 	vcpu->io.gpa = gpa;
 	if (is_mmio(vcpu, gpa, true))
 		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK : EMUL_PENDING;
@@ -428,7 +438,7 @@ static void mmio_exit(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int len, cons
 }
 
 /* the next queued store to userspace; 1 when there is none */
-static int mmio_drain(struct vigil_vcpu *vcpu)
+int emulctl_drain(struct vigil_vcpu *vcpu)
 {
 	struct vigil_mmio_queue *q = &vcpu->mmio;
 
@@ -441,7 +451,7 @@ static int mmio_drain(struct vigil_vcpu *vcpu)
 	mmio_exit(vcpu, q->frag[q->next].gpa, q->frag[q->next].len, q->frag[q->next].data);
 	q->next++;
 	if (q->next < q->count) {
-		vcpu->complete = mmio_drain;
+		vcpu->complete = emulctl_drain;
 	} else {
 		q->next = 0;
 		q->count = 0;
@@ -469,7 +479,7 @@ static int mmio_read_done(struct vigil_vcpu *vcpu)
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
-	int ret = mmio_drain(vcpu);
+	int ret = emulctl_drain(vcpu);
 
 	if (!ret) {
 		vcpu->complete = mmio_drain_then_pend;
@@ -487,15 +497,14 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 	return emul_step(vcpu);
 }
 
-/* the verdict on a held store, then on with the instruction */
-static int held_wait(struct vigil_vcpu *vcpu)
+/* WATCH_GO, WATCH_SKIP; or 0 and below: leave for userspace, @again comes back */
+static int held_verdict(struct vigil_vcpu *vcpu, int (*again)(struct vigil_vcpu *vcpu),
+			enum watch_answer *answer)
 {
-	struct emul_ctxt *c = &vcpu->emul;
-	u8 *old = NULL;
 	int ret;
 
 	while ((ret = monitor_wait(vcpu)) == -EINTR) {
-		vcpu->complete = held_wait;
+		vcpu->complete = again;
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
@@ -505,18 +514,43 @@ static int held_wait(struct vigil_vcpu *vcpu)
 			return ret;
 		vcpu->complete = NULL;
 	}
-	if (ret == WATCH_GO && c->pending.type == EMUL_XACT_CMPXCHG) {
-		old = c->pending.old;
-		ret = gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old, c->pending.data,
-				   c->pending.bytes) < 0 ? -EFAULT : 0;
-	} else if (ret == WATCH_GO) {
-		ret = gmem_write(vcpu->vm, vcpu->io.gpa, c->pending.data, c->pending.bytes);
+	*answer = ret;
+	return 1;
+}
+
+int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
+		 int (*again)(struct vigil_vcpu *vcpu))
+{
+	enum watch_answer answer;
+	int ret = held_verdict(vcpu, again, &answer);
+
+	if (ret != 1 || answer != WATCH_GO)
+		return ret;
+	/* the memory may have gone meanwhile: the guest finds out by itself */
+	gmem_write(vcpu->vm, vcpu->io.gpa, data, len);
+	return 1;
+}
+
+/* the verdict on a held store, then on with the instruction */
+static int held_wait(struct vigil_vcpu *vcpu)
+{
+	struct emul_ctxt *c = &vcpu->emul;
+	enum watch_answer answer;
+	u8 *old = NULL;
+	int ret;
+
+	if (c->pending.type == EMUL_XACT_CMPXCHG) {
+		ret = held_verdict(vcpu, held_wait, &answer);
+		if (ret == 1 && answer == WATCH_GO) {
+			old = c->pending.old;
+			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old, c->pending.data,
+				     c->pending.bytes);
+		}
 	} else {
-		ret = 0;
+		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes, held_wait);
 	}
-	if (ret)
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, c->insn.bytes,
-					   c->insn.len);
+	if (ret != 1)
+		return ret;
 	vigil_emul_complete(c, old);
 	return emul_step(vcpu);
 }
@@ -545,7 +579,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	case EMUL_OK:
 		vcpu->stat.emulated++;
 		emul_finish(vcpu, old_rflags);
-		return mmio_drain(vcpu);
+		return emulctl_drain(vcpu);
 	case EMUL_FAULT:
 		if (c->exception.vector == 14)
 			event_page_fault(vcpu, c->exception.cr2, c->exception.error_code);
@@ -554,7 +588,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 					   c->exception.error_code);
 		else
 			event_exception(vcpu, c->exception.vector);
-		return mmio_drain(vcpu);
+		return emulctl_drain(vcpu);
 	case EMUL_PENDING:
 		vcpu->emul_active = true;
 		if (vcpu->held)
@@ -562,7 +596,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		vcpu->io.len = 0;
 		return mmio_drain_then_pend(vcpu);
 	case EMUL_RESTART:
-		return mmio_drain(vcpu);
+		return emulctl_drain(vcpu);
 	default:
 		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, c->insn.bytes,

@@ -14,6 +14,7 @@
 #include <linux/ratelimit.h>
 #include <linux/reboot.h>
 #include <linux/syscore_ops.h>
+#include <linux/wait.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
@@ -31,11 +32,13 @@ const struct vmm_ops *vmm_ops __ro_after_init;
 struct host_info host_info __ro_after_init;
 
 DEFINE_PER_CPU(bool, host_cpu_on);
+DEFINE_PER_CPU(bool, host_cpu_loaded);
+bool host_down;			/* the machine is going down */
 
 static DEFINE_MUTEX(hw_lock);
 static unsigned int hw_users;
 static bool hw_broken;		/* a resume could not enable: no VM may run */
-static bool hw_down;		/* the machine is going down */
+static DECLARE_WAIT_QUEUE_HEAD(down_wq);
 static bool kvm_coming;		/* [hw_lock] a KVM vendor module initializes */
 static bool emergency_set;	/* [hw_lock] our emergency callback is registered */
 static enum cpuhp_state cpuhp_online;
@@ -178,7 +181,7 @@ static int enable_all(void)
 	int err;
 
 	lockdep_assert_cpus_held();
-	if (hw_down)
+	if (host_down)
 		return -ESHUTDOWN;
 	on_each_cpu(enable_ipi, &res, 1);
 	err = atomic_read(&res.err);
@@ -220,13 +223,15 @@ void host_hw_put(void)
 	cpus_read_unlock();
 }
 
-int host_cpu_lost(void)
+const char *host_cpu_lost(void)
 {
-	if (READ_ONCE(hw_broken) || READ_ONCE(hw_down))
-		return -EIO;
+	if (READ_ONCE(host_down))
+		return "the host is going down";
+	if (READ_ONCE(hw_broken))
+		return "the host could not enable virtualization again after a resume";
 	/* the CPU goes offline and pushes its tasks to others: let it */
 	schedule();
-	return 0;
+	return NULL;
 }
 
 /* --- hotplug, suspend, reboot --- */
@@ -283,19 +288,48 @@ static struct syscore_ops host_syscore = {
 	.resume = host_resume,
 };
 
+/* IPI: now, or when the vCPU that is loaded here is put */
+static void down_ipi(void *unused)
+{
+	if (!__this_cpu_read(host_cpu_loaded))
+		disable_here(NULL);
+}
+
+void host_put_down(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	disable_here(NULL);
+	local_irq_restore(flags);
+	wake_up_all(&down_wq);
+}
+
+static bool all_off(void)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		if (READ_ONCE(per_cpu(host_cpu_on, cpu)))
+			return false;
+	return true;
+}
+
 static int host_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct vigil_vm *vm;
 
-	WRITE_ONCE(hw_down, true);
+	WRITE_ONCE(host_down, true);
 	mutex_lock(&vigil_vms_lock);
 	list_for_each_entry(vm, &vigil_vms, link)
 		vigil_vm_kill(vm, "the host is going down");
 	mutex_unlock(&vigil_vms_lock);
 
 	cpus_read_lock();
-	on_each_cpu(disable_here, NULL, 1);
+	on_each_cpu(down_ipi, NULL, 1);
 	cpus_read_unlock();
+	/* a CPU that is stuck in a vCPU is left to the kernel's emergency path */
+	wait_event_timeout(down_wq, all_off(), HZ);
 	return NOTIFY_DONE;
 }
 

@@ -31,6 +31,8 @@ struct host_info {
 extern struct host_info host_info;	/* __ro_after_init */
 
 DECLARE_PER_CPU(bool, host_cpu_on);
+DECLARE_PER_CPU(bool, host_cpu_loaded);
+extern bool host_down;
 
 /**
  * host_init() - choose the vendor and watch the CPUs; at module load
@@ -57,31 +59,45 @@ int host_hw_get(void);
 /* that VM is gone; the last one turns the extension off. May sleep */
 void host_hw_put(void);
 
+void host_put_down(void);
+
 /**
- * host_cpu_usable() - may this CPU enter a guest now?
+ * host_vcpu_load() - a vCPU is about to be loaded on this CPU
  *
- * IRQs off, right before vmm_ops->run(). False for the moment in which a CPU
- * that goes offline still runs tasks, and after a resume that failed: leave
- * the entry path and ask host_cpu_lost().
- *
- * A thread may also be scheduled in on such a CPU: vcpu_load() asks too, and
- * neither calls vmm_ops->vcpu_load() there (instructions of the extension raise
- * #UD) nor vmm_ops->vcpu_put() afterwards; a vCPU that is so not loaded must
- * not enter before it was put and loaded again.
+ * Preemption off. False for the moment in which a CPU that goes offline still
+ * runs tasks, after a resume that failed, and while the machine goes down:
+ * then instructions of the extension raise #UD, so the vendor's vcpu_load() and
+ * vcpu_put() are not called, and the vCPU cannot enter.
+ * While it is loaded nobody turns this CPU's extension off.
  */
-static inline bool host_cpu_usable(void)
+static inline bool host_vcpu_load(void)
 {
-	return likely(__this_cpu_read(host_cpu_on));
+	__this_cpu_write(host_cpu_loaded, true);
+	/* before the look at host_cpu_on: an IPI on this CPU turns that off */
+	barrier();
+	if (likely(__this_cpu_read(host_cpu_on)))
+		return true;
+	__this_cpu_write(host_cpu_loaded, false);
+	return false;
+}
+
+/* the vendor's vcpu_put() is done; preemption off */
+static inline void host_vcpu_put(void)
+{
+	__this_cpu_write(host_cpu_loaded, false);
+	barrier();
+	if (unlikely(READ_ONCE(host_down)))
+		host_put_down();
 }
 
 /**
- * host_cpu_lost() - what to do when host_cpu_usable() said no
+ * host_cpu_lost() - what to do when host_vcpu_load() said no
  *
- * IRQs and preemption on. May schedule.
+ * vCPU not loaded, preemption on. May schedule.
  *
- * Return: 0: try again (on another CPU, most likely); -EIO: the extension
- * could not be enabled again after a resume, this VM cannot run.
+ * Return: NULL: load it and try again (on another CPU, most likely); else the
+ * reason why no VM can run on this host any more.
  */
-int host_cpu_lost(void);
+const char *host_cpu_lost(void);
 
 #endif

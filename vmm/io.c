@@ -44,14 +44,24 @@ static int in_done(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* what REP, the address size and DF make of an INS or OUTS */
-struct string_io {
-	struct insn insn;
-	unsigned long mask;	/* of the address size */
-	int reg;		/* RSI or RDI */
-	int seg;
-	bool rep;
-};
+/*
+ * String forms. The decoded instruction stays in vcpu->emul.insn from the exit
+ * until the last element has been moved: it is fetched once.
+ */
+static inline struct insn *string_insn(struct vigil_vcpu *vcpu)
+{
+	return &vcpu->emul.insn;
+}
+
+static inline unsigned long string_mask(const struct insn *insn)
+{
+	return insn->adsize == 2 ? 0xffff : insn->adsize == 4 ? ~0u : ~0ul;
+}
+
+static inline bool string_rep(const struct insn *insn)
+{
+	return insn->prefix & (INSN_PFX_REP | INSN_PFX_REPNE);
+}
 
 static unsigned long masked(unsigned long old, unsigned long val, unsigned long mask)
 {
@@ -61,175 +71,195 @@ static unsigned long masked(unsigned long old, unsigned long val, unsigned long 
 	return (old & ~mask) | (val & mask);
 }
 
-static int decode_string(struct vigil_vcpu *vcpu, struct string_io *s, bool in)
+static int string_error(struct vigil_vcpu *vcpu)
 {
-	u8 bytes[15];
-	int n = exit_fetch(vcpu, bytes);
-
-	if (n <= 0)
-		return n ? n : 1;
-	if (vigil_decode(&s->insn, bytes, n, vmm_ops->code_bits(vcpu)))
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, n);
-	/* the bytes may have changed since the CPU saw an I/O instruction there */
-	if (s->insn.op != (in ? INSN_OP_INS : INSN_OP_OUTS)) {
-		event_ud(vcpu);
-		return 1;
-	}
-	s->mask = s->insn.adsize == 2 ? 0xffff : s->insn.adsize == 4 ? ~0u : ~0ul;
-	s->reg = in ? REG_RDI : REG_RSI;
-	s->seg = in ? INSN_SEG_ES : s->insn.seg == INSN_SEG_NONE ? INSN_SEG_DS : s->insn.seg;
-	s->rep = s->insn.prefix & (INSN_PFX_REP | INSN_PFX_REPNE);
-	return 2;
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+				   string_insn(vcpu)->bytes, string_insn(vcpu)->len);
 }
 
-/*
- * Translate one element of @size bytes at offset @ea; a fault is queued. The
- * element may cross a page: gpa2 is then the second page's.
- */
-static int string_element(struct vigil_vcpu *vcpu, struct string_io *s, unsigned long ea,
-			  unsigned int size, bool write, gpa_t gpa[2], unsigned int *first)
+static int queue_fault(struct vigil_vcpu *vcpu)
 {
-	struct emul_ctxt *c = &vcpu->emul;
-	u32 access = (write ? PFERR_W : 0) | (c->cpl == 3 ? PFERR_U : 0);
-	u32 error_code;
-	u64 la;
-	int ret;
+	const struct emul_exception *e = &vcpu->emul.exception;
 
-	c->ops = &emulctl_ops;
-	if (vigil_emul_linear(c, s->seg, ea, size, write, &la) != EMUL_OK) {
-		if (c->exception.has_ec)
-			event_exception_ec(vcpu, c->exception.vector, c->exception.error_code);
-		else
-			event_exception(vcpu, c->exception.vector);
-		return 1;
-	}
-	*first = min_t(unsigned int, size, PAGE_SIZE - offset_in_page(la));
-	ret = shadow_gva_to_gpa(vcpu, la, access, true, &gpa[0], &error_code);
-	if (!ret && *first < size) {
-		la += *first;
-		ret = shadow_gva_to_gpa(vcpu, la, access, true, &gpa[1], &error_code);
-	}
-	if (ret == -EFAULT) {
-		event_page_fault(vcpu, la, error_code);
-		return 1;
-	}
-	return ret ? ret : 2;
-}
-
-static void string_advance(struct vigil_vcpu *vcpu, struct string_io *s, unsigned int n,
-			   unsigned int size)
-{
-	long step = (long)n * size;
-
-	if (vcpu->rflags & X86_EFLAGS_DF)
-		step = -step;
-	vcpu->regs[s->reg] = masked(vcpu->regs[s->reg], vcpu->regs[s->reg] + step, s->mask);
-	if (s->rep)
-		vcpu->regs[REG_RCX] = masked(vcpu->regs[REG_RCX], vcpu->regs[REG_RCX] - n,
-					     s->mask);
-	if (!s->rep || !(vcpu->regs[REG_RCX] & s->mask))
-		exit_skip(vcpu, s->insn.len);
-}
-
-/* OUTS: read as many elements as fit and do not fault, then go to userspace */
-static int outs(struct vigil_vcpu *vcpu, struct string_io *s, unsigned long count)
-{
-	unsigned int size = vcpu->io.size, max = PIO_BYTES / size, n, first;
-	unsigned long ea = vcpu->regs[s->reg];
-	u8 *data = pio_data(vcpu);
-	gpa_t gpa[2];
-	int ret;
-
-	for (n = 0; n < count && n < max; n++, data += size) {
-		ret = string_element(vcpu, s, ea & s->mask, size, false, gpa, &first);
-		/* the fault of a later element comes when its turn comes */
-		if (ret != 2) {
-			if (n && ret == 1) {
-				vcpu->events.exception.pending = false;
-				break;
-			}
-			return ret;
-		}
-		if (gmem_read(vcpu->vm, gpa[0], data, first) ||
-		    gmem_read(vcpu->vm, gpa[1], data + first, size - first)) {
-			if (n)
-				break;
-			return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
-						   s->insn.bytes, s->insn.len);
-		}
-		ea += vcpu->rflags & X86_EFLAGS_DF ? -(long)size : size;
-	}
-	vcpu->io.count = n;
-	string_advance(vcpu, s, n, size);
-	return pio_exit(vcpu);
-}
-
-static int ins_done(struct vigil_vcpu *vcpu)
-{
-	unsigned int size = vcpu->io.size, n, first;
-	u8 *data = pio_data(vcpu);
-	struct string_io s;
-	gpa_t gpa[2];
-	int ret;
-
-	vcpu->io.kind = IO_NONE;
-	ret = decode_string(vcpu, &s, true);
-	if (ret != 2)
-		return ret;
-	emulctl_begin(vcpu);
-	for (n = 0; n < vcpu->io.count; n++, data += size) {
-		ret = string_element(vcpu, &s, vcpu->regs[s.reg] & s.mask, size, true, gpa,
-				     &first);
-		if (ret != 2)
-			return ret;
-		if (gmem_write(vcpu->vm, gpa[0], data, first) ||
-		    gmem_write(vcpu->vm, gpa[1], data + first, size - first))
-			return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
-						   s.insn.bytes, s.insn.len);
-		string_advance(vcpu, &s, 1, size);
-	}
+	if (e->vector == 14)
+		event_page_fault(vcpu, e->cr2, e->error_code);
+	else if (e->has_ec)
+		event_exception_ec(vcpu, e->vector, e->error_code);
+	else
+		event_exception(vcpu, e->vector);
 	return 1;
 }
 
-/* INS: only as many elements as stay in the page of the first are asked for */
-static int ins(struct vigil_vcpu *vcpu, struct string_io *s, unsigned long count)
+/* linear address of the element at offset @ea, and how much of it its page holds */
+static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write, u64 *la,
+			 unsigned int *first)
 {
-	unsigned int size = vcpu->io.size, first;
-	unsigned long ea = vcpu->regs[s->reg] & s->mask, room;
-	gpa_t gpa[2];
+	struct emul_ctxt *c = &vcpu->emul;
+	enum insn_seg seg = INSN_SEG_ES;
 	int ret;
 
-	/* a fault must come before the device is read */
-	ret = string_element(vcpu, s, ea, size, true, gpa, &first);
-	if (ret != 2)
-		return ret;
+	if (!write)
+		seg = c->insn.seg == INSN_SEG_NONE ? INSN_SEG_DS : c->insn.seg;
+	c->ops = &emulctl_ops;
+	ret = vigil_emul_linear(c, seg, ea & string_mask(&c->insn), vcpu->io.size, write, la);
+	*first = min_t(unsigned int, vcpu->io.size, PAGE_SIZE - offset_in_page(*la));
+	return ret;
+}
+
+static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
+{
+	const struct insn *insn = string_insn(vcpu);
+	unsigned long mask = string_mask(insn), *rcx = &vcpu->regs[REG_RCX];
+	long step = (long)n * vcpu->io.size;
+
 	if (vcpu->rflags & X86_EFLAGS_DF)
-		room = offset_in_page(gpa[0]) / size + 1;
+		step = -step;
+	vcpu->regs[reg] = masked(vcpu->regs[reg], vcpu->regs[reg] + step, mask);
+	if (string_rep(insn))
+		*rcx = masked(*rcx, *rcx - n, mask);
+	if (!string_rep(insn) || !(*rcx & mask))
+		exit_skip(vcpu, insn->len);
+}
+
+/* OUTS: read as many elements as fit and do not fault, then go to userspace */
+static int outs(struct vigil_vcpu *vcpu, unsigned long count)
+{
+	unsigned int size = vcpu->io.size, max = PIO_BYTES / size, n, first;
+	unsigned long ea = vcpu->regs[REG_RSI];
+	struct emul_ctxt *c = &vcpu->emul;
+	u8 *data = pio_data(vcpu);
+	int ret = EMUL_OK;
+	u64 la;
+
+	for (n = 0; n < count && n < max; n++, data += size) {
+		ret = string_linear(vcpu, ea, false, &la, &first);
+		if (!ret)
+			ret = emulctl_ops.read(c, la, data, first, 0);
+		if (!ret && first < size)
+			ret = emulctl_ops.read(c, la + first, data + first, size - first, 0);
+		/* the fault of a later element comes when its turn comes */
+		if (ret)
+			break;
+		ea += vcpu->rflags & X86_EFLAGS_DF ? -(long)size : size;
+	}
+	if (!n)
+		return ret == EMUL_FAULT ? queue_fault(vcpu) :
+		       ret == EMUL_RESTART ? 1 : string_error(vcpu);
+	vcpu->io.count = n;
+	string_advance(vcpu, REG_RSI, n);
+	return pio_exit(vcpu);
+}
+
+/* store the elements that userspace has supplied, from vcpu->io.done on */
+static int ins_store(struct vigil_vcpu *vcpu)
+{
+	struct vigil_io *io = &vcpu->io;
+	struct emul_ctxt *c = &vcpu->emul;
+	unsigned int first, len;
+	int ret;
+	u64 la;
+
+	while (io->done < io->count) {
+		u8 *data = pio_data(vcpu) + io->done * io->size;
+
+		ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la, &first);
+		if (!ret) {
+			len = io->part ? io->size - first : first;
+			if (io->part) {
+				la += first;
+				data += first;
+			}
+			ret = emulctl_ops.write(c, la, data, len, 0);
+		}
+		switch (ret) {
+		case EMUL_OK:
+			break;
+		case EMUL_FAULT:
+			return queue_fault(vcpu);
+		case EMUL_RESTART:
+			return 1;
+		case EMUL_PENDING:
+			/* a watch asks; a device is no place to INS to */
+			if (!vcpu->held)
+				return string_error(vcpu);
+			ret = emulctl_held(vcpu, data, len, ins_store);
+			if (ret != 1)
+				return ret;
+			break;
+		default:
+			return string_error(vcpu);
+		}
+		if (!io->part && first < io->size) {
+			io->part = 1;
+			continue;
+		}
+		io->part = 0;
+		io->done++;
+		string_advance(vcpu, REG_RDI, 1);
+	}
+	io->kind = IO_NONE;
+	return emulctl_drain(vcpu);
+}
+
+/* INS: only as many elements as stay in the page of the first are asked for */
+static int ins(struct vigil_vcpu *vcpu, unsigned long count)
+{
+	unsigned int size = vcpu->io.size, first;
+	struct emul_ctxt *c = &vcpu->emul;
+	unsigned long room;
+	int ret;
+	u64 la;
+
+	/* a fault must come before the device is read */
+	ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la, &first);
+	if (!ret)
+		ret = emulctl_ops.probe(c, la, first, 0);
+	if (!ret && first < size)
+		ret = emulctl_ops.probe(c, la + first, size - first, 0);
+	if (ret)
+		return ret == EMUL_FAULT ? queue_fault(vcpu) : 1;
+	if (vcpu->rflags & X86_EFLAGS_DF)
+		room = offset_in_page(la) / size + 1;
 	else
-		room = max_t(unsigned long, (PAGE_SIZE - offset_in_page(gpa[0])) / size, 1);
-	vcpu->io.count = min3(count, room, (unsigned long)PIO_BYTES / size);
-	vcpu->complete = ins_done;
+		room = max_t(unsigned long, (PAGE_SIZE - offset_in_page(la)) / size, 1);
+	/* MMIO stores queue up: not more of them than the queue holds */
+	vcpu->io.count = min3(count, room, (unsigned long)ARRAY_SIZE(vcpu->mmio.frag));
+	if (!emulctl_is_mmio(vcpu, la))
+		vcpu->io.count = min3(count, room, (unsigned long)PIO_BYTES / size);
+	vcpu->io.done = 0;
+	vcpu->io.part = 0;
+	vcpu->complete = ins_store;
 	return pio_exit(vcpu);
 }
 
 static int string_io(struct vigil_vcpu *vcpu)
 {
+	bool in = vcpu->io.in;
 	unsigned long count = 1;
-	struct string_io s;
-	int ret;
+	struct insn *insn;
+	u8 bytes[15];
+	int n;
 
-	ret = decode_string(vcpu, &s, vcpu->io.in);
-	if (ret != 2)
-		return ret;
-	if (s.rep) {
-		count = vcpu->regs[REG_RCX] & s.mask;
+	n = exit_fetch(vcpu, bytes);
+	if (!n)
+		return 1;
+	if (n < 0)
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	emulctl_begin(vcpu);
+	insn = string_insn(vcpu);
+	if (vigil_decode(insn, bytes, n, vmm_ops->code_bits(vcpu)))
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, n);
+	/* the bytes may have changed since the CPU saw an I/O instruction there */
+	if (insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
+		return 1;
+	if (string_rep(insn)) {
+		count = vcpu->regs[REG_RCX] & string_mask(insn);
 		if (!count) {
-			exit_skip(vcpu, s.insn.len);
+			exit_skip(vcpu, insn->len);
 			return 1;
 		}
 	}
-	emulctl_begin(vcpu);
-	return vcpu->io.in ? ins(vcpu, &s, count) : outs(vcpu, &s, count);
+	return in ? ins(vcpu, count) : outs(vcpu, count);
 }
 
 int exit_io(struct vigil_vcpu *vcpu, const struct exit_io *io)

@@ -68,6 +68,18 @@ void emulctl_forget(struct vigil_vcpu *vcpu);
 /* fill c's registers and modes from the vCPU */
 void emulctl_begin(struct vigil_vcpu *vcpu);
 extern const struct emul_ops emulctl_ops;
+/*
+ * An op answered EMUL_PENDING with vcpu->held set, for a store of @data: wait
+ * and make the store if it is allowed. 1: on with the instruction; else leave,
+ * and @again is called to come back here. A store is asked about once: when it
+ * comes back with vcpu->held, emulctl_ops.write() answers EMUL_PENDING again.
+ */
+int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
+		 int (*again)(struct vigil_vcpu *vcpu));
+/* queued MMIO stores to userspace; 1 when there are none */
+int emulctl_drain(struct vigil_vcpu *vcpu);
+/* is there no memory behind a linear address that probe() found good? */
+bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la);
 
 /* fetch.c */
 /* an instruction runs over the page end and only that was fetched; 1: #PF queued */

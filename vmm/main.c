@@ -31,7 +31,7 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_CHECK_EXTENSION_VM:
 		return 1;
 	case KVM_CAP_EXIT_HYPERCALL:
-		return U32_MAX;		/* the numbers that can be asked for */
+		return INT_MAX;		/* the numbers that can be asked for */
 	case KVM_CAP_ENABLE_CAP_VM:
 		return 1;
 	case KVM_CAP_NR_VCPUS:

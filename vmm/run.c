@@ -6,6 +6,7 @@
 
 #include "event.h"
 #include "fpu.h"
+#include "host.h"
 #include "ioctl.h"
 #include "ops.h"
 #include "watch.h"
@@ -52,7 +53,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || need_resched() ||
-		     signal_pending(current))) {
+		     signal_pending(current) || !vcpu->on_hw)) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
@@ -71,6 +72,20 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	local_irq_enable();
 	preempt_enable();
 	return 1;
+}
+
+/* this CPU has the extension off: it goes offline, or worse */
+static void run_elsewhere(struct vigil_vcpu *vcpu)
+{
+	const char *why;
+
+	vcpu_put(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+	why = host_cpu_lost();
+	if (why)
+		vigil_vm_kill(vcpu->vm, why);
+	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	vcpu_load(vcpu);
 }
 
 static int run_loop(struct vigil_vcpu *vcpu)
@@ -109,6 +124,8 @@ static int run_loop(struct vigil_vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
+		if (unlikely(!vcpu->on_hw))
+			run_elsewhere(vcpu);
 		if (need_resched()) {
 			srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 			cond_resched();

@@ -10,6 +10,7 @@
 #include "cpuid.h"
 #include "event.h"
 #include "fpu.h"
+#include "host.h"
 #include "ioctl.h"
 #include "msr.h"
 #include "ops.h"
@@ -70,17 +71,31 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 
 /* ---- load and put ---- */
 
+static void load_here(struct vigil_vcpu *vcpu, int cpu)
+{
+	vcpu->on_hw = host_vcpu_load();
+	if (likely(vcpu->on_hw))
+		vmm_ops->vcpu_load(vcpu, cpu);
+	WRITE_ONCE(vcpu->cpu, cpu);
+}
+
+static void put_here(struct vigil_vcpu *vcpu)
+{
+	if (unlikely(!vcpu->on_hw))
+		return;
+	vmm_ops->vcpu_put(vcpu);
+	vcpu->on_hw = false;
+	host_vcpu_put();
+}
+
 static void sched_in(struct preempt_notifier *pn, int cpu)
 {
-	struct vigil_vcpu *vcpu = container_of(pn, struct vigil_vcpu, preempt);
-
-	vmm_ops->vcpu_load(vcpu, cpu);
-	WRITE_ONCE(vcpu->cpu, cpu);
+	load_here(container_of(pn, struct vigil_vcpu, preempt), cpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	vmm_ops->vcpu_put(container_of(pn, struct vigil_vcpu, preempt));
+	put_here(container_of(pn, struct vigil_vcpu, preempt));
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -93,15 +108,14 @@ void vcpu_load(struct vigil_vcpu *vcpu)
 	int cpu = get_cpu();
 
 	preempt_notifier_register(&vcpu->preempt);
-	vmm_ops->vcpu_load(vcpu, cpu);
-	WRITE_ONCE(vcpu->cpu, cpu);
+	load_here(vcpu, cpu);
 	put_cpu();
 }
 
 void vcpu_put(struct vigil_vcpu *vcpu)
 {
 	preempt_disable();
-	vmm_ops->vcpu_put(vcpu);
+	put_here(vcpu);
 	preempt_notifier_unregister(&vcpu->preempt);
 	preempt_enable();
 }

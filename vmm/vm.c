@@ -160,7 +160,7 @@ static long vm_enable_cap(struct vigil_vm *vm, void __user *user)
 
 	if (copy_from_user(&cap, user, sizeof(cap)))
 		return -EFAULT;
-	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags || cap.args[0] >> 32)
+	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags || cap.args[0] > INT_MAX)
 		return -EINVAL;
 	WRITE_ONCE(vm->hypercall_exits, cap.args[0]);
 	return 0;

@@ -194,6 +194,7 @@ struct vigil_vcpu {
 	unsigned long requests;		/* [a] enum vigil_request */
 	struct preempt_notifier preempt;
 	bool loaded;			/* [v] preempt notifier registered */
+	bool on_hw;			/* [v] the vendor's part is loaded: host.h */
 	int srcu_idx;			/* [v] */
 	struct pid *pid;		/* [a] last thread that ran it */
 
@@ -244,7 +245,8 @@ struct vigil_vcpu {
 		bool in;
 		bool string;
 		u16 port;
-		u32 count;
+		u32 count, done;	/* elements of INS */
+		u8 part;		/* of an element that crosses a page */
 		gpa_t gpa;
 		unsigned int len;
 		unsigned long next_rip;
