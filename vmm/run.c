@@ -76,6 +76,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 
 /* this CPU has the extension off: it goes offline, or worse */
 static void run_elsewhere(struct vigil_vcpu *vcpu)
+	__must_hold(&vcpu->vm->srcu)
 {
 	const char *why;
 
