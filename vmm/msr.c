@@ -174,19 +174,31 @@ u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
 	return rdtsc() + vcpu->tsc_offset;
 }
 
+/* the vCPU whose TSC the others follow, NULL for itself. Any vCPU's thread */
+static const struct vigil_vcpu *tsc_leader(const struct vigil_vcpu *vcpu)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	const struct vigil_vcpu *first;
+
+	/* pairs with the publication of a vCPU */
+	if (!smp_load_acquire(&vm->nr_vcpus))
+		return NULL;
+	first = vm->vcpus[0];
+	return first == vcpu ? NULL : first;
+}
+
 static void tsc_set(struct vigil_vcpu *vcpu, u64 v, bool host)
 {
-	u64 offset = v - rdtsc();
-	struct vigil_vm *vm = vcpu->vm;
+	const struct vigil_vcpu *leader = host ? tsc_leader(vcpu) : NULL;
+	u64 offset = v - rdtsc(), first;
 	s64 apart;
 
 	/*
 	 * A VMM sets the vCPUs' TSCs one after the other and means them to be
 	 * equal: what is less than a second from the first vCPU's is the same.
 	 */
-	if (host && vcpu->index && smp_load_acquire(&vm->nr_vcpus)) {
-		u64 first = READ_ONCE(vm->vcpus[0]->tsc_offset);
-
+	if (leader) {
+		first = READ_ONCE(leader->tsc_offset);
 		apart = offset - first;
 		if (abs(apart) < (s64)tsc_khz * 1000)
 			offset = first;
@@ -197,12 +209,9 @@ static void tsc_set(struct vigil_vcpu *vcpu, u64 v, bool host)
 
 static void tsc_reset(struct vigil_vcpu *vcpu)
 {
-	struct vigil_vm *vm = vcpu->vm;
+	const struct vigil_vcpu *leader = tsc_leader(vcpu);
 
-	if (vcpu->index && smp_load_acquire(&vm->nr_vcpus))
-		vcpu->tsc_offset = READ_ONCE(vm->vcpus[0]->tsc_offset);
-	else
-		vcpu->tsc_offset = -rdtsc();
+	WRITE_ONCE(vcpu->tsc_offset, leader ? READ_ONCE(leader->tsc_offset) : -rdtsc());
 }
 
 /* --- MSRs whose value does not matter --- */
