@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
+#include <asm/processor-flags.h>
+
+#include "../vmm/event.h"
+#include "svm.h"
+
+#define VEC_BP	3
+#define VEC_OF	4
+
+void svm_inject_exception(struct vigil_vcpu *vcpu, const struct vigil_exception *e)
+{
+	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	c->event_inj = e->vector | EVT_TYPE_EXCEPTION | EVT_VALID |
+		       (e->has_error_code ? EVT_HAS_ERROR : 0);
+	c->event_inj_error = e->has_error_code ? e->error_code : 0;
+}
+
+void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
+{
+	to_svm(vcpu)->vmcb->control.event_inj = vector | EVT_TYPE_INTR | EVT_VALID;
+}
+
+void svm_inject_nmi(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->control.event_inj = 2 | EVT_TYPE_NMI | EVT_VALID;
+	/* its IRET is what lets the next NMI in */
+	svm->await_iret = false;
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
+}
+
+void svm_cancel_injection(struct vigil_vcpu *vcpu)
+{
+	to_svm(vcpu)->vmcb->control.event_inj = 0;
+}
+
+bool svm_irq_shadow(struct vigil_vcpu *vcpu)
+{
+	return to_svm(vcpu)->vmcb->control.int_state & INT_SHADOW;
+}
+
+void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
+{
+	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	c->int_state = (c->int_state & ~(u64)INT_SHADOW) | (on ? INT_SHADOW : 0);
+}
+
+/*
+ * A virtual interrupt of the highest priority, which is never delivered: the
+ * CPU leaves the guest when it could be.
+ */
+void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	const u32 window = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+	u32 ctl = vmcb->control.int_control;
+
+	if (on == !!(ctl & V_IRQ))
+		return;
+	vmcb->control.int_control = on ? ctl | window : ctl & ~window;
+	vmcb_dirty(vmcb, CLEAN_TPR);
+	svm_intercept(vmcb, ICPT_MISC1, ICPT_VINTR, on);
+}
+
+/*
+ * SVM has no NMI window. In the handler the IRET intercept tells; what else can
+ * be in the way (the IRET itself, an interrupt shadow, an exception that goes
+ * first) lasts one instruction: step over it.
+ */
+void svm_nmi_window(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (vcpu->events.nmi_masked && !svm->await_iret) {
+		svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
+		return;
+	}
+	svm->stepping = true;
+}
+
+void svm_exit_iret(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, false);
+	svm->await_iret = true;
+	svm->iret_rip = vcpu->rip;
+	/* an NMI that waits is to come right behind the IRET */
+	if (vcpu->events.nmi_pending)
+		vigil_request(vcpu, REQ_EVENT);
+}
+
+/*
+ * After an entry with stepping or await_iret. TF that was set for the step goes,
+ * unless the guest's IRET has just loaded its own.
+ */
+void svm_nmi_progress(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	bool iret_done = svm->await_iret && vcpu->rip != svm->iret_rip;
+
+	if (svm->stepping) {
+		if (!svm->step_tf && !iret_done)
+			vcpu->rflags &= ~(unsigned long)X86_EFLAGS_TF;
+		svm->stepped = !svm->step_tf &&
+			       svm->vmcb->control.exit_code == EXIT_EXCP_DB;
+		svm->stepping = false;
+		/* the window is asked for again if it is still wanted */
+		vigil_request(vcpu, REQ_EVENT);
+	}
+	if (iret_done) {
+		svm->await_iret = false;
+		event_nmi_unmask(vcpu);
+	}
+}
+
+/*
+ * What was injected has been delivered, unless EXITINTINFO has it: then the exit
+ * came in the middle. INT n, INT3 and INTO are the guest's instructions, RIP is
+ * still theirs: they are executed again. An INT3 or INTO that was injected
+ * belongs to no instruction at RIP.
+ */
+void svm_event_exit(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb_control *c = &svm->vmcb->control;
+	u32 info = c->exit_int_info, injected = svm->injected;
+	u8 vector = info & EVT_VECTOR;
+	enum cut_short kind = CUT_NONE;
+
+	if (info & EVT_VALID) {
+		switch (info & EVT_TYPE) {
+		case EVT_TYPE_INTR:
+			kind = CUT_IRQ;
+			break;
+		case EVT_TYPE_NMI:
+			kind = CUT_NMI;
+			break;
+		case EVT_TYPE_EXCEPTION:
+			kind = CUT_EXCEPTION;
+			if ((vector == VEC_BP || vector == VEC_OF) &&
+			    ((injected ^ info) & (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
+				kind = CUT_SOFT;
+			break;
+		default:
+			kind = CUT_SOFT;
+		}
+	}
+	svm->injected = 0;
+	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR, c->exit_int_error);
+}

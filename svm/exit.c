@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exits: what happened, from EXITCODE, EXITINFO and, where the CPU does not tell,
+ * from the instruction itself. What is to be done about it, the core decides.
+ */
+#include <linux/ptrace.h>
+#include <linux/rcupdate.h>
+#include <asm/mce.h>
+#include <asm/processor-flags.h>
+#include <asm/unaligned.h>
+
+#include "../vmm/decode.h"
+#include "../vmm/event.h"
+#include "../vmm/ioctl.h"
+#include "svm.h"
+
+#define DR6_REASONS	0xe00ful	/* B0-B3, BD, BS, BT */
+#define DR6_BS		(1ul << 14)
+
+/* ---- the instruction that exited ---- */
+
+/* bytes of an instruction without prefixes, first one lowest */
+struct plain {
+	u32 bytes;
+	u32 mask;
+	u8 len;
+};
+
+#define PLAIN1(a)	((struct plain){ (a), 0xff, 1 })
+#define PLAIN2(a, b)	((struct plain){ (a) | (b) << 8, 0xffff, 2 })
+#define PLAIN3(a, b, c)	((struct plain){ (a) | (b) << 8 | (c) << 16, 0xffffff, 3 })
+
+/*
+ * What the instruction is, when the plain form did not match: prefixes, mostly.
+ * 1: @insn is filled in. 0: enter again, a fault is queued or the bytes are not
+ * the ones that exited (another vCPU writes to them). Negative: errno.
+ */
+static int fetch_insn(struct vigil_vcpu *vcpu, struct insn *insn, bool operands)
+{
+	u8 buf[INSN_MAX_LEN];
+	int n, ret;
+
+	n = exit_fetch(vcpu, buf);
+	if (n <= 0)
+		return n;
+	ret = operands ? vigil_decode(insn, buf, n, svm_code_bits(vcpu)) :
+			 vigil_decode_layout(insn, buf, n, svm_code_bits(vcpu));
+	if (ret == INSN_OK)
+		return 1;
+	if (ret == INSN_NEED_MORE) {
+		/* the CPU has executed it, so its second page was there */
+		ret = fetch_fault_next(vcpu);
+		return ret < 0 ? ret : 0;
+	}
+	return 0;
+}
+
+static noinline int slow_len(struct vigil_vcpu *vcpu)
+{
+	struct insn insn;
+	int ret = fetch_insn(vcpu, &insn, false);
+
+	return ret > 0 ? insn.len : ret;
+}
+
+/*
+ * Length of the instruction that exited: from the CPU, or by its bytes. As
+ * fetch_insn(): 0 enter again, negative errno.
+ */
+static __always_inline int insn_len(struct vigil_vcpu *vcpu, struct plain p)
+{
+	u8 buf[INSN_MAX_LEN];
+	int n;
+
+	if (svm_caps.nrips) {
+		u64 len = to_svm(vcpu)->vmcb->control.next_rip - vcpu->rip;
+
+		if (likely(len - 1 < INSN_MAX_LEN))
+			return len;
+	}
+	n = exit_fetch(vcpu, buf);
+	if (unlikely(n <= 0))
+		return n;
+	if (likely(n >= 4 && (get_unaligned_le32(buf) & p.mask) == p.bytes))
+		return p.len;
+	return slow_len(vcpu);
+}
+
+/* the usual end: nothing to do when the length is not there */
+#define WITH_LEN(vcpu, plain, call) ({					\
+	int len = insn_len(vcpu, plain);				\
+	likely(len > 0) ? (call) : len < 0 ? len : 1; })
+
+/* ---- instructions ---- */
+
+static int on_cpuid(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN2(0x0f, 0xa2), exit_cpuid(vcpu, len));
+}
+
+static int on_msr(struct vigil_vcpu *vcpu)
+{
+	if (to_svm(vcpu)->vmcb->control.exit_info_1 & 1)
+		return WITH_LEN(vcpu, PLAIN2(0x0f, 0x30), exit_wrmsr(vcpu, len));
+	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x32), exit_rdmsr(vcpu, len));
+}
+
+static int on_io(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	u32 info = c->exit_info_1;
+	struct exit_io io = {
+		.port = info >> IOIO_PORT_SHIFT,
+		.size = (info >> IOIO_SIZE_SHIFT) & IOIO_SIZE,
+		.in = info & IOIO_IN,
+		.string = info & IOIO_STRING,
+		.rep = info & IOIO_REP,
+		.next_rip = c->exit_info_2,
+	};
+
+	return exit_io(vcpu, &io);
+}
+
+static int on_hlt(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN1(0xf4), exit_hlt(vcpu, len));
+}
+
+static int on_vmmcall(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN3(0x0f, 0x01, 0xd9), exit_hypercall(vcpu, len));
+}
+
+static int on_xsetbv(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN3(0x0f, 0x01, 0xd1), exit_xsetbv(vcpu, len));
+}
+
+/* guest memory is coherent, whatever the guest does with caches */
+static int on_invd(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x08), (exit_skip(vcpu, len), 1));
+}
+
+static int on_wbinvd(struct vigil_vcpu *vcpu)
+{
+	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x09), (exit_skip(vcpu, len), 1));
+}
+
+/* no performance counter is offered */
+static int on_rdpmc(struct vigil_vcpu *vcpu)
+{
+	event_gp(vcpu);
+	return 1;
+}
+
+/* MOV CRn and MOV DRn without prefixes but REX: register and length, 0: look closer */
+static int plain_mov(struct vigil_vcpu *vcpu, u8 opcode, int *reg)
+{
+	u8 buf[INSN_MAX_LEN];
+	int n = exit_fetch(vcpu, buf), at = 0;
+	u8 rex = 0;
+
+	if (n < 4)
+		return n < 0 ? n : 0;
+	if ((buf[0] & 0xf0) == 0x40 && svm_code_bits(vcpu) == 64)
+		rex = buf[at++];
+	if (buf[at] != 0x0f || buf[at + 1] != opcode)
+		return 0;
+	*reg = (buf[at + 2] & 7) | (rex & 1) << 3;
+	return at + 3;
+}
+
+/*
+ * MOV to or from CRn or DRn: register and length. As insn_len(); -ENOENT: some
+ * other instruction (LMSW, SMSW, CLTS), to be emulated.
+ */
+static int mov_operand(struct vigil_vcpu *vcpu, u8 opcode, u16 op, int *reg)
+{
+	struct insn insn;
+	int len;
+
+	len = plain_mov(vcpu, opcode, reg);
+	if (likely(len))
+		return len;
+	len = fetch_insn(vcpu, &insn, false);
+	if (len <= 0)
+		return len;
+	if (insn.op != op)
+		return -ENOENT;
+	*reg = (insn.modrm & 7) | (insn.rex & 1) << 3;
+	return insn.len;
+}
+
+/* the same from decode assists and next RIP; 0: not there */
+static int assisted_mov(struct vigil_vcpu *vcpu, int *reg)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	u64 len = c->next_rip - vcpu->rip;
+
+	if (!svm_caps.decode_assists || !svm_caps.nrips || len - 1 >= INSN_MAX_LEN)
+		return 0;
+	*reg = c->exit_info_1 & CR_GPR;
+	return len;
+}
+
+static int on_cr(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	int cr = c->exit_code & 15, reg, len = 0;
+	bool write = c->exit_code >= EXIT_WRITE_CR0;
+
+	/* CR0 is also written by LMSW and CLTS, and read by SMSW */
+	if (svm_caps.decode_assists && !(c->exit_info_1 & CR_IS_MOV))
+		return exit_emulate(vcpu);
+	len = assisted_mov(vcpu, &reg);
+	if (!len)
+		len = mov_operand(vcpu, write ? 0x22 : 0x20,
+				  write ? INSN_OP_MOV_TO_CR : INSN_OP_MOV_FROM_CR, &reg);
+	if (unlikely(len <= 0))
+		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
+	return write ? exit_mov_to_cr(vcpu, cr, reg, len) :
+		       exit_mov_from_cr(vcpu, cr, reg, len);
+}
+
+static int on_dr(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	int dr = c->exit_code & 15, reg, len;
+	bool write = c->exit_code >= EXIT_WRITE_DR0;
+
+	len = assisted_mov(vcpu, &reg);
+	if (!len)
+		len = mov_operand(vcpu, write ? 0x23 : 0x21,
+				  write ? INSN_OP_MOV_TO_DR : INSN_OP_MOV_FROM_DR, &reg);
+	if (unlikely(len <= 0))
+		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
+	return exit_mov_dr(vcpu, dr, reg, write, len);
+}
+
+static int on_invlpg(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	u64 len = c->next_rip - vcpu->rip, addr;
+	struct insn insn;
+	int ret;
+
+	if (svm_caps.decode_assists && svm_caps.nrips && len - 1 < INSN_MAX_LEN)
+		return exit_invlpg(vcpu, c->exit_info_1, len);
+	ret = fetch_insn(vcpu, &insn, true);
+	if (unlikely(ret <= 0))
+		return ret < 0 ? ret : 1;
+	if (insn.op != INSN_OP_INVLPG || !insn.has_mem)
+		return exit_emulate(vcpu);
+	addr = vigil_insn_ea(&insn, (const u64 *)vcpu->regs, vcpu->rip);
+	/* in 64-bit mode only FS and GS have a base; numbers are the same ones */
+	if (insn.mode != INSN_MODE_64 || insn.seg == INSN_SEG_FS || insn.seg == INSN_SEG_GS)
+		addr += svm_get_seg_base(vcpu, (enum vigil_seg)insn.seg);
+	if (insn.mode != INSN_MODE_64)
+		addr = (u32)addr;
+	return exit_invlpg(vcpu, addr, insn.len);
+}
+
+/* ---- exceptions and events ---- */
+
+static int on_page_fault(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	return exit_page_fault(vcpu, c->exit_info_2, c->exit_info_1);
+}
+
+/*
+ * The guest ran with nothing in DR6, so what is there is what happened. The
+ * intercept comes before the delivery: a #DB that its own delivery raises again
+ * exits each time instead of looping in the CPU.
+ */
+static int on_debug(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+	unsigned long dr6 = (vmcb->save.dr6 ^ DR6_NONE) & DR6_REASONS;
+
+	vmcb->save.dr6 = DR6_NONE;
+	vmcb_dirty(vmcb, CLEAN_DR);
+	if (unlikely(svm->stepped)) {
+		svm->stepped = false;
+		dr6 &= ~DR6_BS;
+		if (!dr6)
+			return 1;
+	}
+	vcpu->stat.exits_exception++;
+	event_db(vcpu, dr6);
+	return 1;
+}
+
+static int on_align(struct vigil_vcpu *vcpu)
+{
+	return exit_reflect(vcpu, 17, true, to_svm(vcpu)->vmcb->control.exit_info_1);
+}
+
+/* done with IRQs off: svm_handle_exit_irqoff(), or the host took it at STGI */
+static int on_host_event(struct vigil_vcpu *vcpu)
+{
+	return 1;
+}
+
+static int on_window(struct vigil_vcpu *vcpu)
+{
+	svm_irq_window(vcpu, false);
+	return exit_irq_window(vcpu);
+}
+
+static int on_iret(struct vigil_vcpu *vcpu)
+{
+	svm_exit_iret(vcpu);
+	return 1;
+}
+
+/* task switches, and x87 errors reported through pins: not supported, and said so */
+static int on_unsupported(struct vigil_vcpu *vcpu)
+{
+	return exit_unexpected(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
+}
+
+static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
+	[EXIT_READ_CR0 ... EXIT_WRITE_CR15]	= on_cr,
+	[EXIT_READ_DR0 ... EXIT_WRITE_DR15]	= on_dr,
+	[EXIT_EXCP_DB]		= on_debug,
+	[EXIT_EXCP_PF]		= on_page_fault,
+	[EXIT_EXCP_AC]		= on_align,
+	[EXIT_EXCP_MC]		= on_host_event,
+	[EXIT_INTR]		= on_host_event,
+	[EXIT_NMI]		= on_host_event,
+	[EXIT_SMI]		= on_host_event,
+	[EXIT_INIT]		= on_host_event,
+	[EXIT_VINTR]		= on_window,
+	[EXIT_RDPMC]		= on_rdpmc,
+	[EXIT_CPUID]		= on_cpuid,
+	[EXIT_RSM]		= exit_undefined,
+	[EXIT_IRET]		= on_iret,
+	[EXIT_INVD]		= on_invd,
+	[EXIT_HLT]		= on_hlt,
+	[EXIT_INVLPG]		= on_invlpg,
+	[EXIT_INVLPGA]		= exit_undefined,
+	[EXIT_IOIO]		= on_io,
+	[EXIT_MSR]		= on_msr,
+	[EXIT_TASK_SWITCH]	= on_unsupported,
+	[EXIT_FERR_FREEZE]	= on_unsupported,
+	[EXIT_SHUTDOWN]		= exit_triple_fault,
+	[EXIT_VMRUN]		= exit_undefined,
+	[EXIT_VMMCALL]		= on_vmmcall,
+	[EXIT_VMLOAD]		= exit_undefined,
+	[EXIT_VMSAVE]		= exit_undefined,
+	[EXIT_STGI]		= exit_undefined,
+	[EXIT_CLGI]		= exit_undefined,
+	[EXIT_SKINIT]		= exit_undefined,
+	[EXIT_RDTSCP]		= exit_undefined,
+	[EXIT_WBINVD]		= on_wbinvd,
+	[EXIT_MONITOR]		= exit_undefined,
+	[EXIT_MWAIT]		= exit_undefined,
+	[EXIT_XSETBV]		= on_xsetbv,
+	[EXIT_RDPRU]		= exit_undefined,
+	[EXIT_INVPCID]		= exit_undefined,
+};
+
+int svm_handle_exit(struct vigil_vcpu *vcpu)
+{
+	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
+
+	if (unlikely(svm_reload_segments))
+		svm_reload_hidden(vcpu);
+	/* the frequent ones: a call through a pointer costs a retpoline */
+	switch (code) {
+	case EXIT_EXCP_PF:
+		return on_page_fault(vcpu);
+	case EXIT_IOIO:
+		return on_io(vcpu);
+	case EXIT_MSR:
+		return on_msr(vcpu);
+	case EXIT_CPUID:
+		return on_cpuid(vcpu);
+	case EXIT_INTR:
+		return 1;
+	}
+	if (unlikely(code >= NR_EXIT_CODES)) {
+		/* VMEXIT_INVALID and the like: VMRUN refused the state */
+		if ((s64)code < 0 || (s32)code < 0)
+			return exit_fail_entry(vcpu, code);
+		return exit_unexpected(vcpu, code);
+	}
+	if (unlikely(!handlers[code]))
+		return exit_unexpected(vcpu, code);
+	return handlers[code](vcpu);
+}
+
+/* an intercepted #MC is not delivered to the host: hand it over */
+static noinline void host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = {
+		.cs = 3,	/* it hit a guest, not the kernel */
+		.flags = X86_EFLAGS_IF,
+	};
+
+	do_machine_check(&regs);
+#endif
+}
+
+void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu)
+{
+	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
+
+	if (code == EXIT_INTR) {
+		vcpu->stat.exits_irq++;
+		/* a CPU that only runs a guest is not in a read-side section */
+		rcu_note_context_switch(false);
+	} else if (unlikely(code == EXIT_NMI)) {
+		vcpu->stat.exits_nmi++;
+	} else if (unlikely(code == EXIT_EXCP_MC)) {
+		host_machine_check();
+	}
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/* SVM on the host's CPUs: switched on, switched off, as found. Module parameters. */
+#include <linux/io.h>
+#include <linux/mem_encrypt.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <asm/msr.h>
+
+#include "insn.h"
+#include "svm.h"
+
+#define TSC_RATIO_ONE	(1ull << 32)
+
+DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
+struct svm_caps svm_caps __ro_after_init;
+u32 svm_clean_all __ro_after_init;
+u64 svm_host_mce __ro_after_init;
+
+static char *svm_hide = "";
+module_param(svm_hide, charp, 0444);
+MODULE_PARM_DESC(svm_hide,
+		 "test: optional SVM features to do without: nrips,decode,flushbyasid,vmcbclean,all");
+
+bool svm_reload_segments __ro_after_init;
+module_param_named(reload_segments, svm_reload_segments, bool, 0444);
+MODULE_PARM_DESC(reload_segments,
+		 "test: after every exit reload hidden segment parts from the tables, WRONGLY; the segments tests must fail");
+
+int svm_check(const struct host_reader *rd, const char **why)
+{
+	return svm_caps_check(rd, why);
+}
+
+static void free_cpus(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct svm_cpu *sc = per_cpu_ptr(&svm_cpu, cpu);
+
+		if (sc->save_page)
+			__free_page(sc->save_page);
+		if (sc->hsave_page)
+			__free_page(sc->hsave_page);
+		sc->save_page = NULL;
+		sc->hsave_page = NULL;
+	}
+}
+
+int svm_hw_setup(void)
+{
+	int cpu, ret;
+
+	svm_caps_read(&host_reader_native, &svm_caps);
+	ret = svm_caps_hide(&svm_caps, svm_hide);
+	if (ret) {
+		pr_err("vigil: svm_hide=%s: unknown name; nrips, decode, flushbyasid, vmcbclean or all\n",
+		       svm_hide);
+		return ret;
+	}
+	svm_host_mce = __read_cr4() & X86_CR4_MCE;
+	svm_clean_all = svm_caps.vmcb_clean ? CLEAN_ALL : 0;
+	if (svm_reload_segments)
+		pr_warn("vigil: reload_segments is set: guests will break, this is a test\n");
+
+	for_each_possible_cpu(cpu) {
+		struct svm_cpu *sc = per_cpu_ptr(&svm_cpu, cpu);
+		int node = cpu_to_node(cpu);
+
+		sc->save_page = alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
+		sc->hsave_page = alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
+		if (!sc->save_page || !sc->hsave_page)
+			goto nomem;
+		sc->save_pa = __sme_set(page_to_phys(sc->save_page));
+		sc->hsave_pa = __sme_set(page_to_phys(sc->hsave_page));
+	}
+	ret = svm_maps_alloc();
+	if (!ret)
+		return 0;
+nomem:
+	free_cpus();
+	return -ENOMEM;
+}
+
+void svm_hw_unsetup(void)
+{
+	svm_maps_free();
+	free_cpus();
+}
+
+bool svm_hw_owned(void)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	return efer & EFER_SVME;
+}
+
+int svm_hw_enable(void)
+{
+	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (efer & EFER_SVME)
+		return -EBUSY;
+	wrmsrl(MSR_EFER, efer | EFER_SVME);
+	rdmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
+	wrmsrl(MSR_VM_HSAVE_PA, sc->hsave_pa);
+	if (svm_caps.tsc_rate) {
+		rdmsrl(MSR_AMD64_TSC_RATIO, sc->old_tsc_ratio);
+		if (sc->old_tsc_ratio != TSC_RATIO_ONE)
+			wrmsrl(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
+	}
+	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
+		rdmsrl(MSR_TSC_AUX, sc->host_tsc_aux);
+	sc->tsc_aux = sc->host_tsc_aux;
+	sc->vmcb = NULL;
+	/* ASIDs of before belong to nobody, and the TLB may remember them */
+	sc->generation++;
+	sc->next_asid = svm_caps.nasid;
+	return 0;
+}
+
+void svm_hw_disable(void)
+{
+	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	if (svm_caps.tsc_rate && sc->old_tsc_ratio != TSC_RATIO_ONE)
+		wrmsrl(MSR_AMD64_TSC_RATIO, sc->old_tsc_ratio);
+	if (sc->tsc_aux != sc->host_tsc_aux)
+		wrmsrl(MSR_TSC_AUX, sc->host_tsc_aux);
+	sc->tsc_aux = sc->host_tsc_aux;
+	wrmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
+	rdmsrl(MSR_EFER, efer);
+	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
+}
+
+void svm_hw_emergency(void)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (!(efer & EFER_SVME))
+		return;
+	/* an NMI that ended a guest run is taken with GIF set, #MC is not */
+	svm_stgi();
+	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
+}
+
+void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *sc)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (sc->next_asid >= svm_caps.nasid) {
+		sc->generation++;
+		sc->next_asid = 1;
+		vmcb->control.tlb_control = TLB_FLUSH_ALL;
+	}
+	svm->asid = sc->next_asid++;
+	svm->asid_generation = sc->generation;
+	vmcb->control.asid = svm->asid;
+	vmcb_dirty(vmcb, CLEAN_ASID);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Segments, descriptor tables, and the modes that the hardware runs a guest in. */
+#include <asm/processor-flags.h>
+#include <asm/msr-index.h>
+
+#include "../vmm/cpuid.h"
+#include "svm.h"
+
+struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
+{
+	static const u16 at[NR_SEGS] = {
+		[SEG_ES] = offsetof(struct vmcb_save, es),
+		[SEG_CS] = offsetof(struct vmcb_save, cs),
+		[SEG_SS] = offsetof(struct vmcb_save, ss),
+		[SEG_DS] = offsetof(struct vmcb_save, ds),
+		[SEG_FS] = offsetof(struct vmcb_save, fs),
+		[SEG_GS] = offsetof(struct vmcb_save, gs),
+		[SEG_LDTR] = offsetof(struct vmcb_save, ldtr),
+		[SEG_TR] = offsetof(struct vmcb_save, tr),
+	};
+
+	return (void *)&vmcb->save + at[seg];
+}
+
+/*
+ * The VMCB has no bit for "unusable": a segment that is not present is. What
+ * hardware does not keep is made up as the architecture has it: a loaded
+ * segment was accessed, a loaded TSS is busy, SS.DPL is the CPL.
+ */
+void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg, struct kvm_segment *s)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	const struct vmcb_seg *v = svm_seg(vmcb, seg);
+
+	*s = (struct kvm_segment){
+		.base = v->base,
+		.limit = v->limit,
+		.selector = v->selector,
+		.type = v->attr & SEG_ATTR_TYPE,
+		.s = !!(v->attr & SEG_ATTR_S),
+		.dpl = (v->attr >> SEG_ATTR_DPL_SHIFT) & 3,
+		.present = !!(v->attr & SEG_ATTR_P),
+		.avl = !!(v->attr & SEG_ATTR_AVL),
+		.l = !!(v->attr & SEG_ATTR_L),
+		.db = !!(v->attr & SEG_ATTR_DB),
+		/* some CPUs drop G, of CS at least: no limit needs to be wrong */
+		.g = (v->attr & SEG_ATTR_G) || v->limit > 0xfffff,
+	};
+	s->unusable = !s->present;
+
+	switch (seg) {
+	case SEG_TR:
+		s->type |= 2;
+		break;
+	case SEG_SS:
+		s->dpl = vmcb->save.cpl;
+		/* a null SS may be left with D set */
+		if (s->unusable)
+			s->db = 0;
+		fallthrough;
+	case SEG_DS:
+	case SEG_ES:
+	case SEG_FS:
+	case SEG_GS:
+		if (!s->unusable)
+			s->type |= 1;
+		break;
+	default:
+		break;
+	}
+}
+
+void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     const struct kvm_segment *s)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	struct vmcb_seg *v = svm_seg(vmcb, seg);
+
+	v->base = s->base;
+	v->limit = s->limit;
+	v->selector = s->selector;
+	v->attr = (s->type & SEG_ATTR_TYPE) | (s->s & 1) << 4 |
+		  (s->dpl & 3) << SEG_ATTR_DPL_SHIFT |
+		  (s->present && !s->unusable ? SEG_ATTR_P : 0) |
+		  (s->avl & 1) << 8 | (s->l & 1) << 9 | (s->db & 1) << 10 | (s->g & 1) << 11;
+	if (seg == SEG_SS)
+		vmcb->save.cpl = s->dpl & 3;
+	vmcb_dirty(vmcb, CLEAN_SEG);
+}
+
+u64 svm_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg)
+{
+	return svm_seg(to_svm(vcpu)->vmcb, seg)->base;
+}
+
+int svm_get_cpl(struct vigil_vcpu *vcpu)
+{
+	return to_svm(vcpu)->vmcb->save.cpl;
+}
+
+int svm_code_bits(struct vigil_vcpu *vcpu)
+{
+	u16 attr = to_svm(vcpu)->vmcb->save.cs.attr;
+
+	if (is_long_mode(vcpu) && (attr & SEG_ATTR_L))
+		return 64;
+	return attr & SEG_ATTR_DB ? 32 : 16;
+}
+
+static void get_table(const struct vmcb_seg *v, struct kvm_dtable *dt)
+{
+	dt->base = v->base;
+	dt->limit = v->limit;
+}
+
+static void set_table(struct vmcb *vmcb, struct vmcb_seg *v, const struct kvm_dtable *dt)
+{
+	v->base = dt->base;
+	v->limit = dt->limit;
+	vmcb_dirty(vmcb, CLEAN_DT);
+}
+
+void svm_get_idt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt)
+{
+	get_table(&to_svm(vcpu)->vmcb->save.idtr, dt);
+}
+
+void svm_set_idt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	set_table(vmcb, &vmcb->save.idtr, dt);
+}
+
+void svm_get_gdt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt)
+{
+	get_table(&to_svm(vcpu)->vmcb->save.gdtr, dt);
+}
+
+void svm_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	set_table(vmcb, &vmcb->save.gdtr, dt);
+}
+
+/*
+ * CR0, CR4 and EFER that the hardware runs with. The guest always runs on
+ * shadow page tables, so paging and WP are on, also where the guest has neither
+ * (SVM allows PG without PE). Their format is the 4- or 5-level one in long
+ * mode and PAE's otherwise, with NX in use always. LME would turn PG into long
+ * mode before the guest is paged: it waits for LMA.
+ */
+void svm_update_modes(struct vigil_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	struct vmcb_save *save = &vmcb->save;
+	u64 cr0, cr4, efer;
+
+	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP |
+	      X86_CR0_ET;
+
+	/* an #MC must find CR4.MCE as the host has it: without, the CPU shuts down */
+	cr4 = (vcpu->cr4 & ~(u64)X86_CR4_PCIDE) | X86_CR4_PAE | svm_host_mce;
+	/* shadow tables of an unpaged guest are user pages */
+	if (!is_paging(vcpu))
+		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+
+	efer = vcpu->efer | EFER_SVME | EFER_NX;
+	if (!(efer & EFER_LMA))
+		efer &= ~(u64)EFER_LME;
+
+	if (save->cr0 != cr0 || save->cr4 != cr4 || save->efer != efer) {
+		save->cr0 = cr0;
+		save->cr4 = cr4;
+		save->efer = efer;
+		vmcb_dirty(vmcb, CLEAN_CR);
+	}
+	/* what the guest would read may be what there is */
+	svm_intercept(vmcb, ICPT_CR, ICPT_CR_READ(0), cr0 != vcpu->cr0);
+	svm_intercept(vmcb, ICPT_CR, ICPT_CR_READ(4), cr4 != vcpu->cr4);
+}
+
+void svm_update_dr7(struct vigil_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	vmcb->save.dr7 = vcpu->dr7;
+	vmcb_dirty(vmcb, CLEAN_DR);
+}
+
+void svm_update_cpuid(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->has_tsc_aux = guest_has(vcpu, GUEST_HAS_RDTSCP) &&
+			   (boot_cpu_has(X86_FEATURE_RDTSCP) ||
+			    boot_cpu_has(X86_FEATURE_RDPID));
+	/* with RDTSCP hidden the instruction does not exist */
+	svm_intercept(svm->vmcb, ICPT_MISC2, ICPT_RDTSCP, !svm->has_tsc_aux);
+	svm_update_modes(vcpu);
+}

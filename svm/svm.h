@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The SVM vendor's own structures, and what its files offer each other. */
+#ifndef VIGIL_SVM_SVM_H
+#define VIGIL_SVM_SVM_H
+
+#include <linux/percpu.h>
+#include <uapi/asm/debugreg.h>
+
+#include "../vmm/ops.h"
+#include "caps.h"
+#include "vmcb.h"
+
+/* DR6 with nothing reported, DR7 with nothing enabled */
+#define DR6_NONE	0xffff0ff0ul
+#define DR7_NONE	0x400ul
+#define DR7_ENABLES	0xfful
+
+/**
+ * struct svm_vcpu - vcpu->vendor. All [v]
+ * @vmcb_pa:	as VMRUN wants it, with the encryption bit
+ * @asid_generation: svm_cpu.generation that @asid is of, 0: none
+ * @flush:	the guest's translations go before the next entry
+ * @host_loaded: the host's own state is in this CPU's VMSAVE area
+ * @injected:	event_inj of the last entry, 0 when there was none
+ * @stepping:	RFLAGS.TF is ours: an NMI waits for the next boundary
+ * @step_tf:	the guest's own TF meanwhile
+ * @stepped:	the last exit is the #DB of our step, not the guest's
+ * @await_iret:	the IRET at @iret_rip ends the NMI handler
+ */
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	u64 vmcb_pa;
+	u32 asid;
+	u64 asid_generation;
+	int cpu;
+	bool flush;
+	bool host_loaded;
+	bool has_tsc_aux;
+	u32 injected;
+	bool stepping;
+	bool step_tf;
+	bool stepped;
+	bool await_iret;
+	unsigned long iret_rip;
+};
+
+/**
+ * struct svm_cpu - per host CPU
+ * @save_pa:	VMSAVE area for what VMRUN itself does not switch
+ * @vmcb:	whose guest ran here last, for the branch predictor barrier
+ * @generation:	grows when the ASIDs are used up
+ * @host_tsc_aux: the host's value; @tsc_aux is what the MSR holds now
+ * @ldt:	LDTR in the VMSAVE area
+ * @old_*:	what hw_disable() puts back
+ */
+struct svm_cpu {
+	u64 save_pa;
+	u64 hsave_pa;
+	struct vmcb *vmcb;
+	u64 generation;
+	u32 next_asid;
+	u64 host_tsc_aux;
+	u64 tsc_aux;
+	u16 ldt;
+	u64 old_hsave_pa;
+	u64 old_tsc_ratio;
+	struct page *save_page;
+	struct page *hsave_page;
+};
+
+DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
+extern struct svm_caps svm_caps;	/* __ro_after_init */
+extern u32 svm_clean_all;		/* CLEAN_ALL, or 0 without clean bits */
+extern u64 svm_host_mce;		/* X86_CR4_MCE, if the host has it on */
+extern bool svm_reload_segments;
+
+static inline struct svm_vcpu *to_svm(const struct vigil_vcpu *vcpu)
+{
+	return vcpu->vendor;
+}
+
+static inline void vmcb_dirty(struct vmcb *vmcb, int group)
+{
+	vmcb->control.clean &= ~BIT(group);
+}
+
+/* hw.c */
+int svm_check(const struct host_reader *rd, const char **why);
+int svm_hw_setup(void);
+void svm_hw_unsetup(void);
+int svm_hw_enable(void);
+void svm_hw_disable(void);
+void svm_hw_emergency(void);
+bool svm_hw_owned(void);
+/* a clean ASID for this vCPU on this CPU; IRQs off */
+void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *sc);
+
+/* vmcb.c */
+int svm_maps_alloc(void);
+void svm_maps_free(void);
+int svm_vm_init(struct vigil_vm *vm);
+void svm_vm_destroy(struct vigil_vm *vm);
+int svm_vcpu_create(struct vigil_vcpu *vcpu);
+void svm_vcpu_destroy(struct vigil_vcpu *vcpu);
+void svm_vcpu_reset(struct vigil_vcpu *vcpu);
+void svm_intercept(struct vmcb *vmcb, int word, u32 bits, bool on);
+void svm_set_tsc_offset(struct vigil_vcpu *vcpu);
+const char *svm_entry_problem(struct vigil_vcpu *vcpu);
+
+/* run.c */
+void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu);
+void svm_vcpu_put(struct vigil_vcpu *vcpu);
+void svm_run(struct vigil_vcpu *vcpu);
+void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root);
+void svm_flush_tlb(struct vigil_vcpu *vcpu);
+void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
+
+/* exit.c */
+int svm_handle_exit(struct vigil_vcpu *vcpu);
+void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu);
+
+/* regs.c */
+struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg);
+void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg, struct kvm_segment *s);
+void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     const struct kvm_segment *s);
+u64 svm_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg);
+int svm_get_cpl(struct vigil_vcpu *vcpu);
+int svm_code_bits(struct vigil_vcpu *vcpu);
+void svm_get_idt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
+void svm_set_idt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
+void svm_get_gdt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
+void svm_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
+void svm_update_modes(struct vigil_vcpu *vcpu);
+void svm_update_dr7(struct vigil_vcpu *vcpu);
+void svm_update_cpuid(struct vigil_vcpu *vcpu);
+
+/* msr.c */
+int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
+int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
+void svm_msr_map_init(u8 *map);
+
+/* event.c */
+void svm_inject_exception(struct vigil_vcpu *vcpu, const struct vigil_exception *e);
+void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector);
+void svm_inject_nmi(struct vigil_vcpu *vcpu);
+void svm_cancel_injection(struct vigil_vcpu *vcpu);
+bool svm_irq_shadow(struct vigil_vcpu *vcpu);
+void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
+void svm_irq_window(struct vigil_vcpu *vcpu, bool on);
+void svm_nmi_window(struct vigil_vcpu *vcpu);
+/* after an exit: what became of the injected event, of the NMI handler's IRET */
+void svm_event_exit(struct vigil_vcpu *vcpu);
+void svm_nmi_progress(struct vigil_vcpu *vcpu);
+/* the guest is about to execute IRET with NMIs masked */
+void svm_exit_iret(struct vigil_vcpu *vcpu);
+
+/* reload.c: the test-only fault */
+void svm_reload_hidden(struct vigil_vcpu *vcpu);
+
+#endif
