@@ -13,6 +13,12 @@
 /* The command table: one row per subcommand, in the order of --help. */
 static const struct vigil_command commands[] = {
 	{ "run", vigil_cmd_run, "boot a kernel as a guest, serial port on this terminal" },
+	{ "list", vigil_cmd_list, "the VMs that you may attach to" },
+	{ "watch", vigil_cmd_watch, "tell, ask about or refuse writes to a guest's memory" },
+	{ "symbols", vigil_cmd_symbols, "symbols of the kernel that runs in a guest" },
+	{ "regs", vigil_cmd_regs, "registers of a guest, the hidden parts too" },
+	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
+	{ "demo", vigil_cmd_demo, "a rootkit's write, told of and then refused" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vigil demo: a rootkit in a guest overwrites read-only data of its kernel.
+ * Once that is only told of, and a file vanishes; once it is refused.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "demo.h"
+#include "event.h"
+#include "libvigil.h"
+#include "symtab.h"
+
+#define DATA_DIR "/usr/local/share/vigil"
+
+struct args {
+	const char *kernel, *rootkit, *busybox, *append;
+	unsigned int mem, timeout;
+};
+
+enum { OPT_ROOTKIT = 0x100, OPT_BUSYBOX };
+
+static const struct argp_option options[] = {
+	{ "kernel", 'k', "FILE", 0, "The guest's kernel (default: the newest Debian 6.1 in /boot)",
+	  0 },
+	{ "rootkit", OPT_ROOTKIT, "FILE", 0,
+	  "The rootkit, built for that kernel (default " DATA_DIR "/rootkit.ko)", 0 },
+	{ "busybox", OPT_BUSYBOX, "FILE", 0, "A static busybox (default /bin/busybox)", 0 },
+	{ "append", 'a', "ARGS", 0, "More for the guest kernel's command line", 0 },
+	{ "mem", 'm', "MIB", 0, "The guest's memory (default 192)", 0 },
+	{ "timeout", 't', "SECONDS", 0, "How long a step of a guest may take (default 120)", 0 },
+	{ 0 }
+};
+
+/* what is watched, and what the guest's kernel had there */
+struct target {
+	const char *what;	/* as the rootkit calls it */
+	uint64_t addr, len;
+	uint64_t old;		/* the value of a single pointer, 0 for a table */
+	uint32_t id;
+	struct vigil_event ev;	/* the write to it */
+	unsigned int events;
+	char report[256];	/* the rootkit's line */
+};
+
+enum { T_DIR, T_SYSCALLS, N_TARGETS };
+
+struct act {
+	const char *title;
+	uint32_t action;
+	struct target target[N_TARGETS];
+	char before[256], after[256], content[64], worked[64];
+	unsigned int failed;
+};
+
+static FILE *progress;
+
+__attribute__((format(printf, 1, 2)))
+static void say(const char *fmt, ...)
+{
+	static struct timespec start;
+	struct timespec now;
+	va_list ap;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!start.tv_sec)
+		start = now;
+	fprintf(progress, "[%5.1fs] ", now.tv_sec - start.tv_sec +
+		(now.tv_nsec - start.tv_nsec) / 1e9);
+	va_start(ap, fmt);
+	vfprintf(progress, fmt, ap);
+	va_end(ap);
+	fputc('\n', progress);
+	fflush(progress);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	switch (key) {
+	case 'k':
+		args->kernel = arg;
+		return 0;
+	case OPT_ROOTKIT:
+		args->rootkit = arg;
+		return 0;
+	case OPT_BUSYBOX:
+		args->busybox = arg;
+		return 0;
+	case 'a':
+		args->append = arg;
+		return 0;
+	case 'm':
+		args->mem = atoi(arg);
+		if (args->mem < 96 || args->mem > 65536)
+			argp_error(state, "--mem is 96 to 65536 MiB");
+		return 0;
+	case 't':
+		args->timeout = atoi(arg);
+		if (!args->timeout || args->timeout > 86400)
+			argp_error(state, "--timeout is 1 to 86400 seconds");
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "`%s' is one argument too many", arg);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+/* ---- what is watched ---- */
+
+/*
+ * tmpfs and ramfs directories are listed through simple_dir_operations. The
+ * member is found by what it holds: dcache_readdir.
+ */
+static int find_dir_pointer(const struct symtab *t, struct mon *mon, uint64_t cr3,
+			    struct target *tg)
+{
+	uint64_t ops, readdir, words[32];
+	unsigned int i;
+	int ret;
+
+	ret = symtab_parse(t, "simple_dir_operations", &ops);
+	if (!ret)
+		ret = symtab_parse(t, "dcache_readdir", &readdir);
+	if (!ret)
+		ret = mon_read_virt(mon, cr3, ops, words, sizeof(words));
+	if (ret)
+		return ret;
+	for (i = 0; i < 32; i++) {
+		if (words[i] != readdir)
+			continue;
+		tg->what = "iterate_shared";
+		tg->addr = ops + i * 8;
+		tg->len = 8;
+		tg->old = readdir;
+		say("simple_dir_operations is at %#llx, and +%#x in it points to dcache_readdir",
+		    (unsigned long long)ops, i * 8);
+		return 0;
+	}
+	return vigil_fail(ENOENT, "simple_dir_operations does not point to dcache_readdir: this is "
+			  "not a kernel that the demo knows");
+}
+
+/* up to the next symbol */
+static int find_syscall_table(const struct symtab *t, struct target *tg)
+{
+	uint64_t addr, end, off;
+	int ret;
+
+	ret = symtab_parse(t, "sys_call_table", &addr);
+	if (ret)
+		return ret;
+	end = addr + 8;
+	while (end < addr + 16384 && symtab_at(t, end, &off)->addr <= addr)
+		end += 8;
+	tg->what = "sys_call_table";
+	tg->addr = addr;
+	tg->len = end - addr;
+	say("sys_call_table is at %#llx, %llu entries", (unsigned long long)addr,
+	    (unsigned long long)tg->len / 8);
+	return 0;
+}
+
+static int set_watches(struct act *act, struct mon *mon)
+{
+	struct symtab t = { 0 };
+	unsigned int i;
+	uint64_t cr3;
+	int ret;
+
+	ret = mon_kernel_cr3(mon, &cr3);
+	if (!ret)
+		ret = symtab_load_guest(&t, mon);
+	if (!ret) {
+		say("%zu symbols found in %s", t.n, t.origin);
+		ret = find_dir_pointer(&t, mon, cr3, &act->target[T_DIR]);
+	}
+	if (!ret)
+		ret = find_syscall_table(&t, &act->target[T_SYSCALLS]);
+	symtab_free(&t);
+	for (i = 0; !ret && i < N_TARGETS; i++) {
+		struct vigil_watch w = {
+			.start = act->target[i].addr,
+			.len = act->target[i].len,
+			.cr3 = cr3,
+			.kind = VIGIL_WATCH_GVA,
+			.action = act->action,
+			.cookie = i,
+		};
+
+		ret = mon_watch_add(mon, &w);
+		act->target[i].id = w.id;
+	}
+	return ret;
+}
+
+/* ---- one act ---- */
+
+static int follow_guest(struct act *act, struct demo_guest *g, unsigned int timeout)
+{
+	unsigned int i;
+	char pattern[64];
+	int ret;
+
+	ret = demo_send(g, "go");
+	if (!ret)
+		ret = demo_expect(g, "demo: before:", act->before, sizeof(act->before), timeout);
+	for (i = 0; !ret && i < N_TARGETS; i++) {
+		snprintf(pattern, sizeof(pattern), "rootkit: %s at ", act->target[i].what);
+		ret = demo_expect(g, pattern, act->target[i].report,
+				  sizeof(act->target[i].report), timeout);
+	}
+	if (!ret)
+		ret = demo_expect(g, "demo: after:", act->after, sizeof(act->after), timeout);
+	if (!ret)
+		ret = demo_expect(g, "demo: content:", act->content, sizeof(act->content), timeout);
+	if (!ret)
+		ret = demo_expect(g, "demo: worked:", act->worked, sizeof(act->worked), timeout);
+	if (!ret)
+		ret = demo_expect(g, "demo: done", NULL, 0, timeout);
+	return ret;
+}
+
+/* the guest is done: what was to be told is there by now */
+static int collect_events(struct act *act, struct mon *mon, const struct symtab *t)
+{
+	static struct vigil_event ev[16];
+	struct mon_stat *stats;
+	int i, n, left = 0;
+
+	n = mon_stats(mon, &stats);
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++)
+		if (!strcmp(stats[i].name, "watch_hits"))
+			left = stats[i].value;
+	free(stats);
+	say("%d write%s to what is watched", left, left == 1 ? "" : "s");
+	while (left > 0) {
+		n = mon_events(mon, ev, left < 16 ? left : 16);
+		if (n < 0)
+			return n;
+		if (!n)
+			return vigil_fail(EPIPE, "the VM ended");
+		for (i = 0; i < n; i++) {
+			struct target *tg;
+
+			event_print(progress, &ev[i], t);
+			if (ev[i].cookie >= N_TARGETS)
+				return vigil_fail(EPROTO, "an event of a watch that nobody set");
+			tg = &act->target[ev[i].cookie];
+			tg->ev = ev[i];
+			tg->events++;
+		}
+		left -= n;
+	}
+	return 0;
+}
+
+__attribute__((format(printf, 3, 4)))
+static void check(struct act *act, bool ok, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say("%s %s", ok ? "yes:" : "NO: ", text);
+	act->failed += !ok;
+}
+
+static bool has_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+	const char *p;
+
+	for (p = line; (p = strstr(p, word)); p++)
+		if (p > line && p[-1] == ' ' && (!p[n] || p[n] == ' '))
+			return true;
+	return false;
+}
+
+static uint64_t word_of(const uint8_t *bytes)
+{
+	uint64_t v;
+
+	memcpy(&v, bytes, sizeof(v));
+	return v;
+}
+
+static void check_target(struct act *act, struct mon *mon, struct target *tg, bool deny)
+{
+	unsigned long long where = 0, old = 0, want = 0;
+	const struct vigil_event *ev = &tg->ev;
+	uint64_t now = 0, cr3;
+	char what[32], fate[16] = "";
+
+	sscanf(tg->report, "rootkit: %31s at %llx: %llx -> %llx %15s", what, &where, &old, &want,
+	       fate);
+	check(act, !strcmp(fate, deny ? "unchanged" : "replaced"),
+	      "the rootkit found %s %s after its write", tg->what,
+	      deny ? "unchanged" : "replaced");
+	check(act, tg->events == 1, "the monitor was told of one write to %s", tg->what);
+	check(act, where >= tg->addr && where + 8 <= tg->addr + tg->len && ev->gva == where &&
+	      ev->flags & VIGIL_EVENT_GVA_VALID && ev->len == 8,
+	      "of 8 bytes, at the address that the rootkit tells (%#llx)", where);
+	check(act, word_of(ev->old) == old && word_of(ev->new_) == want && old != want,
+	      "with the old and the new pointer (%#llx, %#llx)", old, want);
+	check(act, ev->cpl == 0 && ev->flags & VIGIL_EVENT_INSN_VALID,
+	      "with the instruction, in the guest's kernel");
+	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny, "and marked as %s",
+	      deny ? "refused" : "let through");
+	if (mon_kernel_cr3(mon, &cr3) || mon_read_virt(mon, cr3, where, &now, sizeof(now)))
+		now = 0;
+	check(act, now && now == (deny ? old : want), "guest memory holds the %s pointer",
+	      deny ? "old" : "new");
+}
+
+static void check_act(struct act *act, struct mon *mon)
+{
+	bool deny = act->action == VIGIL_ACTION_DENY;
+	unsigned int i;
+
+	for (i = 0; i < N_TARGETS; i++)
+		check_target(act, mon, &act->target[i], deny);
+	check(act, act->target[T_DIR].old == word_of(act->target[T_DIR].ev.old),
+	      "the pointer was the kernel's own");
+	check(act, has_word(act->before, DEMO_HIDDEN) && has_word(act->before, DEMO_PLAIN),
+	      "ls showed the file before");
+	check(act, has_word(act->after, DEMO_HIDDEN) == deny && has_word(act->after, DEMO_PLAIN),
+	      deny ? "ls still shows it" : "ls does not show it any more");
+	check(act, !strcmp(act->content, "demo: content: treasure"), "it can be read");
+	check(act, !strcmp(act->worked, "demo: worked: 5"), "the guest goes on with its work");
+}
+
+static int run_monitored(struct act *act, struct demo_guest *g, const char *name,
+			 unsigned int timeout)
+{
+	struct symtab t = { 0 };
+	struct mon mon;
+	int ret;
+
+	ret = demo_expect(g, "demo: ready", NULL, 0, timeout);
+	if (ret)
+		return ret;
+	ret = mon_attach(&mon, name);
+	if (ret)
+		return ret;
+	say("attached to VM %u, process %u", mon.info.id, mon.info.pid);
+	ret = set_watches(act, &mon);
+	if (!ret) {
+		say("both are watched, action %s; now the rootkit",
+		    act->action == VIGIL_ACTION_DENY ? "deny" : "log");
+		ret = follow_guest(act, g, timeout);
+	}
+	if (!ret)
+		ret = symtab_load_guest(&t, &mon);
+	if (!ret)
+		ret = collect_events(act, &mon, &t);
+	if (!ret)
+		check_act(act, &mon);
+	symtab_free(&t);
+	mon_detach(&mon);
+	if (!ret)
+		ret = demo_send(g, "leave");
+	if (ret)
+		return ret;
+	ret = demo_wait(g, timeout);
+	if (ret >= 0)
+		check(act, !ret, "the guest shut down in order");
+	return ret < 0 ? ret : 0;
+}
+
+static int run_act(struct act *act, const struct args *args, const char *initrd, int number)
+{
+	char name[VIGIL_NAME_LEN], append[512];
+	struct demo_boot boot = {
+		.kernel = args->kernel,
+		.initrd = initrd,
+		.append = append,
+		.name = name,
+		.mem = args->mem,
+	};
+	struct demo_guest g;
+	int ret;
+
+	say("act %d: %s", number, act->title);
+	snprintf(name, sizeof(name), "demo-%d-%d", (int)getpid(), number);
+	snprintf(append, sizeof(append), "quiet %s", args->append ?: "");
+	ret = demo_start(&g, &boot);
+	if (ret)
+		return ret;
+	g.echo = progress;
+	say("guest %s boots %s", name, args->kernel);
+	ret = run_monitored(act, &g, name, args->timeout);
+	demo_kill(&g);
+	return ret;
+}
+
+/* ---- the whole ---- */
+
+static char *newest_kernel(void)
+{
+	char *path = NULL;
+	glob_t g;
+
+	if (glob("/boot/vmlinuz-6.1.*-amd64", 0, NULL, &g))
+		return NULL;
+	if (g.gl_pathc)
+		path = strdup(g.gl_pathv[g.gl_pathc - 1]);
+	globfree(&g);
+	return path;
+}
+
+static void print_json(const struct act *acts, int n, bool ok)
+{
+	struct json_object *o = json_object_new_object(), *all = json_object_new_array();
+
+	for (int i = 0; i < n; i++) {
+		struct json_object *a = json_object_new_object();
+		struct json_object *evs = json_object_new_array();
+
+		json_object_object_add(a, "action", json_object_new_string(
+			acts[i].action == VIGIL_ACTION_DENY ? "deny" : "log"));
+		json_object_object_add(a, "failed", json_object_new_int(acts[i].failed));
+		json_object_object_add(a, "before", json_object_new_string(acts[i].before));
+		json_object_object_add(a, "after", json_object_new_string(acts[i].after));
+		for (int k = 0; k < N_TARGETS; k++) {
+			char *text;
+
+			if (!acts[i].target[k].events)
+				continue;
+			text = event_json(&acts[i].target[k].ev, NULL, EVENT_NO_VERDICT);
+			json_object_array_add(evs, json_tokener_parse(text));
+			free(text);
+		}
+		json_object_object_add(a, "events", evs);
+		json_object_array_add(all, a);
+	}
+	json_object_object_add(o, "acts", all);
+	json_object_object_add(o, "ok", json_object_new_boolean(ok));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	json_object_put(o);
+}
+
+static int run_all(const struct args *args, const char *initrd)
+{
+	static struct act acts[] = {
+		{ .title = "the monitor only logs", .action = VIGIL_ACTION_LOG },
+		{ .title = "the monitor refuses", .action = VIGIL_ACTION_DENY },
+	};
+	unsigned int failed = 0;
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < 2; i++) {
+		ret = run_act(&acts[i], args, initrd, i + 1);
+		failed += acts[i].failed;
+	}
+	if (ret)
+		say("act %d broke off: %s", i, vigil_error());
+	if (vigil_options.json)
+		print_json(acts, i, !ret && !failed);
+	if (ret || failed) {
+		fprintf(progress, "vigil demo: FAILED\n");
+		return VIGIL_EX_FAIL;
+	}
+	fprintf(progress, "vigil demo: write denied, guest unharmed\n");
+	return VIGIL_EX_OK;
+}
+
+static int make_initrd(const struct args *args, char *path)
+{
+	int fd = mkstemp(path), ret;
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	if (!f)
+		return vigil_fail(errno, "cannot create %s: %s", path, strerror(errno));
+	ret = demo_initramfs(f, args->busybox, args->rootkit);
+	fclose(f);
+	return ret;
+}
+
+int vigil_cmd_demo(int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Boot Debian's stock 6.1 kernel twice and let a rootkit in it overwrite "
+		       "read-only data: told of the first time, refused the second time.",
+		.children = children,
+	};
+	struct args args = {
+		.rootkit = DATA_DIR "/rootkit.ko",
+		.busybox = "/bin/busybox",
+		.mem = 192,
+		.timeout = 120,
+	};
+	char initrd[64], *kernel = NULL;
+	const char *tmp = getenv("TMPDIR");
+	int ret;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+		return VIGIL_EX_USAGE;
+	progress = vigil_options.json ? stderr : stdout;
+	signal(SIGPIPE, SIG_IGN);
+	if (!args.kernel)
+		args.kernel = kernel = newest_kernel();
+	if (!args.kernel) {
+		vigil_msg("no Debian 6.1 kernel in /boot: say --kernel FILE");
+		return VIGIL_EX_INPUT;
+	}
+	if (access(args.rootkit, R_OK)) {
+		vigil_msg("no rootkit at %s: `make demo-files' in vigil's source builds it",
+			  args.rootkit);
+		return VIGIL_EX_INPUT;
+	}
+	snprintf(initrd, sizeof(initrd), "%.40s/vigil-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	ret = make_initrd(&args, initrd);
+	if (ret)
+		vigil_msg("%s", vigil_error());
+	ret = ret ? VIGIL_EX_INPUT : run_all(&args, initrd);
+	unlink(initrd);
+	free(kernel);
+	return ret;
+}

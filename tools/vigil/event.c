@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Events of a monitor as text and as JSON. */
+#include <capstone/capstone.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "event.h"
+
+typedef unsigned long long ull;
+
+const char *event_disassemble(const struct vigil_event *ev, char *buf, size_t len)
+{
+	cs_mode mode = ev->mode == 64 ? CS_MODE_64 : ev->mode == 32 ? CS_MODE_32 : CS_MODE_16;
+	cs_insn *insn;
+	csh handle;
+	size_t n;
+
+	buf[0] = 0;
+	if (!(ev->flags & VIGIL_EVENT_INSN_VALID) || ev->insn_len > sizeof(ev->insn))
+		return buf;
+	if (cs_open(CS_ARCH_X86, mode, &handle) != CS_ERR_OK)
+		return buf;
+	n = cs_disasm(handle, ev->insn, ev->insn_len, ev->rip, 1, &insn);
+	if (n) {
+		snprintf(buf, len, "%s %s", insn->mnemonic, insn->op_str);
+		cs_free(insn, n);
+	}
+	cs_close(&handle);
+	return buf;
+}
+
+static const char *hex(const uint8_t *bytes, size_t n, const char *between, char *buf)
+{
+	size_t i, at = 0;
+
+	for (i = 0; i < n && i < VIGIL_EVENT_DATA; i++)
+		at += sprintf(buf + at, "%s%02x", i ? between : "", bytes[i]);
+	buf[at] = 0;
+	return buf;
+}
+
+/* the kernel tells CLOCK_MONOTONIC; people want the time of day */
+static void wall_time(uint64_t mono_ns, char *buf, size_t len)
+{
+	struct timespec mono, real;
+	char day[32];
+	struct tm tm;
+	int64_t ns;
+	time_t s;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	ns = (real.tv_sec - mono.tv_sec) * 1000000000ll + real.tv_nsec - mono.tv_nsec + mono_ns;
+	s = ns / 1000000000;
+	localtime_r(&s, &tm);
+	strftime(day, sizeof(day), "%H:%M:%S", &tm);
+	snprintf(buf, len, "%s.%06lld", day, (long long)(ns % 1000000000 / 1000));
+}
+
+static const char *fate(const struct vigil_event *ev, enum event_verdict v)
+{
+	if (ev->flags & VIGIL_EVENT_DENIED || v == EVENT_REFUSED)
+		return "denied";
+	if (ev->flags & VIGIL_EVENT_HELD)
+		return v == EVENT_ALLOWED ? "allowed" : "held";
+	return "logged";
+}
+
+/* pointers are worth a name, other data is not */
+static const char *pointee(const struct symtab *t, const uint8_t *bytes, uint32_t len,
+			   char *buf, size_t room)
+{
+	uint64_t p;
+
+	buf[0] = 0;
+	if (len != sizeof(p))
+		return buf;
+	memcpy(&p, bytes, sizeof(p));
+	return p >> 63 ? symtab_text(t, p, buf, room) : buf;
+}
+
+static void print_bytes(FILE *out, const char *what, const uint8_t *bytes, uint32_t len,
+			const struct symtab *t)
+{
+	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
+
+	pointee(t, bytes, len, sym, sizeof(sym));
+	fprintf(out, "    %s  %s%s%s\n", what, hex(bytes, len, " ", text), *sym ? "  " : "", sym);
+}
+
+void event_print(FILE *out, const struct vigil_event *ev, const struct symtab *t)
+{
+	char when[64], sym[300], text[128];
+
+	wall_time(ev->time_ns, when, sizeof(when));
+	fprintf(out, "%s #%llu write of %u byte%s ", when, (ull)ev->seq, ev->len,
+		ev->len == 1 ? "" : "s");
+	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
+		symtab_text(t, ev->gva, sym, sizeof(sym));
+		fprintf(out, "to %s%s%#llx%s ", sym, *sym ? " (" : "", (ull)ev->gva,
+			*sym ? ")" : "");
+	}
+	fprintf(out, "at gpa %#llx: %s\n", (ull)ev->gpa, fate(ev, EVENT_NO_VERDICT));
+
+	symtab_text(t, ev->rip, sym, sizeof(sym));
+	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n", (ull)ev->rip,
+		*sym ? " (" : "", sym, *sym ? ")" : "", ev->vcpu, ev->cpl, (ull)ev->cr3);
+	if (ev->flags & VIGIL_EVENT_INSN_VALID && ev->insn_len <= sizeof(ev->insn)) {
+		char bytes[3 * VIGIL_EVENT_DATA + 1];
+
+		fprintf(out, "    insn %s  %s\n", hex(ev->insn, ev->insn_len, " ", bytes),
+			event_disassemble(ev, text, sizeof(text)));
+	}
+	print_bytes(out, "old ", ev->old, ev->len, t);
+	print_bytes(out, "new ", ev->new_, ev->len, t);
+	if (ev->dropped)
+		fprintf(out, "    (%llu events were lost so far)\n", (ull)ev->dropped);
+	fflush(out);
+}
+
+/* addresses as strings: 64 bits do not survive every JSON parser */
+static void add_hex(struct json_object *o, const char *key, uint64_t v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%llx", (ull)v);
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	if (*text)
+		json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_num(struct json_object *o, const char *key, uint64_t v)
+{
+	json_object_object_add(o, key, json_object_new_int64(v));
+}
+
+static void add_code(struct json_object *o, const struct vigil_event *ev,
+		     const struct symtab *t)
+{
+	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
+
+	add_hex(o, "rip", ev->rip);
+	add_text(o, "rip_symbol", symtab_text(t, ev->rip, sym, sizeof(sym)));
+	if (ev->flags & VIGIL_EVENT_INSN_VALID && ev->insn_len <= sizeof(ev->insn)) {
+		add_text(o, "insn", hex(ev->insn, ev->insn_len, "", text));
+		add_text(o, "disassembly", event_disassemble(ev, text, sizeof(text)));
+	}
+	add_num(o, "mode", ev->mode);
+	add_num(o, "cpl", ev->cpl);
+	add_hex(o, "cr3", ev->cr3);
+	add_hex(o, "rflags", ev->rflags);
+}
+
+char *event_json(const struct vigil_event *ev, const struct symtab *t,
+		 enum event_verdict verdict)
+{
+	static const char *const names[16] = {
+		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+	};
+	struct json_object *o = json_object_new_object(), *regs = json_object_new_object();
+	char text[3 * VIGIL_EVENT_DATA + 1], sym[300], *out;
+	unsigned int i;
+
+	add_num(o, "seq", ev->seq);
+	add_num(o, "time_ns", ev->time_ns);
+	add_num(o, "vm", ev->vm_id);
+	add_num(o, "vcpu", ev->vcpu);
+	add_num(o, "watch", ev->watch_id);
+	add_text(o, "result", fate(ev, verdict));
+	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
+		add_hex(o, "gva", ev->gva);
+		add_text(o, "symbol", symtab_text(t, ev->gva, sym, sizeof(sym)));
+	}
+	add_hex(o, "gpa", ev->gpa);
+	add_num(o, "len", ev->len);
+	add_text(o, "old", hex(ev->old, ev->len, "", text));
+	add_text(o, "old_symbol", pointee(t, ev->old, ev->len, sym, sizeof(sym)));
+	add_text(o, "new", hex(ev->new_, ev->len, "", text));
+	add_text(o, "new_symbol", pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
+	add_code(o, ev, t);
+	for (i = 0; i < 16; i++)
+		add_hex(regs, names[i], ev->regs[i]);
+	json_object_object_add(o, "regs", regs);
+	add_num(o, "dropped", ev->dropped);
+	out = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	json_object_put(o);
+	return out;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finding the kernel's symbol tables in a copy of its memory.
+ *
+ * Names are compressed: a symbol is a length and that many token numbers, the
+ * first character of the expansion being the symbol's type. Characters that
+ * occur in names stand for themselves, so the tokens of '0' to '9' follow each
+ * other in token_table; from there everything else is found and checked.
+ */
+#include <string.h>
+
+#include "kallsyms.h"
+
+#define N_TOKENS 256
+#define MIN_SYMS 1000
+
+static uint16_t get16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint64_t get64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static size_t align8(size_t n)
+{
+	return (n + 7) & ~(size_t)7;
+}
+
+/* token_table and token_index */
+static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
+{
+	size_t pos = pattern, index, start;
+	unsigned int i;
+
+	/* on to the end of token 255: token_index follows */
+	for (i = '0'; i < N_TOKENS; i++) {
+		const uint8_t *end = memchr(ks->buf + pos, 0, ks->len - pos);
+
+		if (!end || end == ks->buf + pos || end - (ks->buf + pos) > 128)
+			return "tokens are not what they should be";
+		pos = end - ks->buf + 1;
+		if (pos >= ks->len)
+			return "the token table is cut off";
+	}
+	index = align8(pos);
+	if (index + 2 * N_TOKENS > ks->len)
+		return "the token index is cut off";
+	if (get16(ks->buf + index + 2 * '0') > pattern)
+		return "the token index does not fit";
+	start = pattern - get16(ks->buf + index + 2 * '0');
+	pos = start;
+	for (i = 0; i < N_TOKENS; i++) {
+		const uint8_t *end;
+
+		if (get16(ks->buf + index + 2 * i) != pos - start)
+			return "the token index does not fit the tokens";
+		end = memchr(ks->buf + pos, 0, index - pos);
+		if (!end)
+			return "the token index does not fit the tokens";
+		pos = end - ks->buf + 1;
+	}
+	if (align8(pos) != index)
+		return "the token index is not behind the tokens";
+	ks->tokens = start;
+	ks->token_index = index;
+	return NULL;
+}
+
+/* length of a compressed name; moves *pos behind the length; 0 when broken */
+static unsigned int name_len(const uint8_t *buf, size_t *pos, size_t end)
+{
+	unsigned int len;
+
+	if (*pos >= end)
+		return 0;
+	len = buf[(*pos)++];
+	if (len & 0x80) {
+		if (*pos >= end)
+			return 0;
+		len = (len & 0x7f) | buf[(*pos)++] << 7;
+	}
+	return len > end - *pos ? 0 : len;
+}
+
+/* are there @n names at @names, and markers behind that agree? */
+static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
+{
+	size_t pos = names, end = ks->tokens, markers;
+	unsigned int len;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		len = name_len(ks->buf, &pos, end);
+		if (!len)
+			return false;
+		pos += len;
+	}
+	markers = align8(pos);
+	if (markers + (n + 255) / 256 * 4 > end)
+		return false;
+	pos = names;
+	for (i = 0; i < n; i++) {
+		if (i % 256 == 0 && get32(ks->buf + markers + i / 256 * 4) != pos - names)
+			return false;
+		len = name_len(ks->buf, &pos, end);
+		pos += len;
+	}
+	ks->names = names;
+	ks->markers = markers;
+	ks->num_syms = n;
+	return true;
+}
+
+/* num_syms stands right before names, 8-byte aligned, in every layout */
+static const char *locate_names(struct kallsyms *ks)
+{
+	size_t pos, last = ks->tokens & ~(size_t)7;
+	size_t first = last > KALLSYMS_BEFORE ? last - KALLSYMS_BEFORE : 0;
+
+	if (last < first + 16)
+		return "there is nothing before the tokens";
+	for (pos = last - 16;; pos -= 8) {
+		uint32_t n = get32(ks->buf + pos);
+
+		if (n >= MIN_SYMS && n <= KALLSYMS_MAX_SYMS && !get32(ks->buf + pos + 4) &&
+		    names_fit(ks, pos + 8, n))
+			return NULL;
+		if (pos < first + 8)
+			return "there are no names before the tokens";
+	}
+}
+
+/* the base is an address of kernel text, 4 KiB aligned */
+static bool base_plausible(uint64_t base)
+{
+	return base >> 40 == 0xffffff && !(base & 0xfff);
+}
+
+/* sorted by address, as the kernel needs them; per-CPU symbols come first */
+static bool offsets_fit(struct kallsyms *ks, size_t offsets)
+{
+	uint32_t i, negative = 0, up = 0;
+
+	for (i = 0; i < ks->num_syms; i++)
+		negative += get32(ks->buf + offsets + i * 4) >> 31;
+	ks->absolute_percpu = negative > ks->num_syms / 2;
+	ks->offsets = offsets;
+	for (i = 1; i < ks->num_syms; i++) {
+		int32_t a = get32(ks->buf + offsets + (i - 1) * 4);
+		int32_t b = get32(ks->buf + offsets + i * 4);
+
+		up += ks->absolute_percpu ? (a >= 0 || (b < 0 && b <= a)) :
+					    (uint32_t)b >= (uint32_t)a;
+	}
+	return up > ks->num_syms - 1 - ks->num_syms / 100;
+}
+
+static const char *locate_offsets(struct kallsyms *ks)
+{
+	size_t size = align8((size_t)ks->num_syms * 4), at;
+
+	at = ks->names - 8; /* num_syms */
+	if (at >= size + 8 && base_plausible(get64(ks->buf + at - 8)) &&
+	    offsets_fit(ks, at - 8 - size)) {
+		ks->layout = KALLSYMS_OFFSETS_FIRST;
+		ks->relative_base = get64(ks->buf + at - 8);
+		return NULL;
+	}
+	at = ks->token_index + 2 * N_TOKENS;
+	if (at + size + 8 <= ks->len && base_plausible(get64(ks->buf + at + size)) &&
+	    offsets_fit(ks, at)) {
+		ks->layout = KALLSYMS_OFFSETS_LAST;
+		ks->relative_base = get64(ks->buf + at + size);
+		return NULL;
+	}
+	return "there are no offsets where a kernel that is known has them";
+}
+
+const char *kallsyms_tokens(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    size_t pattern)
+{
+	memset(ks, 0, sizeof(*ks));
+	ks->buf = buf;
+	ks->len = len;
+	if (len < KALLSYMS_PATTERN_LEN || pattern > len - KALLSYMS_PATTERN_LEN)
+		return "there is no pattern";
+	return locate_tokens(ks, pattern);
+}
+
+const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    size_t pattern)
+{
+	const char *why = kallsyms_tokens(ks, buf, len, pattern);
+
+	if (!why)
+		why = locate_names(ks);
+	if (!why)
+		why = locate_offsets(ks);
+	return why;
+}
+
+static uint64_t address(const struct kallsyms *ks, uint32_t i)
+{
+	int32_t off = get32(ks->buf + ks->offsets + (size_t)i * 4);
+
+	if (!ks->absolute_percpu)
+		return ks->relative_base + (uint32_t)off;
+	if (off >= 0)
+		return off;
+	return ks->relative_base - 1 - off;
+}
+
+/* false: longer than any name may be */
+static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len, char *out)
+{
+	size_t used = 0;
+
+	while (len--) {
+		const uint8_t *token = ks->buf + ks->tokens +
+				       get16(ks->buf + ks->token_index + 2 * ks->buf[pos++]);
+		size_t n = strlen((const char *)token);
+
+		if (used + n >= KALLSYMS_NAME_LEN)
+			return false;
+		memcpy(out + used, token, n);
+		used += n;
+	}
+	out[used] = 0;
+	return used > 1;
+}
+
+int kallsyms_each(const struct kallsyms *ks,
+		  int (*fn)(void *priv, uint64_t addr, char type, const char *name),
+		  void *priv)
+{
+	char name[KALLSYMS_NAME_LEN];
+	size_t pos = ks->names;
+	unsigned int len;
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < ks->num_syms; i++) {
+		len = name_len(ks->buf, &pos, ks->markers);
+		if (!len || !expand(ks, pos, len, name))
+			return -1;
+		ret = fn(priv, address(ks, i), name[0], name + 1);
+		if (ret)
+			return ret;
+		pos += len;
+	}
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The symbol tables that a Linux kernel carries in its own read-only data
+ * (CONFIG_KALLSYMS), found in a copy of its memory. No system calls here.
+ *
+ * Layouts, each label aligned to 8 bytes:
+ *
+ *	up to 6.1	offsets relative_base num_syms names markers
+ *			token_table token_index
+ *	6.2, 6.3	the same, with seqs_of_names behind markers
+ *	from 6.4	num_syms names markers token_table token_index offsets
+ *			relative_base seqs_of_names
+ */
+#ifndef VIGIL_KALLSYMS_H
+#define VIGIL_KALLSYMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What token_table has for '0' to '9', and what a search looks for. */
+#define KALLSYMS_PATTERN "0\0001\0002\0003\0004\0005\0006\0007\0008\0009"
+#define KALLSYMS_PATTERN_LEN 20
+
+/* Parts of the tables before and behind the pattern are not further away. */
+#define KALLSYMS_BEFORE (24u << 20)
+#define KALLSYMS_BEHIND (8u << 20)
+
+#define KALLSYMS_MAX_SYMS 1000000u
+#define KALLSYMS_NAME_LEN 512
+
+enum kallsyms_layout {
+	KALLSYMS_OFFSETS_FIRST, /* up to 6.3 */
+	KALLSYMS_OFFSETS_LAST, /* from 6.4 */
+};
+
+/**
+ * struct kallsyms - where the tables are in a buffer
+ * @buf: the copy of memory, and its length @len
+ * @tokens: offset in @buf of token_table
+ * @token_index: of token_index
+ * @num_syms: symbols
+ * @names: offset of names
+ * @markers: of markers
+ * @offsets: of offsets
+ * @relative_base: the value, an address in the running kernel
+ * @absolute_percpu: non-negative offsets are absolute (per-CPU) symbols
+ * @layout: where the offsets were
+ */
+struct kallsyms {
+	const uint8_t *buf;
+	size_t len;
+	size_t tokens, token_index;
+	uint32_t num_syms;
+	size_t names, markers, offsets;
+	uint64_t relative_base;
+	bool absolute_percpu;
+	enum kallsyms_layout layout;
+};
+
+/**
+ * kallsyms_locate() - find all tables around a hit of the pattern
+ * @ks: filled in
+ * @buf: copy of memory, 8-byte aligned as the memory was
+ * @len: bytes of it
+ * @pattern: offset of KALLSYMS_PATTERN
+ *
+ * Every length, offset and marker is checked against the others.
+ * Return: NULL, or why this is not a symbol table.
+ */
+const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    size_t pattern);
+
+/**
+ * kallsyms_tokens() - the first, cheap part of it
+ * @buf: copy of the surroundings of the pattern, 4 KiB on both sides are enough
+ *
+ * Return: NULL, or why the hit is none.
+ */
+const char *kallsyms_tokens(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    size_t pattern);
+
+/**
+ * kallsyms_each() - call @fn for each symbol, in the table's order
+ * @name: as long as the call
+ *
+ * Return: 0, or what @fn returned when that was not 0, or -1 where the table is
+ * broken.
+ */
+int kallsyms_each(const struct kallsyms *ks,
+		  int (*fn)(void *priv, uint64_t addr, char type, const char *name),
+		  void *priv);
+
+#endif

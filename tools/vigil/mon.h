@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A monitor of another process's VM: find it, attach, look, watch. Calls return
+ * 0 (or what they count) or a negative errno, with the text in vigil_error().
+ */
+#ifndef VIGIL_MON_H
+#define VIGIL_MON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vigil.h"
+
+/**
+ * struct mon - an attached monitor
+ * @fd: the monitor's file descriptor
+ * @info: of the VM, when it was attached
+ */
+struct mon {
+	int fd;
+	struct vigil_vm_info info;
+};
+
+/**
+ * mon_list() - VMs that this process may attach to
+ * @list: out, to be freed
+ *
+ * Return: how many.
+ */
+int mon_list(struct vigil_vm_info **list);
+
+/**
+ * mon_attach() - attach to a VM
+ * @vm: its number, or its name where that belongs to one VM only
+ */
+int mon_attach(struct mon *mon, const char *vm);
+void mon_detach(struct mon *mon);
+
+/* Fetches mon->info anew. */
+int mon_info(struct mon *mon);
+
+/**
+ * mon_read() - guest-physical memory
+ *
+ * Return: bytes, which are fewer than @len where memory ends; 0 where it does
+ * not begin.
+ */
+long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len);
+
+/**
+ * mon_read_virt() - guest-virtual memory, all of it or -EFAULT
+ * @cr3: address space; 0: the one that vCPU 0 runs in
+ */
+int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf, size_t len);
+
+int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *state);
+
+/**
+ * mon_kernel_cr3() - an address space in which the guest's kernel is mapped
+ *
+ * With page-table isolation the one of a guest in user mode is not.
+ */
+int mon_kernel_cr3(struct mon *mon, uint64_t *cr3);
+
+int mon_watch_add(struct mon *mon, struct vigil_watch *w);
+int mon_watch_del(struct mon *mon, uint32_t id);
+int mon_verdict(struct mon *mon, uint64_t seq, bool allow);
+
+/**
+ * mon_events() - read what is there
+ *
+ * Blocks where nothing is, unless the fd was made not to.
+ * Return: events; 0: the VM is gone; -EAGAIN.
+ */
+int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room);
+
+struct mon_stat {
+	char name[VIGIL_NAME_LEN];
+	uint64_t value;
+};
+
+/* Return: how many; @stats is to be freed. */
+int mon_stats(struct mon *mon, struct mon_stat **stats);
+
+/* vigil_error() on stderr, and the exit code for it. */
+int mon_exit_code(int err);
+
+#endif

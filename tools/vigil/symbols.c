@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vigil symbols VM: the running guest kernel's symbols. */
+#include <fnmatch.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "libvigil.h"
+#include "symtab.h"
+
+struct args {
+	const char *vm, *file;
+	char **names;
+	unsigned int n;
+};
+
+static const struct argp_option options[] = {
+	{ "symbols", 's', "FILE", 0,
+	  "Take them from a System.map, a dump of /proc/kallsyms or an ELF vmlinux, moved to "
+	  "where KASLR put the running kernel", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	switch (key) {
+	case 's':
+		args->file = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!args->vm) {
+			args->vm = arg;
+			return 0;
+		}
+		/* the rest of the line */
+		args->names = state->argv + state->next - 1;
+		args->n = state->argc - state->next + 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_usage(state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static void show(const struct symbol *s, struct json_object *all)
+{
+	struct json_object *o;
+	char text[32];
+
+	if (!all) {
+		printf("%016llx %c %s\n", (unsigned long long)s->addr, s->type, s->name);
+		return;
+	}
+	o = json_object_new_object();
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)s->addr);
+	json_object_object_add(o, "address", json_object_new_string(text));
+	snprintf(text, sizeof(text), "%c", s->type);
+	json_object_object_add(o, "type", json_object_new_string(text));
+	json_object_object_add(o, "name", json_object_new_string(s->name));
+	json_object_array_add(all, o);
+}
+
+/* those that match, or all; false: a name matches none */
+static bool show_matching(const struct symtab *t, const struct args *args)
+{
+	struct json_object *all = vigil_options.json ? json_object_new_array() : NULL;
+	bool *hit = calloc(args->n + 1, sizeof(*hit)), ok = true;
+	size_t i;
+
+	for (i = 0; hit && i < t->n; i++) {
+		bool match = !args->n;
+
+		for (unsigned int k = 0; k < args->n; k++) {
+			if (!fnmatch(args->names[k], t->sym[i].name, 0)) {
+				hit[k] = true;
+				match = true;
+			}
+		}
+		if (match)
+			show(&t->sym[i], all);
+	}
+	for (unsigned int k = 0; hit && k < args->n; k++) {
+		if (!hit[k]) {
+			vigil_msg("no symbol `%s' in %s", args->names[k], t->origin);
+			ok = false;
+		}
+	}
+	if (all) {
+		puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+		json_object_put(all);
+	}
+	free(hit);
+	return ok;
+}
+
+int vigil_cmd_symbols(int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "VM [NAME...]",
+		.doc = "Show the symbols of the Linux kernel that runs in a VM, at the addresses "
+		       "where they are now. They are found in the guest's memory, so no file is "
+		       "needed. NAMEs may be shell patterns.",
+		.children = children,
+	};
+	struct symtab t = { 0 };
+	struct args args = { 0 };
+	struct mon mon;
+	bool ok;
+	int ret;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+		return VIGIL_EX_USAGE;
+	ret = mon_attach(&mon, args.vm);
+	if (ret)
+		return mon_exit_code(ret);
+	ret = symtab_load(&t, &mon, args.file);
+	mon_detach(&mon);
+	if (ret) {
+		mon_exit_code(ret);
+		return args.file ? VIGIL_EX_INPUT : VIGIL_EX_FAIL;
+	}
+	if (vigil_options.verbose && t.slide)
+		vigil_msg("moved by %#llx (KASLR)", (unsigned long long)t.slide);
+	if (vigil_options.verbose)
+		vigil_msg("%zu symbols from %s", t.n, t.origin);
+	ok = show_matching(&t, &args);
+	symtab_free(&t);
+	return ok ? VIGIL_EX_OK : VIGIL_EX_FAIL;
+}

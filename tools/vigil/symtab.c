@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Symbols by address and by name. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libvigil.h"
+#include "symtab.h"
+
+/* further from the last symbol before it, an address belongs to none */
+#define MAX_OFFSET (16u << 20)
+
+struct chunk {
+	struct chunk *next;
+	size_t used;
+	char text[1 << 16];
+};
+
+static const char *keep_name(struct symtab *t, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	struct chunk *c = t->chunks;
+	char *at;
+
+	if (len > sizeof(c->text))
+		return NULL;
+	if (!c || sizeof(c->text) - c->used < len) {
+		c = malloc(sizeof(*c));
+		if (!c)
+			return NULL;
+		c->used = 0;
+		c->next = t->chunks;
+		t->chunks = c;
+	}
+	at = c->text + c->used;
+	memcpy(at, name, len);
+	c->used += len;
+	return at;
+}
+
+int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name)
+{
+	struct symbol *s;
+
+	if (t->n == t->room) {
+		size_t room = t->room ? t->room * 2 : 4096;
+
+		s = reallocarray(t->sym, room, sizeof(*s));
+		if (!s)
+			return vigil_fail(ENOMEM, "out of memory");
+		t->sym = s;
+		t->room = room;
+	}
+	s = &t->sym[t->n];
+	s->addr = addr;
+	s->type = type;
+	s->name = keep_name(t, name);
+	if (!s->name)
+		return vigil_fail(ENOMEM, "out of memory");
+	t->n++;
+	return 0;
+}
+
+static int cmp_addr(const void *a, const void *b)
+{
+	const struct symbol *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int cmp_name(const void *a, const void *b)
+{
+	const struct symbol *x = *(struct symbol *const *)a, *y = *(struct symbol *const *)b;
+	int c = strcmp(x->name, y->name);
+
+	if (c)
+		return c;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+int symtab_sort(struct symtab *t)
+{
+	size_t i;
+
+	free(t->by_name);
+	t->by_name = calloc(t->n ? t->n : 1, sizeof(*t->by_name));
+	if (!t->by_name)
+		return vigil_fail(ENOMEM, "out of memory");
+	qsort(t->sym, t->n, sizeof(*t->sym), cmp_addr);
+	for (i = 0; i < t->n; i++)
+		t->by_name[i] = &t->sym[i];
+	qsort(t->by_name, t->n, sizeof(*t->by_name), cmp_name);
+	return 0;
+}
+
+void symtab_free(struct symtab *t)
+{
+	struct chunk *c;
+
+	while ((c = t->chunks)) {
+		t->chunks = c->next;
+		free(c);
+	}
+	free(t->sym);
+	free(t->by_name);
+	memset(t, 0, sizeof(*t));
+}
+
+/* index in by_name of the first that is not less than @name */
+static size_t lower_bound(const struct symtab *t, const char *name)
+{
+	size_t lo = 0, hi = t->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (strcmp(t->by_name[mid]->name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+unsigned int symtab_count(const struct symtab *t, const char *name)
+{
+	size_t i = lower_bound(t, name);
+	unsigned int n = 0;
+
+	while (i < t->n && !strcmp(t->by_name[i]->name, name)) {
+		i++;
+		n++;
+	}
+	return n;
+}
+
+const struct symbol *symtab_find(const struct symtab *t, const char *name)
+{
+	size_t i = lower_bound(t, name);
+
+	if (i == t->n || strcmp(t->by_name[i]->name, name))
+		return NULL;
+	return t->by_name[i];
+}
+
+const struct symbol *symtab_at(const struct symtab *t, uint64_t addr, uint64_t *off)
+{
+	size_t lo = 0, hi = t->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->sym[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo || addr - t->sym[lo - 1].addr > MAX_OFFSET)
+		return NULL;
+	lo--;
+	/* of several at this address the first, and rather not a section's mark */
+	while (lo && t->sym[lo - 1].addr == t->sym[lo].addr && t->sym[lo - 1].name[0] != '_')
+		lo--;
+	*off = addr - t->sym[lo].addr;
+	return &t->sym[lo];
+}
+
+const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf, size_t len)
+{
+	const struct symbol *s;
+	uint64_t off;
+
+	buf[0] = 0;
+	s = t ? symtab_at(t, addr, &off) : NULL;
+	if (s && off)
+		snprintf(buf, len, "%s+0x%llx", s->name, (unsigned long long)off);
+	else if (s)
+		snprintf(buf, len, "%s", s->name);
+	return buf;
+}
+
+int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
+{
+	const char *plus = strchr(expr, '+');
+	const struct symbol *s;
+	uint64_t off = 0;
+	char *name, *end;
+	unsigned int n;
+
+	if (plus) {
+		errno = 0;
+		off = strtoull(plus + 1, &end, 0);
+		if (errno || *end || end == plus + 1 || plus[1] == '-' || plus == expr)
+			return vigil_fail(EINVAL, "`%s' is not NAME or NAME+OFFSET", expr);
+	}
+	name = strndup(expr, plus ? (size_t)(plus - expr) : strlen(expr));
+	if (!name)
+		return vigil_fail(ENOMEM, "out of memory");
+	s = symtab_find(t, name);
+	n = symtab_count(t, name);
+	free(name);
+	if (!s)
+		return vigil_fail(ENOENT, "no symbol `%.*s' in %s",
+				  plus ? (int)(plus - expr) : (int)strlen(expr), expr, t->origin);
+	if (n > 1)
+		return vigil_fail(EINVAL, "%u symbols are called `%s': choose one with "
+				  "`vigil symbols VM %s' and watch its address", n, s->name,
+				  s->name);
+	*addr = s->addr + off;
+	return 0;
+}
