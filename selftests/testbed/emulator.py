@@ -16,7 +16,7 @@ import time
 DEAD, REPORT, HANG, LOST, FAULT = 200, 201, 202, 203, 204
 TIMEOUT = 124
 
-STAMP = rb"^(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )"
+STAMP = rb"^\[[ ]*\d+\.\d+\](?:\[[ ]*[TC]\d+\])?[ ]"
 REPORTS = re.compile(STAMP + rb"""(?:
     BUG: | kernel\ BUG\ at | WARNING: | Oops | Kernel\ panic | UBSAN: |
     general\ protection\ fault | unchecked\ MSR\ access | double\ fault |
@@ -26,7 +26,6 @@ REPORTS = re.compile(STAMP + rb"""(?:
     invalid\ opcode: | kernel\ tried\ to\ execute | PANIC: |
     kmemleak:\ unreferenced | ={5,}\ BUG | \[\ BUG: | kfence:\ BUG | traps:\ PANIC
 )""", re.X)
-# Reports from lockdep and friends have their headline between two rulers.
 PANIC = re.compile(STAMP + rb"(?:Kernel panic|traps: PANIC|PANIC:)")
 # TAINT_DIE, TAINT_WARN, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP, TAINT_MACHINE_CHECK
 TAINTS = 1 << 7 | 1 << 9 | 1 << 5 | 1 << 14 | 1 << 4
