@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Runs the cases of a test program and prints their results (TAP 13). */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -117,6 +118,21 @@ bool test_on_kvm(void)
 	const char *slash = strrchr(opts.dev, '/');
 
 	return !strcmp(slash ? slash + 1 : opts.dev, "kvm");
+}
+
+bool test_on_tcg(void)
+{
+	unsigned int a, b, c, d;
+	char who[13] = "";
+
+	__cpuid(1, a, b, c, d);
+	if (!(c >> 31))
+		return false;
+	__cpuid(0x40000000, a, b, c, d);
+	memcpy(who, &b, 4);
+	memcpy(who + 4, &c, 4);
+	memcpy(who + 8, &d, 4);
+	return !strcmp(who, "TCGTCGTCGTCG");
 }
 
 static void __attribute__((noreturn))

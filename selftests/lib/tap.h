@@ -51,6 +51,7 @@ void __attribute__((noreturn)) test_abort(void);
 void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 unsigned int test_failures(void);
 bool test_on_kvm(void);
+bool test_on_tcg(void);
 
 #define FAIL(...)	test_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define ERROR(...)	test_error(__FILE__, __LINE__, __VA_ARGS__)
@@ -64,6 +65,13 @@ bool test_on_kvm(void);
 #define SKIP_ON_KVM(...)						\
 	do {								\
 		if (test_on_kvm())					\
+			SKIP(__VA_ARGS__);				\
+	} while (0)
+
+/* For what QEMU's TCG, below the host that runs the test, cannot do. */
+#define SKIP_ON_TCG(...)						\
+	do {								\
+		if (test_on_tcg())					\
 			SKIP(__VA_ARGS__);				\
 	} while (0)
 

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Interrupts and NMIs: when they may come, in which order, with which frame,
+ * and that none is lost or doubled when its delivery is cut short.
+ */
+#include <sys/mman.h>
+
+#include "guest.h"
+
+#define DECLARE_LABEL3(n, l) \
+	DECLARE_LABEL(n##16, l); DECLARE_LABEL(n##32, l); DECLARE_LABEL(n##64, l)
+#define LABEL3(m, n, l) (mode_entry(m) + \
+	PICK(m, LABEL_OFF(n##16, l), LABEL_OFF(n##32, l), LABEL_OFF(n##64, l)))
+
+DECLARE_PAYLOAD3(ev_sti);
+DECLARE_LABEL3(ev_sti, due);
+DECLARE_PAYLOAD3(ev_movss);
+DECLARE_LABEL3(ev_movss, first);
+DECLARE_LABEL3(ev_movss, last);
+DECLARE_PAYLOAD3(ev_hlt);
+DECLARE_LABEL3(ev_hlt, due);
+DECLARE_PAYLOAD3(ev_spin);
+DECLARE_PAYLOAD3(ev_nmi);
+DECLARE_PAYLOAD3(ev_cold);
+DECLARE_PAYLOAD(ev_idt_pf);
+DECLARE_LABEL(ev_idt_pf, int);
+DECLARE_LABEL(ev_idt_pf, behind);
+DECLARE_PAYLOAD(ev_nmi_block);
+DECLARE_LABEL(ev_nmi_block, handler);
+
+#define VECTOR	0x31
+
+static void send_nmi(struct vcpu *v)
+{
+	if (ioctl(v->fd, KVM_NMI))
+		ERROR("KVM_NMI: %s", strerror(errno));
+}
+
+static void answer(struct vcpu *v, uint8_t al)
+{
+	*((uint8_t *)v->run + v->run->io.data_offset) = al;
+}
+
+static void sti_shadow(long mode)
+{
+	struct vcpu *v = START3(mode, ev_sti);
+
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(v->run->if_flag, 0);
+	CHECK_EQ(v->run->ready_for_interrupt_injection, 0);
+	v->pending_irq = VECTOR;
+	/* IF is clear: neither a window nor an interrupt before STI. */
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(v->windows, 0);
+	CHECK_EQ(v->irqs_injected, 0);
+	EXPECT_EXC(v, VECTOR, 0);
+	CHECK_EQ(v->exc.rip, LABEL3(mode, ev_sti, due));
+	CHECK(v->exc.rflags & RFLAGS_IF);
+	CHECK_EQ(v->irqs_injected, 1);
+	EXPECT(v, STOP_END);
+}
+
+/* Interrupts wherever the host's ticks stop the guest, but not in a shadow. */
+static void movss_shadow(long mode)
+{
+	struct vcpu *v = START3(mode, ev_movss);
+	uint64_t first = LABEL3(mode, ev_movss, first);
+	uint64_t last = LABEL3(mode, ev_movss, last);
+	unsigned int inside = 0;
+	enum stop stop;
+
+	SKIP_ON_TCG("QEMU TCG drops the interrupt shadow at VMRUN");
+	v->stop_on_signal = true;
+	ticks(500);
+	while ((stop = vcpu_go(v)) != STOP_END) {
+		if (stop == STOP_IO) {
+			answer(v, inside >= 60);
+		} else if (stop == STOP_SIGNAL) {
+			if (v->pending_irq < 0 && v->run->if_flag)
+				v->pending_irq = VECTOR;
+		} else if (stop == STOP_EXC) {
+			if (v->exc.rip < first || v->exc.rip >= last)
+				continue;
+			inside++;
+			if ((v->exc.rip - first) % 3)
+				FAIL("interrupt behind MOV SS, at %#llx",
+				     (unsigned long long)v->exc.rip);
+		} else {
+			FAIL("stopped by %s", stop_name[stop]);
+			vcpu_describe(v);
+			test_abort();
+		}
+	}
+	ticks(0);
+}
+
+static void hlt_irq(long mode)
+{
+	struct vcpu *v = START3(mode, ev_hlt);
+	struct kvm_regs r;
+
+	EXPECT(v, STOP_HLT);
+	get_regs(v, &r);
+	CHECK_EQ(r.rip, LABEL3(mode, ev_hlt, due));
+	CHECK(v->run->ready_for_interrupt_injection);
+	v->pending_irq = VECTOR;
+	EXPECT_EXC(v, VECTOR, 0);
+	CHECK_EQ(v->exc.rip, LABEL3(mode, ev_hlt, due));
+	EXPECT(v, STOP_END);
+}
+
+static void hlt_nmi(long mode)
+{
+	struct vcpu *v = START3(mode, ev_hlt);
+
+	EXPECT(v, STOP_HLT);
+	send_nmi(v);
+	EXPECT_EXC(v, NMI, 0);
+	CHECK_EQ(v->exc.rip, LABEL3(mode, ev_hlt, due));
+	EXPECT(v, STOP_END);
+}
+
+/* Many interrupts, from exits and from signals: each is delivered once. */
+static void storm(long mode)
+{
+	struct vcpu *v = START3(mode, ev_spin);
+	unsigned int got = 0, asks = 0;
+	enum stop stop;
+
+	v->stop_on_signal = true;
+	ticks(1500);
+	while ((stop = vcpu_go(v)) != STOP_END) {
+		if (stop == STOP_IO) {
+			answer(v, ++asks == 600);
+			if (asks % 2 && v->pending_irq < 0 && asks < 599)
+				v->pending_irq = 0x20 + asks % 200;
+		} else if (stop == STOP_SIGNAL) {
+			if (v->pending_irq < 0 && asks < 599)
+				v->pending_irq = VECTOR;
+		} else if (stop == STOP_EXC) {
+			got++;
+			CHECK_EQ(v->exc.error, 0);
+			CHECK(v->exc.vector >= 0x20);
+			/* An interrupt gate cleared IF. */
+			CHECK_EQ(v->run->if_flag, 0);
+		} else {
+			FAIL("stopped by %s", stop_name[stop]);
+			vcpu_describe(v);
+			test_abort();
+		}
+	}
+	ticks(0);
+	CHECK_EQ(got, v->irqs_injected);
+	CHECK(got >= 290);
+}
+
+static void nmi_if0(long mode)
+{
+	struct vcpu *v = START3(mode, ev_nmi);
+
+	EXPECT(v, STOP_SYNC);
+	send_nmi(v);
+	EXPECT_EXC(v, NMI, 0);
+	EXPECT(v, STOP_SYNC);
+	/* Twice: the second must not come from thin air. */
+	EXPECT(v, STOP_END);
+}
+
+static void nmi_blocked(long mode)
+{
+	struct vcpu *v = START(mode, ev_nmi_block);
+	unsigned int syncs = 0;
+	enum stop stop;
+
+	idt_gate(v->vm, mode, NMI, LABEL_AT(ev_nmi_block, handler), SEL_CODE64,
+		 0xe, 0);
+	EXPECT(v, STOP_SYNC);
+	send_nmi(v);
+	while ((stop = vcpu_go(v)) == STOP_SYNC)
+		if (!syncs++)
+			send_nmi(v);
+	CHECK_EQ(stop, STOP_END);
+	CHECK_EQ(syncs, 2);
+	REQUIRE_EQ(v->nr_vals, 4);
+	/* Handler, its end, handler again at the same depth, its end. */
+	CHECK_EQ(v->val[1], 0x1111);
+	CHECK_EQ(v->val[2], v->val[0]);
+	CHECK_EQ(v->val[3], 0x1111);
+}
+
+/* Both at once: each comes, once. */
+static void nmi_and_irq(long mode)
+{
+	struct vcpu *v = START3(mode, ev_hlt);
+	unsigned int nmis = 0, irqs = 0;
+	enum stop stop;
+
+	EXPECT(v, STOP_HLT);
+	send_nmi(v);
+	v->pending_irq = VECTOR;
+	while ((stop = vcpu_go(v)) == STOP_EXC) {
+		nmis += v->exc.vector == NMI;
+		irqs += v->exc.vector == VECTOR;
+	}
+	CHECK_EQ(stop, STOP_END);
+	CHECK_EQ(nmis, 1);
+	CHECK_EQ(irqs, 1);
+}
+
+/* Take every mapping of the low 64 KiB away from the guest. */
+static void drop_mappings(struct vm *vm)
+{
+	if (mprotect(vm->ram, 0x10000, PROT_READ) ||
+	    mprotect(vm->ram, 0x10000, PROT_READ | PROT_WRITE))
+		ERROR("mprotect: %s", strerror(errno));
+}
+
+static void cold_delivery(long mode)
+{
+	struct vcpu *v = START3(mode, ev_cold);
+	unsigned int rounds = 0, irqs = 0, excs = 0, silent = 0, i;
+	struct kvm_regs r;
+	enum stop stop;
+
+	for (i = 0; mode == M_VM86 && i < 256; i++)
+		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
+			 0xe, 3);
+	while ((stop = vcpu_go(v)) != STOP_END) {
+		get_regs(v, &r);
+		if (stop == STOP_SYNC) {
+			drop_mappings(v->vm);
+			v->pending_irq = VECTOR;
+			silent++;
+		} else if (stop == STOP_IO) {
+			answer(v, ++rounds == 20);
+		} else if (stop == STOP_EXC && v->exc.vector == VECTOR) {
+			irqs++;
+		} else if (stop == STOP_EXC) {
+			excs++;
+			if (v->exc.vector != (r.rdi & 0xff) ||
+			    v->exc.error != (uint32_t)r.rdi >> 8 ||
+			    v->exc.rip != (uint32_t)r.rsi) {
+				FAIL("vector %llu error %#llx at %#llx wanted",
+				     r.rdi & 0xff, r.rdi >> 8 & 0xffffff,
+				     r.rsi & 0xffffffff);
+				describe_exc(v);
+			}
+			exc_set_rip(v, r.rbx);
+			drop_mappings(v->vm);
+		} else {
+			FAIL("stopped by %s", stop_name[stop]);
+			vcpu_describe(v);
+			test_abort();
+		}
+		if (test_failures() > 10)
+			test_abort();
+	}
+	CHECK_EQ(irqs, 20);
+	/* One try behind each OUT_SYNC but the last of a round. */
+	CHECK_EQ(excs, silent - rounds);
+}
+
+/* The IDT's second half is not mapped: #PF at the INT, which then works. */
+static void idt_page_fault(long mode)
+{
+	struct vcpu *v = START(mode, ev_idt_pf);
+	uint64_t idt = 0xa00000 - 0x800;	/* vectors 128 up: next page */
+	struct kvm_sregs s;
+	struct pt pt = { .vm = v->vm, .mode = mode, .entry_size = 8,
+			 .levels = mode == M_LA57 ? 5 : 4 };
+	uint64_t page = GUEST_FREE;
+
+	memcpy(vm_ram(v->vm, page + 0x800, 0x800),
+	       vm_ram(v->vm, GUEST_IDT, 0x800), 0x800);
+	memcpy(vm_ram(v->vm, page + 0x1000, 0x800),
+	       vm_ram(v->vm, GUEST_IDT + 0x800, 0x800), 0x800);
+	get_sregs(v, &s);
+	pt.root = s.cr3;
+	pt_map(&pt, idt & ~0xfffull, page, 1, PTE_W | PTE_A | PTE_D);
+	s.idt.base = idt;
+	set_sregs(v, &s);
+
+	EXPECT(v, STOP_SYNC);
+	EXPECT_EXC(v, PF, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(ev_idt_pf, int));
+	CHECK_EQ(v->exc.cr2 & ~7ull, idt + 0x90 * 16);
+	pt_map(&pt, 0xa00000, page + 0x1000, 1, PTE_W | PTE_A | PTE_D);
+	EXPECT_EXC(v, 0x90, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(ev_idt_pf, behind));
+	EXPECT(v, STOP_END);
+}
+
+/* An IDT in MMIO cannot work; the VMM is told, and nothing hangs. */
+static void idt_mmio(long mode)
+{
+	struct vcpu *v = START3(mode, ev_cold);
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.idt.base = GUEST_MMIO;
+	set_sregs(v, &s);
+	EXPECT(v, STOP_SYNC);
+	EXPECT(v, STOP_OTHER);
+	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+	CHECK(v->run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV ||
+	      v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION);
+}
+
+/* KVM_INTERRUPT's arguments. */
+static void bad_vectors(long mode)
+{
+	struct vcpu *v = START3(mode, ev_spin);
+
+	CHECK_ERRNO(vcpu_inject_now(v, 256), EINVAL);
+	CHECK_ERRNO(vcpu_inject_now(v, ~0u), EINVAL);
+	CHECK_ERRNO(ioctl(v->fd, KVM_INTERRUPT, NULL), EFAULT);
+	EXPECT(v, STOP_IO);
+	answer(v, 1);
+	EXPECT(v, STOP_END);
+}
+
+static const struct test_case cases[] = {
+	CASE_REAL16("STI shadow and window", sti_shadow),
+	CASE_PROT("STI shadow and window", sti_shadow),
+	CASE_VM86("STI shadow and window", sti_shadow),
+	CASE_REAL16("MOV SS shadow", movss_shadow),
+	CASE_PROT("MOV SS shadow", movss_shadow),
+	CASE_REAL16("HLT, interrupt", hlt_irq),
+	CASE_PROT("HLT, interrupt", hlt_irq),
+	CASE_REAL16("HLT, NMI", hlt_nmi),
+	CASE_PROT("HLT, NMI", hlt_nmi),
+	CASE_ALL("many interrupts", storm),
+	CASE_ALL("NMI with IF=0", nmi_if0),
+	{ "NMI blocked until IRET (long)", nmi_blocked, M_LONG },
+	CASE_REAL16("NMI and interrupt at once", nmi_and_irq),
+	CASE_PROT("NMI and interrupt at once", nmi_and_irq),
+	CASE_ALL("delivery with nothing mapped", cold_delivery),
+	{ "page fault on the IDT (long)", idt_page_fault, M_LONG },
+	{ "IDT in MMIO (prot32)", idt_mmio, M_PROT32 },
+	{ "IDT in MMIO (pae)", idt_mmio, M_PAE },
+	{ "IDT in MMIO (long)", idt_mmio, M_LONG },
+	{ "vectors out of range", bad_vectors, M_LONG },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, cases);
+}

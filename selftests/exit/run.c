@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_RUN: signals, immediate_exit, SHUTDOWN, several vCPUs, a closed VM. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+DECLARE_PAYLOAD(spin);
+DECLARE_PAYLOAD(triple);
+DECLARE_PAYLOAD(vmmcall);
+
+static void triple(long mode)
+{
+	struct vcpu *v = START(mode, triple);
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.idt.limit = 0;
+	set_sregs(v, &s);
+	EXPECT(v, STOP_SHUTDOWN);
+}
+
+static void immediate_exit(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct kvm_regs before, after;
+	unsigned int i;
+
+	get_regs(v, &before);
+	v->run->immediate_exit = 1;
+	for (i = 0; i < 10; i++)
+		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+	get_regs(v, &after);
+	CHECK(!memcmp(&before, &after, sizeof(before)));
+	v->run->immediate_exit = 0;
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void signal_interrupts(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct sigaction sa = { .sa_handler = on_alarm };
+	unsigned int i;
+
+	sigaction(SIGALRM, &sa, NULL);
+	for (i = 0; i < 20; i++) {
+		ualarm(2000, 0);
+		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+		CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTR);
+	}
+}
+
+/* A signal that is blocked but for KVM_RUN stays pending, and ends the run. */
+static void signal_mask(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct {
+		struct kvm_signal_mask head;
+		uint8_t set[8];
+	} __attribute__((packed)) m = { .head.len = 8 };
+	struct sigaction sa = { .sa_handler = on_alarm };
+	sigset_t alarm, pending;
+
+	sigaction(SIGALRM, &sa, NULL);
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigprocmask(SIG_BLOCK, &alarm, NULL);
+	CHECK_OK(ioctl(v->fd, KVM_SET_SIGNAL_MASK, &m));
+	raise(SIGALRM);
+	CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTR);
+	sigpending(&pending);
+	CHECK(sigismember(&pending, SIGALRM));
+	m.head.len = 4;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SIGNAL_MASK, &m), EINVAL);
+	CHECK_OK(ioctl(v->fd, KVM_SET_SIGNAL_MASK, NULL));
+}
+
+static void hypercall(long unused)
+{
+	struct vcpu *v = START(M_LONG, vmmcall);
+	enum stop stop = vcpu_go(v);
+
+	if (stop == STOP_OTHER && v->run->exit_reason == KVM_EXIT_HYPERCALL) {
+		v->run->hypercall.ret = -1000;
+		stop = vcpu_go(v);
+	}
+	CHECK_EQ(stop, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	CHECK_EQ((int32_t)v->val[0], -1000);	/* KVM_ENOSYS */
+}
+
+/* Many VMs at once, each with its own memory and its own end. */
+static void many_vms(long unused)
+{
+	struct vcpu *v[12];
+	unsigned int i, round;
+
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		v[i] = START(i % NR_MODES == M_LA57 ? M_LONG : i % NR_MODES,
+			     spin);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(v); i++) {
+			struct kvm_regs r;
+
+			/* EB FE spins in every mode. */
+			ualarm(1000, 0);
+			signal(SIGALRM, on_alarm);
+			v[i]->stop_on_signal = true;
+			EXPECT(v[i], STOP_SIGNAL);
+			get_regs(v[i], &r);
+			CHECK_EQ(r.rip, mode_entry(v[i]->mode));
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		vm_destroy(v[i]->vm);
+}
+
+static void *run_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	long r = ioctl(v->fd, KVM_RUN, 0);
+
+	return (void *)(intptr_t)(r < 0 ? -errno : r);
+}
+
+static volatile sig_atomic_t kicked;
+
+static void on_kick(int sig)
+{
+	(void)sig;
+	kicked = 1;
+}
+
+/* The fds of a running VM are closed by another thread: it runs on. */
+static void close_while_running(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct sigaction sa = { .sa_handler = on_kick };
+	pthread_t t;
+	void *ret;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_create(&t, NULL, run_thread, v);
+	usleep(20000);
+	close(v->vm->fd);
+	close(v->vm->dev);
+	close(v->fd);
+	munmap(v->run, v->vm->run_size);
+	do {
+		pthread_kill(t, SIGUSR1);
+		usleep(1000);
+	} while (pthread_tryjoin_np(t, &ret));
+	CHECK_EQ((intptr_t)ret, -EINTR);
+}
+
+/* kill -9 in the middle of a run must leave nothing behind that hangs. */
+static void killed(long unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (!pid) {
+			struct vcpu *v = START(M_LONG, spin);
+
+			ioctl(v->fd, KVM_RUN, 0);
+			_exit(0);
+		}
+		usleep(30000);
+		kill(pid, SIGKILL);
+		REQUIRE_EQ(waitpid(pid, &status, 0), pid);
+		CHECK(WIFSIGNALED(status));
+	}
+}
+
+static const struct test_case cases[] = {
+	CASE_ALL("triple fault", triple),
+	{ "immediate_exit", immediate_exit },
+	{ "signal", signal_interrupts },
+	{ "KVM_SET_SIGNAL_MASK", signal_mask },
+	{ "unknown hypercall", hypercall },
+	{ "many VMs at once", many_vms },
+	{ "closed while it runs", close_while_running },
+	{ "killed while it runs", killed },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, cases);
+}

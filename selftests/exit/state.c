@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU state: CPUID and MSRs as set by the VMM, FPU and debug registers of two
+ * vCPUs and of the host kept apart, single steps.
+ */
+#include <stdlib.h>
+
+#include "guest.h"
+
+DECLARE_PAYLOAD(cpuid);
+DECLARE_PAYLOAD(msr);
+DECLARE_PAYLOAD(fpu);
+DECLARE_PAYLOAD(debugreg);
+DECLARE_PAYLOAD(step);
+
+static void put32(struct vcpu *v, uint32_t val)
+{
+	memcpy((uint8_t *)v->run + v->run->io.data_offset, &val,
+	       v->run->io.size);
+}
+
+/* The guest waits for a leaf to look up, before this and after it. */
+static void guest_cpuid(struct vcpu *v, uint32_t leaf, uint32_t index,
+			uint32_t out[4])
+{
+	unsigned int i;
+
+	v->nr_vals = 0;
+	put32(v, leaf);
+	EXPECT(v, STOP_IO);
+	put32(v, index);
+	EXPECT(v, STOP_IO);
+	REQUIRE_EQ(v->nr_vals, 4);
+	for (i = 0; i < 4; i++)
+		out[i] = v->val[i];
+}
+
+/* Every leaf that the VMM sets, as the guest sees it. */
+static void cpuid_leaves(long unused)
+{
+	struct vcpu *v = START(M_LONG, cpuid);
+	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
+	unsigned int i, compared = 0;
+
+	EXPECT(v, STOP_IO);
+	for (i = 0; i < c->nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &c->entries[i];
+		uint32_t r[4];
+
+		guest_cpuid(v, e->function, e->index, r);
+		/* These follow CR4 and XCR0, or name the APIC or the hypervisor. */
+		if (e->function == 1 || e->function == 7 ||
+		    e->function == 0xb || e->function == 0xd ||
+		    e->function == 0x1f || e->function >> 16 == 0x4000)
+			continue;
+		compared++;
+		if (r[0] != e->eax || r[1] != e->ebx || r[2] != e->ecx ||
+		    r[3] != e->edx)
+			FAIL("leaf %#x.%u: %#x %#x %#x %#x, not %#x %#x %#x %#x",
+			     e->function, e->index, r[0], r[1], r[2], r[3],
+			     e->eax, e->ebx, e->ecx, e->edx);
+	}
+	CHECK(compared > 5);
+	put32(v, ~0u);
+	EXPECT(v, STOP_END);
+}
+
+/* What a guest must never be told that it has. */
+static void cpuid_filter(long unused)
+{
+	int dev = dev_open();
+
+	CHECK(cpuid_has(dev, 1, 0, 3, 5));		/* MSR */
+	CHECK(cpuid_has(dev, 1, 0, 3, 6));		/* PAE */
+	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 29));	/* LM */
+	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 20));	/* NX */
+	CHECK(!cpuid_has(dev, 1, 0, 2, 5));		/* VMX */
+	CHECK(!cpuid_has(dev, 1, 0, 2, 3));		/* MONITOR */
+}
+
+/* OSXSAVE follows CR4 and is not a constant. */
+static void cpuid_osxsave(long unused)
+{
+	struct vcpu *v = START(M_LONG, cpuid);
+	struct kvm_sregs s;
+	uint32_t r[4];
+
+	if (!cpuid_has(v->vm->dev, 1, 0, 2, 26))
+		SKIP("no XSAVE for guests on this CPU");
+	EXPECT(v, STOP_IO);
+	guest_cpuid(v, 1, 0, r);
+	CHECK_EQ(r[2] >> 27 & 1, 0);
+	get_sregs(v, &s);
+	s.cr4 |= CR4_OSXSAVE;
+	set_sregs(v, &s);
+	guest_cpuid(v, 1, 0, r);
+	CHECK_EQ(r[2] >> 27 & 1, 1);
+}
+
+static uint64_t guest_rdmsr(struct vcpu *v, uint32_t msr)
+{
+	v->nr_vals = 0;
+	put32(v, msr);
+	EXPECT(v, STOP_IO);
+	put32(v, 0);
+	EXPECT(v, STOP_IO);
+	REQUIRE_EQ(v->nr_vals, 2);
+	return v->val[0] | v->val[1] << 32;
+}
+
+static void guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
+{
+	put32(v, msr);
+	EXPECT(v, STOP_IO);
+	put32(v, 1);
+	EXPECT(v, STOP_IO);
+	put32(v, val >> 32);
+	EXPECT(v, STOP_IO);
+	put32(v, val);
+	EXPECT(v, STOP_IO);
+}
+
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry e;
+};
+
+static int msr_ioctl(struct vcpu *v, unsigned long what, uint32_t index,
+		     uint64_t *val)
+{
+	struct one_msr m = { .head.nmsrs = 1, .e.index = index, .e.data = *val };
+	int r = ioctl(v->fd, what, &m);
+
+	*val = m.e.data;
+	return r;
+}
+
+/* Written by the VMM and read by the guest, and the other way round. */
+static void msrs(long unused)
+{
+	static const struct {
+		uint32_t msr;
+		uint64_t val, other;
+	} list[] = {
+		/* STAR, LSTAR, CSTAR, SFMASK */
+		{ 0xc0000081, 0x0023001000000000, 0x0033000800000000 },
+		{ 0xc0000082, 0xffffffff81000000, 0xffffffff81002000 },
+		{ 0xc0000083, 0xffffffff82000000, 0xffff888000002000 },
+		{ 0xc0000084, 0x47700, 0x200 },
+		/* FS_BASE, GS_BASE, KERNEL_GS_BASE */
+		{ 0xc0000100, 0x7f0012345678, 0xffff800000000000 },
+		{ 0xc0000101, 0xffff888012345678, 0x1000 },
+		{ 0xc0000102, 0xffff888087654321, 0x2000 },
+		/* SYSENTER_CS, ESP, EIP: AMD has 32 bits of them */
+		{ 0x174, 0x10, 0x20 },
+		{ 0x175, 0x80123456, 0x1000 },
+		{ 0x176, 0x80654321, 0x2000 },
+		/* PAT */
+		{ 0x277, 0x0007040600070406, 0x0606060606060606 },
+	};
+	struct vcpu *v = START(M_LONG, msr);
+	unsigned int i;
+	uint64_t val;
+
+	EXPECT(v, STOP_IO);
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		val = list[i].val;
+		if (msr_ioctl(v, KVM_SET_MSRS, list[i].msr, &val) != 1)
+			FAIL("KVM_SET_MSRS of %#x", list[i].msr);
+		if (guest_rdmsr(v, list[i].msr) != list[i].val)
+			FAIL("the guest does not read %#x as it was set",
+			     list[i].msr);
+		guest_wrmsr(v, list[i].msr, list[i].other);
+		val = 0;
+		if (msr_ioctl(v, KVM_GET_MSRS, list[i].msr, &val) != 1)
+			FAIL("KVM_GET_MSRS of %#x", list[i].msr);
+		if (val != list[i].other)
+			FAIL("MSR %#x is %#llx", list[i].msr,
+			     (unsigned long long)val);
+	}
+	/* One that nobody has ends the list there, and is not an error. */
+	val = 0;
+	CHECK_EQ(msr_ioctl(v, KVM_GET_MSRS, 0xdead, &val), 0);
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0xdead, &val), 0);
+	guest_rdmsr(v, 0xc0000082);
+	put32(v, ~0u);
+	EXPECT(v, STOP_END);
+}
+
+static struct vcpu *start_rbp(const char *start, const char *end, uint64_t rbp)
+{
+	struct vcpu *v = guest_start(M_LONG, start, end);
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rbp = rbp;
+	set_regs(v, &r);
+	return v;
+}
+
+/* Two VMs take turns, and the host uses the registers in between. */
+static void take_turns(const char *start, const char *end, unsigned int turns,
+		       bool host_sse)
+{
+	struct vcpu *v[2] = { start_rbp(start, end, 11),
+			      start_rbp(start, end, 22) };
+	unsigned int i, k;
+
+	for (i = 0; i < turns; i++) {
+		for (k = 0; k < 2; k++) {
+			uint64_t mine[2] = { 0x0123456789abcdef + i, i }, out[2];
+			uint32_t mxcsr = 0x1fa0, mxcsr_out;
+
+			if (host_sse)
+				asm volatile("movdqu %0, %%xmm7; ldmxcsr %1"
+					     :: "m" (mine), "m" (mxcsr)
+					     : "xmm7");
+			EXPECT(v[k], STOP_SYNC);
+			if (!host_sse)
+				continue;
+			/* The guest's MXCSR would show here */
+			asm volatile("stmxcsr %0; movdqu %%xmm7, %1"
+				     : "=m" (mxcsr_out), "=m" (out) :: "memory");
+			CHECK_EQ(mxcsr_out & ~0x3f, 0x1f80);
+		}
+	}
+	for (k = 0; k < 2; k++) {
+		EXPECT(v[k], STOP_END);
+		if (v[k]->nr_vals)
+			FAIL("vCPU %u reads %#llx", k,
+			     (unsigned long long)v[k]->val[0]);
+	}
+}
+
+static void fpu(long unused)
+{
+	take_turns(pl_fpu, pl_fpu_end, 200, true);
+}
+
+/* All XMM registers of the host around a raw KVM_RUN of a guest that uses them. */
+static void fpu_host(long unused)
+{
+	struct vcpu *v = start_rbp(pl_fpu, pl_fpu_end, 33);
+	uint8_t in[16][16], out[16][16];
+	uint16_t fcw = 0x027f, fcw_out;
+	unsigned int i, k;
+	long r;
+
+	for (i = 0; i < 16; i++)
+		memset(in[i], 0xa0 + i, 16);
+	for (i = 0; i < 50; i++) {
+		asm volatile(
+			"fldcw %[fcw]\n"
+			".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+			"movdqu \\n*16(%[in]), %%xmm\\n\n"
+			".endr\n"
+			"mov %[nr], %%eax\n"
+			"mov %[fd], %%edi\n"
+			"mov %[cmd], %%esi\n"
+			"xor %%edx, %%edx\n"
+			"syscall\n"
+			".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+			"movdqu %%xmm\\n, \\n*16(%[out])\n"
+			".endr\n"
+			"fnstcw %[fcw_out]\n"
+			: "=&a" (r), [fcw_out] "=m" (fcw_out)
+			: [in] "r" (in), [out] "r" (out), [fcw] "m" (fcw),
+			  [nr] "i" (16), [fd] "m" (v->fd),
+			  [cmd] "i" ((int)KVM_RUN)
+			: "rdi", "rsi", "rdx", "rcx", "r11", "memory",
+			  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+			  "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+			  "xmm12", "xmm13", "xmm14", "xmm15");
+		if (r < 0 && r != -EINTR)
+			ERROR("KVM_RUN: %ld", r);
+		for (k = 0; k < 16; k++)
+			if (memcmp(in[k], out[k], 16))
+				FAIL("xmm%u of the host changed", k);
+		CHECK_EQ(fcw_out, fcw);
+	}
+	while (vcpu_go(v) == STOP_SYNC)
+		;
+	CHECK_EQ(v->nr_vals, 0);
+}
+
+/* KVM_GET_FPU of one goes into another by KVM_SET_FPU. */
+static void fpu_move(long unused)
+{
+	struct kvm_fpu f = { 0 };
+	struct kvm_sregs s;
+	struct vcpu *a, *b;
+	struct kvm_regs r;
+	uint32_t x;
+
+	SKIP_ON_KVM("stock KVM's GET_FPU and SET_FPU drop MXCSR and XMM state");
+	a = start_rbp(pl_fpu, pl_fpu_end, 44);
+	b = start_rbp(pl_fpu, pl_fpu_end, 44);
+	EXPECT(a, STOP_SYNC);
+	vcpu_settle(a);
+	CHECK_OK(ioctl(a->fd, KVM_GET_FPU, &f));
+	memcpy(&x, f.xmm[0], 4);
+	CHECK_EQ(x, 44);
+	memcpy(&x, f.xmm[15], 4);
+	CHECK_EQ(x, 132);
+	get_regs(a, &r);
+	memcpy(vm_ram(b->vm, GUEST_DATA, 0x1000),
+	       vm_ram(a->vm, GUEST_DATA, 0x1000), 0x1000);
+	get_sregs(b, &s);
+	s.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+	set_sregs(b, &s);
+	set_regs(b, &r);
+	CHECK_EQ(f.mxcsr, rd32(a->vm, GUEST_DATA + 0x800 + 44 * 8));
+	CHECK_OK(ioctl(b->fd, KVM_SET_FPU, &f));
+	while (vcpu_go(b) == STOP_SYNC)
+		;
+	if (b->nr_vals)
+		FAIL("the moved state differs: %#llx",
+		     (unsigned long long)b->val[0]);
+}
+
+static void debug_registers(long unused)
+{
+	take_turns(pl_debugreg, pl_debugreg_end, 100, false);
+}
+
+#define S(n) DECLARE_LABEL(step, s##n)
+S(0); S(1); S(2); S(3); S(4); S(5); S(6); S(7); S(8); S(9); S(10);
+
+static void single_step(long mode)
+{
+	/* Popf's own trap flag takes effect behind the next instruction. */
+	const char *const want[] = {
+		pl_step_s1, pl_step_s2, pl_step_s3, pl_step_s4, pl_step_s5,
+		pl_step_s6, pl_step_s7, pl_step_s8, pl_step_s9, pl_step_s10,
+	};
+	struct vcpu *v;
+	unsigned int n = 0;
+	enum stop stop;
+
+	SKIP_ON_KVM("stock KVM raises #DB late behind MMIO");
+	v = START(mode, step);
+	while ((stop = vcpu_go(v)) != STOP_END) {
+		if (stop == STOP_IO || stop == STOP_MMIO)
+			continue;
+		if (stop != STOP_EXC || v->exc.vector != DB) {
+			FAIL("stopped by %s", stop_name[stop]);
+			vcpu_describe(v);
+			test_abort();
+		}
+		if (n >= ARRAY_SIZE(want)) {
+			FAIL("a step too much, at %#llx",
+			     (unsigned long long)v->exc.rip);
+			break;
+		}
+		if (v->exc.rip != GUEST_CODE + (uint64_t)(want[n] - pl_step))
+			FAIL("step %u at %#llx, not %#llx", n,
+			     (unsigned long long)v->exc.rip,
+			     (unsigned long long)(GUEST_CODE + (want[n] - pl_step)));
+		n++;
+	}
+	CHECK_EQ(n, ARRAY_SIZE(want));
+}
+
+static const struct test_case cases[] = {
+	{ "CPUID leaves", cpuid_leaves },
+	{ "CPUID filter", cpuid_filter },
+	{ "CPUID OSXSAVE", cpuid_osxsave },
+	{ "MSRs", msrs },
+	{ "FPU of two guests and the host", fpu },
+	{ "XMM registers of the host", fpu_host },
+	{ "KVM_GET_FPU into KVM_SET_FPU", fpu_move },
+	{ "debug registers of two guests", debug_registers },
+	{ "single step (long)", single_step, M_LONG },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, cases);
+}

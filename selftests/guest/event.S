@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Interrupts and NMIs in three widths. */
+#include "payload.h"
+
+#define PORT_ASK 0x71
+
+#define BITS 16
+#include "event.inc"
+#undef BITS
+#define BITS 32
+#include "event.inc"
+#undef BITS
+#define BITS 64
+#include "event.inc"
+#undef BITS
+
+#define BITS 64
+	.code64
+/*
+ * INT n, and a fault, through an IDT whose second half is not mapped: the page
+ * fault comes first. The test maps the page and lets the guest try again.
+ */
+PAYLOAD(ev_idt_pf)
+	OUT_SYNC
+LABEL(ev_idt_pf, int)
+	int $0x90
+LABEL(ev_idt_pf, behind)
+	nop
+	OUT_END
+END(ev_idt_pf)
+
+/* The NMI handler itself: NMIs stay blocked until IRET. */
+PAYLOAD(ev_nmi_block)
+	OUT_SYNC
+	nop
+	nop
+	OUT_END
+LABEL(ev_nmi_block, handler)
+	mov %rsp, %rax
+	OUT_VALUE
+	OUT_SYNC			/* the test sends another here */
+	nop
+	nop
+	mov $0x1111, %eax
+	OUT_VALUE			/* still in the first handler */
+	iretq
+END(ev_nmi_block)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Accesses to MMIO in three widths. */
+#include "payload.h"
+
+#define BITS 16
+#include "mmio.inc"
+#undef BITS
+#define BITS 32
+.purgem report
+#include "mmio.inc"
+#undef BITS
+#define BITS 64
+.purgem report
+#include "mmio.inc"
+#undef BITS
+
+#define BITS 64
+	.code64
+/* One of each width, for the form of the exit. */
+PAYLOAD(mmio_exits)
+	mov $GUEST_MMIO, %ebx
+	mov $0x1122334455667788, %rax
+	mov %al, 1(%rbx)
+	mov %ax, 2(%rbx)
+	mov %eax, 4(%rbx)
+	mov %rax, 8(%rbx)
+	mov 0x11(%rbx), %al
+	mov 0x12(%rbx), %ax
+	mov 0x14(%rbx), %eax
+	OUT_VALUE
+	mov 0x18(%rbx), %rax
+	OUT_VALUE
+	OUT_END
+END(mmio_exits)
+
+/* An x87 store of ten bytes: nobody emulates that. */
+PAYLOAD(mmio_unknown)
+	mov $GUEST_MMIO, %ebx
+	fldz
+LABEL(mmio_unknown, insn)
+	fbstp 0x10(%rbx)
+	OUT_END
+END(mmio_unknown)
