@@ -17,23 +17,33 @@
 #include "ops.h"
 #include "host.h"
 
-#define NO_ENTRY	0xff
-#define F(name)		((u32)BIT(X86_FEATURE_##name & 31))
+#define NO_ENTRY 0xff
+#define F(name) ((u32)BIT(X86_FEATURE_##name & 31))
 
-#define XSAVE_LEGACY_BYTES	576	/* legacy region and header */
-#define XCR0_OFFERED		(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
-#define LAST_XFEATURE		62
+#define XSAVE_LEGACY_BYTES 576 /* legacy region and header */
+#define XCR0_OFFERED \
+	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
+#define LAST_XFEATURE 62
 
 /* registers of struct kvm_cpuid_entry2, for the table below */
 enum { EAX, EBX, ECX, EDX };
 
-#define BASE_1_EDX	(F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) |	\
-			 F(MCE) | F(CX8) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) |	\
-			 F(PAT) | F(PSE36) | F(MMX) | F(FXSR))
+#define BASE_1_EDX                                                        \
+	(F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) |    \
+	 F(MCE) | F(CX8) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | \
+	 F(PSE36) | F(MMX) | F(FXSR))
 
 enum word {
-	W_1_ECX, W_1_EDX, W_7_EBX, W_7_ECX, W_7_EDX, W_7_1_EAX, W_D_1_EAX, W_81_ECX,
-	W_81_EDX, NR_WORDS
+	W_1_ECX,
+	W_1_EDX,
+	W_7_EBX,
+	W_7_ECX,
+	W_7_EDX,
+	W_7_1_EAX,
+	W_D_1_EAX,
+	W_81_ECX,
+	W_81_EDX,
+	NR_WORDS
 };
 
 /*
@@ -46,29 +56,37 @@ static const struct feature_word {
 	u32 mask;
 } feature_words[NR_WORDS] = {
 	[W_1_ECX] = { 1, 0, ECX, CPUID_1_ECX,
-		F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(XMM4_1) |
-		F(XMM4_2) | F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) |
-		F(F16C) | F(RDRAND) },
+		      F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) |
+			      F(XMM4_1) | F(XMM4_2) | F(MOVBE) | F(POPCNT) |
+			      F(AES) | F(XSAVE) | F(AVX) | F(F16C) |
+			      F(RDRAND) },
 	[W_1_EDX] = { 1, 0, EDX, CPUID_1_EDX,
-		BASE_1_EDX | F(SEP) | F(CLFLUSH) | F(XMM) | F(XMM2) },
+		      BASE_1_EDX | F(SEP) | F(CLFLUSH) | F(XMM) | F(XMM2) },
 	[W_7_EBX] = { 7, 0, EBX, CPUID_7_0_EBX,
-		F(FSGSBASE) | F(BMI1) | F(AVX2) | F(FDP_EXCPTN_ONLY) | F(SMEP) |
-		F(BMI2) | F(ERMS) | F(ZERO_FCS_FDS) | F(RDSEED) | F(ADX) | F(SMAP) |
-		F(CLFLUSHOPT) | F(CLWB) | F(SHA_NI) | F(AVX512F) | F(AVX512DQ) |
-		F(AVX512IFMA) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL) },
+		      F(FSGSBASE) | F(BMI1) | F(AVX2) | F(FDP_EXCPTN_ONLY) |
+			      F(SMEP) | F(BMI2) | F(ERMS) | F(ZERO_FCS_FDS) |
+			      F(RDSEED) | F(ADX) | F(SMAP) | F(CLFLUSHOPT) |
+			      F(CLWB) | F(SHA_NI) | F(AVX512F) | F(AVX512DQ) |
+			      F(AVX512IFMA) | F(AVX512CD) | F(AVX512BW) |
+			      F(AVX512VL) },
 	[W_7_ECX] = { 7, 0, ECX, CPUID_7_ECX,
-		F(AVX512VBMI) | F(UMIP) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) |
-		F(VPCLMULQDQ) | F(AVX512_VNNI) | F(AVX512_BITALG) |
-		F(AVX512_VPOPCNTDQ) | F(LA57) | F(RDPID) },
+		      F(AVX512VBMI) | F(UMIP) | F(AVX512_VBMI2) | F(GFNI) |
+			      F(VAES) | F(VPCLMULQDQ) | F(AVX512_VNNI) |
+			      F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(LA57) |
+			      F(RDPID) },
 	[W_7_EDX] = { 7, 0, EDX, CPUID_7_EDX, F(FSRM) | F(MD_CLEAR) },
-	[W_7_1_EAX] = { 7, 1, EAX, CPUID_7_1_EAX, F(AVX_VNNI) | F(AVX512_BF16) },
-	[W_D_1_EAX] = { 0xd, 1, EAX, CPUID_D_1_EAX, F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1) },
+	[W_7_1_EAX] = { 7, 1, EAX, CPUID_7_1_EAX,
+			F(AVX_VNNI) | F(AVX512_BF16) },
+	[W_D_1_EAX] = { 0xd, 1, EAX, CPUID_D_1_EAX,
+			F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1) },
 	[W_81_ECX] = { 0x80000001, 0, ECX, CPUID_8000_0001_ECX,
-		F(LAHF_LM) | F(CR8_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) |
-		F(3DNOWPREFETCH) | F(XOP) | F(FMA4) | F(TBM) },
+		       F(LAHF_LM) | F(CR8_LEGACY) | F(ABM) | F(SSE4A) |
+			       F(MISALIGNSSE) | F(3DNOWPREFETCH) | F(XOP) |
+			       F(FMA4) | F(TBM) },
 	[W_81_EDX] = { 0x80000001, 0, EDX, CPUID_8000_0001_EDX,
-		BASE_1_EDX | F(SYSCALL) | F(NX) | F(MMXEXT) | F(FXSR_OPT) |
-		F(RDTSCP) | F(LM) | F(3DNOWEXT) | F(3DNOW) },
+		       BASE_1_EDX | F(SYSCALL) | F(NX) | F(MMXEXT) |
+			       F(FXSR_OPT) | F(RDTSCP) | F(LM) | F(3DNOWEXT) |
+			       F(3DNOW) },
 };
 
 /* what needs an XCR0 component that the host may not have enabled */
@@ -82,17 +100,24 @@ static const struct {
 	{ W_7_ECX, F(VAES) | F(VPCLMULQDQ), XFEATURE_MASK_YMM },
 	{ W_7_1_EAX, F(AVX_VNNI), XFEATURE_MASK_YMM },
 	{ W_81_ECX, F(XOP) | F(FMA4), XFEATURE_MASK_YMM },
-	{ W_7_EBX, F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | F(AVX512CD) |
-		F(AVX512BW) | F(AVX512VL), XFEATURE_MASK_AVX512 },
-	{ W_7_ECX, F(AVX512VBMI) | F(AVX512_VBMI2) | F(AVX512_VNNI) |
-		F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ), XFEATURE_MASK_AVX512 },
+	{ W_7_EBX,
+	  F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | F(AVX512CD) | F(AVX512BW) |
+		  F(AVX512VL),
+	  XFEATURE_MASK_AVX512 },
+	{ W_7_ECX,
+	  F(AVX512VBMI) | F(AVX512_VBMI2) | F(AVX512_VNNI) | F(AVX512_BITALG) |
+		  F(AVX512_VPOPCNTDQ),
+	  XFEATURE_MASK_AVX512 },
 	{ W_7_1_EAX, F(AVX512_BF16), XFEATURE_MASK_AVX512 },
 };
 
 static u32 offered[NR_WORDS] __ro_after_init;
 static u64 offered_xcr0 __ro_after_init;
 /* leaf 0xD of the CPU, per component */
-static struct { u32 size, offset; bool aligned; } xcomp[LAST_XFEATURE + 1] __ro_after_init;
+static struct {
+	u32 size, offset;
+	bool aligned;
+} xcomp[LAST_XFEATURE + 1] __ro_after_init;
 
 static void raw(u32 leaf, u32 subleaf, u32 r[4])
 {
@@ -144,7 +169,8 @@ void __init cpuid_init(void)
 			     boot_cpu_data.x86_capability[w->kernel_word];
 	}
 	for (i = 0; i < ARRAY_SIZE(needs_xcr0); i++)
-		if ((offered_xcr0 & needs_xcr0[i].xfeatures) != needs_xcr0[i].xfeatures)
+		if ((offered_xcr0 & needs_xcr0[i].xfeatures) !=
+		    needs_xcr0[i].xfeatures)
 			offered[needs_xcr0[i].word] &= ~needs_xcr0[i].mask;
 	if (!offered_xcr0) {
 		offered[W_1_ECX] &= ~F(XSAVE);
@@ -164,8 +190,9 @@ static u32 xsave_bytes(u64 mask, bool compact)
 	for (i = 2; i <= LAST_XFEATURE; i++) {
 		if (!(mask & BIT_ULL(i)))
 			continue;
-		start = !compact ? xcomp[i].offset :
-			xcomp[i].aligned ? ALIGN(bytes, 64) : bytes;
+		start = !compact	 ? xcomp[i].offset :
+			xcomp[i].aligned ? ALIGN(bytes, 64) :
+					   bytes;
 		bytes = max(bytes, start + xcomp[i].size);
 	}
 	return bytes;
@@ -179,7 +206,8 @@ struct list {
 };
 
 /* the entry is the CPU's own, for the caller to filter; NULL: no room */
-static struct kvm_cpuid_entry2 *add(struct list *l, u32 leaf, u32 subleaf, bool indexed)
+static struct kvm_cpuid_entry2 *add(struct list *l, u32 leaf, u32 subleaf,
+				    bool indexed)
 {
 	struct kvm_cpuid_entry2 *e;
 	u32 r[4];
@@ -192,7 +220,10 @@ static struct kvm_cpuid_entry2 *add(struct list *l, u32 leaf, u32 subleaf, bool 
 		.function = leaf,
 		.index = subleaf,
 		.flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-		.eax = r[EAX], .ebx = r[EBX], .ecx = r[ECX], .edx = r[EDX],
+		.eax = r[EAX],
+		.ebx = r[EBX],
+		.ecx = r[ECX],
+		.edx = r[EDX],
 	};
 	return e;
 }
@@ -209,7 +240,7 @@ static int add_basic(struct list *l)
 	e = add(l, 1, 0, false);
 	if (!e)
 		return -E2BIG;
-	e->ebx &= 0xff00;	/* CLFLUSH line; the rest is topology */
+	e->ebx &= 0xff00; /* CLFLUSH line; the rest is topology */
 	e->ecx = offered[W_1_ECX] | F(HYPERVISOR);
 	e->edx = offered[W_1_EDX];
 	if (!host_info.amd) {
@@ -262,7 +293,7 @@ static int add_xsave(struct list *l)
 		return -E2BIG;
 	e->eax = offered[W_D_1_EAX];
 	e->ebx = e->eax & F(XSAVEC) ? xsave_bytes(offered_xcr0, true) : 0;
-	e->ecx = e->edx = 0;	/* no supervisor state */
+	e->ecx = e->edx = 0; /* no supervisor state */
 	for (i = 2; i <= LAST_XFEATURE; i++) {
 		if (!(offered_xcr0 & BIT_ULL(i)))
 			continue;
@@ -294,7 +325,7 @@ static int add_extended(struct list *l)
 			break;
 		case 0x80000007:
 			e->eax = e->ebx = e->ecx = 0;
-			e->edx &= BIT(8);	/* invariant TSC */
+			e->edx &= BIT(8); /* invariant TSC */
 			break;
 		case 0x80000008:
 			e->eax = host_info.maxphyaddr |
@@ -338,8 +369,8 @@ static unsigned int chain_of(u32 leaf)
 	return (leaf & 31) | leaf >> 30 << 5;
 }
 
-static const struct kvm_cpuid_entry2 *find(const struct vigil_vcpu *vcpu, u32 leaf,
-					   u32 subleaf)
+static const struct kvm_cpuid_entry2 *find(const struct vigil_vcpu *vcpu,
+					   u32 leaf, u32 subleaf)
 {
 	const struct vigil_cpuid_index *ix = &vcpu->cpuid_index;
 	const struct kvm_cpuid_entry2 *e;
@@ -348,7 +379,8 @@ static const struct kvm_cpuid_entry2 *find(const struct vigil_vcpu *vcpu, u32 le
 	for (i = ix->head[chain_of(leaf)]; i != NO_ENTRY; i = ix->next[i]) {
 		e = &vcpu->cpuid[i];
 		if (e->function == leaf &&
-		    (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == subleaf))
+		    (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) ||
+		     e->index == subleaf))
 			return e;
 	}
 	return NULL;
@@ -424,9 +456,10 @@ static u32 guest_features(const struct vigil_vcpu *vcpu)
 	return f;
 }
 
-#define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |	\
-			 X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE |	\
-			 X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT)
+#define CR4_ALWAYS                                                            \
+	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
+	 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE |              \
+	 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT)
 
 /* CR4 bits that these feature words allow */
 static u64 cr4_allowed(u32 ecx1, u32 ebx7, u32 ecx7)
@@ -450,7 +483,8 @@ static u64 cr4_allowed(u32 ecx1, u32 ebx7, u32 ecx7)
 
 u64 cpuid_cr4_never(void)
 {
-	return ~cr4_allowed(offered[W_1_ECX], offered[W_7_EBX], offered[W_7_ECX]);
+	return ~cr4_allowed(offered[W_1_ECX], offered[W_7_EBX],
+			    offered[W_7_ECX]);
 }
 
 static u64 efer_allowed(bool lm, bool nx, bool ffxsr)
@@ -493,11 +527,12 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 	vcpu->cpuid_index.features = f;
 
 	vcpu->maxphyaddr = guest_maxphyaddr(vcpu);
-	vcpu->pte_reserved_high = vcpu->maxphyaddr < 52 ?
-				  GENMASK_ULL(51, vcpu->maxphyaddr) : 0;
-	vcpu->cr4_reserved = ~cr4_allowed(guest_word(vcpu, W_1_ECX) & offered[W_1_ECX],
-					  guest_word(vcpu, W_7_EBX) & offered[W_7_EBX],
-					  guest_word(vcpu, W_7_ECX) & offered[W_7_ECX]);
+	vcpu->pte_reserved_high =
+		vcpu->maxphyaddr < 52 ? GENMASK_ULL(51, vcpu->maxphyaddr) : 0;
+	vcpu->cr4_reserved =
+		~cr4_allowed(guest_word(vcpu, W_1_ECX) & offered[W_1_ECX],
+			     guest_word(vcpu, W_7_EBX) & offered[W_7_EBX],
+			     guest_word(vcpu, W_7_ECX) & offered[W_7_ECX]);
 	vcpu->efer_reserved = ~efer_allowed(f & GUEST_HAS_LM, f & GUEST_HAS_NX,
 					    f & GUEST_HAS_FXSR_OPT);
 	vcpu->guest_xcr0_mask = 0;
@@ -505,7 +540,8 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 		e = find(vcpu, 0xd, 0);
 		vcpu->guest_xcr0_mask = XFEATURE_MASK_FP;
 		if (e)
-			vcpu->guest_xcr0_mask |= (e->eax | (u64)e->edx << 32) & offered_xcr0;
+			vcpu->guest_xcr0_mask |= (e->eax | (u64)e->edx << 32) &
+						 offered_xcr0;
 	}
 	cpuid_xcr0_changed(vcpu);
 }
@@ -517,7 +553,8 @@ static int check_entries(const struct kvm_cpuid_entry2 *e, int n)
 
 	for (i = 0; i < n; i++) {
 		va = e[i].eax >> 8;
-		if (e[i].function == 0x80000008 && va != 0 && va != 48 && va != 57)
+		if (e[i].function == 0x80000008 && va != 0 && va != 48 &&
+		    va != 57)
 			return -EINVAL;
 	}
 	return 0;
@@ -534,11 +571,13 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 	if (head.nent > VIGIL_MAX_CPUID)
 		return -E2BIG;
 	if (head.nent) {
-		entries = kmalloc_array(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+		entries = kmalloc_array(head.nent, sizeof(*entries),
+					GFP_KERNEL_ACCOUNT);
 		if (!entries)
 			return -ENOMEM;
 		ret = -EFAULT;
-		if (copy_from_user(entries, arg->entries, head.nent * sizeof(*entries)))
+		if (copy_from_user(entries, arg->entries,
+				   head.nent * sizeof(*entries)))
 			goto fail;
 		ret = check_entries(entries, head.nent);
 		if (ret)
@@ -623,7 +662,8 @@ static void query_missing(const struct vigil_vcpu *vcpu, u32 leaf, u32 subleaf,
 	}
 }
 
-void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
+		 u32 *edx)
 {
 	const struct kvm_cpuid_entry2 *e;
 	u32 leaf = *eax, subleaf = *ecx;

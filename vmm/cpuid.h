@@ -6,18 +6,18 @@
 #include "vmm.h"
 
 /* bits of vcpu->cpuid_index.features: what other parts ask about */
-#define GUEST_HAS_NX		BIT(0)
-#define GUEST_HAS_LM		BIT(1)
-#define GUEST_HAS_RDTSCP	BIT(2)	/* or RDPID: TSC_AUX exists */
-#define GUEST_HAS_XSAVE		BIT(3)
-#define GUEST_HAS_GBPAGES	BIT(4)
-#define GUEST_HAS_FXSR_OPT	BIT(5)
-#define GUEST_HAS_AVX		BIT(6)
-#define GUEST_HAS_MCE		BIT(7)
-#define GUEST_HAS_MTRR		BIT(8)
-#define GUEST_HAS_PAT		BIT(9)
-#define GUEST_IS_AMD		BIT(10)	/* vendor string: AMD or Hygon */
-#define GUEST_HAS_HYPERVISOR	BIT(11)
+#define GUEST_HAS_NX BIT(0)
+#define GUEST_HAS_LM BIT(1)
+#define GUEST_HAS_RDTSCP BIT(2) /* or RDPID: TSC_AUX exists */
+#define GUEST_HAS_XSAVE BIT(3)
+#define GUEST_HAS_GBPAGES BIT(4)
+#define GUEST_HAS_FXSR_OPT BIT(5)
+#define GUEST_HAS_AVX BIT(6)
+#define GUEST_HAS_MCE BIT(7)
+#define GUEST_HAS_MTRR BIT(8)
+#define GUEST_HAS_PAT BIT(9)
+#define GUEST_IS_AMD BIT(10) /* vendor string: AMD or Hygon */
+#define GUEST_HAS_HYPERVISOR BIT(11)
 
 static inline bool guest_has(const struct vigil_vcpu *vcpu, u32 bits)
 {
@@ -52,7 +52,8 @@ void cpuid_vcpu_destroy(struct vigil_vcpu *vcpu);
  * @eax:	in: leaf; out
  * @ecx:	in: subleaf; out
  */
-void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
+		 u32 *edx);
 
 /**
  * cpuid_update() - derive vcpu->maxphyaddr, cr4_reserved, efer_reserved,

@@ -8,24 +8,24 @@
  */
 #include "event.h"
 
-#define VEC_DB	1
-#define VEC_BP	3
-#define VEC_OF	4
-#define VEC_DF	8
-#define VEC_PF	14
-#define VEC_MC	18
+#define VEC_DB 1
+#define VEC_BP 3
+#define VEC_OF 4
+#define VEC_DF 8
+#define VEC_PF 14
+#define VEC_MC 18
 
-#define DR6_TRAPS	0xful
-#define DR6_ONES	0xffff0ff0ul
-#define DR7_GD		(1ul << 13)
-#define RFLAGS_IF	(1ul << 9)
-#define RFLAGS_RF	(1ul << 16)
+#define DR6_TRAPS 0xful
+#define DR6_ONES 0xffff0ff0ul
+#define DR7_GD (1ul << 13)
+#define RFLAGS_IF (1ul << 9)
+#define RFLAGS_RF (1ul << 16)
 
 /* vectors whose occurrence during the delivery of a like one makes #DF */
-#define CONTRIBUTORY	(BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
+#define CONTRIBUTORY (BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
 /* traps and aborts: the saved RFLAGS.RF stays as it is */
-#define NOT_FAULTS	(BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | \
-			 BIT(VEC_MC))
+#define NOT_FAULTS \
+	(BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | BIT(VEC_MC))
 
 static bool is_contributory(u8 vector)
 {
@@ -56,7 +56,8 @@ static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 	}
 }
 
-static void raise_exception(struct vigil_vcpu *vcpu, const struct vigil_exception *new)
+static void raise_exception(struct vigil_vcpu *vcpu,
+			    const struct vigil_exception *new)
 {
 	struct vigil_events *ev = &vcpu->events;
 	struct vigil_exception *e = &ev->exception;
@@ -77,7 +78,8 @@ static void raise_exception(struct vigil_vcpu *vcpu, const struct vigil_exceptio
 			return;
 		}
 		if ((is_contributory(first) || first == VEC_PF) &&
-		    (is_contributory(second) || (first == VEC_PF && second == VEC_PF))) {
+		    (is_contributory(second) ||
+		     (first == VEC_PF && second == VEC_PF))) {
 			/* the CPU has written CR2 for each of the page faults */
 			deliver_payload(vcpu, e);
 			*e = *new;
@@ -142,8 +144,8 @@ void event_db(struct vigil_vcpu *vcpu, unsigned long dr6)
 
 static bool in_delivery(const struct vigil_events *ev)
 {
-	return ev->exception.pending || ev->exception.injected || ev->nmi_injected ||
-	       ev->irq_injected;
+	return ev->exception.pending || ev->exception.injected ||
+	       ev->nmi_injected || ev->irq_injected;
 }
 
 bool event_irq_allowed(struct vigil_vcpu *vcpu)
@@ -217,8 +219,9 @@ int event_inject(struct vigil_vcpu *vcpu)
 		inject_new(vcpu);
 	if (ev->nmi_pending)
 		vmm_ops->nmi_window(vcpu);
-	vmm_ops->irq_window(vcpu, ev->irq_pending ||
-			    READ_ONCE(vcpu->run->request_interrupt_window));
+	vmm_ops->irq_window(
+		vcpu, ev->irq_pending ||
+			      READ_ONCE(vcpu->run->request_interrupt_window));
 	return 1;
 }
 

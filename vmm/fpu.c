@@ -16,7 +16,7 @@
 #include "cpuid.h"
 #include "fpu.h"
 
-#define XSAVE_BYTES	sizeof_field(struct kvm_xsave, region)
+#define XSAVE_BYTES sizeof_field(struct kvm_xsave, region)
 
 int fpu_vcpu_init(struct vigil_vcpu *vcpu)
 {
@@ -118,7 +118,8 @@ static u64 user_xfeatures(void)
 	u64 mask = XFEATURE_MASK_FPSSE;
 
 	if (host_info.xcr0)
-		mask |= host_info.xcr0 & (XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512);
+		mask |= host_info.xcr0 &
+			(XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512);
 	return mask;
 }
 
@@ -134,9 +135,10 @@ static struct xregs_state *state_copy(struct vigil_vcpu *vcpu)
 
 static int state_set(struct vigil_vcpu *vcpu, const struct xregs_state *x)
 {
-	u32 pkru = 0;	/* no guest has it, and the mask says so */
+	u32 pkru = 0; /* no guest has it, and the mask says so */
 
-	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, x, user_xfeatures(), &pkru);
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, x, user_xfeatures(),
+					      &pkru);
 }
 
 int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu)
@@ -211,12 +213,17 @@ int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg)
 
 /* --- single registers, for the emulator --- */
 
-#define REG_CASES(OP)						\
-	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)		\
-	OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
+#define REG_CASES(OP)                                                       \
+	OP(0)                                                               \
+	OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) \
+		OP(12) OP(13) OP(14) OP(15)
 
-typedef struct { u8 b[16]; } vec128;
-typedef struct { u8 b[32]; } vec256;
+typedef struct {
+	u8 b[16];
+} vec128;
+typedef struct {
+	u8 b[32];
+} vec256;
 
 /* the guest's registers are in the CPU until regs_end() */
 static void regs_begin(void)
@@ -239,36 +246,61 @@ static bool has_avx(void)
 
 static void get_xmm(unsigned int reg, vec128 *v)
 {
-#define OP(n) case n: asm volatile("movdqu %%xmm" #n ", %0" : "=m"(*v)); break;
-	switch (reg) { REG_CASES(OP) }
+#define OP(n)                                                      \
+	case n:                                                    \
+		asm volatile("movdqu %%xmm" #n ", %0" : "=m"(*v)); \
+		break;
+	switch (reg) {
+		REG_CASES(OP)
+	}
 #undef OP
 }
 
 static void set_xmm(unsigned int reg, const vec128 *v)
 {
-#define OP(n) case n: asm volatile("movdqu %0, %%xmm" #n :: "m"(*v)); break;
-	switch (reg) { REG_CASES(OP) }
+#define OP(n)                                                  \
+	case n:                                                \
+		asm volatile("movdqu %0, %%xmm" #n ::"m"(*v)); \
+		break;
+	switch (reg) {
+		REG_CASES(OP)
+	}
 #undef OP
 }
 
 static void set_xmm_zero_upper(unsigned int reg, const vec128 *v)
 {
-#define OP(n) case n: asm volatile("vmovdqu %0, %%xmm" #n :: "m"(*v)); break;
-	switch (reg) { REG_CASES(OP) }
+#define OP(n)                                                   \
+	case n:                                                 \
+		asm volatile("vmovdqu %0, %%xmm" #n ::"m"(*v)); \
+		break;
+	switch (reg) {
+		REG_CASES(OP)
+	}
 #undef OP
 }
 
 static void get_ymm(unsigned int reg, vec256 *v)
 {
-#define OP(n) case n: asm volatile("vmovdqu %%ymm" #n ", %0" : "=m"(*v)); break;
-	switch (reg) { REG_CASES(OP) }
+#define OP(n)                                                       \
+	case n:                                                     \
+		asm volatile("vmovdqu %%ymm" #n ", %0" : "=m"(*v)); \
+		break;
+	switch (reg) {
+		REG_CASES(OP)
+	}
 #undef OP
 }
 
 static void set_ymm(unsigned int reg, const vec256 *v)
 {
-#define OP(n) case n: asm volatile("vmovdqu %0, %%ymm" #n :: "m"(*v)); break;
-	switch (reg) { REG_CASES(OP) }
+#define OP(n)                                                   \
+	case n:                                                 \
+		asm volatile("vmovdqu %0, %%ymm" #n ::"m"(*v)); \
+		break;
+	switch (reg) {
+		REG_CASES(OP)
+	}
 #undef OP
 }
 
@@ -290,7 +322,8 @@ int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
 		  unsigned int bytes, bool zero_upper)
 {
 	/* no instruction writes 32 bytes and keeps what is above */
-	if (reg > 15 || !(bytes == 16 || (bytes == 32 && zero_upper && has_avx())))
+	if (reg > 15 ||
+	    !(bytes == 16 || (bytes == 32 && zero_upper && has_avx())))
 		return -EINVAL;
 	regs_begin();
 	if (bytes == 32)
@@ -309,9 +342,7 @@ int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
  */
 static bool x87_pending(void)
 {
-	asm goto("1: fwait\n"
-		 _ASM_EXTABLE(1b, %l[pending])
-		 :::: pending);
+	asm goto("1: fwait\n" _ASM_EXTABLE(1b, % l[pending]):: ::pending);
 	return false;
 pending:
 	return true;
@@ -327,8 +358,11 @@ int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
 		goto out;
 	}
 	switch (reg & 7) {
-#define OP(n) case n: asm volatile("movq %%mm" #n ", %0" : "=m"(*val)); break;
-	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
+#define OP(n)                                                     \
+	case n:                                                   \
+		asm volatile("movq %%mm" #n ", %0" : "=m"(*val)); \
+		break;
+		OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
 #undef OP
 	}
 out:
@@ -346,8 +380,11 @@ int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val)
 		goto out;
 	}
 	switch (reg & 7) {
-#define OP(n) case n: asm volatile("movq %0, %%mm" #n :: "m"(val)); break;
-	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
+#define OP(n)                                                \
+	case n:                                              \
+		asm volatile("movq %0, %%mm" #n ::"m"(val)); \
+		break;
+		OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
 #undef OP
 	}
 out:

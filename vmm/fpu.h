@@ -8,7 +8,7 @@
 
 #include "host.h"
 
-#define GUEST_CR4_OSXSAVE	(1ul << 18)
+#define GUEST_CR4_OSXSAVE (1ul << 18)
 
 /* allocates the guest's state, at its RESET values: 0, -ENOMEM */
 int fpu_vcpu_init(struct vigil_vcpu *vcpu);
@@ -59,8 +59,9 @@ static inline void fpu_leave(struct vigil_vcpu *vcpu)
 int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value);
 
 /* outside KVM_RUN, vcpu->mutex held */
-int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu);	/* 0, -ENOMEM */
-int fpu_set_fpu(struct vigil_vcpu *vcpu, const struct kvm_fpu *fpu); /* + -EINVAL */
+int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu); /* 0, -ENOMEM */
+int fpu_set_fpu(struct vigil_vcpu *vcpu,
+		const struct kvm_fpu *fpu); /* + -EINVAL */
 int fpu_get_xsave(struct vigil_vcpu *vcpu, struct kvm_xsave __user *arg);
 int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg);
 void fpu_get_xcrs(struct vigil_vcpu *vcpu, struct kvm_xcrs *xcrs);

@@ -33,14 +33,14 @@ struct host_info host_info __ro_after_init;
 
 DEFINE_PER_CPU(bool, host_cpu_on);
 DEFINE_PER_CPU(bool, host_cpu_loaded);
-bool host_down;			/* the machine is going down */
+bool host_down; /* the machine is going down */
 
 static DEFINE_MUTEX(hw_lock);
 static unsigned int hw_users;
-static bool hw_broken;		/* a resume could not enable: no VM may run */
+static bool hw_broken; /* a resume could not enable: no VM may run */
 static DECLARE_WAIT_QUEUE_HEAD(down_wq);
-static bool kvm_coming;		/* [hw_lock] a KVM vendor module initializes */
-static bool emergency_set;	/* [hw_lock] our emergency callback is registered */
+static bool kvm_coming; /* [hw_lock] a KVM vendor module initializes */
+static bool emergency_set; /* [hw_lock] our emergency callback is registered */
 static enum cpuhp_state cpuhp_online;
 
 static void read_cpuid(u32 leaf, u32 subleaf, u32 r[4])
@@ -114,7 +114,8 @@ static bool kvm_present(void)
 static void emergency_register(void)
 {
 	lockdep_assert_held(&hw_lock);
-	if (!vmm_ops->hw_emergency || emergency_set || kvm_coming || kvm_present())
+	if (!vmm_ops->hw_emergency || emergency_set || kvm_coming ||
+	    kvm_present())
 		return;
 	emergency_set = compat_emergency_register(emergency_here);
 }
@@ -128,7 +129,8 @@ static void emergency_unregister(void)
 	emergency_set = false;
 }
 
-static int module_event(struct notifier_block *nb, unsigned long state, void *data)
+static int module_event(struct notifier_block *nb, unsigned long state,
+			void *data)
 {
 	const struct module *mod = data;
 
@@ -248,8 +250,10 @@ static int cpu_online_cb(unsigned int cpu)
 	local_irq_restore(flags);
 	if (ret)
 		pr_warn("vigil: CPU %u stays offline: %s (error %d)\n", cpu,
-			ret == -EBUSY ? vmm_ops->owned_what :
-			"the extension cannot be enabled while a VM exists", ret);
+			ret == -EBUSY ?
+				vmm_ops->owned_what :
+				"the extension cannot be enabled while a VM exists",
+			ret);
 	return ret;
 }
 
@@ -315,7 +319,8 @@ static bool all_off(void)
 	return true;
 }
 
-static int host_reboot(struct notifier_block *nb, unsigned long action, void *data)
+static int host_reboot(struct notifier_block *nb, unsigned long action,
+		       void *data)
 {
 	struct vigil_vm *vm;
 
@@ -389,8 +394,8 @@ int __init host_init(void)
 	cpuid_init();
 	msr_init();
 
-	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/vigil:online", cpu_online_cb,
-				cpu_offline_cb);
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/vigil:online",
+				cpu_online_cb, cpu_offline_cb);
 	if (ret < 0)
 		goto unsetup;
 	cpuhp_online = ret;

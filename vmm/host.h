@@ -28,7 +28,7 @@ struct host_info {
 	bool amd;
 };
 
-extern struct host_info host_info;	/* __ro_after_init */
+extern struct host_info host_info; /* __ro_after_init */
 
 DECLARE_PER_CPU(bool, host_cpu_on);
 DECLARE_PER_CPU(bool, host_cpu_loaded);

@@ -18,23 +18,23 @@
 #include "msr.h"
 #include "ops.h"
 
-#define MTRR_CAP_VALUE		(VIGIL_MTRR_VAR | BIT(8) | BIT(10)) /* FIX, WC */
-#define MTRR_DEF_VALID		0xcffull	/* E, FE, type */
-#define APIC_BASE_RESET		(0xfee00000ull | APIC_ENABLE)
-#define APIC_ENABLE		BIT_ULL(11)
-#define APIC_BSP		BIT_ULL(8)
-#define APIC_BASE_RESERVED	(0x2ffull | BIT_ULL(10))	/* no x2APIC */
+#define MTRR_CAP_VALUE (VIGIL_MTRR_VAR | BIT(8) | BIT(10)) /* FIX, WC */
+#define MTRR_DEF_VALID 0xcffull /* E, FE, type */
+#define APIC_BASE_RESET (0xfee00000ull | APIC_ENABLE)
+#define APIC_ENABLE BIT_ULL(11)
+#define APIC_BSP BIT_ULL(8)
+#define APIC_BASE_RESERVED (0x2ffull | BIT_ULL(10)) /* no x2APIC */
 /* PEBS and BTS are not there; read-only */
-#define MISC_ENABLE_FIXED	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
-				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
-#define PAT_RESET		0x0007040600070406ull
-#define HWCR_IGNORED		(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
-#define HWCR_MCSTATUS_WR	BIT_ULL(18)
-#define HWCR_TSC_FREQ		BIT_ULL(24)	/* TSC counts at P0's rate */
-#define DE_CFG_LFENCE		BIT_ULL(1)
-#define MCG_CTL_PRESENT		BIT_ULL(8)
-#define UCODE_REV_AMD		0x01000065ull
-#define UCODE_REV_INTEL		0x100000000ull
+#define MISC_ENABLE_FIXED \
+	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
+#define PAT_RESET 0x0007040600070406ull
+#define HWCR_IGNORED (BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
+#define HWCR_MCSTATUS_WR BIT_ULL(18)
+#define HWCR_TSC_FREQ BIT_ULL(24) /* TSC counts at P0's rate */
+#define DE_CFG_LFENCE BIT_ULL(1)
+#define MCG_CTL_PRESENT BIT_ULL(8)
+#define UCODE_REV_AMD 0x01000065ull
+#define UCODE_REV_INTEL 0x100000000ull
 
 /* one memory type per byte */
 static bool types_valid(u64 v, u32 valid)
@@ -47,8 +47,8 @@ static bool types_valid(u64 v, u32 valid)
 	return true;
 }
 
-#define MTRR_TYPES	(BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
-#define PAT_TYPES	(MTRR_TYPES | BIT(7))
+#define MTRR_TYPES (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
+#define PAT_TYPES (MTRR_TYPES | BIT(7))
 
 static u64 above_maxphyaddr(const struct vigil_vcpu *vcpu)
 {
@@ -98,7 +98,8 @@ static int mtrr_set(struct vigil_vcpu *vcpu, u32 msr, u64 v)
 		if (!types_valid(v, MTRR_TYPES))
 			return -EINVAL;
 	} else if (msr == MSR_MTRRdefType) {
-		if ((v & ~MTRR_DEF_VALID) || type > 6 || !(MTRR_TYPES & BIT(type)))
+		if ((v & ~MTRR_DEF_VALID) || type > 6 ||
+		    !(MTRR_TYPES & BIT(type)))
 			return -EINVAL;
 	} else if (msr & 1) {
 		if (v & (above_maxphyaddr(vcpu) | 0x7ff))
@@ -120,7 +121,8 @@ static unsigned int mce_banks(const struct vigil_vcpu *vcpu)
 
 static u64 *mce_of(struct vigil_vcpu *vcpu, u32 msr)
 {
-	if (msr < MSR_IA32_MC0_CTL || msr >= MSR_IA32_MC0_CTL + 4 * mce_banks(vcpu))
+	if (msr < MSR_IA32_MC0_CTL ||
+	    msr >= MSR_IA32_MC0_CTL + 4 * mce_banks(vcpu))
 		return NULL;
 	return &vcpu->msrs.mce[msr - MSR_IA32_MC0_CTL];
 }
@@ -211,7 +213,8 @@ static void tsc_reset(struct vigil_vcpu *vcpu)
 {
 	const struct vigil_vcpu *leader = tsc_leader(vcpu);
 
-	WRITE_ONCE(vcpu->tsc_offset, leader ? READ_ONCE(leader->tsc_offset) : -rdtsc());
+	WRITE_ONCE(vcpu->tsc_offset,
+		   leader ? READ_ONCE(leader->tsc_offset) : -rdtsc());
 }
 
 /* --- MSRs whose value does not matter --- */
@@ -240,12 +243,18 @@ static const struct constant_msr {
 	{ MSR_IA32_LASTINTFROMIP, 0, 0 },
 	{ MSR_IA32_LASTINTTOIP, 0, 0 },
 	/* no counters: they count nothing */
-	{ MSR_P6_PERFCTR0, 0, ~0ull }, { MSR_P6_PERFCTR1, 0, ~0ull },
-	{ MSR_P6_EVNTSEL0, 0, ~0ull }, { MSR_P6_EVNTSEL1, 0, ~0ull },
-	{ MSR_K7_EVNTSEL0, 0, ~0ull }, { MSR_K7_EVNTSEL1, 0, ~0ull },
-	{ MSR_K7_EVNTSEL2, 0, ~0ull }, { MSR_K7_EVNTSEL3, 0, ~0ull },
-	{ MSR_K7_PERFCTR0, 0, ~0ull }, { MSR_K7_PERFCTR1, 0, ~0ull },
-	{ MSR_K7_PERFCTR2, 0, ~0ull }, { MSR_K7_PERFCTR3, 0, ~0ull },
+	{ MSR_P6_PERFCTR0, 0, ~0ull },
+	{ MSR_P6_PERFCTR1, 0, ~0ull },
+	{ MSR_P6_EVNTSEL0, 0, ~0ull },
+	{ MSR_P6_EVNTSEL1, 0, ~0ull },
+	{ MSR_K7_EVNTSEL0, 0, ~0ull },
+	{ MSR_K7_EVNTSEL1, 0, ~0ull },
+	{ MSR_K7_EVNTSEL2, 0, ~0ull },
+	{ MSR_K7_EVNTSEL3, 0, ~0ull },
+	{ MSR_K7_PERFCTR0, 0, ~0ull },
+	{ MSR_K7_PERFCTR1, 0, ~0ull },
+	{ MSR_K7_PERFCTR2, 0, ~0ull },
+	{ MSR_K7_PERFCTR3, 0, ~0ull },
 	{ MSR_K7_CLK_CTL, 0x20000000, 0 },
 	{ MSR_AMD64_NB_CFG, 0, 0 },
 	{ MSR_AMD64_PATCH_LOADER, 0, ~0ull },
@@ -362,7 +371,8 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		tsc_set(vcpu, v, host);
 		return 0;
 	case MSR_TSC_AUX:
-		if (upper_32_bits(v) || (!host && !guest_has(vcpu, GUEST_HAS_RDTSCP)))
+		if (upper_32_bits(v) ||
+		    (!host && !guest_has(vcpu, GUEST_HAS_RDTSCP)))
 			return -EINVAL;
 		vcpu->tsc_aux = v;
 		return 0;
@@ -464,18 +474,52 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu)
 
 /* what saves and restores a vCPU; each can be set to what was read */
 static const u32 saved_msrs[] = {
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
-	MSR_IA32_TSC, MSR_IA32_CR_PAT, MSR_IA32_APICBASE, MSR_EFER,
-	MSR_IA32_MISC_ENABLE, MSR_IA32_UCODE_REV, MSR_IA32_MCG_STATUS, MSR_K7_HWCR,
-	MSR_AMD64_SYSCFG, MSR_MTRRdefType, MSR_MTRRfix64K_00000,
-	MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000,
-	MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_C8000, MSR_MTRRfix4K_D0000,
-	MSR_MTRRfix4K_D8000, MSR_MTRRfix4K_E0000, MSR_MTRRfix4K_E8000,
-	MSR_MTRRfix4K_F0000, MSR_MTRRfix4K_F8000,
-	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
-	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
-	MSR_TSC_AUX,	/* the last: not on every CPU */
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_SYSCALL_MASK,
+	MSR_KERNEL_GS_BASE,
+	MSR_IA32_TSC,
+	MSR_IA32_CR_PAT,
+	MSR_IA32_APICBASE,
+	MSR_EFER,
+	MSR_IA32_MISC_ENABLE,
+	MSR_IA32_UCODE_REV,
+	MSR_IA32_MCG_STATUS,
+	MSR_K7_HWCR,
+	MSR_AMD64_SYSCFG,
+	MSR_MTRRdefType,
+	MSR_MTRRfix64K_00000,
+	MSR_MTRRfix16K_80000,
+	MSR_MTRRfix16K_A0000,
+	MSR_MTRRfix4K_C0000,
+	MSR_MTRRfix4K_C8000,
+	MSR_MTRRfix4K_D0000,
+	MSR_MTRRfix4K_D8000,
+	MSR_MTRRfix4K_E0000,
+	MSR_MTRRfix4K_E8000,
+	MSR_MTRRfix4K_F0000,
+	MSR_MTRRfix4K_F8000,
+	0x200,
+	0x201,
+	0x202,
+	0x203,
+	0x204,
+	0x205,
+	0x206,
+	0x207,
+	0x208,
+	0x209,
+	0x20a,
+	0x20b,
+	0x20c,
+	0x20d,
+	0x20e,
+	0x20f,
+	MSR_TSC_AUX, /* the last: not on every CPU */
 };
 
 static unsigned int nr_saved_msrs __ro_after_init;
@@ -484,7 +528,8 @@ void __init msr_init(void)
 {
 	BUILD_BUG_ON(VIGIL_MTRR_VAR != 8);
 	nr_saved_msrs = ARRAY_SIZE(saved_msrs);
-	if (!boot_cpu_has(X86_FEATURE_RDTSCP) && !boot_cpu_has(X86_FEATURE_RDPID))
+	if (!boot_cpu_has(X86_FEATURE_RDTSCP) &&
+	    !boot_cpu_has(X86_FEATURE_RDPID))
 		nr_saved_msrs--;
 }
 

@@ -6,7 +6,7 @@
 #include "vmm.h"
 
 /* one KVM_GET_MSRS or KVM_SET_MSRS has fewer entries than this, as in KVM */
-#define VIGIL_MAX_MSR_ENTRIES	256
+#define VIGIL_MAX_MSR_ENTRIES 256
 
 /* at load, from host_init() */
 void msr_init(void);
