@@ -342,7 +342,11 @@ int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
  */
 static bool x87_pending(void)
 {
-	asm goto("1: fwait\n" _ASM_EXTABLE(1b, % l[pending]):: ::pending);
+	/* clang-format off */
+	asm goto("1: fwait\n"
+		 _ASM_EXTABLE(1b, %l[pending])
+		 : : : : pending);
+	/* clang-format on */
 	return false;
 pending:
 	return true;
