@@ -109,6 +109,12 @@ check:
 check-kvm-selftests:
 	@selftests/kvm-shim/run
 
+demo:
+	@+tools/demo/demo.sh $(DEMO_ARGS)
+
+demo-files:
+	@+tools/demo/demo.sh --files
+
 kernel-%:
 	@$(TESTBED)/kernel $*
 
@@ -154,4 +160,4 @@ clean:
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
 .PHONY: all help farm module sparse tools selftests check-unit style format check \
-	check-kvm-selftests install install-user dkms-install uninstall clean
+	check-kvm-selftests demo demo-files install install-user dkms-install uninstall clean

@@ -20,6 +20,7 @@
 
 struct range {
 	const char *symbol;	/* or NULL: @w.start and @w.kind are set */
+	bool len_set, action_set;
 	struct vigil_watch w;
 };
 
@@ -27,7 +28,8 @@ struct args {
 	const char *vm, *file, *exec;
 	struct range *range;
 	unsigned int n;
-	struct range defaults;	/* --len, --action before the first range */
+	uint32_t action;	/* of ranges that have none of their own */
+	uint64_t len;
 	unsigned long count;	/* end after so many events; 0: never */
 	uint32_t on_death;
 	bool no_symbols;
@@ -40,7 +42,7 @@ static const struct argp_option options[] = {
 	{ "symbol", 'S', "NAME[+OFF]", 0, "From a symbol of the guest's kernel", 1 },
 	{ "gva", OPT_GVA, "ADDR", 0, "From a guest-virtual address", 1 },
 	{ "gpa", OPT_GPA, "ADDR", 0, "From a guest-physical address", 1 },
-	{ NULL, 0, NULL, 0, "Of the range before, or of all when given first:", 2 },
+	{ NULL, 0, NULL, 0, "Of all ranges before that have none yet, else of all:", 2 },
 	{ "len", 'l', "BYTES", 0, "How many bytes (default 8)", 2 },
 	{ "action", 'a', "ACTION", 0,
 	  "log: tell (default); ask: hold the vCPU until it is decided; deny: refuse and tell", 2 },
@@ -79,7 +81,7 @@ static void add_range(struct argp_state *state, struct args *args, const char *s
 	if (!args->range)
 		argp_failure(state, VIGIL_EX_OS, 0, "out of memory");
 	r = &args->range[args->n++];
-	*r = args->defaults;
+	memset(r, 0, sizeof(*r));
 	r->symbol = symbol;
 	r->w.kind = kind;
 	if (!symbol)
@@ -98,10 +100,51 @@ static uint32_t action(struct argp_state *state, const char *arg)
 	return 0;
 }
 
+/* nobody must find a range logged that was meant to be refused */
+static void set_action(struct args *args, uint32_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < args->n; i++) {
+		if (!args->range[i].action_set)
+			args->range[i].w.action = value;
+		args->range[i].action_set = true;
+	}
+	if (!args->n)
+		args->action = value;
+}
+
+static void set_len(struct args *args, uint64_t value, struct argp_state *state)
+{
+	unsigned int i;
+
+	if (!value || value > 16u << 20)
+		argp_error(state, "--len is 1 byte to 16 MiB");
+	for (i = 0; i < args->n; i++) {
+		if (!args->range[i].len_set)
+			args->range[i].w.len = value;
+		args->range[i].len_set = true;
+	}
+	if (!args->n)
+		args->len = value;
+}
+
+/* what was not said of a range is what was said first of all */
+static void set_rest(struct args *args)
+{
+	unsigned int i;
+
+	for (i = 0; i < args->n; i++) {
+		if (!args->range[i].action_set)
+			args->range[i].w.action = args->action;
+		if (!args->range[i].len_set)
+			args->range[i].w.len = args->len;
+	}
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
-	struct range *r = args->n ? &args->range[args->n - 1] : &args->defaults;
 
 	switch (key) {
 	case 'S':
@@ -114,12 +157,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		add_range(state, args, NULL, VIGIL_WATCH_GPA, arg);
 		return 0;
 	case 'l':
-		r->w.len = number(state, arg);
-		if (!r->w.len || r->w.len > 16u << 20)
-			argp_error(state, "--len is 1 byte to 16 MiB");
+		set_len(args, number(state, arg), state);
 		return 0;
 	case 'a':
-		r->w.action = action(state, arg);
+		set_action(args, action(state, arg));
 		return 0;
 	case 'e':
 		args->exec = arg;
@@ -150,6 +191,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "what is to be watched? --symbol, --gva or --gpa");
 		if (args->no_symbols && args->file)
 			argp_error(state, "--symbols and --no-symbols exclude each other");
+		set_rest(args);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -300,7 +342,7 @@ int vigil_cmd_watch(int argc, char **argv)
 		       "behind.",
 		.children = children,
 	};
-	struct args args = { .defaults.w.len = 8, .on_death = VIGIL_ON_DEATH_DENY };
+	struct args args = { .len = 8, .on_death = VIGIL_ON_DEATH_DENY };
 	struct symtab t = { 0 };
 	struct mon mon;
 	int ret, sigfd;

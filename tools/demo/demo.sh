@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# demo.sh [--here|--files] [ARG...]: `vigil demo ARG...' in an emulated host,
+# with everything that it needs fetched and built first.
+#
+#   --here    on this machine, which has vigil.ko loaded
+#   --files   build only, and say where the files are
+set -e
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+testbed=$top/selftests/testbed
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vigil
+where=emulated
+case $1 in
+--here | --files) where=${1#--} && shift ;;
+esac
+
+step() {
+	echo "demo: $*" >&2
+}
+
+step "packages"
+"$testbed/packages" build testbed
+step "Debian's 6.1 kernel, for the guest"
+kernel=$("$testbed/kernel" 6.1 image)
+kdir=$("$testbed/kernel" 6.1 kdir)
+release=$("$testbed/kernel" 6.1 release)
+
+step "the tools"
+make -s -C "$top/tools"
+step "the rootkit, for $release"
+work=$cache/demo-$release
+mkdir -p "$work"
+cp -u "$top/tools/demo/Kbuild" "$top/tools/demo/rootkit.c" "$work/"
+make -s -C "$kdir" M="$work" modules >"$work/log" 2>&1 || {
+	cat "$work/log" >&2
+	exit 1
+}
+# a quarter of the size, and nobody debugs it
+strip --strip-debug -o "$work/rootkit-small.ko" "$work/rootkit.ko"
+
+set -- --kernel "$kernel" --rootkit "$work/rootkit-small.ko" "$@"
+case $where in
+files)
+	echo "$top/tools/vigil/vigil demo $*"
+	;;
+here)
+	exec "$top/tools/vigil/vigil" demo "$@"
+	;;
+*)
+	step "the emulated host"
+	shift 4
+	exec "$testbed/run" --kernel 6.1 --timeout 330 \
+		--file "$kernel:/demo/vmlinuz" \
+		--file "$work/rootkit-small.ko:/demo/rootkit.ko" \
+		-- vigil demo --kernel /demo/vmlinuz --rootkit /demo/rootkit.ko "$@"
+	;;
+esac
