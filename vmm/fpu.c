@@ -213,10 +213,11 @@ int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg)
 
 /* --- single registers, for the emulator --- */
 
-#define REG_CASES(OP)                                                       \
-	OP(0)                                                               \
-	OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) \
-		OP(12) OP(13) OP(14) OP(15)
+/* clang-format off */
+#define REG_CASES(OP)						\
+	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)		\
+	OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
+/* clang-format on */
 
 typedef struct {
 	u8 b[16];
