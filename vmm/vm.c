@@ -26,7 +26,7 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 	if (cmpxchg(&vm->dead, NULL, reason))
 		return;
 	vigil_request_all(vm, REQ_DEAD, false);
-	monitor_vm_dead(vm);
+	wake_up_all(&vm->monitor_wq);
 }
 
 static void vm_destroy(struct vigil_vm *vm)

@@ -51,8 +51,6 @@ void watch_vm_destroy(struct vigil_vm *vm);
 /* ioctls of /dev/vigil, VM fd; -ENOTTY when @cmd is not one of theirs */
 long monitor_dev_ioctl(unsigned int cmd, unsigned long arg);
 long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg);
-/* vm->dead was just set (any context): wake monitors, poll gives HUP */
-void monitor_vm_dead(struct vigil_vm *vm);
 /* REQ_SNAPSHOT: fill in vcpu->snapshot and wake who asked; vcpu->mutex held */
 void monitor_snapshot(struct vigil_vcpu *vcpu);
 
