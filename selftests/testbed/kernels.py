@@ -61,6 +61,8 @@ def debian_headers():
 def prune(tree, release):
     """Keeps of a module tree what a run may load, and indexes it."""
     base = tree / "lib/modules" / release
+    for link in ("build", "source"):
+        (base / link).unlink(missing_ok=True)
     call("/usr/sbin/depmod", "-b", tree, release)
     keep = set(Kernel("", release, tree, tree, tree, tree).closure(
         *(m for m in MODULES if list(base.rglob(m + ".ko")))))
