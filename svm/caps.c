@@ -8,13 +8,13 @@
 
 #include "caps.h"
 
-#define CPUID_EXT_MAX		0x80000000u
-#define CPUID_EXT_FEATURES	0x80000001u
-#define CPUID_EXT_SIZES		0x80000008u
-#define CPUID_SVM		0x8000000au
+#define CPUID_EXT_MAX 0x80000000u
+#define CPUID_EXT_FEATURES 0x80000001u
+#define CPUID_EXT_SIZES 0x80000008u
+#define CPUID_SVM 0x8000000au
 
-#define MSR_VM_CR_ADDR		0xc0010114u
-#define VM_CR_SVMDIS		BIT(4)
+#define MSR_VM_CR_ADDR 0xc0010114u
+#define VM_CR_SVMDIS BIT(4)
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -107,8 +107,10 @@ int svm_caps_hide(struct svm_caps *caps, const char *names)
 			c.flush_by_asid = false;
 		if (all || is_name(names, len, "vmcbclean"))
 			c.vmcb_clean = false;
-		if (!all && !is_name(names, len, "nrips") && !is_name(names, len, "decode") &&
-		    !is_name(names, len, "flushbyasid") && !is_name(names, len, "vmcbclean"))
+		if (!all && !is_name(names, len, "nrips") &&
+		    !is_name(names, len, "decode") &&
+		    !is_name(names, len, "flushbyasid") &&
+		    !is_name(names, len, "vmcbclean"))
 			return -EINVAL;
 		names += len;
 		names += *names == ',';

@@ -5,10 +5,11 @@
 #include "../vmm/event.h"
 #include "svm.h"
 
-#define VEC_BP	3
-#define VEC_OF	4
+#define VEC_BP 3
+#define VEC_OF 4
 
-void svm_inject_exception(struct vigil_vcpu *vcpu, const struct vigil_exception *e)
+void svm_inject_exception(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e)
 {
 	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
 
@@ -19,7 +20,8 @@ void svm_inject_exception(struct vigil_vcpu *vcpu, const struct vigil_exception 
 
 void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
 {
-	to_svm(vcpu)->vmcb->control.event_inj = vector | EVT_TYPE_INTR | EVT_VALID;
+	to_svm(vcpu)->vmcb->control.event_inj = vector | EVT_TYPE_INTR |
+						EVT_VALID;
 }
 
 void svm_inject_nmi(struct vigil_vcpu *vcpu)
@@ -46,7 +48,8 @@ void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
 {
 	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
 
-	c->int_state = (c->int_state & ~(u64)INT_SHADOW) | (on ? INT_SHADOW : 0);
+	c->int_state = (c->int_state & ~(u64)INT_SHADOW) |
+		       (on ? INT_SHADOW : 0);
 }
 
 /*
@@ -143,7 +146,8 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 		case EVT_TYPE_EXCEPTION:
 			kind = CUT_EXCEPTION;
 			if ((vector == VEC_BP || vector == VEC_OF) &&
-			    ((injected ^ info) & (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
+			    ((injected ^ info) &
+			     (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
 				kind = CUT_SOFT;
 			break;
 		default:
@@ -151,5 +155,6 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 		}
 	}
 	svm->injected = 0;
-	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR, c->exit_int_error);
+	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,
+		       c->exit_int_error);
 }

@@ -14,8 +14,8 @@
 #include "../vmm/ioctl.h"
 #include "svm.h"
 
-#define DR6_REASONS	0xe00ful	/* B0-B3, BD, BS, BT */
-#define DR6_BS		(1ul << 14)
+#define DR6_REASONS 0xe00ful /* B0-B3, BD, BS, BT */
+#define DR6_BS (1ul << 14)
 
 /* ---- the instruction that exited ---- */
 
@@ -26,9 +26,10 @@ struct plain {
 	u8 len;
 };
 
-#define PLAIN1(a)	((struct plain){ (a), 0xff, 1 })
-#define PLAIN2(a, b)	((struct plain){ (a) | (b) << 8, 0xffff, 2 })
-#define PLAIN3(a, b, c)	((struct plain){ (a) | (b) << 8 | (c) << 16, 0xffffff, 3 })
+#define PLAIN1(a) ((struct plain){ (a), 0xff, 1 })
+#define PLAIN2(a, b) ((struct plain){ (a) | (b) << 8, 0xffff, 2 })
+#define PLAIN3(a, b, c) \
+	((struct plain){ (a) | (b) << 8 | (c) << 16, 0xffffff, 3 })
 
 /*
  * What the instruction is, when the plain form did not match: prefixes, mostly.
@@ -87,9 +88,11 @@ static __always_inline int insn_len(struct vigil_vcpu *vcpu, struct plain p)
 }
 
 /* the usual end: nothing to do when the length is not there */
-#define WITH_LEN(vcpu, plain, call) ({					\
-	int len = insn_len(vcpu, plain);				\
-	likely(len > 0) ? (call) : len < 0 ? len : 1; })
+#define WITH_LEN(vcpu, plain, call)                           \
+	({                                                    \
+		int len = insn_len(vcpu, plain);              \
+		likely(len > 0) ? (call) : len < 0 ? len : 1; \
+	})
 
 /* ---- instructions ---- */
 
@@ -101,7 +104,8 @@ static int on_cpuid(struct vigil_vcpu *vcpu)
 static int on_msr(struct vigil_vcpu *vcpu)
 {
 	if (to_svm(vcpu)->vmcb->control.exit_info_1 & 1)
-		return WITH_LEN(vcpu, PLAIN2(0x0f, 0x30), exit_wrmsr(vcpu, len));
+		return WITH_LEN(vcpu, PLAIN2(0x0f, 0x30),
+				exit_wrmsr(vcpu, len));
 	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x32), exit_rdmsr(vcpu, len));
 }
 
@@ -128,7 +132,8 @@ static int on_hlt(struct vigil_vcpu *vcpu)
 
 static int on_vmmcall(struct vigil_vcpu *vcpu)
 {
-	return WITH_LEN(vcpu, PLAIN3(0x0f, 0x01, 0xd9), exit_hypercall(vcpu, len));
+	return WITH_LEN(vcpu, PLAIN3(0x0f, 0x01, 0xd9),
+			exit_hypercall(vcpu, len));
 }
 
 static int on_xsetbv(struct vigil_vcpu *vcpu)
@@ -198,7 +203,8 @@ static int assisted_mov(struct vigil_vcpu *vcpu, int *reg)
 	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
 	u64 len = c->next_rip - vcpu->rip;
 
-	if (!svm_caps.decode_assists || !svm_caps.nrips || len - 1 >= INSN_MAX_LEN)
+	if (!svm_caps.decode_assists || !svm_caps.nrips ||
+	    len - 1 >= INSN_MAX_LEN)
 		return 0;
 	*reg = c->exit_info_1 & CR_GPR;
 	return len;
@@ -215,8 +221,9 @@ static int on_cr(struct vigil_vcpu *vcpu)
 		return exit_emulate(vcpu);
 	len = assisted_mov(vcpu, &reg);
 	if (!len)
-		len = mov_operand(vcpu, write ? 0x22 : 0x20,
-				  write ? INSN_OP_MOV_TO_CR : INSN_OP_MOV_FROM_CR, &reg);
+		len = mov_operand(
+			vcpu, write ? 0x22 : 0x20,
+			write ? INSN_OP_MOV_TO_CR : INSN_OP_MOV_FROM_CR, &reg);
 	if (unlikely(len <= 0))
 		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
 	return write ? exit_mov_to_cr(vcpu, cr, reg, len) :
@@ -231,8 +238,9 @@ static int on_dr(struct vigil_vcpu *vcpu)
 
 	len = assisted_mov(vcpu, &reg);
 	if (!len)
-		len = mov_operand(vcpu, write ? 0x23 : 0x21,
-				  write ? INSN_OP_MOV_TO_DR : INSN_OP_MOV_FROM_DR, &reg);
+		len = mov_operand(
+			vcpu, write ? 0x23 : 0x21,
+			write ? INSN_OP_MOV_TO_DR : INSN_OP_MOV_FROM_DR, &reg);
 	if (unlikely(len <= 0))
 		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
 	return exit_mov_dr(vcpu, dr, reg, write, len);
@@ -254,7 +262,8 @@ static int on_invlpg(struct vigil_vcpu *vcpu)
 		return exit_emulate(vcpu);
 	addr = vigil_insn_ea(&insn, (const u64 *)vcpu->regs, vcpu->rip);
 	/* in 64-bit mode only FS and GS have a base; numbers are the same ones */
-	if (insn.mode != INSN_MODE_64 || insn.seg == INSN_SEG_FS || insn.seg == INSN_SEG_GS)
+	if (insn.mode != INSN_MODE_64 || insn.seg == INSN_SEG_FS ||
+	    insn.seg == INSN_SEG_GS)
 		addr += svm_get_seg_base(vcpu, (enum vigil_seg)insn.seg);
 	if (insn.mode != INSN_MODE_64)
 		addr = (u32)addr;
@@ -296,7 +305,8 @@ static int on_debug(struct vigil_vcpu *vcpu)
 
 static int on_align(struct vigil_vcpu *vcpu)
 {
-	return exit_reflect(vcpu, 17, true, to_svm(vcpu)->vmcb->control.exit_info_1);
+	return exit_reflect(vcpu, 17, true,
+			    to_svm(vcpu)->vmcb->control.exit_info_1);
 }
 
 /* done with IRQs off: svm_handle_exit_irqoff(), or the host took it at STGI */
@@ -323,6 +333,7 @@ static int on_unsupported(struct vigil_vcpu *vcpu)
 	return exit_unexpected(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
 }
 
+/* clang-format off */
 static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_READ_CR0 ... EXIT_WRITE_CR15]	= on_cr,
 	[EXIT_READ_DR0 ... EXIT_WRITE_DR15]	= on_dr,
@@ -363,6 +374,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_RDPRU]		= exit_undefined,
 	[EXIT_INVPCID]		= exit_undefined,
 };
+/* clang-format on */
 
 int svm_handle_exit(struct vigil_vcpu *vcpu)
 {
@@ -399,7 +411,7 @@ static noinline void host_machine_check(void)
 {
 #ifdef CONFIG_X86_MCE
 	struct pt_regs regs = {
-		.cs = 3,	/* it hit a guest, not the kernel */
+		.cs = 3, /* it hit a guest, not the kernel */
 		.flags = X86_EFLAGS_IF,
 	};
 

@@ -9,7 +9,7 @@
 #include "insn.h"
 #include "svm.h"
 
-#define TSC_RATIO_ONE	(1ull << 32)
+#define TSC_RATIO_ONE (1ull << 32)
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 struct svm_caps svm_caps __ro_after_init;
@@ -18,13 +18,15 @@ u64 svm_host_mce __ro_after_init;
 
 static char *svm_hide = "";
 module_param(svm_hide, charp, 0444);
-MODULE_PARM_DESC(svm_hide,
-		 "test: optional SVM features to do without: nrips,decode,flushbyasid,vmcbclean,all");
+MODULE_PARM_DESC(
+	svm_hide,
+	"test: optional SVM features to do without: nrips,decode,flushbyasid,vmcbclean,all");
 
 bool svm_reload_segments __ro_after_init;
 module_param_named(reload_segments, svm_reload_segments, bool, 0444);
-MODULE_PARM_DESC(reload_segments,
-		 "test: after every exit reload hidden segment parts from the tables, WRONGLY; the segments tests must fail");
+MODULE_PARM_DESC(
+	reload_segments,
+	"test: after every exit reload hidden segment parts from the tables, WRONGLY; the segments tests must fail");
 
 int svm_check(const struct host_reader *rd, const char **why)
 {
@@ -67,8 +69,10 @@ int svm_hw_setup(void)
 		struct svm_cpu *sc = per_cpu_ptr(&svm_cpu, cpu);
 		int node = cpu_to_node(cpu);
 
-		sc->save_page = alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
-		sc->hsave_page = alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
+		sc->save_page =
+			alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
+		sc->hsave_page =
+			alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
 		if (!sc->save_page || !sc->hsave_page)
 			goto nomem;
 		sc->save_pa = __sme_set(page_to_phys(sc->save_page));

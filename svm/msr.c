@@ -6,16 +6,23 @@
 
 #include "svm.h"
 
-#define DEBUGCTL_KNOWN	0x3full
-#define VM_CR_LOCK	BIT_ULL(3)
-#define VM_CR_SVMDIS	BIT_ULL(4)
-#define DE_CFG_LFENCE	BIT_ULL(1)
+#define DEBUGCTL_KNOWN 0x3full
+#define VM_CR_LOCK BIT_ULL(3)
+#define VM_CR_SVMDIS BIT_ULL(4)
+#define DE_CFG_LFENCE BIT_ULL(1)
 
 /* switched by VMLOAD and VMSAVE with every entry: an exit would be for nothing */
 static const u32 direct[] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_SYSCALL_MASK,
+	MSR_FS_BASE,
+	MSR_GS_BASE,
+	MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP,
 };
 
 /* the pair of bits of an MSR: read, write; -1 when the map has none */
@@ -73,7 +80,8 @@ static u64 *msr_field(struct vmcb_save *save, u32 msr)
 
 static bool is_address(u32 msr)
 {
-	return msr != MSR_STAR && msr != MSR_SYSCALL_MASK && msr != MSR_IA32_SYSENTER_CS;
+	return msr != MSR_STAR && msr != MSR_SYSCALL_MASK &&
+	       msr != MSR_IA32_SYSENTER_CS;
 }
 
 static bool is_canonical(const struct vigil_vcpu *vcpu, u64 addr)
@@ -104,7 +112,9 @@ int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 		*value = 0;
 		return 0;
 	case MSR_AMD64_DE_CFG:
-		*value = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? DE_CFG_LFENCE : 0;
+		*value = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ?
+				 DE_CFG_LFENCE :
+				 0;
 		return 0;
 	default:
 		return -ENOENT;

@@ -27,7 +27,8 @@ struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
  * hardware does not keep is made up as the architecture has it: a loaded
  * segment was accessed, a loaded TSS is busy, SS.DPL is the CPL.
  */
-void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg, struct kvm_segment *s)
+void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     struct kvm_segment *s)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	const struct vmcb_seg *v = svm_seg(vmcb, seg);
@@ -82,7 +83,8 @@ void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	v->attr = (s->type & SEG_ATTR_TYPE) | (s->s & 1) << 4 |
 		  (s->dpl & 3) << SEG_ATTR_DPL_SHIFT |
 		  (s->present && !s->unusable ? SEG_ATTR_P : 0) |
-		  (s->avl & 1) << 8 | (s->l & 1) << 9 | (s->db & 1) << 10 | (s->g & 1) << 11;
+		  (s->avl & 1) << 8 | (s->l & 1) << 9 | (s->db & 1) << 10 |
+		  (s->g & 1) << 11;
 	if (seg == SEG_SS)
 		vmcb->save.cpl = s->dpl & 3;
 	vmcb_dirty(vmcb, CLEAN_SEG);
@@ -113,7 +115,8 @@ static void get_table(const struct vmcb_seg *v, struct kvm_dtable *dt)
 	dt->limit = v->limit;
 }
 
-static void set_table(struct vmcb *vmcb, struct vmcb_seg *v, const struct kvm_dtable *dt)
+static void set_table(struct vmcb *vmcb, struct vmcb_seg *v,
+		      const struct kvm_dtable *dt)
 {
 	v->base = dt->base;
 	v->limit = dt->limit;
@@ -157,8 +160,8 @@ void svm_update_modes(struct vigil_vcpu *vcpu)
 	struct vmcb_save *save = &vmcb->save;
 	u64 cr0, cr4, efer;
 
-	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP |
-	      X86_CR0_ET;
+	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG |
+	      X86_CR0_WP | X86_CR0_ET;
 
 	/* an #MC must find CR4.MCE as the host has it: without, the CPU shuts down */
 	cr4 = (vcpu->cr4 & ~(u64)X86_CR4_PCIDE) | X86_CR4_PAE | svm_host_mce;

@@ -20,14 +20,16 @@ static void reload_real(struct vmcb_seg *s)
 static void reload_protected(struct vigil_vcpu *vcpu, struct vmcb_seg *s)
 {
 	const struct vmcb_save *save = &to_svm(vcpu)->vmcb->save;
-	const struct vmcb_seg *table = s->selector & 4 ? &save->ldtr : &save->gdtr;
+	const struct vmcb_seg *table = s->selector & 4 ? &save->ldtr :
+							 &save->gdtr;
 	u32 offset = s->selector & 0xfff8, error_code, limit;
 	gpa_t gpa;
 	u64 d;
 
 	if (!(s->selector & 0xfffc) || offset + 7 > table->limit)
 		return;
-	if (shadow_gva_to_gpa(vcpu, table->base + offset, 0, false, &gpa, &error_code) ||
+	if (shadow_gva_to_gpa(vcpu, table->base + offset, 0, false, &gpa,
+			      &error_code) ||
 	    gmem_read(vcpu->vm, gpa, &d, sizeof(d)))
 		return;
 	limit = (d & 0xffff) | ((d >> 32) & 0xf0000);
@@ -38,7 +40,8 @@ static void reload_protected(struct vigil_vcpu *vcpu, struct vmcb_seg *s)
 
 void svm_reload_hidden(struct vigil_vcpu *vcpu)
 {
-	static const enum vigil_seg segs[] = { SEG_ES, SEG_DS, SEG_SS, SEG_FS, SEG_GS };
+	static const enum vigil_seg segs[] = { SEG_ES, SEG_DS, SEG_SS, SEG_FS,
+					       SEG_GS };
 	bool real = !is_protmode(vcpu) || (vcpu->rflags & X86_EFLAGS_VM);
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	int i;

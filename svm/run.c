@@ -135,7 +135,8 @@ void svm_run(struct vigil_vcpu *vcpu)
 	if (svm->has_tsc_aux && unlikely(vcpu->tsc_aux != sc->tsc_aux))
 		set_tsc_aux(vcpu, sc);
 	if (unlikely((ctl->int_control & V_TPR) != vcpu->cr8)) {
-		ctl->int_control = (ctl->int_control & ~V_TPR) | (vcpu->cr8 & V_TPR);
+		ctl->int_control = (ctl->int_control & ~V_TPR) |
+				   (vcpu->cr8 & V_TPR);
 		vmcb_dirty(vmcb, CLEAN_TPR);
 	}
 	if (save->cr2 != vcpu->cr2) {
@@ -214,6 +215,7 @@ void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 	preempt_enable();
 }
 
+/* clang-format off */
 const struct vmm_ops svm_ops = {
 	.name			= "svm",
 	.owned_what		= "EFER.SVME is already set",
@@ -265,3 +267,4 @@ const struct vmm_ops svm_ops = {
 	.flush_tlb		= svm_flush_tlb,
 	.flush_gva		= svm_flush_gva,
 };
+/* clang-format on */

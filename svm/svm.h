@@ -11,9 +11,9 @@
 #include "vmcb.h"
 
 /* DR6 with nothing reported, DR7 with nothing enabled */
-#define DR6_NONE	0xffff0ff0ul
-#define DR7_NONE	0x400ul
-#define DR7_ENABLES	0xfful
+#define DR6_NONE 0xffff0ff0ul
+#define DR7_NONE 0x400ul
+#define DR7_ENABLES 0xfful
 
 /**
  * struct svm_vcpu - vcpu->vendor. All [v]
@@ -69,9 +69,9 @@ struct svm_cpu {
 };
 
 DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
-extern struct svm_caps svm_caps;	/* __ro_after_init */
-extern u32 svm_clean_all;		/* CLEAN_ALL, or 0 without clean bits */
-extern u64 svm_host_mce;		/* X86_CR4_MCE, if the host has it on */
+extern struct svm_caps svm_caps; /* __ro_after_init */
+extern u32 svm_clean_all; /* CLEAN_ALL, or 0 without clean bits */
+extern u64 svm_host_mce; /* X86_CR4_MCE, if the host has it on */
 extern bool svm_reload_segments;
 
 static inline struct svm_vcpu *to_svm(const struct vigil_vcpu *vcpu)
@@ -121,7 +121,8 @@ void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu);
 
 /* regs.c */
 struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg);
-void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg, struct kvm_segment *s);
+void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     struct kvm_segment *s);
 void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     const struct kvm_segment *s);
 u64 svm_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg);
@@ -141,7 +142,8 @@ int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 void svm_msr_map_init(u8 *map);
 
 /* event.c */
-void svm_inject_exception(struct vigil_vcpu *vcpu, const struct vigil_exception *e);
+void svm_inject_exception(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e);
 void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector);
 void svm_inject_nmi(struct vigil_vcpu *vcpu);
 void svm_cancel_injection(struct vigil_vcpu *vcpu);

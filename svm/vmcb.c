@@ -15,8 +15,8 @@
  * two bits an MSR. Both are the same for every guest. Physically contiguous,
  * page aligned.
  */
-#define IOPM_ORDER	2
-#define MSRPM_ORDER	1
+#define IOPM_ORDER 2
+#define MSRPM_ORDER 1
 
 static struct page *iopm, *msrpm;
 
@@ -108,13 +108,15 @@ static void set_intercepts(struct vmcb *vmcb)
 			ICPT_CR_WRITE(8);
 	icpt[ICPT_DR] = ~0u;
 	icpt[ICPT_EXCEPTION] = BIT(1) | BIT(14) | BIT(17) | BIT(18);
-	icpt[ICPT_MISC1] = ICPT_INTR | ICPT_NMI | ICPT_SMI | ICPT_INIT | ICPT_RDPMC |
-			   ICPT_CPUID | ICPT_RSM | ICPT_INVD | ICPT_HLT | ICPT_INVLPG |
-			   ICPT_INVLPGA | ICPT_IOIO | ICPT_MSR | ICPT_TASK_SWITCH |
-			   ICPT_FERR_FREEZE | ICPT_SHUTDOWN;
-	icpt[ICPT_MISC2] = ICPT_VMRUN | ICPT_VMMCALL | ICPT_VMLOAD | ICPT_VMSAVE |
-			   ICPT_STGI | ICPT_CLGI | ICPT_SKINIT | ICPT_WBINVD |
-			   ICPT_MONITOR | ICPT_MWAIT | ICPT_XSETBV;
+	icpt[ICPT_MISC1] = ICPT_INTR | ICPT_NMI | ICPT_SMI | ICPT_INIT |
+			   ICPT_RDPMC | ICPT_CPUID | ICPT_RSM | ICPT_INVD |
+			   ICPT_HLT | ICPT_INVLPG | ICPT_INVLPGA | ICPT_IOIO |
+			   ICPT_MSR | ICPT_TASK_SWITCH | ICPT_FERR_FREEZE |
+			   ICPT_SHUTDOWN;
+	icpt[ICPT_MISC2] = ICPT_VMRUN | ICPT_VMMCALL | ICPT_VMLOAD |
+			   ICPT_VMSAVE | ICPT_STGI | ICPT_CLGI | ICPT_SKINIT |
+			   ICPT_WBINVD | ICPT_MONITOR | ICPT_MWAIT |
+			   ICPT_XSETBV;
 	if (svm_caps.rdpru)
 		icpt[ICPT_MISC2] |= ICPT_RDPRU;
 	if (svm_caps.invpcid)
@@ -196,8 +198,8 @@ const char *svm_entry_problem(struct vigil_vcpu *vcpu)
 		return "nested paging is on";
 	if (!(s->efer & EFER_SVME))
 		return "EFER.SVME is clear";
-	if (s->efer & ~(u64)(EFER_SVME | EFER_NX | EFER_SCE | EFER_LME | EFER_LMA |
-			     EFER_FFXSR | EFER_LMSLE))
+	if (s->efer & ~(u64)(EFER_SVME | EFER_NX | EFER_SCE | EFER_LME |
+			     EFER_LMA | EFER_FFXSR | EFER_LMSLE))
 		return "reserved bits of EFER are set";
 	if ((s->cr0 & X86_CR0_NW) && !(s->cr0 & X86_CR0_CD))
 		return "CR0.NW is set without CR0.CD";
@@ -209,7 +211,8 @@ const char *svm_entry_problem(struct vigil_vcpu *vcpu)
 		return "long mode without CR4.PAE";
 	if (long_mode && !(s->cr0 & X86_CR0_PE))
 		return "long mode without CR0.PE";
-	if (long_mode && (s->cs.attr & SEG_ATTR_L) && (s->cs.attr & SEG_ATTR_DB))
+	if (long_mode && (s->cs.attr & SEG_ATTR_L) &&
+	    (s->cs.attr & SEG_ATTR_DB))
 		return "CS has both L and D";
 	if (!vmcb->control.asid)
 		return "the ASID is 0";

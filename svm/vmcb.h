@@ -11,6 +11,7 @@
 #include <linux/stddef.h>
 #include <linux/types.h>
 
+/* clang-format off */
 /* words of vmcb_control.intercept */
 enum {
 	ICPT_CR,	/* reads: bits 0-15, writes: 16-31 */
@@ -180,6 +181,7 @@ struct vmcb_seg {
 #define SEG_ATTR_L		BIT(9)
 #define SEG_ATTR_DB		BIT(10)
 #define SEG_ATTR_G		BIT(11)
+/* clang-format on */
 
 struct vmcb_control {
 	u32 intercept[NR_ICPT];
@@ -252,7 +254,8 @@ struct vmcb {
 	struct vmcb_save save;
 } __packed __aligned(4096);
 
-#define CTL_AT(field, off) static_assert(offsetof(struct vmcb_control, field) == (off))
+#define CTL_AT(field, off) \
+	static_assert(offsetof(struct vmcb_control, field) == (off))
 CTL_AT(intercept, 0x000);
 CTL_AT(pause_filter_threshold, 0x03c);
 CTL_AT(pause_filter_count, 0x03e);
@@ -286,7 +289,8 @@ CTL_AT(software, 0x3e0);
 static_assert(sizeof(struct vmcb_control) == 0x400);
 #undef CTL_AT
 
-#define SAVE_AT(field, off) static_assert(offsetof(struct vmcb_save, field) == (off))
+#define SAVE_AT(field, off) \
+	static_assert(offsetof(struct vmcb_save, field) == (off))
 SAVE_AT(es, 0x000);
 SAVE_AT(cs, 0x010);
 SAVE_AT(ss, 0x020);

@@ -125,22 +125,27 @@ static void check_optional(void)
 	struct svm_caps c;
 
 	svm_caps_read(&reader, &c);
-	unit_result(c.nasid == 16 && c.nrips && c.decode_assists && c.flush_by_asid &&
-		    c.vmcb_clean && c.tsc_rate && c.invpcid && c.rdpru, "caps: all read");
+	unit_result(c.nasid == 16 && c.nrips && c.decode_assists &&
+			    c.flush_by_asid && c.vmcb_clean && c.tsc_rate &&
+			    c.invpcid && c.rdpru,
+		    "caps: all read");
 	cpu.svm_edx = 1 << 3;
 	svm_caps_read(&reader, &c);
-	unit_result(c.nrips && !c.decode_assists && !c.flush_by_asid && !c.vmcb_clean &&
-		    !c.tsc_rate, "caps: next RIP alone");
+	unit_result(c.nrips && !c.decode_assists && !c.flush_by_asid &&
+			    !c.vmcb_clean && !c.tsc_rate,
+		    "caps: next RIP alone");
 	cpu.svm_edx = 1 << 5;
 	svm_caps_read(&reader, &c);
-	unit_result(c.vmcb_clean && !c.nrips && !c.flush_by_asid, "caps: clean bits alone");
+	unit_result(c.vmcb_clean && !c.nrips && !c.flush_by_asid,
+		    "caps: clean bits alone");
 	cpu.svm_edx = 1 << 6;
 	svm_caps_read(&reader, &c);
 	unit_result(c.flush_by_asid && !c.vmcb_clean && !c.decode_assists,
 		    "caps: flush by ASID alone");
 	cpu.svm_edx = 1 << 7;
 	svm_caps_read(&reader, &c);
-	unit_result(c.decode_assists && !c.flush_by_asid, "caps: decode assists alone");
+	unit_result(c.decode_assists && !c.flush_by_asid,
+		    "caps: decode assists alone");
 	cpu = complete;
 	cpu.basic_max = 6;
 	svm_caps_read(&reader, &c);
@@ -176,8 +181,9 @@ static void check_hide(void)
 		svm_caps_read(&reader, &c);
 		ret = svm_caps_hide(&c, t[i].names);
 		unit_result(ret == t[i].ret && c.nrips == t[i].nrips &&
-			    c.decode_assists == t[i].decode &&
-			    c.flush_by_asid == t[i].flush && c.vmcb_clean == t[i].clean,
+				    c.decode_assists == t[i].decode &&
+				    c.flush_by_asid == t[i].flush &&
+				    c.vmcb_clean == t[i].clean,
 			    "caps: svm_hide=%s: %d", t[i].names, ret);
 	}
 }
