@@ -358,7 +358,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "everything is masked at reset", test_masked_at_reset },
 		{ "edge triggered input", test_edge },
-		{ "an edge survives the fall of its line", test_edge_survives_fall },
+		{ "an edge survives the fall of its line",
+		  test_edge_survives_fall },
 		{ "level triggered input", test_level },
 		{ "fixed priority", test_priority },
 		{ "mask register", test_mask },
@@ -375,7 +376,7 @@ int main(int argc, char **argv)
 		{ "poll", test_poll },
 		{ "ICW1 resets", test_icw1_resets },
 		{ "arbitrary writes", test_any_writes },
-		{ }
+		{}
 	};
 
 	return test_main(argc, argv, cases);

@@ -59,7 +59,8 @@ static void setup(void)
 	deadline = UINT64_MAX;
 	edges = 0;
 	level = false;
-	timers = (struct timers){ .clock = get_clock, .deadline_changed = set_deadline };
+	timers = (struct timers){ .clock = get_clock,
+				  .deadline_changed = set_deadline };
 	pit_init(&pit, &timers, (struct irq_line){ set_irq, NULL, 0 });
 }
 
@@ -419,7 +420,7 @@ int main(int argc, char **argv)
 		{ "refresh bit", test_refresh },
 		{ "shortest period", test_storm },
 		{ "arbitrary writes", test_any_writes },
-		{ }
+		{}
 	};
 
 	return test_main(argc, argv, cases);

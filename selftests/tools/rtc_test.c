@@ -56,9 +56,10 @@ static void setup(void)
 	deadline = UINT64_MAX;
 	edges = 0;
 	level = false;
-	timers = (struct timers){ .clock = get_clock, .deadline_changed = set_deadline };
-	rtc_init(&rtc, &timers, (struct irq_line){ set_irq, NULL, 8 }, WALL, 3ull << 30,
-		 5ull << 30);
+	timers = (struct timers){ .clock = get_clock,
+				  .deadline_changed = set_deadline };
+	rtc_init(&rtc, &timers, (struct irq_line){ set_irq, NULL, 8 }, WALL,
+		 3ull << 30, 5ull << 30);
 	/* The alarm is at midnight after a reset, which these tests pass. */
 	out(0x05, 0x12);
 }
@@ -265,7 +266,7 @@ int main(int argc, char **argv)
 		{ "memory size bytes", test_memory_size },
 		{ "other bytes are memory", test_nvram },
 		{ "arbitrary writes", test_any_writes },
-		{ }
+		{}
 	};
 
 	return test_main(argc, argv, cases);

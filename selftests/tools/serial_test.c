@@ -47,12 +47,14 @@ static void on_exit_status(void *ctx, uint8_t status)
 
 static void setup(void)
 {
-	static const struct misc_ops ops = { on_output, on_reset, on_exit_status };
+	static const struct misc_ops ops = { on_output, on_reset,
+					     on_exit_status };
 
 	edges = resets = exits = sent = drains = 0;
 	level = false;
 	io_bus_init(&bus);
-	uart_init(&uart, 0x3f8, (struct irq_line){ set_irq, NULL, 4 }, on_output, on_drained, NULL);
+	uart_init(&uart, 0x3f8, (struct irq_line){ set_irq, NULL, 4 },
+		  on_output, on_drained, NULL);
 	i8042_init(&kbc, (struct irq_line){ set_irq, NULL, 1 }, on_reset, NULL);
 	REQUIRE_EQ(io_bus_attach(&bus, &uart.dev), 0);
 	REQUIRE_EQ(io_bus_attach(&bus, &kbc.dev), 0);
@@ -313,7 +315,8 @@ static void test_any_writes(long arg)
 		uint16_t port;
 
 		seed = seed * 1664525 + 1013904223;
-		port = seed >> 30 == 0 ? 0x60 + (seed >> 20 & 4) : 0x3f8 + (seed >> 20 & 7);
+		port = seed >> 30 == 0 ? 0x60 + (seed >> 20 & 4) :
+					 0x3f8 + (seed >> 20 & 7);
 		if (seed >> 28 & 1)
 			out(port, seed >> 8);
 		else
@@ -340,7 +343,7 @@ int main(int argc, char **argv)
 		{ "debug output and exit", test_exit },
 		{ "bus: splitting", test_bus },
 		{ "arbitrary writes", test_any_writes },
-		{ }
+		{}
 	};
 
 	return test_main(argc, argv, cases);

@@ -65,7 +65,8 @@ struct vigil_vcpu {
 const char *vigil_error(void);
 
 /* Records a text (printf style) for vigil_error() and returns @err, negative. */
-int vigil_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int vigil_fail(int err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /**
  * vigil_device_path() - which device a command should open
@@ -109,10 +110,12 @@ int vigil_vm_set_name(struct vigil_vm *vm, const char *name);
  *
  * Return: the slot's number or -errno.
  */
-int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size, uint32_t flags);
+int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size,
+		     uint32_t flags);
 
 /* Changes KVM_MEM_LOG_DIRTY_PAGES of a slot. */
-int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot, uint32_t flags);
+int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot,
+			    uint32_t flags);
 
 /**
  * vigil_vm_dirty_log() - fetch and clear a slot's dirty bitmap
@@ -128,7 +131,8 @@ int vigil_vm_dirty_log(struct vigil_vm *vm, unsigned int slot, void *bitmap);
  */
 void *vigil_vm_ptr(const struct vigil_vm *vm, uint64_t gpa, uint64_t len);
 
-int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu, unsigned int id);
+int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu,
+		      unsigned int id);
 void vigil_vcpu_destroy(struct vigil_vcpu *vcpu);
 
 /**
@@ -142,7 +146,8 @@ int vigil_vcpu_run(struct vigil_vcpu *vcpu);
 int vigil_vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
 int vigil_vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs);
 int vigil_vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
-int vigil_vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs);
+int vigil_vcpu_set_sregs(struct vigil_vcpu *vcpu,
+			 const struct kvm_sregs *sregs);
 
 /* Makes vector @vector pending; only when run->ready_for_interrupt_injection. */
 int vigil_vcpu_interrupt(struct vigil_vcpu *vcpu, uint8_t vector);
@@ -153,7 +158,8 @@ int vigil_vcpu_interrupt(struct vigil_vcpu *vcpu, uint8_t vector);
  * Return: to be freed by the caller; NULL on failure, see vigil_error().
  */
 struct kvm_cpuid2 *vigil_cpuid_supported(struct vigil_vm *vm);
-int vigil_vcpu_set_cpuid(struct vigil_vcpu *vcpu, const struct kvm_cpuid2 *cpuid);
+int vigil_vcpu_set_cpuid(struct vigil_vcpu *vcpu,
+			 const struct kvm_cpuid2 *cpuid);
 
 /* The guest's TSC frequency in kHz, or -errno. */
 int vigil_vcpu_tsc_khz(struct vigil_vcpu *vcpu);
@@ -162,6 +168,7 @@ int vigil_vcpu_tsc_khz(struct vigil_vcpu *vcpu);
 const char *vigil_exit_name(uint32_t reason);
 
 /* Prints general, segment (hidden parts too) and control registers. */
-void vigil_print_regs(FILE *out, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
+void vigil_print_regs(FILE *out, const struct kvm_regs *regs,
+		      const struct kvm_sregs *sregs);
 
 #endif

@@ -63,17 +63,19 @@ int vigil_open(const char *path)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		return vigil_fail(err, "cannot open %s: %s; %s", path, strerror(err),
-				  open_advice(err, strstr(path, "kvm") != NULL));
+		return vigil_fail(
+			err, "cannot open %s: %s; %s", path, strerror(err),
+			open_advice(err, strstr(path, "kvm") != NULL));
 	}
 	version = ioctl(fd, KVM_GET_API_VERSION, 0);
 	if (version != KVM_API_VERSION) {
 		err = version < 0 ? errno : EPROTO;
 		close(fd);
 		if (version < 0)
-			return vigil_fail(err, "%s is not a hypervisor: %s", path,
-					  strerror(err));
-		return vigil_fail(err, "%s speaks version %d of the KVM API, not %d",
+			return vigil_fail(err, "%s is not a hypervisor: %s",
+					  path, strerror(err));
+		return vigil_fail(err,
+				  "%s speaks version %d of the KVM API, not %d",
 				  path, version, KVM_API_VERSION);
 	}
 	return fd;

@@ -41,28 +41,35 @@ const char *vigil_exit_name(uint32_t reason)
 	return "(not known to libvigil)";
 }
 
-static void print_segment(FILE *out, const char *name, const struct kvm_segment *s)
+static void print_segment(FILE *out, const char *name,
+			  const struct kvm_segment *s)
 {
-	fprintf(out, "%-4s%04x base=%016llx limit=%08x type=%x s=%u dpl=%u p=%u avl=%u "
-		"l=%u db=%u g=%u%s\n", name, s->selector, (unsigned long long)s->base, s->limit,
+	fprintf(out,
+		"%-4s%04x base=%016llx limit=%08x type=%x s=%u dpl=%u p=%u avl=%u "
+		"l=%u db=%u g=%u%s\n",
+		name, s->selector, (unsigned long long)s->base, s->limit,
 		s->type, s->s, s->dpl, s->present, s->avl, s->l, s->db, s->g,
 		s->unusable ? " unusable" : "");
 }
 
-void vigil_print_regs(FILE *out, const struct kvm_regs *r, const struct kvm_sregs *s)
+void vigil_print_regs(FILE *out, const struct kvm_regs *r,
+		      const struct kvm_sregs *s)
 {
 	const struct {
 		const char *name;
 		uint64_t value;
 	} gprs[] = {
-		{ "rax", r->rax }, { "rbx", r->rbx }, { "rcx", r->rcx }, { "rdx", r->rdx },
-		{ "rsi", r->rsi }, { "rdi", r->rdi }, { "rbp", r->rbp }, { "rsp", r->rsp },
-		{ "r8 ", r->r8 },  { "r9 ", r->r9 },  { "r10", r->r10 }, { "r11", r->r11 },
-		{ "r12", r->r12 }, { "r13", r->r13 }, { "r14", r->r14 }, { "r15", r->r15 },
+		{ "rax", r->rax }, { "rbx", r->rbx }, { "rcx", r->rcx },
+		{ "rdx", r->rdx }, { "rsi", r->rsi }, { "rdi", r->rdi },
+		{ "rbp", r->rbp }, { "rsp", r->rsp }, { "r8 ", r->r8 },
+		{ "r9 ", r->r9 },  { "r10", r->r10 }, { "r11", r->r11 },
+		{ "r12", r->r12 }, { "r13", r->r13 }, { "r14", r->r14 },
+		{ "r15", r->r15 },
 	};
 
 	for (unsigned int i = 0; i < sizeof(gprs) / sizeof(gprs[0]); i++)
-		fprintf(out, "%s %016llx%s", gprs[i].name, (unsigned long long)gprs[i].value,
+		fprintf(out, "%s %016llx%s", gprs[i].name,
+			(unsigned long long)gprs[i].value,
 			i % 4 == 3 ? "\n" : "  ");
 	fprintf(out, "rip %016llx  rflags %08llx\n", (unsigned long long)r->rip,
 		(unsigned long long)r->rflags);
@@ -76,11 +83,13 @@ void vigil_print_regs(FILE *out, const struct kvm_regs *r, const struct kvm_sreg
 	print_segment(out, "gs", &s->gs);
 	print_segment(out, "tr", &s->tr);
 	print_segment(out, "ldt", &s->ldt);
-	fprintf(out, "gdt base=%016llx limit=%04x  idt base=%016llx limit=%04x\n",
-		(unsigned long long)s->gdt.base, s->gdt.limit, (unsigned long long)s->idt.base,
-		s->idt.limit);
-	fprintf(out, "cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  cr8 %llx  efer %llx\n",
-		(unsigned long long)s->cr0, (unsigned long long)s->cr2, (unsigned long long)s->cr3,
-		(unsigned long long)s->cr4, (unsigned long long)s->cr8,
-		(unsigned long long)s->efer);
+	fprintf(out,
+		"gdt base=%016llx limit=%04x  idt base=%016llx limit=%04x\n",
+		(unsigned long long)s->gdt.base, s->gdt.limit,
+		(unsigned long long)s->idt.base, s->idt.limit);
+	fprintf(out,
+		"cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  cr8 %llx  efer %llx\n",
+		(unsigned long long)s->cr0, (unsigned long long)s->cr2,
+		(unsigned long long)s->cr3, (unsigned long long)s->cr4,
+		(unsigned long long)s->cr8, (unsigned long long)s->efer);
 }

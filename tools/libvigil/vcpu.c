@@ -12,7 +12,8 @@
 /* More CPUID entries than this no hypervisor has (KVM's limit is 256). */
 #define CPUID_MAX_ENTRIES 1024
 
-int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu, unsigned int id)
+int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu,
+		      unsigned int id)
 {
 	int err;
 
@@ -20,15 +21,18 @@ int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu, unsigned int
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
 	if (vcpu->fd < 0) {
 		err = errno;
-		return vigil_fail(err, "cannot create vCPU %u: %s", id, strerror(err));
+		return vigil_fail(err, "cannot create vCPU %u: %s", id,
+				  strerror(err));
 	}
-	vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED) {
 		err = errno;
 		close(vcpu->fd);
 		vcpu->fd = -1;
 		vcpu->run = NULL;
-		return vigil_fail(err, "cannot map vCPU %u: %s", id, strerror(err));
+		return vigil_fail(err, "cannot map vCPU %u: %s", id,
+				  strerror(err));
 	}
 	return 0;
 }
@@ -52,8 +56,8 @@ int vigil_vcpu_run(struct vigil_vcpu *vcpu)
 	err = errno;
 	if (err == EINTR)
 		return -EINTR;
-	return vigil_fail(err, "vCPU %u does not run: %s; dmesg may say more", vcpu->id,
-			  strerror(err));
+	return vigil_fail(err, "vCPU %u does not run: %s; dmesg may say more",
+			  vcpu->id, strerror(err));
 }
 
 static int vcpu_ioctl(struct vigil_vcpu *vcpu, unsigned long request, void *arg,
@@ -64,27 +68,32 @@ static int vcpu_ioctl(struct vigil_vcpu *vcpu, unsigned long request, void *arg,
 	if (ioctl(vcpu->fd, request, arg) >= 0)
 		return 0;
 	err = errno;
-	return vigil_fail(err, "vCPU %u: cannot %s: %s", vcpu->id, what, strerror(err));
+	return vigil_fail(err, "vCPU %u: cannot %s: %s", vcpu->id, what,
+			  strerror(err));
 }
 
 int vigil_vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
 {
-	return vcpu_ioctl(vcpu, KVM_GET_REGS, regs, "get the general registers");
+	return vcpu_ioctl(vcpu, KVM_GET_REGS, regs,
+			  "get the general registers");
 }
 
 int vigil_vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 {
-	return vcpu_ioctl(vcpu, KVM_SET_REGS, (void *)regs, "set the general registers");
+	return vcpu_ioctl(vcpu, KVM_SET_REGS, (void *)regs,
+			  "set the general registers");
 }
 
 int vigil_vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs)
 {
-	return vcpu_ioctl(vcpu, KVM_GET_SREGS, sregs, "get the system registers");
+	return vcpu_ioctl(vcpu, KVM_GET_SREGS, sregs,
+			  "get the system registers");
 }
 
 int vigil_vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	return vcpu_ioctl(vcpu, KVM_SET_SREGS, (void *)sregs, "set the system registers");
+	return vcpu_ioctl(vcpu, KVM_SET_SREGS, (void *)sregs,
+			  "set the system registers");
 }
 
 int vigil_vcpu_interrupt(struct vigil_vcpu *vcpu, uint8_t vector)
@@ -94,7 +103,8 @@ int vigil_vcpu_interrupt(struct vigil_vcpu *vcpu, uint8_t vector)
 	return vcpu_ioctl(vcpu, KVM_INTERRUPT, &arg, "inject an interrupt");
 }
 
-int vigil_vcpu_set_cpuid(struct vigil_vcpu *vcpu, const struct kvm_cpuid2 *cpuid)
+int vigil_vcpu_set_cpuid(struct vigil_vcpu *vcpu,
+			 const struct kvm_cpuid2 *cpuid)
 {
 	return vcpu_ioctl(vcpu, KVM_SET_CPUID2, (void *)cpuid, "set CPUID");
 }
@@ -105,7 +115,8 @@ int vigil_vcpu_tsc_khz(struct vigil_vcpu *vcpu)
 	int err = errno;
 
 	if (khz < 0)
-		return vigil_fail(err, "vCPU %u: no TSC frequency: %s", vcpu->id, strerror(err));
+		return vigil_fail(err, "vCPU %u: no TSC frequency: %s",
+				  vcpu->id, strerror(err));
 	return khz;
 }
 
@@ -117,7 +128,8 @@ struct kvm_cpuid2 *vigil_cpuid_supported(struct vigil_vm *vm)
 	for (;;) {
 		struct kvm_cpuid2 *cpuid;
 
-		cpuid = calloc(1, sizeof(*cpuid) + n * sizeof(cpuid->entries[0]));
+		cpuid = calloc(1,
+			       sizeof(*cpuid) + n * sizeof(cpuid->entries[0]));
 		if (!cpuid) {
 			vigil_fail(ENOMEM, "out of memory");
 			return NULL;

@@ -30,11 +30,12 @@ int vigil_vm_create(struct vigil_vm *vm, const char *path)
 	vm->fd = ioctl(vm->dev_fd, KVM_CREATE_VM, 0);
 	if (vm->fd < 0) {
 		err = errno;
-		err = vigil_fail(err, "%s: cannot create a VM: %s%s",
-				 vigil_device_path(path), strerror(err),
-				 err == EBUSY ?
-					 "; another hypervisor owns the hardware, dmesg says which" :
-					 "");
+		err = vigil_fail(
+			err, "%s: cannot create a VM: %s%s",
+			vigil_device_path(path), strerror(err),
+			err == EBUSY ?
+				"; another hypervisor owns the hardware, dmesg says which" :
+				"");
 		goto fail;
 	}
 	return 0;
@@ -91,7 +92,8 @@ static int set_region(struct vigil_vm *vm, unsigned int slot)
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
 }
 
-int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size, uint32_t flags)
+int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size,
+		     uint32_t flags)
 {
 	struct vigil_slot *s;
 	unsigned int slot;
@@ -102,31 +104,41 @@ int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size, uint32_t 
 		if (!vm->slots[slot].size)
 			break;
 	if (slot == VIGIL_MAX_SLOTS)
-		return vigil_fail(ENOSPC, "no more than %d memory slots", VIGIL_MAX_SLOTS);
+		return vigil_fail(ENOSPC, "no more than %d memory slots",
+				  VIGIL_MAX_SLOTS);
 	if (!size || (gpa | size) & 0xfff || gpa + size < gpa)
-		return vigil_fail(EINVAL, "memory at %#llx, %#llx bytes, is not page aligned",
-				  (unsigned long long)gpa, (unsigned long long)size);
+		return vigil_fail(
+			EINVAL,
+			"memory at %#llx, %#llx bytes, is not page aligned",
+			(unsigned long long)gpa, (unsigned long long)size);
 	host = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (host == MAP_FAILED) {
 		err = errno;
-		return vigil_fail(err, "no %llu MiB of memory for the guest: %s",
-				  (unsigned long long)(size >> 20), strerror(err));
+		return vigil_fail(err,
+				  "no %llu MiB of memory for the guest: %s",
+				  (unsigned long long)(size >> 20),
+				  strerror(err));
 	}
 	s = &vm->slots[slot];
-	*s = (struct vigil_slot){ .gpa = gpa, .size = size, .host = host, .flags = flags };
+	*s = (struct vigil_slot){
+		.gpa = gpa, .size = size, .host = host, .flags = flags
+	};
 	err = set_region(vm, slot);
 	if (err) {
 		munmap(host, size);
 		s->size = 0;
-		return vigil_fail(err, "the hypervisor refused %llu MiB of memory at %#llx: %s",
-				  (unsigned long long)(size >> 20), (unsigned long long)gpa,
-				  strerror(-err));
+		return vigil_fail(
+			err,
+			"the hypervisor refused %llu MiB of memory at %#llx: %s",
+			(unsigned long long)(size >> 20),
+			(unsigned long long)gpa, strerror(-err));
 	}
 	return slot;
 }
 
-int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot, uint32_t flags)
+int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot,
+			    uint32_t flags)
 {
 	uint32_t old;
 	int err;
@@ -138,8 +150,9 @@ int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot, uint32_t fla
 	err = set_region(vm, slot);
 	if (err) {
 		vm->slots[slot].flags = old;
-		return vigil_fail(err, "cannot change the flags of memory slot %u: %s", slot,
-				  strerror(-err));
+		return vigil_fail(
+			err, "cannot change the flags of memory slot %u: %s",
+			slot, strerror(-err));
 	}
 	return 0;
 }
@@ -151,8 +164,9 @@ int vigil_vm_dirty_log(struct vigil_vm *vm, unsigned int slot, void *bitmap)
 	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log)) {
 		int err = errno;
 
-		return vigil_fail(err, "cannot get the dirty log of memory slot %u: %s", slot,
-				  strerror(err));
+		return vigil_fail(
+			err, "cannot get the dirty log of memory slot %u: %s",
+			slot, strerror(err));
 	}
 	return 0;
 }
@@ -162,7 +176,8 @@ void *vigil_vm_ptr(const struct vigil_vm *vm, uint64_t gpa, uint64_t len)
 	for (unsigned int i = 0; i < VIGIL_MAX_SLOTS; i++) {
 		const struct vigil_slot *s = &vm->slots[i];
 
-		if (gpa >= s->gpa && gpa - s->gpa < s->size && len <= s->size - (gpa - s->gpa))
+		if (gpa >= s->gpa && gpa - s->gpa < s->size &&
+		    len <= s->size - (gpa - s->gpa))
 			return s->host + (gpa - s->gpa);
 	}
 	return NULL;

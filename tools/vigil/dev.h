@@ -41,7 +41,8 @@ struct device {
 	unsigned int n_ranges;
 	bool wide;
 	uint32_t (*read)(struct device *dev, uint16_t port, unsigned int size);
-	void (*write)(struct device *dev, uint16_t port, unsigned int size, uint32_t val);
+	void (*write)(struct device *dev, uint16_t port, unsigned int size,
+		      uint32_t val);
 };
 
 #define IO_MAX_DEVICES 16
@@ -65,7 +66,8 @@ void io_bus_init(struct io_bus *bus);
 int io_bus_attach(struct io_bus *bus, struct device *dev);
 /* @size is 1, 2 or 4. Where nobody answers, all bits read as ones. */
 uint32_t io_bus_read(struct io_bus *bus, uint16_t port, unsigned int size);
-void io_bus_write(struct io_bus *bus, uint16_t port, unsigned int size, uint32_t val);
+void io_bus_write(struct io_bus *bus, uint16_t port, unsigned int size,
+		  uint32_t val);
 
 /**
  * struct irq_line - an output that a device drives

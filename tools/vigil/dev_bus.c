@@ -17,11 +17,13 @@ int io_bus_attach(struct io_bus *bus, struct device *dev)
 	if (bus->n_devices == IO_MAX_DEVICES)
 		return -1;
 	for (unsigned int i = 0; i < dev->n_ranges; i++)
-		for (unsigned int p = dev->ranges[i].first; p <= dev->ranges[i].last; p++)
+		for (unsigned int p = dev->ranges[i].first;
+		     p <= dev->ranges[i].last; p++)
 			if (bus->map[p])
 				return -1;
 	for (unsigned int i = 0; i < dev->n_ranges; i++)
-		for (unsigned int p = dev->ranges[i].first; p <= dev->ranges[i].last; p++)
+		for (unsigned int p = dev->ranges[i].first;
+		     p <= dev->ranges[i].last; p++)
 			bus->map[p] = bus->n_devices;
 	bus->devices[bus->n_devices++] = dev;
 	return 0;
@@ -47,13 +49,15 @@ uint32_t io_bus_read(struct io_bus *bus, uint16_t port, unsigned int size)
 	return val;
 }
 
-void io_bus_write(struct io_bus *bus, uint16_t port, unsigned int size, uint32_t val)
+void io_bus_write(struct io_bus *bus, uint16_t port, unsigned int size,
+		  uint32_t val)
 {
 	struct device *dev = bus->devices[bus->map[port]];
 
 	bus->accesses[bus->map[port]]++;
 	if (dev && (dev->wide || size == 1)) {
-		dev->write(dev, port, size, size < 4 ? val & ((1u << (8 * size)) - 1) : val);
+		dev->write(dev, port, size,
+			   size < 4 ? val & ((1u << (8 * size)) - 1) : val);
 		return;
 	}
 	for (unsigned int i = 0; i < size; i++) {
@@ -79,7 +83,8 @@ static void unlink_timer(struct timers *ts, struct dev_timer *t)
 
 static void tell_deadline(struct timers *ts)
 {
-	ts->deadline_changed(ts->ctx, ts->head ? ts->head->expires : UINT64_MAX);
+	ts->deadline_changed(ts->ctx,
+			     ts->head ? ts->head->expires : UINT64_MAX);
 }
 
 void timer_arm(struct timers *ts, struct dev_timer *t, uint64_t expires)

@@ -17,7 +17,8 @@
 #define STATUS_CMD 0x08
 #define STATUS_UNLOCKED 0x10
 
-static const struct io_range i8042_ranges[] = { { 0x60, 0x60 }, { 0x64, 0x64 } };
+static const struct io_range i8042_ranges[] = { { 0x60, 0x60 },
+						{ 0x64, 0x64 } };
 
 static void update_irq(struct i8042 *k)
 {
@@ -165,7 +166,8 @@ static void write_param(struct i8042 *k, uint8_t val)
 	update_irq(k);
 }
 
-static void i8042_write(struct device *dev, uint16_t port, unsigned int size, uint32_t val)
+static void i8042_write(struct device *dev, uint16_t port, unsigned int size,
+			uint32_t val)
 {
 	struct i8042 *k = (struct i8042 *)dev;
 
@@ -183,10 +185,12 @@ static uint32_t i8042_read(struct device *dev, uint16_t port, unsigned int size)
 	if (port == 0x60)
 		return pop(k);
 	return STATUS_UNLOCKED | (k->count ? STATUS_OBF : 0) |
-	       (k->ctr & CTR_SYS ? STATUS_SYS : 0) | (k->last_command ? STATUS_CMD : 0);
+	       (k->ctr & CTR_SYS ? STATUS_SYS : 0) |
+	       (k->last_command ? STATUS_CMD : 0);
 }
 
-void i8042_init(struct i8042 *k, struct irq_line irq, void (*reset)(void *ctx), void *ctx)
+void i8042_init(struct i8042 *k, struct irq_line irq, void (*reset)(void *ctx),
+		void *ctx)
 {
 	memset(k, 0, sizeof(*k));
 	k->dev = (struct device){

@@ -35,6 +35,7 @@ struct i8042 {
 	unsigned int head, count;
 };
 
-void i8042_init(struct i8042 *kbc, struct irq_line irq, void (*reset)(void *ctx), void *ctx);
+void i8042_init(struct i8042 *kbc, struct irq_line irq,
+		void (*reset)(void *ctx), void *ctx);
 
 #endif

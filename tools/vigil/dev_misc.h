@@ -27,7 +27,7 @@ struct misc {
 };
 
 /* Return: 0, or -1 when a port is taken. */
-int misc_init(struct misc *misc, struct io_bus *bus, const struct misc_ops *ops, void *ctx,
-	      bool debug_exit);
+int misc_init(struct misc *misc, struct io_bus *bus, const struct misc_ops *ops,
+	      void *ctx, bool debug_exit);
 
 #endif

@@ -11,9 +11,9 @@
 #define CASCADE_IRQ 2
 #define SPURIOUS 7
 
-static const struct io_range pic_ranges[] = {
-	{ 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x4d0, 0x4d1 }
-};
+static const struct io_range pic_ranges[] = { { 0x20, 0x21 },
+					      { 0xa0, 0xa1 },
+					      { 0x4d0, 0x4d1 } };
 
 /* The highest-priority input in @mask, or -1. Priority runs from lowest + 1. */
 static int highest(const struct pic_chip *c, uint8_t mask)
@@ -227,7 +227,8 @@ static void write_data(struct pic_chip *c, uint8_t val)
 	}
 }
 
-static void pic_write(struct device *dev, uint16_t port, unsigned int size, uint32_t val)
+static void pic_write(struct device *dev, uint16_t port, unsigned int size,
+		      uint32_t val)
 {
 	struct pic *pic = (struct pic *)dev;
 	struct pic_chip *c;

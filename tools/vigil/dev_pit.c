@@ -28,7 +28,8 @@ static uint64_t tick_to_ns(const struct pit *pit, uint64_t tick)
 {
 	unsigned __int128 t = tick;
 
-	return pit->epoch + (uint64_t)((t * NSEC_PER_SEC + PIT_HZ - 1) / PIT_HZ);
+	return pit->epoch +
+	       (uint64_t)((t * NSEC_PER_SEC + PIT_HZ - 1) / PIT_HZ);
 }
 
 static bool gate_holds(const struct pit_channel *c)
@@ -53,9 +54,11 @@ static bool channel_out(const struct pit_channel *c, uint64_t tick)
 	case 1:
 		return !c->counting || d >= c->active;
 	case 2:
-		return !c->counting || !c->gate || d % c->active != c->active - 1;
+		return !c->counting || !c->gate ||
+		       d % c->active != c->active - 1;
 	case 3:
-		return !c->counting || !c->gate || d % c->active < (c->active + 1) / 2;
+		return !c->counting || !c->gate ||
+		       d % c->active < (c->active + 1) / 2;
 	default:
 		return !c->counting || d != c->active;
 	}
@@ -63,12 +66,14 @@ static bool channel_out(const struct pit_channel *c, uint64_t tick)
 
 static uint16_t to_bcd(unsigned int n)
 {
-	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
+	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 |
+	       n / 1000 % 10 << 12;
 }
 
 static uint32_t from_bcd(uint16_t v)
 {
-	return (v & 15) + (v >> 4 & 15) * 10 + (v >> 8 & 15) * 100 + (v >> 12 & 15) * 1000;
+	return (v & 15) + (v >> 4 & 15) * 10 + (v >> 8 & 15) * 100 +
+	       (v >> 12 & 15) * 1000;
 }
 
 static uint16_t channel_count(const struct pit_channel *c, uint64_t tick)
@@ -96,7 +101,8 @@ static uint16_t channel_count(const struct pit_channel *c, uint64_t tick)
 
 static uint8_t channel_status(const struct pit_channel *c, uint64_t tick)
 {
-	return channel_out(c, tick) << 7 | !c->loaded << 6 | c->rw << 4 | c->mode << 1 | c->bcd;
+	return channel_out(c, tick) << 7 | !c->loaded << 6 | c->rw << 4 |
+	       c->mode << 1 | c->bcd;
 }
 
 /* Arms channel 0's timer for its next rising edge, no earlier than @floor ns. */
@@ -110,7 +116,8 @@ static void schedule(struct pit *pit, uint64_t floor)
 	switch (c->mode) {
 	case 2:
 	case 3:
-		next = c->start + ((tick - c->start) / c->active + 1) * c->active;
+		next = c->start +
+		       ((tick - c->start) / c->active + 1) * c->active;
 		break;
 	case 0:
 	case 4:
@@ -283,7 +290,8 @@ static uint8_t read_count(struct pit *pit, struct pit_channel *c)
 	return high ? val >> 8 : val & 0xff;
 }
 
-static void pit_write(struct device *dev, uint16_t port, unsigned int size, uint32_t val)
+static void pit_write(struct device *dev, uint16_t port, unsigned int size,
+		      uint32_t val)
 {
 	struct pit *pit = (struct pit *)dev;
 
@@ -308,7 +316,8 @@ static uint32_t pit_read(struct device *dev, uint16_t port, unsigned int size)
 		return read_count(pit, &pit->ch[port & 3]);
 	/* Bit 4 toggles with the DRAM refresh, every 15 us. */
 	tick = pit_tick(pit);
-	return pit->port61 | (tick / 18 & 1) << 4 | channel_out(&pit->ch[2], tick) << 5;
+	return pit->port61 | (tick / 18 & 1) << 4 |
+	       channel_out(&pit->ch[2], tick) << 5;
 }
 
 void pit_init(struct pit *pit, struct timers *timers, struct irq_line irq)

@@ -62,7 +62,8 @@ static uint8_t encode_hour(const struct rtc *rtc, unsigned int hour)
 {
 	if (rtc->cmos[REG_B] & B_24H)
 		return encode(rtc, hour);
-	return encode(rtc, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0);
+	return encode(rtc, hour % 12 ? hour % 12 : 12) |
+	       (hour >= 12 ? 0x80 : 0);
 }
 
 static unsigned int decode_hour(const struct rtc *rtc, uint8_t v)
@@ -133,7 +134,8 @@ static void write_time(struct rtc *rtc, unsigned int reg, uint8_t val)
 		tm.tm_year = tm.tm_year / 100 * 100 + decode(rtc, val) % 100;
 		break;
 	case REG_CENTURY:
-		tm.tm_year = tm.tm_year % 100 + (int)(decode(rtc, val) % 100) * 100 - 1900;
+		tm.tm_year = tm.tm_year % 100 +
+			     (int)(decode(rtc, val) % 100) * 100 - 1900;
 		break;
 	}
 	/* A PC's clock cannot say times before 1970 and after 2100 to us. */
@@ -176,7 +178,8 @@ static bool alarm_matches(const struct rtc *rtc, uint64_t second)
 	       ((c[REG_MIN_ALARM] & 0xc0) == 0xc0 ||
 		decode(rtc, c[REG_MIN_ALARM]) == (unsigned int)tm.tm_min) &&
 	       ((c[REG_HOUR_ALARM] & 0xc0) == 0xc0 ||
-		decode_hour(rtc, c[REG_HOUR_ALARM]) == (unsigned int)tm.tm_hour);
+		decode_hour(rtc, c[REG_HOUR_ALARM]) ==
+			(unsigned int)tm.tm_hour);
 }
 
 /* Raises the flags of what happened since the last look, and the line. */
@@ -208,9 +211,11 @@ static void schedule(struct rtc *rtc)
 	unsigned int ticks = period_ticks(rtc);
 
 	if (enabled & C_PF && ticks) {
-		unsigned __int128 t = (unsigned __int128)(periods(rtc) + 1) * ticks;
+		unsigned __int128 t =
+			(unsigned __int128)(periods(rtc) + 1) * ticks;
 
-		next = rtc->period_base + (uint64_t)((t * NSEC_PER_SEC + RTC_HZ - 1) / RTC_HZ);
+		next = rtc->period_base +
+		       (uint64_t)((t * NSEC_PER_SEC + RTC_HZ - 1) / RTC_HZ);
 	}
 	if (enabled & (C_UF | C_AF) && !(enabled & B_SET)) {
 		ns = now + NSEC_PER_SEC - wall(rtc) % NSEC_PER_SEC;
@@ -248,7 +253,8 @@ static void write_reg_b(struct rtc *rtc, uint8_t val)
 	schedule(rtc);
 }
 
-static void rtc_write(struct device *dev, uint16_t port, unsigned int size, uint32_t val)
+static void rtc_write(struct device *dev, uint16_t port, unsigned int size,
+		      uint32_t val)
 {
 	struct rtc *rtc = (struct rtc *)dev;
 
@@ -333,8 +339,8 @@ static void put_le16(uint8_t *p, uint64_t v)
 	p[1] = v >> 8;
 }
 
-void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq, uint64_t wall_ns,
-	      uint64_t low_bytes, uint64_t high_bytes)
+void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq,
+	      uint64_t wall_ns, uint64_t low_bytes, uint64_t high_bytes)
 {
 	const uint64_t mib = 1 << 20;
 	uint8_t *c = rtc->cmos;
@@ -364,7 +370,8 @@ void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq, uint6
 	put_le16(c + 0x15, low_bytes >= mib ? 640 : low_bytes >> 10);
 	put_le16(c + 0x17, low_bytes > mib ? (low_bytes - mib) >> 10 : 0);
 	put_le16(c + 0x30, low_bytes > mib ? (low_bytes - mib) >> 10 : 0);
-	put_le16(c + 0x34, low_bytes > 16 * mib ? (low_bytes - 16 * mib) >> 16 : 0);
+	put_le16(c + 0x34,
+		 low_bytes > 16 * mib ? (low_bytes - 16 * mib) >> 16 : 0);
 	high_bytes >>= 16;
 	if (high_bytes > 0xffffff)
 		high_bytes = 0xffffff;

@@ -41,7 +41,7 @@ struct rtc {
  * @low_bytes: RAM below 4 GiB
  * @high_bytes: RAM above 4 GiB
  */
-void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq, uint64_t wall_ns,
-	      uint64_t low_bytes, uint64_t high_bytes);
+void rtc_init(struct rtc *rtc, struct timers *timers, struct irq_line irq,
+	      uint64_t wall_ns, uint64_t low_bytes, uint64_t high_bytes);
 
 #endif

@@ -65,13 +65,14 @@ static uint8_t modem_lines(const struct uart *u)
 	if (!(m & MCR_LOOP))
 		return MSR_CTS | MSR_DSR | MSR_DCD;
 	/* Loopback: RTS, DTR, OUT1, OUT2 come back as CTS, DSR, RI, DCD. */
-	return (m & 2 ? MSR_CTS : 0) | (m & 1 ? MSR_DSR : 0) | (m & 4 ? MSR_RI : 0) |
-	       (m & 8 ? MSR_DCD : 0);
+	return (m & 2 ? MSR_CTS : 0) | (m & 1 ? MSR_DSR : 0) |
+	       (m & 4 ? MSR_RI : 0) | (m & 8 ? MSR_DCD : 0);
 }
 
 static bool listens(const struct uart *u)
 {
-	return !(u->mcr & MCR_LOOP) && (u->ier & IER_RX || u->idle_polls >= POLLS_TO_LISTEN);
+	return !(u->mcr & MCR_LOOP) &&
+	       (u->ier & IER_RX || u->idle_polls >= POLLS_TO_LISTEN);
 }
 
 unsigned int uart_room(const struct uart *u)
@@ -181,7 +182,8 @@ static void write_mcr(struct uart *u, uint8_t val)
 	update_irq(u);
 }
 
-static void uart_write(struct device *dev, uint16_t port, unsigned int size, uint32_t val)
+static void uart_write(struct device *dev, uint16_t port, unsigned int size,
+		       uint32_t val)
 {
 	struct uart *u = (struct uart *)dev;
 
@@ -235,7 +237,8 @@ static uint32_t uart_read(struct device *dev, uint16_t port, unsigned int size)
 	case 4:
 		return u->mcr;
 	case 5:
-		if (u->idle_polls < POLLS_TO_LISTEN && ++u->idle_polls == POLLS_TO_LISTEN)
+		if (u->idle_polls < POLLS_TO_LISTEN &&
+		    ++u->idle_polls == POLLS_TO_LISTEN)
 			offer(u);
 		val = u->lsr;
 		u->lsr &= ~LSR_ERRORS;
@@ -252,7 +255,8 @@ static uint32_t uart_read(struct device *dev, uint16_t port, unsigned int size)
 }
 
 void uart_init(struct uart *u, uint16_t port, struct irq_line irq,
-	       void (*output)(void *ctx, uint8_t byte), void (*drained)(void *ctx), void *ctx)
+	       void (*output)(void *ctx, uint8_t byte),
+	       void (*drained)(void *ctx), void *ctx)
 {
 	memset(u, 0, sizeof(*u));
 	u->range = (struct io_range){ port, port + 7 };

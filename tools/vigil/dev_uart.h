@@ -35,7 +35,8 @@ struct uart {
 };
 
 void uart_init(struct uart *uart, uint16_t port, struct irq_line irq,
-	       void (*output)(void *ctx, uint8_t byte), void (*drained)(void *ctx), void *ctx);
+	       void (*output)(void *ctx, uint8_t byte),
+	       void (*drained)(void *ctx), void *ctx);
 /*
  * How many bytes should be offered now. Nothing is while the guest does not
  * listen (no receive interrupt, and it does not poll for input either): a driver

@@ -109,7 +109,8 @@ int blob_read(struct blob *blob, const char *path, size_t max);
 void blob_free(struct blob *blob);
 
 /* Copies into guest RAM. Return: 0 or -EFAULT with vigil_error(). */
-int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data, uint64_t size);
+int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data,
+	      uint64_t size);
 
 /**
  * load_top() - place something as high as possible below a limit
@@ -119,8 +120,8 @@ int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data, uint64_t size
  *
  * Return: 0 or -ENOMEM.
  */
-int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling, uint64_t size,
-	     uint64_t *addr);
+int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
+	     uint64_t size, uint64_t *addr);
 
 /* A flat 32-bit GDT at LOAD_GDT: 0x08/0x10 code, 0x18 data (0x10 for Linux). */
 int load_gdt(struct vigil_vm *vm);

@@ -21,7 +21,8 @@ int blob_read(struct blob *blob, const char *path, size_t max)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		return vigil_fail(err, "cannot open %s: %s", path, strerror(err));
+		return vigil_fail(err, "cannot open %s: %s", path,
+				  strerror(err));
 	}
 	if (fstat(fd, &st)) {
 		err = vigil_fail(errno, "cannot examine %s", path);
@@ -33,7 +34,8 @@ int blob_read(struct blob *blob, const char *path, size_t max)
 	}
 	if (!st.st_size || (uint64_t)st.st_size > max) {
 		err = vigil_fail(EFBIG, "%s is %s", path,
-				 st.st_size ? "larger than the guest's memory" : "empty");
+				 st.st_size ? "larger than the guest's memory" :
+					      "empty");
 		goto out;
 	}
 	blob->data = malloc(st.st_size);
@@ -47,7 +49,8 @@ int blob_read(struct blob *blob, const char *path, size_t max)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			err = vigil_fail(n ? errno : EIO, "cannot read all of %s", path);
+			err = vigil_fail(n ? errno : EIO,
+					 "cannot read all of %s", path);
 			blob_free(blob);
 			goto out;
 		}
@@ -66,7 +69,8 @@ void blob_free(struct blob *blob)
 	*blob = (struct blob){ 0 };
 }
 
-int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data, uint64_t size)
+int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data,
+	      uint64_t size)
 {
 	void *p;
 
@@ -74,14 +78,16 @@ int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data, uint64_t size
 		return 0;
 	p = vigil_vm_ptr(vm, gpa, size);
 	if (!p)
-		return vigil_fail(EFAULT, "no guest RAM for %#llx bytes at %#llx (try --mem)",
-				  (unsigned long long)size, (unsigned long long)gpa);
+		return vigil_fail(
+			EFAULT,
+			"no guest RAM for %#llx bytes at %#llx (try --mem)",
+			(unsigned long long)size, (unsigned long long)gpa);
 	memcpy(p, data, size);
 	return 0;
 }
 
-int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling, uint64_t size,
-	     uint64_t *addr)
+int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
+	     uint64_t size, uint64_t *addr)
 {
 	if (ceiling > mem->low_end)
 		ceiling = mem->low_end;
@@ -94,8 +100,7 @@ int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling, uint64
 int load_gdt(struct vigil_vm *vm)
 {
 	static const uint64_t gdt[] = {
-		0,
-		0x00cf9b000000ffff, /* 0x08: code */
+		0, 0x00cf9b000000ffff, /* 0x08: code */
 		0x00cf9b000000ffff, /* 0x10: code, Linux's __BOOT_CS */
 		0x00cf93000000ffff, /* 0x18: data, Linux's __BOOT_DS */
 	};
@@ -109,18 +114,22 @@ int load_flat(const struct load_args *args, struct boot_state *boot)
 	int err;
 
 	if (args->initrd.size)
-		return vigil_fail(EINVAL, "a flat binary has no use for --initrd");
-	if (args->entry < args->load_addr || args->entry >= end)
 		return vigil_fail(EINVAL,
-				  "the entry point %#x is not inside the image (%#x to %#llx)",
-				  args->entry, args->load_addr, (unsigned long long)end);
+				  "a flat binary has no use for --initrd");
+	if (args->entry < args->load_addr || args->entry >= end)
+		return vigil_fail(
+			EINVAL,
+			"the entry point %#x is not inside the image (%#x to %#llx)",
+			args->entry, args->load_addr, (unsigned long long)end);
 	if (args->load_addr < 0x100000 && end > CONVENTIONAL_END)
-		return vigil_fail(EFBIG,
-				  "%s: not a bzImage, no multiboot header, and too large (%zu "
-				  "bytes) for a flat binary at %#x; a compressed file has to be "
-				  "unpacked first", args->path, args->kernel.size,
-				  args->load_addr);
-	err = load_copy(args->vm, args->load_addr, args->kernel.data, args->kernel.size);
+		return vigil_fail(
+			EFBIG,
+			"%s: not a bzImage, no multiboot header, and too large (%zu "
+			"bytes) for a flat binary at %#x; a compressed file has to be "
+			"unpacked first",
+			args->path, args->kernel.size, args->load_addr);
+	err = load_copy(args->vm, args->load_addr, args->kernel.data,
+			args->kernel.size);
 	if (err)
 		return err;
 	*boot = (struct boot_state){ .what = "flat binary", .esp = 0x7000 };
@@ -155,11 +164,14 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 		ret = load_multiboot(args, boot);
 		if (ret <= 0)
 			return ret;
-		if (args->kernel.size >= 4 && !memcmp(args->kernel.data, "\177ELF", 4))
-			return vigil_fail(ENOEXEC,
-					  "%s is an ELF file without a multiboot header; for "
-					  "Linux take the bzImage (arch/x86/boot/bzImage, "
-					  "/boot/vmlinuz), or say --flat", args->path);
+		if (args->kernel.size >= 4 &&
+		    !memcmp(args->kernel.data, "\177ELF", 4))
+			return vigil_fail(
+				ENOEXEC,
+				"%s is an ELF file without a multiboot header; for "
+				"Linux take the bzImage (arch/x86/boot/bzImage, "
+				"/boot/vmlinuz), or say --flat",
+				args->path);
 	}
 	return load_flat(args, boot);
 }

@@ -29,12 +29,18 @@ static int build_cmdline(const struct load_args *args, char *buf, size_t size)
 	int n;
 
 	if (args->tsc_khz && args->default_append)
-		snprintf(tsc, sizeof(tsc), " tsc=reliable tsc_early_khz=%u", args->tsc_khz);
-	n = snprintf(buf, size, "%s%s%s%s", args->default_append ? DEFAULT_APPEND : "", tsc,
-		     args->default_append && *args->append ? " " : "", args->append);
+		snprintf(tsc, sizeof(tsc), " tsc=reliable tsc_early_khz=%u",
+			 args->tsc_khz);
+	n = snprintf(buf, size, "%s%s%s%s",
+		     args->default_append ? DEFAULT_APPEND : "", tsc,
+		     args->default_append && *args->append ? " " : "",
+		     args->append);
 	if (n < 0 || (size_t)n >= size)
-		return vigil_fail(E2BIG, "the command line is longer than the %zu bytes that "
-				  "this kernel takes", size - 1);
+		return vigil_fail(
+			E2BIG,
+			"the command line is longer than the %zu bytes that "
+			"this kernel takes",
+			size - 1);
 	return n + 1;
 }
 
@@ -57,22 +63,29 @@ static const struct setup_header *find_header(const struct blob *kernel)
 	if (kernel->size < HDR_OFFSET + sizeof(*hdr))
 		return NULL;
 	hdr = (const void *)(kernel->data + HDR_OFFSET);
-	return hdr->boot_flag == 0xaa55 && hdr->header == HDR_MAGIC ? hdr : NULL;
+	return hdr->boot_flag == 0xaa55 && hdr->header == HDR_MAGIC ? hdr :
+								      NULL;
 }
 
-static int check_header(const struct load_args *args, const struct setup_header *hdr,
-			size_t *setup_size)
+static int check_header(const struct load_args *args,
+			const struct setup_header *hdr, size_t *setup_size)
 {
 	if (hdr->version < PROTOCOL_MIN)
-		return vigil_fail(ENOEXEC, "%s: boot protocol %u.%02u is too old (2.06 is the "
-				  "oldest, Linux 2.6.22)", args->path, hdr->version >> 8,
-				  hdr->version & 0xff);
+		return vigil_fail(
+			ENOEXEC,
+			"%s: boot protocol %u.%02u is too old (2.06 is the "
+			"oldest, Linux 2.6.22)",
+			args->path, hdr->version >> 8, hdr->version & 0xff);
 	if (!(hdr->loadflags & LOADED_HIGH))
-		return vigil_fail(ENOEXEC, "%s is a zImage; a bzImage is needed", args->path);
+		return vigil_fail(ENOEXEC,
+				  "%s is a zImage; a bzImage is needed",
+				  args->path);
 	*setup_size = ((hdr->setup_sects ?: 4) + 1) * 512;
 	if (*setup_size >= args->kernel.size)
-		return vigil_fail(ENOEXEC, "%s is cut short: %zu bytes, %zu of them setup code",
-				  args->path, args->kernel.size, *setup_size);
+		return vigil_fail(
+			ENOEXEC,
+			"%s is cut short: %zu bytes, %zu of them setup code",
+			args->path, args->kernel.size, *setup_size);
 	return 0;
 }
 
@@ -82,29 +95,37 @@ static uint64_t kernel_end(const struct setup_header *hdr, uint64_t image_size)
 	uint64_t end = KERNEL_ADDR + image_size;
 
 	if (hdr->version >= 0x020a) {
-		uint64_t start = hdr->pref_address > KERNEL_ADDR ? hdr->pref_address : KERNEL_ADDR;
+		uint64_t start = hdr->pref_address > KERNEL_ADDR ?
+					 hdr->pref_address :
+					 KERNEL_ADDR;
 
-		if (hdr->kernel_alignment && !(hdr->kernel_alignment & (hdr->kernel_alignment - 1)))
+		if (hdr->kernel_alignment &&
+		    !(hdr->kernel_alignment & (hdr->kernel_alignment - 1)))
 			start = (start + hdr->kernel_alignment - 1) &
 				~((uint64_t)hdr->kernel_alignment - 1);
-		if (start + hdr->init_size > end && start + hdr->init_size > start)
+		if (start + hdr->init_size > end &&
+		    start + hdr->init_size > start)
 			end = start + hdr->init_size;
 	}
 	return end;
 }
 
-static int place_initrd(const struct load_args *args, const struct setup_header *hdr,
-			uint64_t floor, struct boot_params *bp)
+static int place_initrd(const struct load_args *args,
+			const struct setup_header *hdr, uint64_t floor,
+			struct boot_params *bp)
 {
 	uint64_t addr;
 
 	if (!args->initrd.size)
 		return 0;
-	if (load_top(args->mem, floor, (uint64_t)hdr->initrd_addr_max + 1, args->initrd.size,
-		     &addr))
-		return vigil_fail(ENOMEM, "the initrd (%zu KiB) does not fit behind the kernel, "
-				  "which needs %llu MiB; try a larger --mem",
-				  args->initrd.size >> 10, (unsigned long long)(floor >> 20));
+	if (load_top(args->mem, floor, (uint64_t)hdr->initrd_addr_max + 1,
+		     args->initrd.size, &addr))
+		return vigil_fail(
+			ENOMEM,
+			"the initrd (%zu KiB) does not fit behind the kernel, "
+			"which needs %llu MiB; try a larger --mem",
+			args->initrd.size >> 10,
+			(unsigned long long)(floor >> 20));
 	bp->hdr.ramdisk_image = addr;
 	bp->hdr.ramdisk_size = args->initrd.size;
 	return load_copy(args->vm, addr, args->initrd.data, args->initrd.size);
@@ -126,12 +147,17 @@ int load_linux(const struct load_args *args, struct boot_state *boot)
 		return ret;
 	end = kernel_end(hdr, args->kernel.size - setup_size);
 	if (end > args->mem->low_end)
-		return vigil_fail(ENOMEM, "%s needs %llu MiB of memory to start; try a larger --mem",
-				  args->path, (unsigned long long)((end + 0xfffff) >> 20));
+		return vigil_fail(
+			ENOMEM,
+			"%s needs %llu MiB of memory to start; try a larger --mem",
+			args->path,
+			(unsigned long long)((end + 0xfffff) >> 20));
 
 	bp = calloc(1, sizeof(*bp));
-	cmdline_max = hdr->cmdline_size && hdr->cmdline_size < LOAD_CMDLINE_MAX ?
-			      hdr->cmdline_size + 1 : LOAD_CMDLINE_MAX;
+	cmdline_max = hdr->cmdline_size &&
+				      hdr->cmdline_size < LOAD_CMDLINE_MAX ?
+			      hdr->cmdline_size + 1 :
+			      LOAD_CMDLINE_MAX;
 	cmdline = malloc(cmdline_max);
 	if (!bp || !cmdline) {
 		ret = vigil_fail(ENOMEM, "out of memory");
@@ -158,7 +184,8 @@ int load_linux(const struct load_args *args, struct boot_state *boot)
 	if (!ret)
 		ret = load_copy(args->vm, LOAD_INFO, bp, sizeof(*bp));
 	if (!ret)
-		ret = load_copy(args->vm, KERNEL_ADDR, args->kernel.data + setup_size,
+		ret = load_copy(args->vm, KERNEL_ADDR,
+				args->kernel.data + setup_size,
 				args->kernel.size - setup_size);
 	if (!ret)
 		ret = load_gdt(args->vm);

@@ -20,7 +20,8 @@
 
 struct mb_header {
 	uint32_t magic, flags, checksum;
-	uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
+	uint32_t header_addr, load_addr, load_end_addr, bss_end_addr,
+		entry_addr;
 };
 
 #define INFO_MEMORY 0x001u
@@ -55,7 +56,8 @@ struct mb_block {
 };
 
 _Static_assert(sizeof(struct mb_mmap) == 24, "multiboot memory map entry");
-_Static_assert(LOAD_INFO + sizeof(struct mb_block) <= LOAD_CMDLINE, "boot information area");
+_Static_assert(LOAD_INFO + sizeof(struct mb_block) <= LOAD_CMDLINE,
+	       "boot information area");
 
 /* The header's offset in the image, or -1. */
 static long find_header(const struct blob *k, struct mb_header *hdr)
@@ -65,7 +67,8 @@ static long find_header(const struct blob *k, struct mb_header *hdr)
 	for (size_t off = 0; off + 12 <= limit; off += 4) {
 		memset(hdr, 0, sizeof(*hdr));
 		memcpy(hdr, k->data + off, 12);
-		if (hdr->magic != MB_MAGIC || hdr->magic + hdr->flags + hdr->checksum)
+		if (hdr->magic != MB_MAGIC ||
+		    hdr->magic + hdr->flags + hdr->checksum)
 			continue;
 		if (hdr->flags & MB_ADDRESSES) {
 			if (off + sizeof(*hdr) > k->size)
@@ -78,8 +81,9 @@ static long find_header(const struct blob *k, struct mb_header *hdr)
 }
 
 /* Copies @filesz bytes to @addr and clears up to @memsz. */
-static int put_segment(const struct load_args *args, uint64_t addr, uint64_t off, uint64_t filesz,
-		       uint64_t memsz, uint64_t *end)
+static int put_segment(const struct load_args *args, uint64_t addr,
+		       uint64_t off, uint64_t filesz, uint64_t memsz,
+		       uint64_t *end)
 {
 	void *p;
 
@@ -90,14 +94,20 @@ static int put_segment(const struct load_args *args, uint64_t addr, uint64_t off
 	if (off > args->kernel.size || filesz > args->kernel.size - off)
 		return vigil_fail(ENOEXEC, "%s is cut short", args->path);
 	if (addr < LOAD_AREA_END && addr + memsz > LOAD_AREA)
-		return vigil_fail(ENOEXEC, "%s wants to be loaded at %#llx, where the boot "
-				  "information is (%#x to %#x)", args->path,
-				  (unsigned long long)addr, LOAD_AREA, LOAD_AREA_END);
+		return vigil_fail(
+			ENOEXEC,
+			"%s wants to be loaded at %#llx, where the boot "
+			"information is (%#x to %#x)",
+			args->path, (unsigned long long)addr, LOAD_AREA,
+			LOAD_AREA_END);
 	p = vigil_vm_ptr(args->vm, addr, memsz);
 	if (!p)
-		return vigil_fail(EFAULT, "%s wants %#llx bytes at %#llx, where the guest has no "
-				  "RAM (try --mem)", args->path, (unsigned long long)memsz,
-				  (unsigned long long)addr);
+		return vigil_fail(
+			EFAULT,
+			"%s wants %#llx bytes at %#llx, where the guest has no "
+			"RAM (try --mem)",
+			args->path, (unsigned long long)memsz,
+			(unsigned long long)addr);
 	memcpy(p, args->kernel.data + off, filesz);
 	memset((uint8_t *)p + filesz, 0, memsz - filesz);
 	if (addr + memsz > *end)
@@ -105,7 +115,8 @@ static int put_segment(const struct load_args *args, uint64_t addr, uint64_t off
 	return 0;
 }
 
-static int load_by_header(const struct load_args *args, const struct mb_header *hdr, long hdr_off,
+static int load_by_header(const struct load_args *args,
+			  const struct mb_header *hdr, long hdr_off,
 			  uint64_t *end)
 {
 	uint64_t off, filesz, memsz;
@@ -128,12 +139,15 @@ static int load_by_header(const struct load_args *args, const struct mb_header *
 	}
 	return put_segment(args, hdr->load_addr, off, filesz, memsz, end);
 bad:
-	return vigil_fail(ENOEXEC, "%s: the addresses in its multiboot header contradict each other",
-			  args->path);
+	return vigil_fail(
+		ENOEXEC,
+		"%s: the addresses in its multiboot header contradict each other",
+		args->path);
 }
 
 /* An ELF physical address that 32-bit code without paging can reach. */
-static int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry)
+static int load_elf(const struct load_args *args, uint64_t *end,
+		    uint32_t *entry)
 {
 	const struct blob *k = &args->kernel;
 	const uint8_t *d = k->data;
@@ -143,9 +157,13 @@ static int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry
 	int err;
 
 	if (k->size < sizeof(Elf64_Ehdr) || memcmp(d, ELFMAG, SELFMAG) ||
-	    d[EI_DATA] != ELFDATA2LSB || (d[EI_CLASS] != ELFCLASS32 && d[EI_CLASS] != ELFCLASS64))
-		return vigil_fail(ENOEXEC, "%s has a multiboot header, but is no ELF file and gives "
-				  "no load address", args->path);
+	    d[EI_DATA] != ELFDATA2LSB ||
+	    (d[EI_CLASS] != ELFCLASS32 && d[EI_CLASS] != ELFCLASS64))
+		return vigil_fail(
+			ENOEXEC,
+			"%s has a multiboot header, but is no ELF file and gives "
+			"no load address",
+			args->path);
 	elf64 = d[EI_CLASS] == ELFCLASS64;
 	if (elf64) {
 		const Elf64_Ehdr *e = (const void *)d;
@@ -163,9 +181,10 @@ static int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry
 		e_entry = e->e_entry;
 	}
 	if (!phnum || phnum > MAX_SEGMENTS || e_entry > UINT32_MAX ||
-	    phentsize < (elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) || phoff > k->size ||
-	    phentsize * phnum > k->size - phoff)
-		return vigil_fail(ENOEXEC, "%s: bad ELF program headers", args->path);
+	    phentsize < (elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) ||
+	    phoff > k->size || phentsize * phnum > k->size - phoff)
+		return vigil_fail(ENOEXEC, "%s: bad ELF program headers",
+				  args->path);
 	for (unsigned int i = 0; i < phnum; i++) {
 		const uint8_t *p = d + phoff + i * phentsize;
 
@@ -175,16 +194,16 @@ static int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry
 			memcpy(&ph, p, sizeof(ph));
 			if (ph.p_type != PT_LOAD)
 				continue;
-			err = put_segment(args, ph.p_paddr, ph.p_offset, ph.p_filesz, ph.p_memsz,
-					  end);
+			err = put_segment(args, ph.p_paddr, ph.p_offset,
+					  ph.p_filesz, ph.p_memsz, end);
 		} else {
 			Elf32_Phdr ph;
 
 			memcpy(&ph, p, sizeof(ph));
 			if (ph.p_type != PT_LOAD)
 				continue;
-			err = put_segment(args, ph.p_paddr, ph.p_offset, ph.p_filesz, ph.p_memsz,
-					  end);
+			err = put_segment(args, ph.p_paddr, ph.p_offset,
+					  ph.p_filesz, ph.p_memsz, end);
 		}
 		if (err)
 			return err;
@@ -204,13 +223,15 @@ static int write_info(const struct load_args *args, uint64_t kernel_end)
 	b.info.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MMAP | INFO_LOADER;
 	b.info.mem_lower = CONVENTIONAL_END >> 10;
 	b.info.mem_upper = args->mem->low_end > 0x100000 ?
-				   (args->mem->low_end - 0x100000) >> 10 : 0;
+				   (args->mem->low_end - 0x100000) >> 10 :
+				   0;
 	b.info.cmdline = LOAD_CMDLINE;
 	cmdline = vigil_vm_ptr(args->vm, LOAD_CMDLINE, LOAD_CMDLINE_MAX);
 	if (!cmdline)
-		return vigil_fail(EFAULT, "no conventional memory for the command line");
-	n = snprintf(cmdline, LOAD_CMDLINE_MAX, "%s%s%s", args->path, *args->append ? " " : "",
-		     args->append);
+		return vigil_fail(
+			EFAULT, "no conventional memory for the command line");
+	n = snprintf(cmdline, LOAD_CMDLINE_MAX, "%s%s%s", args->path,
+		     *args->append ? " " : "", args->append);
 	if (n < 0 || n >= (int)LOAD_CMDLINE_MAX)
 		return vigil_fail(E2BIG, "the command line is too long");
 	for (unsigned int i = 0; i < args->mem->n; i++)
@@ -222,16 +243,23 @@ static int write_info(const struct load_args *args, uint64_t kernel_end)
 	memcpy(b.loader, loader, sizeof(loader));
 	b.info.boot_loader_name = LOAD_INFO + offsetof(struct mb_block, loader);
 	if (args->initrd.size) {
-		if (load_top(args->mem, kernel_end, args->mem->low_end, args->initrd.size, &addr))
-			return vigil_fail(ENOMEM, "the module (%zu KiB) does not fit behind the "
-					  "kernel; try a larger --mem", args->initrd.size >> 10);
-		n = load_copy(args->vm, addr, args->initrd.data, args->initrd.size);
+		if (load_top(args->mem, kernel_end, args->mem->low_end,
+			     args->initrd.size, &addr))
+			return vigil_fail(
+				ENOMEM,
+				"the module (%zu KiB) does not fit behind the "
+				"kernel; try a larger --mem",
+				args->initrd.size >> 10);
+		n = load_copy(args->vm, addr, args->initrd.data,
+			      args->initrd.size);
 		if (n)
 			return n;
 		b.info.flags |= INFO_MODS;
 		b.info.mods_count = 1;
-		b.info.mods_addr = LOAD_INFO + offsetof(struct mb_block, module);
-		b.module = (struct mb_module){ addr, addr + args->initrd.size, LOAD_CMDLINE, 0 };
+		b.info.mods_addr =
+			LOAD_INFO + offsetof(struct mb_block, module);
+		b.module = (struct mb_module){ addr, addr + args->initrd.size,
+					       LOAD_CMDLINE, 0 };
 	}
 	return load_copy(args->vm, LOAD_INFO, &b, sizeof(b));
 }
@@ -249,9 +277,12 @@ int load_multiboot(const struct load_args *args, struct boot_state *boot)
 		return 1;
 	/* Bits 0 to 15 are demands: those that we do not know we cannot meet. */
 	if (hdr.flags & 0xffff & ~(MB_PAGE_ALIGN | MB_MEMORY))
-		return vigil_fail(ENOEXEC, "%s asks for what vigil does not provide (multiboot "
-				  "flags %#x%s)", args->path, hdr.flags,
-				  hdr.flags & MB_VIDEO ? ", a video mode" : "");
+		return vigil_fail(
+			ENOEXEC,
+			"%s asks for what vigil does not provide (multiboot "
+			"flags %#x%s)",
+			args->path, hdr.flags,
+			hdr.flags & MB_VIDEO ? ", a video mode" : "");
 	if (hdr.flags & MB_ADDRESSES) {
 		entry = hdr.entry_addr;
 		err = load_by_header(args, &hdr, off, &end);

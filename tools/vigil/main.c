@@ -12,13 +12,18 @@
 
 /* The command table: one row per subcommand, in the order of --help. */
 static const struct vigil_command commands[] = {
-	{ "run", vigil_cmd_run, "boot a kernel as a guest, serial port on this terminal" },
+	{ "run", vigil_cmd_run,
+	  "boot a kernel as a guest, serial port on this terminal" },
 	{ "list", vigil_cmd_list, "the VMs that you may attach to" },
-	{ "watch", vigil_cmd_watch, "tell, ask about or refuse writes to a guest's memory" },
-	{ "symbols", vigil_cmd_symbols, "symbols of the kernel that runs in a guest" },
-	{ "regs", vigil_cmd_regs, "registers of a guest, the hidden parts too" },
+	{ "watch", vigil_cmd_watch,
+	  "tell, ask about or refuse writes to a guest's memory" },
+	{ "symbols", vigil_cmd_symbols,
+	  "symbols of the kernel that runs in a guest" },
+	{ "regs", vigil_cmd_regs,
+	  "registers of a guest, the hidden parts too" },
 	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
-	{ "demo", vigil_cmd_demo, "a rootkit's write, told of and then refused" },
+	{ "demo", vigil_cmd_demo,
+	  "a rootkit's write, told of and then refused" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -41,7 +46,8 @@ void vigil_msg(const char *fmt, ...)
 static const struct argp_option common_options[] = {
 	{ "device", 'D', "PATH", 0,
 	  "Hypervisor to use (default: $VIGIL_DEVICE, else /dev/vigil); "
-	  "/dev/kvm works for `run'", 0 },
+	  "/dev/kvm works for `run'",
+	  0 },
 	{ "json", 'j', NULL, 0, "Machine-readable output", 0 },
 	{ "verbose", 'v', NULL, 0, "Say more on stderr; may be repeated", 0 },
 	{ 0 }
@@ -107,7 +113,8 @@ static char *help_filter(int key, const char *text, void *input)
 	      "\nExit status: 0 done, 1 the answer is no, 64 bad command line, 66 file\n"
 	      "cannot be used, 69 no hypervisor, 71 host error; `run' adds 80 triple\n"
 	      "fault, 81 entry refused, 82 hypervisor error, 83 unknown exit; 128+N ended\n"
-	      "by signal N.", f);
+	      "by signal N.",
+	      f);
 	if (fclose(f)) {
 		free(buf);
 		return (char *)text;
@@ -142,7 +149,8 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &vigil_common_argp }, { 0 } };
+	static const struct argp_child children[] = { { &vigil_common_argp },
+						      { 0 } };
 	static const struct argp argp = {
 		.parser = parse_main,
 		.args_doc = "COMMAND [ARG...]",

@@ -26,24 +26,32 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "initrd", OPT_INITRD, "FILE", 0, "Initial RAM disk (multiboot: module 0)", 0 },
-	{ "append", OPT_APPEND, "TEXT", 0, "Add to the kernel's command line", 0 },
+	{ "initrd", OPT_INITRD, "FILE", 0,
+	  "Initial RAM disk (multiboot: module 0)", 0 },
+	{ "append", OPT_APPEND, "TEXT", 0, "Add to the kernel's command line",
+	  0 },
 	{ "no-default-append", OPT_NO_DEFAULT_APPEND, NULL, 0,
 	  "Linux: the command line is TEXT alone, without our defaults", 0 },
-	{ "mem", 'm', "SIZE", 0, "Memory in MiB, or with a suffix K, M, G (default 256)", 0 },
-	{ "name", OPT_NAME, "NAME", 0, "Name of the VM for `vigil list' and monitors", 0 },
+	{ "mem", 'm', "SIZE", 0,
+	  "Memory in MiB, or with a suffix K, M, G (default 256)", 0 },
+	{ "name", OPT_NAME, "NAME", 0,
+	  "Name of the VM for `vigil list' and monitors", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "vCPUs; only 1 for now", 0 },
 	{ "on-reset", OPT_ON_RESET, "exit|reboot", 0,
-	  "When the guest asks for a reset: end (default), or start it again", 0 },
+	  "When the guest asks for a reset: end (default), or start it again",
+	  0 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0,
-	  "A byte that the guest writes to port 0xf4 ends it with that exit status", 0 },
+	  "A byte that the guest writes to port 0xf4 ends it with that exit status",
+	  0 },
 	{ "flat", OPT_FLAT, NULL, 0,
 	  "KERNEL is a flat binary, whatever it looks like; it starts in real mode, or in "
-	  "32-bit protected mode when its entry is at 1 MiB or above", 0 },
+	  "32-bit protected mode when its entry is at 1 MiB or above",
+	  0 },
 	{ "load-addr", OPT_LOAD_ADDR, "ADDR", 0,
 	  "Where a flat binary is loaded (default 0x7c00); implies --flat", 0 },
 	{ "entry", OPT_ENTRY, "ADDR", 0,
-	  "Where a flat binary starts (default: its load address); implies --flat", 0 },
+	  "Where a flat binary starts (default: its load address); implies --flat",
+	  0 },
 	{ 0 }
 };
 
@@ -52,8 +60,8 @@ struct parse {
 	bool entry_given;
 };
 
-static uint64_t parse_number(struct argp_state *state, const char *what, const char *arg,
-			     uint64_t max, const char **end)
+static uint64_t parse_number(struct argp_state *state, const char *what,
+			     const char *arg, uint64_t max, const char **end)
 {
 	char *e;
 	unsigned long long v;
@@ -61,8 +69,8 @@ static uint64_t parse_number(struct argp_state *state, const char *what, const c
 	errno = 0;
 	v = strtoull(arg, &e, 0);
 	if (e == arg || *arg == '-' || errno || v > max || (!end && *e))
-		argp_error(state, "%s: `%s' is not a number from 0 to %#llx", what, arg,
-			   (unsigned long long)max);
+		argp_error(state, "%s: `%s' is not a number from 0 to %#llx",
+			   what, arg, (unsigned long long)max);
 	if (end)
 		*end = e;
 	return v;
@@ -91,7 +99,8 @@ static uint64_t parse_mem(struct argp_state *state, const char *arg)
 		break;
 	}
 	if (*suffix || v > MEM_MAX >> shift || v << shift < MEM_MIN)
-		argp_error(state, "--mem: `%s' is not a size from 2M to 1024G", arg);
+		argp_error(state, "--mem: `%s' is not a size from 2M to 1024G",
+			   arg);
 	return v << shift & ~0xfffull;
 }
 
@@ -120,12 +129,16 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_CPUS:
 		if (parse_number(state, "--cpus", arg, 4096, NULL) != 1)
-			argp_error(state, "--cpus: only 1 works: more need an APIC, which the "
-				   "hypervisor does not have yet");
+			argp_error(
+				state,
+				"--cpus: only 1 works: more need an APIC, which the "
+				"hypervisor does not have yet");
 		return 0;
 	case OPT_ON_RESET:
 		if (strcmp(arg, "exit") && strcmp(arg, "reboot"))
-			argp_error(state, "--on-reset: `exit' or `reboot', not `%s'", arg);
+			argp_error(state,
+				   "--on-reset: `exit' or `reboot', not `%s'",
+				   arg);
 		p->opt.reboot = !strcmp(arg, "reboot");
 		return 0;
 	case OPT_DEBUG_EXIT:
@@ -135,17 +148,21 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		p->opt.flat = true;
 		return 0;
 	case OPT_LOAD_ADDR:
-		p->opt.load_addr = parse_number(state, "--load-addr", arg, UINT32_MAX, NULL);
+		p->opt.load_addr = parse_number(state, "--load-addr", arg,
+						UINT32_MAX, NULL);
 		p->opt.flat = true;
 		return 0;
 	case OPT_ENTRY:
-		p->opt.entry = parse_number(state, "--entry", arg, UINT32_MAX, NULL);
+		p->opt.entry =
+			parse_number(state, "--entry", arg, UINT32_MAX, NULL);
 		p->entry_given = true;
 		p->opt.flat = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			argp_error(state, "one KERNEL, not also `%s' (quote --append)", arg);
+			argp_error(state,
+				   "one KERNEL, not also `%s' (quote --append)",
+				   arg);
 		p->opt.kernel = arg;
 		return 0;
 	case ARGP_KEY_END:
@@ -182,7 +199,8 @@ static void say_outcome(const struct machine *m)
 		fprintf(stderr, "{\"outcome\":\"%s\",\"status\":%d}\n",
 			outcome_text(m->outcome), m->status);
 	else if (vigil_options.verbose)
-		vigil_msg("end of the guest: %s, status %d", outcome_text(m->outcome), m->status);
+		vigil_msg("end of the guest: %s, status %d",
+			  outcome_text(m->outcome), m->status);
 	if (vigil_options.verbose)
 		report_stats(m);
 }

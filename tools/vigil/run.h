@@ -144,7 +144,8 @@ uint64_t mono_ns(void);
 int console_open(struct console *con);
 /* Writes what is buffered and gives the terminal back. */
 void console_close(struct console *con);
-void console_attach(struct console *con, struct timers *timers, struct uart *uart);
+void console_attach(struct console *con, struct timers *timers,
+		    struct uart *uart);
 void console_detach(struct console *con);
 void console_put(struct console *con, uint8_t byte);
 void console_flush(struct console *con);
@@ -152,7 +153,8 @@ void console_flush(struct console *con);
 void console_pull(struct console *con);
 
 /* Return: 0, or an exit code (the reason was printed). */
-int machine_create(struct machine *m, const struct run_options *opt, struct console *con);
+int machine_create(struct machine *m, const struct run_options *opt,
+		   struct console *con);
 void machine_destroy(struct machine *m);
 /* Asks the vCPU loop to end; the first caller decides. */
 void machine_stop(struct machine *m, enum outcome outcome, int status);

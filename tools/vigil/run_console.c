@@ -62,7 +62,8 @@ int console_open(struct console *con)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {
 		console_close(con);
-		return vigil_fail(err, "cannot start a thread: %s", strerror(err));
+		return vigil_fail(err, "cannot start a thread: %s",
+				  strerror(err));
 	}
 	watcher_runs = true;
 	return 0;
@@ -94,12 +95,15 @@ static void listen_expired(void *arg)
 	console_pull(con);
 }
 
-void console_attach(struct console *con, struct timers *timers, struct uart *uart)
+void console_attach(struct console *con, struct timers *timers,
+		    struct uart *uart)
 {
 	con->timers = timers;
 	con->uart = uart;
-	con->flush_timer = (struct dev_timer){ .fn = flush_expired, .arg = con };
-	con->listen_timer = (struct dev_timer){ .fn = listen_expired, .arg = con };
+	con->flush_timer =
+		(struct dev_timer){ .fn = flush_expired, .arg = con };
+	con->listen_timer =
+		(struct dev_timer){ .fn = listen_expired, .arg = con };
 	con->listening = false;
 }
 
@@ -115,7 +119,8 @@ void console_flush(struct console *con)
 	size_t done = 0;
 
 	while (done < con->out_len) {
-		ssize_t n = write(STDOUT_FILENO, con->out + done, con->out_len - done);
+		ssize_t n = write(STDOUT_FILENO, con->out + done,
+				  con->out_len - done);
 
 		if (n > 0) {
 			done += n;
@@ -124,7 +129,8 @@ void console_flush(struct console *con)
 		if (n < 0 && errno == EINTR && !kick_signal())
 			continue;
 		if (n < 0 && errno == EAGAIN && !kick_signal()) {
-			struct pollfd pfd = { .fd = STDOUT_FILENO, .events = POLLOUT };
+			struct pollfd pfd = { .fd = STDOUT_FILENO,
+					      .events = POLLOUT };
 
 			poll(&pfd, 1, -1);
 			continue;
@@ -143,7 +149,8 @@ void console_put(struct console *con, uint8_t byte)
 	if (byte == '\n' || con->out_len == sizeof(con->out))
 		console_flush(con);
 	else if (con->timers && !con->flush_timer.armed)
-		timer_arm(con->timers, &con->flush_timer, timers_now(con->timers) + FLUSH_NS);
+		timer_arm(con->timers, &con->flush_timer,
+			  timers_now(con->timers) + FLUSH_NS);
 }
 
 /* Input that there is no room for is lost, as at any terminal. */
@@ -176,7 +183,8 @@ static void take(struct console *con, uint8_t byte)
 		queue(con, ESCAPE);
 		break;
 	default:
-		fprintf(stderr, "\r\nvigil: Ctrl-a x ends the guest, Ctrl-a a sends Ctrl-a\r\n");
+		fprintf(stderr,
+			"\r\nvigil: Ctrl-a x ends the guest, Ctrl-a a sends Ctrl-a\r\n");
 		break;
 	}
 }
@@ -192,7 +200,8 @@ static bool read_input(struct console *con)
 	/* The escape works although the guest does not listen. */
 	if (!room && con->tty)
 		room = 1;
-	if (!room || con->eof || !__atomic_load_n(&input_ready, __ATOMIC_ACQUIRE))
+	if (!room || con->eof ||
+	    !__atomic_load_n(&input_ready, __ATOMIC_ACQUIRE))
 		return false;
 	/* Another reader of this terminal may have been faster. */
 	if (poll(&pfd, 1, 0) <= 0) {

@@ -78,7 +78,8 @@ static void setup_mtrr(struct machine *m)
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} msrs = { { .nmsrs = 1 }, { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB } };
+	} msrs = { { .nmsrs = 1 },
+		   { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB } };
 
 	/* A hypervisor without MTRRs says so in CPUID too: nothing is lost. */
 	ioctl(m->vcpu.fd, KVM_SET_MSRS, &msrs);
@@ -125,12 +126,13 @@ int setup_cpu(struct machine *m, const struct boot_state *boot)
 		sregs.gdt.base = LOAD_GDT;
 		sregs.gdt.limit = 4 * 8 - 1;
 	} else {
-		struct kvm_segment *data[] = { &sregs.ds, &sregs.es, &sregs.fs, &sregs.gs,
-					       &sregs.ss };
+		struct kvm_segment *data[] = { &sregs.ds, &sregs.es, &sregs.fs,
+					       &sregs.gs, &sregs.ss };
 
 		sregs.cs.selector = boot->cs;
 		sregs.cs.base = (uint32_t)boot->cs << 4;
-		for (unsigned int i = 0; i < sizeof(data) / sizeof(data[0]); i++) {
+		for (unsigned int i = 0; i < sizeof(data) / sizeof(data[0]);
+		     i++) {
 			data[i]->selector = boot->ds;
 			data[i]->base = (uint32_t)boot->ds << 4;
 		}

@@ -29,14 +29,16 @@ static void on_signal(int sig)
 		ended_by = sig;
 	kicked = 1;
 	if (kick_run)
-		__atomic_store_n(&kick_run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&kick_run->immediate_exit, 1,
+				 __ATOMIC_SEQ_CST);
 }
 
 void kick_sigset(sigset_t *set)
 {
 	sigemptyset(set);
 	sigaddset(set, KICK_SIGNAL);
-	for (unsigned int i = 0; i < sizeof(end_signals) / sizeof(end_signals[0]); i++)
+	for (unsigned int i = 0;
+	     i < sizeof(end_signals) / sizeof(end_signals[0]); i++)
 		sigaddset(set, end_signals[i]);
 }
 
@@ -55,7 +57,8 @@ int kick_init(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	ev.sigev_notify_thread_id = syscall(SYS_gettid);
 	sigaction(KICK_SIGNAL, &sa, NULL);
-	for (unsigned int i = 0; i < sizeof(end_signals) / sizeof(end_signals[0]); i++) {
+	for (unsigned int i = 0;
+	     i < sizeof(end_signals) / sizeof(end_signals[0]); i++) {
 		struct sigaction old;
 
 		/* nohup and background jobs ignore some of them: leave it so. */
@@ -65,7 +68,8 @@ int kick_init(void)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (timer_create(CLOCK_MONOTONIC, &ev, &timer))
-		return vigil_fail(errno, "cannot create a timer: %s", strerror(errno));
+		return vigil_fail(errno, "cannot create a timer: %s",
+				  strerror(errno));
 	return 0;
 }
 
@@ -85,7 +89,8 @@ bool kick_taken(void)
 
 	/* This order: a signal in between leaves both set, and we come back. */
 	if (kick_run)
-		__atomic_store_n(&kick_run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&kick_run->immediate_exit, 0,
+				 __ATOMIC_SEQ_CST);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	taken = kicked;
 	kicked = 0;

@@ -60,14 +60,16 @@ static void on_drained(void *ctx)
 	console_pull(m->console);
 }
 
-static void add_range(struct mem_map *mem, uint64_t addr, uint64_t end, uint32_t type)
+static void add_range(struct mem_map *mem, uint64_t addr, uint64_t end,
+		      uint32_t type)
 {
 	mem->ranges[mem->n++] = (struct mem_range){ addr, end - addr, type };
 }
 
 static int add_memory(struct machine *m)
 {
-	uint64_t size = m->opt->mem, low = size < LOW_END_MAX ? size : LOW_END_MAX;
+	uint64_t size = m->opt->mem,
+		 low = size < LOW_END_MAX ? size : LOW_END_MAX;
 	int ret;
 
 	m->mem.low_end = low;
@@ -85,7 +87,8 @@ static int add_memory(struct machine *m)
 	add_range(&m->mem, 0xc0000, MIB, E820_RESERVED);
 	add_range(&m->mem, MIB, low, E820_RAM);
 	if (m->mem.high_bytes)
-		add_range(&m->mem, 4 * GIB, 4 * GIB + m->mem.high_bytes, E820_RAM);
+		add_range(&m->mem, 4 * GIB, 4 * GIB + m->mem.high_bytes,
+			  E820_RAM);
 	return 0;
 }
 
@@ -103,13 +106,16 @@ static int add_devices(struct machine *m)
 	io_bus_init(&m->bus);
 	pic_init(&m->pic);
 	pit_init(&m->pit, &m->timers, LINE(IRQ_PIT));
-	rtc_init(&m->rtc, &m->timers, LINE(IRQ_RTC), now.tv_sec * NSEC_PER_SEC + now.tv_nsec,
-		 m->mem.low_end, m->mem.high_bytes);
+	rtc_init(&m->rtc, &m->timers, LINE(IRQ_RTC),
+		 now.tv_sec * NSEC_PER_SEC + now.tv_nsec, m->mem.low_end,
+		 m->mem.high_bytes);
 	uart_init(&m->com1, 0x3f8, LINE(IRQ_COM1), on_output, on_drained, m);
 	i8042_init(&m->kbc, LINE(IRQ_KBD), on_reset, m);
 #undef LINE
-	if (io_bus_attach(&m->bus, &m->pic.dev) || io_bus_attach(&m->bus, &m->pit.dev) ||
-	    io_bus_attach(&m->bus, &m->rtc.dev) || io_bus_attach(&m->bus, &m->com1.dev) ||
+	if (io_bus_attach(&m->bus, &m->pic.dev) ||
+	    io_bus_attach(&m->bus, &m->pit.dev) ||
+	    io_bus_attach(&m->bus, &m->rtc.dev) ||
+	    io_bus_attach(&m->bus, &m->com1.dev) ||
 	    io_bus_attach(&m->bus, &m->kbc.dev) ||
 	    misc_init(&m->misc, &m->bus, &misc_ops, m, m->opt->debug_exit))
 		return vigil_fail(EEXIST, "two devices want the same port");
@@ -144,12 +150,14 @@ static int load_guest(struct machine *m)
 	if (err)
 		return VIGIL_EX_INPUT;
 	if (vigil_options.verbose)
-		vigil_msg("%s: %s, entry %#x, %llu MiB of memory", opt->kernel, boot.what,
-			  boot.eip, (unsigned long long)(opt->mem >> 20));
+		vigil_msg("%s: %s, entry %#x, %llu MiB of memory", opt->kernel,
+			  boot.what, boot.eip,
+			  (unsigned long long)(opt->mem >> 20));
 	return setup_cpu(m, &boot) ? VIGIL_EX_DEVICE : VIGIL_EX_OK;
 }
 
-int machine_create(struct machine *m, const struct run_options *opt, struct console *con)
+int machine_create(struct machine *m, const struct run_options *opt,
+		   struct console *con)
 {
 	int status = VIGIL_EX_DEVICE, err;
 
@@ -157,7 +165,8 @@ int machine_create(struct machine *m, const struct run_options *opt, struct cons
 	m->opt = opt;
 	m->console = con;
 	m->vcpu.fd = -1;
-	m->timers = (struct timers){ .clock = clock_ns, .deadline_changed = deadline_changed };
+	m->timers = (struct timers){ .clock = clock_ns,
+				     .deadline_changed = deadline_changed };
 	if (vigil_vm_create(&m->vm, vigil_options.device))
 		goto say;
 	if (opt->name) {
@@ -166,7 +175,8 @@ int machine_create(struct machine *m, const struct run_options *opt, struct cons
 		if (err && err != -ENOTTY)
 			goto fail;
 	}
-	if (add_memory(m) || vigil_vcpu_create(&m->vm, &m->vcpu, 0) || setup_cpuid(m))
+	if (add_memory(m) || vigil_vcpu_create(&m->vm, &m->vcpu, 0) ||
+	    setup_cpuid(m))
 		goto fail;
 	status = VIGIL_EX_OS;
 	if (add_devices(m))

@@ -12,7 +12,8 @@ static void print_code(struct machine *m, const struct kvm_regs *regs,
 		       const struct kvm_sregs *sregs)
 {
 	bool long_mode = sregs->efer & 0x400 && sregs->cs.l;
-	uint64_t gva = long_mode ? regs->rip : (uint32_t)(sregs->cs.base + regs->rip);
+	uint64_t gva = long_mode ? regs->rip :
+				   (uint32_t)(sregs->cs.base + regs->rip);
 
 	fprintf(stderr, "code at %#" PRIx64 ":", gva);
 	for (unsigned int i = 0; i < 16; i++) {
@@ -31,9 +32,11 @@ static void print_code(struct machine *m, const struct kvm_regs *regs,
 }
 
 /* Hardware may leave nothing of a CPU that shut down, and KVM resets it. */
-static bool is_reset_state(const struct kvm_regs *regs, const struct kvm_sregs *sregs)
+static bool is_reset_state(const struct kvm_regs *regs,
+			   const struct kvm_sregs *sregs)
 {
-	return regs->rip == 0xfff0 && sregs->cs.selector == 0xf000 && !(sregs->cr0 & 1);
+	return regs->rip == 0xfff0 && sregs->cs.selector == 0xf000 &&
+	       !(sregs->cr0 & 1);
 }
 
 static void print_state(struct machine *m)
@@ -41,7 +44,8 @@ static void print_state(struct machine *m)
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
-	if (vigil_vcpu_get_regs(&m->vcpu, &regs) || vigil_vcpu_get_sregs(&m->vcpu, &sregs)) {
+	if (vigil_vcpu_get_regs(&m->vcpu, &regs) ||
+	    vigil_vcpu_get_sregs(&m->vcpu, &sregs)) {
 		vigil_msg("%s", vigil_error());
 		return;
 	}
@@ -66,8 +70,9 @@ void report_shutdown(struct machine *m)
 	begin(m);
 	vigil_msg("the guest's CPU shut down (triple fault):");
 	print_state(m);
-	vigil_msg("a fault could not be delivered: look at cr2, the IDT and the stack; some "
-		  "kernels also reset a machine this way (Linux: reboot=t)");
+	vigil_msg(
+		"a fault could not be delivered: look at cr2, the IDT and the stack; some "
+		"kernels also reset a machine this way (Linux: reboot=t)");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_SHUTDOWN);
 }
 
@@ -75,10 +80,12 @@ void report_fail_entry(struct machine *m)
 {
 	begin(m);
 	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx:",
-		  (unsigned long long)m->vcpu.run->fail_entry.hardware_entry_failure_reason);
+		  (unsigned long long)m->vcpu.run->fail_entry
+			  .hardware_entry_failure_reason);
 	print_state(m);
-	vigil_msg("the state above is one that the hardware does not accept; dmesg has the "
-		  "hypervisor's view");
+	vigil_msg(
+		"the state above is one that the hardware does not accept; dmesg has the "
+		"hypervisor's view");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_ENTRY);
 }
 
@@ -91,16 +98,19 @@ void report_internal_error(struct machine *m)
 	vigil_msg("the hypervisor cannot go on with this guest, suberror %u%s:",
 		  run->internal.suberror,
 		  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-			  " (an instruction that it cannot emulate)" : "");
+			  " (an instruction that it cannot emulate)" :
+			  "");
 	if (n > sizeof(run->internal.data) / sizeof(run->internal.data[0]))
 		n = sizeof(run->internal.data) / sizeof(run->internal.data[0]);
 	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && n &&
-	    run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) {
+	    run->emulation_failure.flags &
+		    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) {
 		unsigned int len = run->emulation_failure.insn_size;
 
 		fputs("instruction bytes:", stderr);
 		for (unsigned int i = 0; i < len && i < 15; i++)
-			fprintf(stderr, " %02x", run->emulation_failure.insn_bytes[i]);
+			fprintf(stderr, " %02x",
+				run->emulation_failure.insn_bytes[i]);
 		fputc('\n', stderr);
 	} else {
 		for (unsigned int i = 0; i < n; i++)
@@ -108,18 +118,22 @@ void report_internal_error(struct machine *m)
 				(unsigned long long)run->internal.data[i]);
 	}
 	print_state(m);
-	vigil_msg("this is the hypervisor's limit, not the guest's fault: please report it with "
-		  "the lines above and dmesg");
+	vigil_msg(
+		"this is the hypervisor's limit, not the guest's fault: please report it with "
+		"the lines above and dmesg");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
 }
 
 void report_unknown_exit(struct machine *m)
 {
 	begin(m);
-	vigil_msg("exit %u (%s) from the hypervisor, which `vigil run' does not handle:",
-		  m->vcpu.run->exit_reason, vigil_exit_name(m->vcpu.run->exit_reason));
+	vigil_msg(
+		"exit %u (%s) from the hypervisor, which `vigil run' does not handle:",
+		m->vcpu.run->exit_reason,
+		vigil_exit_name(m->vcpu.run->exit_reason));
 	print_state(m);
-	vigil_msg("is vigil older than the hypervisor behind it? please report it");
+	vigil_msg(
+		"is vigil older than the hypervisor behind it? please report it");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_UNKNOWN);
 }
 
@@ -133,15 +147,20 @@ void report_run_error(struct machine *m)
 
 void report_stats(const struct machine *m)
 {
-	fprintf(stderr, "vigil: interrupts %" PRIu64 ", mmio reads %" PRIu64 " writes %" PRIu64
-		", exits:", m->irqs, m->mmio_reads, m->mmio_writes);
-	for (unsigned int i = 0; i < sizeof(m->exits) / sizeof(m->exits[0]); i++)
+	fprintf(stderr,
+		"vigil: interrupts %" PRIu64 ", mmio reads %" PRIu64
+		" writes %" PRIu64 ", exits:",
+		m->irqs, m->mmio_reads, m->mmio_writes);
+	for (unsigned int i = 0; i < sizeof(m->exits) / sizeof(m->exits[0]);
+	     i++)
 		if (m->exits[i])
-			fprintf(stderr, " %s %" PRIu64, vigil_exit_name(i), m->exits[i]);
+			fprintf(stderr, " %s %" PRIu64, vigil_exit_name(i),
+				m->exits[i]);
 	fputs("\nvigil: port accesses:", stderr);
 	for (unsigned int i = 0; i < m->bus.n_devices; i++)
 		if (m->bus.accesses[i])
-			fprintf(stderr, " %s %" PRIu64, i ? m->bus.devices[i]->name : "nobody",
+			fprintf(stderr, " %s %" PRIu64,
+				i ? m->bus.devices[i]->name : "nobody",
 				m->bus.accesses[i]);
 	fputc('\n', stderr);
 }

@@ -6,6 +6,9 @@
 #include "command.h"
 #include "run.h"
 
+/* What KVM guests know as "no such hypercall" (linux/kvm_para.h). */
+#define HYPERCALL_ENOSYS 1000ull
+
 /* Looks around after a kick: signals, timers, input. */
 static void handle_kick(struct machine *m)
 {
@@ -52,7 +55,8 @@ static void handle_io(struct machine *m)
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
 	if (run->io.data_offset > m->vm.run_size ||
-	    (uint64_t)size * run->io.count > m->vm.run_size - run->io.data_offset ||
+	    (uint64_t)size * run->io.count >
+		    m->vm.run_size - run->io.data_offset ||
 	    (size != 1 && size != 2 && size != 4)) {
 		report_unknown_exit(m);
 		return;
@@ -110,6 +114,10 @@ static void handle_exit(struct machine *m)
 		break;
 	case KVM_EXIT_HLT:
 		handle_hlt(m);
+		break;
+	case KVM_EXIT_HYPERCALL:
+		/* There are none that this program serves. */
+		run->hypercall.ret = -HYPERCALL_ENOSYS;
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
