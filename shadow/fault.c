@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Page faults: the lock-free dirty fault, then guest walk and mapping. */
+#include <asm/processor-flags.h>
+
+#include "../vmm/watch.h"
+#include "internal.h"
+
+/* ---- the guest walk over gmem ---- */
+
+static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
+{
+	struct vigil_vcpu *vcpu = priv;
+
+	*pte = 0;
+	return gmem_read(vcpu->vm, gpa, pte, bytes);
+}
+
+static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
+{
+	struct vigil_vcpu *vcpu = priv;
+
+	return gmem_cmpxchg(vcpu->vm, gpa, &old, &new_, bytes);
+}
+
+const struct walk_mem shadow_walk_mem = {
+	.read		= walk_read,
+	.cmpxchg	= walk_cmpxchg,
+};
+
+static bool smap_applies(struct vigil_vcpu *vcpu, u32 ec)
+{
+	if (!vcpu->shadow.mode.smap || (ec & (PFERR_U | PFERR_I)))
+		return false;
+	/* user code's implicit supervisor accesses do not look at AC */
+	return !(vcpu->rflags & X86_EFLAGS_AC) || vmm_ops->get_cpl(vcpu) == 3;
+}
+
+static int walk(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, bool set_ad,
+		struct guest_walk *w)
+{
+	const struct walk_access a = {
+		.ec	 = ec & (PFERR_W | PFERR_U | PFERR_I),
+		.smap_on = smap_applies(vcpu, ec),
+		.set_ad	 = set_ad,
+	};
+
+	return walk_guest(&vcpu->shadow.mode, &shadow_walk_mem, vcpu, vcpu->cr3,
+			  vcpu->shadow.pdpte, gva, &a, w);
+}
+
+int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access, bool set_ad,
+		      gpa_t *gpa, u32 *error_code)
+{
+	struct guest_walk w;
+
+	switch (walk(vcpu, gva, access, set_ad, &w)) {
+	case WALK_OK:
+		*gpa = w.gfn << PAGE_SHIFT | offset_in_page(gva);
+		return 0;
+	case WALK_FAULT:
+		*error_code = w.error_code;
+		return -EFAULT;
+	}
+	return -EAGAIN;
+}
+
+/* ---- the lock-free dirty fault ---- */
+
+static struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu, gfn_t gfn)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	struct vigil_slot *slot = s->slot;
+
+	/* the generation says that the slot still is in the array */
+	if (slot && s->slot_generation == slots->generation &&
+	    gfn - slot->base < slot->npages)
+		return slot;
+	slot = vigil_slot_of(slots, gfn);
+	s->slot = slot;
+	s->slot_generation = slots->generation;
+	return slot;
+}
+
+/* RCU: the leaf SPTE of @gva, NULL when a level is missing */
+static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	unsigned int level = s->root_level;
+	struct shadow_page *root = s->root[0];
+	u64 *table, spte;
+
+	if (level == 3) {
+		root = s->root[gva >> 30 & 3];
+		level = 2;
+	}
+	if (!root)
+		return NULL;
+	for (table = root->spt; level > 1; level--) {
+		spte = READ_ONCE(table[spt_index(gva, level)]);
+		if (!(spte & SPTE_P))
+			return NULL;
+		table = __va(spte & SPTE_ADDR & ~sme_me_mask);
+	}
+	return &table[spt_index(gva, 1)];
+}
+
+/*
+ * A write to a page that only the dirty log keeps read-only. The bit is set
+ * before W, so that no page is writable and clean; and again after it, because
+ * a harvest in between may have taken the bit before it took W.
+ */
+static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
+{
+	struct vigil_slot *slot;
+	struct shadow_page *sp;
+	u64 *sptep, spte;
+	bool done = false;
+	gfn_t gfn;
+
+	rcu_read_lock();
+	sptep = find_leaf(vcpu, gva);
+	if (!sptep)
+		goto out;
+	spte = READ_ONCE(*sptep);
+	if (!spte_log_only(spte))
+		goto out;
+	if (ec & PFERR_U ? !(spte & SPTE_U) : (spte & SPTE_U) && smap_applies(vcpu, ec))
+		goto out;
+	sp = page_of(sptep);
+	gfn = leaf_gfn(sp, spte_index(sptep));
+	slot = cached_slot(vcpu, gfn);
+	if (!slot || (slot->flags & KVM_MEM_READONLY))
+		goto out;
+	dirty_mark(slot, gfn);
+	if (!try_cmpxchg64(sptep, &spte, spte | SPTE_W | SPTE_D))
+		goto out;
+	/* the same value may by now stand for another gfn */
+	gfn = leaf_gfn(sp, spte_index(sptep));
+	slot = cached_slot(vcpu, gfn);
+	if (slot)
+		dirty_mark(slot, gfn);
+	done = true;
+out:
+	rcu_read_unlock();
+	return done;
+}
+
+/* ---- mapping ---- */
+
+/**
+ * struct fault - one fault on its way through the slow path
+ * @gva:	linear address
+ * @write:	by a store
+ * @host_w:	the host's page may be mapped writable
+ * @access:	rights to map with
+ * @slot:	of the page
+ * @pfn:	of the host's page
+ * @w:		guest walk
+ */
+struct fault {
+	gva_t gva;
+	bool write;
+	bool host_w;
+	unsigned int access;
+	struct vigil_slot *slot;
+	unsigned long pfn;
+	struct guest_walk w;
+};
+
+/* is the guest's entry still what the walk saw? */
+static bool entry_current(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
+			  u64 seen)
+{
+	u64 pte;
+
+	return !table_read(vm, sp, index, &pte) && pte == seen;
+}
+
+/* key of the page below @level on the way to the fault's leaf */
+static union shadow_role child_role(struct vigil_vcpu *vcpu, const struct fault *f,
+				    unsigned int level, gfn_t *gfn)
+{
+	union shadow_role role = vcpu->shadow.role;
+
+	if (level <= f->w.level || vcpu->shadow.mode.paging == WALK_NONE) {
+		role.word = 0;
+		role.direct = 1;
+		role.access = f->access;
+		*gfn = f->w.gfn & ~((1ull << 9 * (level - 1)) - 1);
+	} else {
+		role.access = f->w.above[level - 2];
+		if (role.paging == WALK_32)
+			role.quadrant = f->gva >> 21 & 1;
+		*gfn = f->w.table[level - 2] >> PAGE_SHIFT;
+	}
+	role.level = level - 1;
+	return role;
+}
+
+/* [s]: the table page that holds the leaf's SPTE; NULL: something changed */
+static struct shadow_page *descend(struct vigil_vcpu *vcpu, const struct fault *f)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct vigil_vm *vm = vcpu->vm;
+	unsigned int level = s->root_level;
+	struct shadow_page *sp = s->root[0], *child;
+	union shadow_role role;
+	gfn_t gfn;
+
+	if (level == 3) {
+		sp = s->root[f->gva >> 30 & 3];
+		level = 2;
+		if (!sp) {
+			WRITE_ONCE(s->root_ok, false);
+			return NULL;
+		}
+	}
+	for (; level > 1; level--, sp = child) {
+		unsigned int index = spt_index(f->gva, level);
+		u64 *sptep = &sp->spt[index], spte = *sptep;
+		u64 pte = sp->snap ? f->w.pte[level - 1] : 0;
+		bool match = false;
+
+		role = child_role(vcpu, f, level, &gfn);
+		child = NULL;
+		if (spte & SPTE_P) {
+			child = page_child(spte);
+			match = child->gfn == gfn && child->role.word == role.word;
+			if (match && (!sp->snap || sp->snap[index] == pte))
+				continue;
+		}
+		if (sp->snap && !entry_current(vm, sp, index, pte))
+			return NULL;
+		if (match) {
+			WRITE_ONCE(sp->snap[index], pte);
+			continue;
+		}
+		if (child)
+			spte_drop(vm, sptep);
+		child = page_get(vcpu, gfn, role);
+		if (!child)
+			return NULL;
+		page_link(vcpu, sp, sptep, child, pte);
+		sp->writes = 0;
+	}
+	return sp;
+}
+
+/* [s] may the guest write to the page? On a write, a leaf table is let go */
+static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f, unsigned long *word)
+{
+	if (watch_gfn(vcpu->vm, f->w.gfn))
+		return false;
+	if (!(*word & RMAP_TABLE))
+		return true;
+	return f->write && table_unsync(vcpu->vm, f->w.gfn, word) == TABLE_OPEN;
+}
+
+/* [s] replace a present SPTE of the same page, keeping what the CPU has set */
+static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_, gva_t gva)
+{
+	u64 old = READ_ONCE(*sptep), val;
+
+	do {
+		val = new_ | (old & SPTE_D);
+		/* a page that is dirty already stays writable through a read */
+		if ((old & SPTE_W) && (new_ & SPTE_MMU_W))
+			val |= SPTE_W;
+	} while (!try_cmpxchg64(sptep, &old, val));
+	if (spte_narrows(old, val)) {
+		shadow_narrowed(vcpu->vm);
+		vmm_ops->flush_gva(vcpu, gva);
+	}
+}
+
+/* [s] */
+static int map(struct vigil_vcpu *vcpu, struct fault *f)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	gfn_t gfn = f->w.gfn;
+	struct shadow_page *sp = descend(vcpu, f);
+	unsigned int index = spt_index(f->gva, 1), access = f->access;
+	unsigned long *word = slot_word(f->slot, gfn);
+	u64 *sptep, spte;
+	bool open;
+
+	if (!sp)
+		return SHADOW_FIXED;
+	sptep = &sp->spt[index];
+	if (sp->snap && !entry_current(vm, sp, index, f->w.pte[0]))
+		return SHADOW_FIXED;
+	/* after descend(): that may have made a table of this very page */
+	open = may_write(vcpu, f, word);
+	/* the page may be the table that maps it, and have been let go */
+	if (unlikely(sp->invalid))
+		return SHADOW_FIXED;
+	if (!open)
+		access &= ~WALK_W;
+	spte = spte_leaf(__sme_set((u64)f->pfn << PAGE_SHIFT), access, f->host_w,
+			 f->write || !slot_logs_dirty(f->slot));
+	if (spte & SPTE_W)
+		dirty_mark(f->slot, gfn);
+
+	if ((*sptep & SPTE_P) && (((*sptep ^ spte) & SPTE_ADDR) ||
+				  leaf_gfn(sp, index) != gfn)) {
+		spte_drop(vm, sptep);
+		vmm_ops->flush_gva(vcpu, f->gva);
+	}
+	if (*sptep & SPTE_P) {
+		if (sp->snap)
+			WRITE_ONCE(sp->snap[index], f->w.pte[0]);
+		spte_update(vcpu, sptep, spte, f->gva);
+	} else {
+		if (unlikely(rmap_count(*word) >= RMAP_MAX)) {
+			rmap_unmap(vm, word);
+			shadow_flush_stale(vm);
+		}
+		if (sp->snap)
+			WRITE_ONCE(sp->snap[index], f->w.pte[0]);
+		__set_bit(index, sp->present);
+		rmap_add(&vcpu->shadow.links, word, sptep);
+		smp_store_release(sptep, spte);
+	}
+	sp->writes = 0;
+	if (f->write && !(spte & SPTE_W))
+		return SHADOW_EMULATE;
+	vcpu->stat.pf_mapped++;
+	return SHADOW_FIXED;
+}
+
+/* rights to map with; false: this access has to be emulated */
+static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
+{
+	const struct walk_mode *m = &vcpu->shadow.mode;
+
+	f->access = f->w.access;
+	/* D is still clear: the first write has to fault */
+	if (!f->w.dirty)
+		f->access &= ~WALK_W;
+	if (!f->write || (f->w.access & WALK_W))
+		return true;
+	/* the walk let a supervisor's write to a read-only page pass: CR0.WP=0 */
+	return spte_nowp_access(m, &f->access);
+}
+
+static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	struct vigil_slots *slots = vigil_slots(vm);
+	unsigned long seq;
+	int ret;
+
+	ret = shadow_topup(vcpu);
+	if (unlikely(ret))
+		return ret;
+	if (unlikely(!fault_access(vcpu, f, ec)))
+		return SHADOW_EMULATE;
+
+	seq = READ_ONCE(vm->notify_seq);
+	/* the sequence is sampled before the page is looked up */
+	smp_rmb();
+	ret = gmem_pfn(vm, f->slot, f->w.gfn, f->write, &f->host_w, &f->pfn);
+	if (unlikely(ret)) {
+		if (ret == -ENOENT || ret == -EROFS)
+			return SHADOW_MMIO;
+		return ret;
+	}
+
+	spin_lock(&vm->shadow.lock);
+	if (vm_notify_retry(vm, seq, vigil_slot_hva(f->slot, f->w.gfn)) ||
+	    rcu_access_pointer(vm->slots) != slots || !READ_ONCE(vcpu->shadow.root_ok)) {
+		vcpu->stat.pf_retried++;
+		ret = SHADOW_FIXED;
+	} else {
+		ret = map(vcpu, f);
+	}
+	spin_unlock(&vm->shadow.lock);
+	return ret;
+}
+
+int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t *gpa)
+{
+	u32 ec = *error_code;
+	struct fault f;
+	int ret;
+
+	if ((ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) == (PFERR_P | PFERR_W) &&
+	    dirty_fault(vcpu, gva, ec)) {
+		vcpu->stat.pf_dirty++;
+		return SHADOW_FIXED;
+	}
+	ret = walk(vcpu, gva, ec, true, &f.w);
+	if (ret == WALK_FAULT) {
+		vcpu->stat.pf_guest++;
+		*error_code = f.w.error_code;
+		return SHADOW_GUEST;
+	}
+	if (ret == WALK_RETRY) {
+		vcpu->stat.pf_retried++;
+		return SHADOW_FIXED;
+	}
+	*gpa = f.w.gfn << PAGE_SHIFT | offset_in_page(gva);
+	f.gva = gva;
+	f.write = ec & PFERR_W;
+	f.slot = cached_slot(vcpu, f.w.gfn);
+	ret = f.slot ? map_fault(vcpu, &f, ec) : SHADOW_MMIO;
+	if (ret == SHADOW_EMULATE || ret == SHADOW_MMIO)
+		vcpu->stat.pf_emulated++;
+	return ret;
+}

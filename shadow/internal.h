@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of shadow/ share. Documentation/shadow.rst has the rules. */
+#ifndef VIGIL_SHADOW_INTERNAL_H
+#define VIGIL_SHADOW_INTERNAL_H
+
+#include <linux/bitmap.h>
+#include <linux/mem_encrypt.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../vmm/ops.h"
+#include "spte.h"
+
+/**
+ * struct shadow_page - one shadow table
+ * @hash:	by gfn, vm->shadow.hash
+ * @link:	vm->shadow.pages, or a list of pages to be freed
+ * @unsync_link: vm->shadow.unsync, while @unsync
+ * @gfn:	of the guest's table; of the first page mapped when direct
+ * @role:	see union shadow_role
+ * @unsync:	the guest may write its table; entries may be stale until the
+ *		next flush that the guest asks for
+ * @invalid:	out of the hash, lives only as long as it is a root
+ * @writes:	emulated writes since an entry was last made
+ * @roots:	vCPUs that use it as a root
+ * @parents:	rmap of the SPTEs that point here
+ * @spt:	the table that the hardware walks; its page's private field
+ *		leads back here
+ * @snap:	guest's entry that each SPTE was made from; NULL when direct
+ * @present:	SPTEs that are not 0
+ *
+ * All [s]; @spt's entries are also changed by the CPU (A, D) and by the
+ * lock-free dirty fault (W). Freed by RCU after a flush of all vCPUs.
+ */
+struct shadow_page {
+	struct hlist_node hash;
+	struct list_head link;
+	struct list_head unsync_link;
+	gfn_t gfn;
+	union shadow_role role;
+	bool unsync, invalid;
+	u8 writes;
+	unsigned int roots;
+	unsigned long parents;
+	u64 *spt;
+	u64 *snap;
+	DECLARE_BITMAP(present, SPT_ENTRIES);
+	struct rcu_head rcu;
+};
+
+/* ---- a gfn's word: rmap, with a mark in bit 1 ---- */
+
+#define RMAP_MANY	1ul	/* pointer to a struct rmap_block, not to an SPTE */
+#define RMAP_TABLE	2ul	/* shadowed table that the guest may not write */
+#define RMAP_FLAGS	3ul
+
+#define RMAP_BLOCK	13
+/* one page mapped that often is unmapped instead: bounds every walk of an rmap */
+#define RMAP_MAX	1024
+
+/* all blocks but the first are full */
+struct rmap_block {
+	struct rmap_block *next;
+	unsigned int n;
+	unsigned int total;	/* SPTEs in this block and those behind */
+	u64 *spte[RMAP_BLOCK];
+};
+
+struct rmap_iter {
+	struct rmap_block *block;
+	unsigned int i;
+};
+
+void rmap_add(struct shadow_cache *links, unsigned long *head, u64 *spte);
+bool rmap_remove(unsigned long *head, u64 *spte);
+unsigned int rmap_count(unsigned long head);
+u64 *rmap_first(unsigned long head, struct rmap_iter *it);
+u64 *rmap_next(struct rmap_iter *it);
+
+#define for_each_rmap(spte, head, it)					\
+	for (spte = rmap_first(head, it); spte; spte = rmap_next(it))
+
+unsigned long *gfn_word_slow(struct vigil_vm *vm, gfn_t gfn);
+
+/* [s]: NULL when no slot has the gfn */
+static inline unsigned long *gfn_word(struct vigil_vm *vm, gfn_t gfn)
+{
+	if (likely(vm->shadow.last_chunk && vm->shadow.last_idx == gfn >> 9))
+		return vm->shadow.last_chunk + (gfn & 511);
+	return gfn_word_slow(vm, gfn);
+}
+
+/* [a] the same through a slot, no lock needed */
+static inline unsigned long *slot_word(const struct vigil_slot *slot, gfn_t gfn)
+{
+	return slot->arch.chunk[(gfn >> 9) - (slot->base >> 9)] + (gfn & 511);
+}
+
+/* [s]: take W (and with it the lock-free path) from every SPTE of the gfn */
+bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word, bool keep_log);
+/* [s]: drop every SPTE of the gfn */
+bool rmap_unmap(struct vigil_vm *vm, unsigned long *word);
+
+/* ---- page.c ---- */
+extern struct kmem_cache *shadow_header_cache;
+extern struct kmem_cache *shadow_link_cache;
+
+/* before the lock: objects for one fault, and room for its pages */
+int shadow_topup(struct vigil_vcpu *vcpu);
+void shadow_caches_free(struct vigil_vcpu *vcpu);
+
+static inline struct shadow_page *page_of(const u64 *spte)
+{
+	return (struct shadow_page *)page_private(virt_to_page(spte));
+}
+
+static inline struct shadow_page *page_child(u64 spte)
+{
+	return (struct shadow_page *)page_private(pfn_to_page((spte & SPTE_ADDR &
+			~sme_me_mask) >> PAGE_SHIFT));
+}
+
+static inline unsigned long spte_pfn(u64 spte)
+{
+	return (spte & SPTE_ADDR & ~sme_me_mask) >> PAGE_SHIFT;
+}
+
+static inline gfn_t leaf_gfn(const struct shadow_page *sp, unsigned int index)
+{
+	if (sp->role.direct)
+		return sp->gfn + index;
+	return (READ_ONCE(sp->snap[index]) & PTE_ADDR) >> PAGE_SHIFT;
+}
+
+static inline unsigned int spte_index(const u64 *spte)
+{
+	return ((unsigned long)spte & ~PAGE_MASK) / sizeof(*spte);
+}
+
+struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
+
+#define for_each_table(sp, vm, g)					\
+	hlist_for_each_entry(sp, page_bucket(vm, g), hash)		\
+		if (sp->gfn == (g) && !sp->role.direct)
+
+/*
+ * [s]: the shadow page of a guest table (or direct), made from vcpu's caches
+ * when there is none, in sync and its table write-protected. NULL: no memory
+ * there. May flush.
+ */
+struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn, union shadow_role role);
+void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
+	       struct shadow_page *child, u64 pte);
+/* take one SPTE out, whatever it maps */
+void spte_drop(struct vigil_vm *vm, u64 *spte);
+/* out of every structure; to be freed by page_free_list() */
+void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed);
+/* [s] flush what may lead to them first */
+void page_free_list(struct vigil_vm *vm, struct list_head *freed);
+/* no vCPU is there any more that would have to be flushed */
+void page_free_now(struct list_head *freed);
+void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed);
+/* zap up to @want pages, oldest first; roots only when @roots */
+unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
+			  struct list_head *freed);
+bool shadow_over_limit(struct vigil_vm *vm);
+/* lock break in long work; true: the lock was dropped meanwhile */
+bool shadow_break(struct vigil_vm *vm);
+
+/* slots.c: every shadow page of the VM */
+void shadow_zap_all(struct vigil_vm *vm);
+
+/* ---- flushes: sync.c ---- */
+/* [s] an SPTE has lost a right */
+static inline void shadow_narrowed(struct vigil_vm *vm)
+{
+	atomic_long_inc(&vm->shadow.stale);
+}
+
+/* no vCPU's TLB knows more than the SPTEs when this returns */
+static inline void shadow_flush_stale(struct vigil_vm *vm)
+{
+	if (atomic_long_read(&vm->shadow.stale))
+		shadow_flush_vm(vm);
+}
+
+/* ---- sync.c ---- */
+/* [s] all shadow pages of the gfn are in step and write-protected afterwards */
+void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
+/* [s] bring entry @index in step with @pte, the guest's entry now */
+void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index, u64 pte);
+void sync_all(struct vigil_vm *vm);
+/* [s] read a guest entry as the shadow page @sp has it at @index */
+int table_read(struct vigil_vm *vm, const struct shadow_page *sp, unsigned int index,
+	       u64 *pte);
+
+enum table_write { TABLE_OPEN, TABLE_CLOSED };
+
+/* [s] a write fault on a shadowed table: may the guest write it from now on? */
+enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
+
+/* ---- fault.c ---- */
+extern const struct walk_mem shadow_walk_mem;
+
+#ifdef VIGIL_DEBUG
+/* module parameter shadow_inject: faults that the auditors must find */
+enum { INJECT_NONE, INJECT_NO_FLUSH, INJECT_NO_PROTECT, INJECT_LOST_RMAP, INJECT_STALE_SPTE };
+extern int shadow_inject;
+#define shadow_injected(what)	unlikely(READ_ONCE(shadow_inject) == (what))
+void shadow_audit_required(struct vigil_vm *vm);
+#else
+#define shadow_injected(what)	false
+static inline void shadow_audit_required(struct vigil_vm *vm) {}
+#endif
+
+#endif

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The cache of shadow pages: keyed by gfn and role, bounded, freed by RCU. */
+#include <linux/hash.h>
+#include <linux/sched.h>
+
+#include "internal.h"
+
+struct kmem_cache *shadow_header_cache;
+struct kmem_cache *shadow_link_cache;
+
+/* a fault makes at most one page a level; links: one a level and the leaf */
+#define NEED_PAGES	WALK_MAX_LEVEL
+#define NEED_TABLES	(2 * NEED_PAGES)
+#define NEED_LINKS	24
+
+/* ---- objects, allocated before the lock is taken ---- */
+
+static int fill(struct shadow_cache *c, unsigned int want, struct kmem_cache *slab)
+{
+	void *p;
+
+	while (c->n < want) {
+		p = slab ? kmem_cache_alloc(slab, GFP_KERNEL_ACCOUNT) :
+			   (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!p)
+			return -ENOMEM;
+		c->obj[c->n++] = p;
+	}
+	return 0;
+}
+
+static void make_room(struct vigil_vm *vm)
+{
+	LIST_HEAD(freed);
+
+	spin_lock(&vm->shadow.lock);
+	if (shadow_over_limit(vm) && !page_shrink(vm, 32, false, &freed))
+		page_shrink(vm, 32, true, &freed);
+	page_free_list(vm, &freed);
+	spin_unlock(&vm->shadow.lock);
+}
+
+int shadow_topup(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	if (unlikely(shadow_over_limit(vcpu->vm)))
+		make_room(vcpu->vm);
+	if (likely(s->headers.n >= NEED_PAGES && s->tables.n >= NEED_TABLES &&
+		   s->links.n >= NEED_LINKS))
+		return 0;
+	if (fill(&s->headers, 2 * NEED_PAGES, shadow_header_cache) ||
+	    fill(&s->tables, 2 * NEED_TABLES, NULL) ||
+	    fill(&s->links, SHADOW_CACHE_MAX, shadow_link_cache))
+		return -ENOMEM;
+	return 0;
+}
+
+static struct shadow_page *page_alloc(struct vigil_vcpu *vcpu, bool direct)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct shadow_page *sp = s->headers.obj[--s->headers.n];
+
+	memset(sp, 0, sizeof(*sp));
+	sp->spt = s->tables.obj[--s->tables.n];
+	if (!direct)
+		sp->snap = s->tables.obj[--s->tables.n];
+	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+	return sp;
+}
+
+static void page_free_rcu(struct rcu_head *rcu)
+{
+	struct shadow_page *sp = container_of(rcu, struct shadow_page, rcu);
+
+	set_page_private(virt_to_page(sp->spt), 0);
+	free_page((unsigned long)sp->spt);
+	free_page((unsigned long)sp->snap);
+	kmem_cache_free(shadow_header_cache, sp);
+}
+
+void page_free_now(struct list_head *freed)
+{
+	struct shadow_page *sp, *next;
+
+	list_for_each_entry_safe(sp, next, freed, link)
+		call_rcu(&sp->rcu, page_free_rcu);
+	INIT_LIST_HEAD(freed);
+}
+
+void page_free_list(struct vigil_vm *vm, struct list_head *freed)
+{
+	if (list_empty(freed))
+		return;
+	/* page-walk caches of the vCPUs may still lead here */
+	shadow_flush_stale(vm);
+	page_free_now(freed);
+}
+
+void shadow_caches_free(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	while (s->headers.n)
+		kmem_cache_free(shadow_header_cache, s->headers.obj[--s->headers.n]);
+	while (s->tables.n)
+		free_page((unsigned long)s->tables.obj[--s->tables.n]);
+	while (s->links.n)
+		kmem_cache_free(shadow_link_cache, s->links.obj[--s->links.n]);
+}
+
+/* ---- the hash ---- */
+
+struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn)
+{
+	return &vm->shadow.hash[hash_64(gfn, SHADOW_HASH_BITS)];
+}
+
+static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn, union shadow_role role)
+{
+	struct shadow_page *sp;
+
+	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
+		if (sp->gfn == gfn && sp->role.word == role.word)
+			return sp;
+	return NULL;
+}
+
+struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn, union shadow_role role)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	struct shadow_page *sp = page_find(vm, gfn, role);
+	unsigned long *word;
+
+	if (sp) {
+		/* a table may have changed while nothing pointed to it */
+		if (sp->unsync)
+			table_protect(vm, gfn, gfn_word(vm, gfn));
+		list_move(&sp->link, &vm->shadow.pages);
+		return sp;
+	}
+	if (!role.direct) {
+		word = gfn_word(vm, gfn);
+		if (!word)
+			return NULL;
+		table_protect(vm, gfn, word);
+	}
+	sp = page_alloc(vcpu, role.direct);
+	sp->gfn = gfn;
+	sp->role = role;
+	hlist_add_head(&sp->hash, page_bucket(vm, gfn));
+	list_add(&sp->link, &vm->shadow.pages);
+	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages + 1);
+	vcpu->stat.pages_shadowed++;
+	return sp;
+}
+
+/* ---- links ---- */
+
+void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
+	       struct shadow_page *child, u64 pte)
+{
+	unsigned int index = spte_index(spte);
+
+	if (parent->snap)
+		WRITE_ONCE(parent->snap[index], pte);
+	__set_bit(index, parent->present);
+	rmap_add(&vcpu->shadow.links, &child->parents, spte);
+	/* lock-free walkers see the child whole */
+	smp_store_release(spte, spte_table(__sme_pa(child->spt)));
+}
+
+/* the guest's stores went past the host's page table */
+static void host_dirty(unsigned long pfn)
+{
+	struct page *page;
+
+	if (!pfn_valid(pfn))
+		return;
+	page = pfn_to_page(pfn);
+	if (!PageReserved(page) && !PageDirty(page))
+		SetPageDirty(page);
+}
+
+void spte_drop(struct vigil_vm *vm, u64 *spte)
+{
+	struct shadow_page *sp = page_of(spte);
+	unsigned int index = spte_index(spte);
+	unsigned long *word;
+	u64 old;
+
+	old = xchg(spte, 0);
+	__clear_bit(index, sp->present);
+	if (!(old & SPTE_P))
+		return;
+	shadow_narrowed(vm);
+	if (sp->role.level > 1) {
+		rmap_remove(&page_child(old)->parents, spte);
+		return;
+	}
+	if (old & SPTE_D)
+		host_dirty(spte_pfn(old));
+	word = gfn_word(vm, leaf_gfn(sp, index));
+	if (!WARN_ON_ONCE(!word) && !shadow_injected(INJECT_LOST_RMAP))
+		rmap_remove(word, spte);
+}
+
+/* ---- the end of a page ---- */
+
+/* its vCPUs find another root before they next enter */
+static void root_gone(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i, r;
+
+	vigil_for_each_vcpu(i, vcpu, vm) {
+		for (r = 0; r < SHADOW_MAX_ROOTS; r++)
+			if (vcpu->shadow.root[r] == sp)
+				break;
+		if (r == SHADOW_MAX_ROOTS)
+			continue;
+		WRITE_ONCE(vcpu->shadow.root_ok, false);
+		vigil_request(vcpu, REQ_LOAD_ROOT);
+		vigil_kick(vcpu);
+	}
+}
+
+static void table_unmark(struct vigil_vm *vm, gfn_t gfn)
+{
+	unsigned long *word = gfn_word(vm, gfn);
+	struct shadow_page *sp;
+
+	for_each_table(sp, vm, gfn)
+		return;
+	if (word)
+		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
+}
+
+void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed)
+{
+	struct rmap_iter it;
+	unsigned int i;
+	u64 *spte;
+
+	if (sp->invalid)
+		return;
+	for_each_set_bit(i, sp->present, SPT_ENTRIES)
+		spte_drop(vm, &sp->spt[i]);
+	while ((spte = rmap_first(sp->parents, &it)))
+		spte_drop(vm, spte);
+	hlist_del_init(&sp->hash);
+	if (sp->unsync) {
+		list_del(&sp->unsync_link);
+		WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync - 1);
+		sp->unsync = false;
+	} else if (!sp->role.direct) {
+		table_unmark(vm, sp->gfn);
+	}
+	shadow_narrowed(vm);
+	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages - 1);
+	sp->invalid = true;
+	if (sp->roots) {
+		list_del_init(&sp->link);
+		root_gone(vm, sp);
+	} else {
+		list_move(&sp->link, freed);
+	}
+}
+
+void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed)
+{
+	if (!--sp->roots && sp->invalid)
+		list_add(&sp->link, freed);
+}
+
+/* ---- bounds ---- */
+
+/* what a VM may have without a limit of its own: about 1/16 of its memory */
+#define MIN_PAGES	128ul
+#define DEFAULT_MIN	1024ul
+
+unsigned long shadow_get_limit(struct vigil_vm *vm)
+{
+	unsigned long limit = READ_ONCE(vm->shadow.limit);
+
+	return limit ?: max(DEFAULT_MIN, READ_ONCE(vm->shadow.mem_pages) / 32);
+}
+
+bool shadow_over_limit(struct vigil_vm *vm)
+{
+	return READ_ONCE(vm->shadow.nr_pages) + WALK_MAX_LEVEL > shadow_get_limit(vm);
+}
+
+unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
+			  struct list_head *freed)
+{
+	struct shadow_page *sp, *next;
+	unsigned long n = 0;
+
+	list_for_each_entry_safe_reverse(sp, next, &vm->shadow.pages, link) {
+		if (n >= want)
+			break;
+		if (sp->roots && !roots)
+			continue;
+		page_zap(vm, sp, freed);
+		n++;
+	}
+	return n;
+}
+
+bool shadow_break(struct vigil_vm *vm)
+{
+	if (!spin_needbreak(&vm->shadow.lock) && !need_resched())
+		return false;
+	spin_unlock(&vm->shadow.lock);
+	cpu_relax();
+	spin_lock(&vm->shadow.lock);
+	return true;
+}
+
+int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)
+{
+	LIST_HEAD(freed);
+	unsigned long over;
+
+	if (pages && pages < MIN_PAGES)
+		pages = MIN_PAGES;
+	WRITE_ONCE(vm->shadow.limit, pages);
+	do {
+		spin_lock(&vm->shadow.lock);
+		over = vm->shadow.nr_pages > shadow_get_limit(vm) ?
+			min(64ul, vm->shadow.nr_pages - shadow_get_limit(vm)) : 0;
+		page_shrink(vm, over, true, &freed);
+		page_free_list(vm, &freed);
+		spin_unlock(&vm->shadow.lock);
+		cond_resched();
+	} while (over);
+	return 0;
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A vCPU's paging mode and roots, and the flushes that its guest asks for. */
+#include <asm/processor-flags.h>
+#include <asm/msr-index.h>
+
+#include "../vmm/cpuid.h"
+#include "internal.h"
+
+/* ---- mode ---- */
+
+static u8 paging_of(const struct vigil_vcpu *vcpu)
+{
+	if (!is_paging(vcpu))
+		return WALK_NONE;
+	if (is_long_mode(vcpu))
+		return vcpu->cr4 & X86_CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+	return is_pae(vcpu) ? WALK_PAE : WALK_32;
+}
+
+/* CPUID.1:EDX.PSE-36; leaf 1 is one of the first */
+static bool has_pse36(const struct vigil_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < vcpu->nr_cpuid; i++)
+		if (vcpu->cpuid[i].function == 1)
+			return vcpu->cpuid[i].edx & BIT(17);
+	return false;
+}
+
+static struct walk_mode mode_of(struct vigil_vcpu *vcpu)
+{
+	u8 paging = paging_of(vcpu);
+
+	return (struct walk_mode) {
+		.paging	    = paging,
+		.pse	    = vcpu->cr4 & X86_CR4_PSE,
+		.pse36	    = has_pse36(vcpu),
+		.nx	    = (vcpu->efer & EFER_NX) && paging >= WALK_PAE,
+		.wp	    = vcpu->cr0 & X86_CR0_WP,
+		.smep	    = vcpu->cr4 & X86_CR4_SMEP,
+		.smap	    = vcpu->cr4 & X86_CR4_SMAP,
+		.gbpages    = guest_has(vcpu, GUEST_HAS_GBPAGES),
+		.maxphyaddr = clamp_t(u8, vcpu->maxphyaddr ?: 36, 32, 52),
+	};
+}
+
+static union shadow_role role_of(const struct walk_mode *m)
+{
+	union shadow_role role = { .word = 0 };
+
+	if (m->paging == WALK_NONE)
+		return role;
+	role.paging = m->paging;
+	role.wp = m->wp;
+	role.smep_nwp = m->smep && !m->wp;
+	role.smap_nwp = m->smap && !m->wp;
+	role.nx = m->nx;
+	role.pse = m->pse && m->paging == WALK_32;
+	return role;
+}
+
+/* what is reserved in an entry depends on these, and is in no role */
+static bool same_cpu(const struct walk_mode *a, const struct walk_mode *b)
+{
+	return a->pse36 == b->pse36 && a->gbpages == b->gbpages &&
+	       a->maxphyaddr == b->maxphyaddr;
+}
+
+void shadow_mode_changed(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct walk_mode mode = mode_of(vcpu);
+	union shadow_role role = role_of(&mode);
+
+	if (s->initialised && !same_cpu(&mode, &s->mode))
+		shadow_zap_all(vcpu->vm);
+	if (!s->initialised || role.word != s->role.word || mode.paging == WALK_PAE ||
+	    vcpu->cr3 != s->root_cr3)
+		WRITE_ONCE(s->root_ok, false);
+	s->mode = mode;
+	s->role = role;
+	s->root_level = mode.paging == WALK_5LEVEL ? 5 : mode.paging == WALK_4LEVEL ? 4 : 3;
+	s->initialised = true;
+	sync_all(vcpu->vm);
+}
+
+int shadow_load_pdptes(struct vigil_vcpu *vcpu)
+{
+	struct walk_mode mode = mode_of(vcpu);
+	unsigned int i;
+	u64 pdpte[4];
+
+	/* CR3[4:0] is not part of the table's address */
+	if (gmem_read(vcpu->vm, vcpu->cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
+		return -EFAULT;
+	for (i = 0; i < ARRAY_SIZE(pdpte); i++)
+		if (walk_bad_pdpte(&mode, pdpte[i]))
+			return -EINVAL;
+	if (memcmp(pdpte, vcpu->shadow.pdpte, sizeof(pdpte))) {
+		memcpy(vcpu->shadow.pdpte, pdpte, sizeof(pdpte));
+		WRITE_ONCE(vcpu->shadow.root_ok, false);
+	}
+	return 0;
+}
+
+/* ---- roots ---- */
+
+/* [s] the shadow page of root @i; NULL: none, or no memory there */
+static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	union shadow_role role = s->role;
+	struct shadow_page *sp;
+	gfn_t gfn;
+
+	role.level = s->root_level == 3 ? 2 : s->root_level;
+	role.access = WALK_ALL;
+	switch (s->mode.paging) {
+	case WALK_NONE:
+		role.direct = 1;
+		gfn = (gfn_t)i << 18;
+		break;
+	case WALK_32:
+		role.quadrant = i;
+		gfn = (vcpu->cr3 & 0xfffff000) >> PAGE_SHIFT;
+		break;
+	case WALK_PAE:
+		if (!(s->pdpte[i] & PTE_P))
+			return NULL;
+		gfn = (s->pdpte[i] & PTE_ADDR) >> PAGE_SHIFT;
+		break;
+	default:
+		gfn = (vcpu->cr3 & PTE_ADDR) >> PAGE_SHIFT;
+	}
+	sp = page_get(vcpu, gfn, role);
+	if (sp)
+		sp->roots++;
+	return sp;
+}
+
+static void roots_put(struct vigil_vcpu *vcpu, struct shadow_page **root)
+{
+	LIST_HEAD(freed);
+	unsigned int i;
+
+	for (i = 0; i < SHADOW_MAX_ROOTS; i++) {
+		if (root[i])
+			page_put_root(vcpu->vm, root[i], &freed);
+		root[i] = NULL;
+	}
+	page_free_list(vcpu->vm, &freed);
+}
+
+static hpa_t pae_root_fill(struct shadow_vcpu *s, struct shadow_page **root)
+{
+	unsigned int i;
+
+	/* nothing but P: W, U and A are reserved in a PDPTE */
+	for (i = 0; i < 4; i++)
+		WRITE_ONCE(s->pae_root[i], root[i] ? __sme_pa(root[i]->spt) | SPTE_P : 0);
+	return __sme_pa(s->pae_root);
+}
+
+static int load_root(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct shadow_page *root[SHADOW_MAX_ROOTS] = {};
+	struct vigil_vm *vm = vcpu->vm;
+	unsigned int i, n;
+	hpa_t hpa;
+	int ret;
+
+	if (!s->initialised)
+		shadow_mode_changed(vcpu);
+	ret = shadow_topup(vcpu);
+	if (ret)
+		return ret;
+	n = s->root_level == 3 ? 4 : 1;
+	clear_bit(REQ_LOAD_ROOT, &vcpu->requests);
+	spin_lock(&vm->shadow.lock);
+	for (i = 0; i < n; i++)
+		root[i] = root_get(vcpu, i);
+	/* PDPTEs may be absent, or lead nowhere */
+	if (!root[0] && s->mode.paging != WALK_PAE) {
+		roots_put(vcpu, root);
+		spin_unlock(&vm->shadow.lock);
+		return -EFAULT;
+	}
+	swap(s->root[0], root[0]);
+	swap(s->root[1], root[1]);
+	swap(s->root[2], root[2]);
+	swap(s->root[3], root[3]);
+	hpa = n == 4 ? pae_root_fill(s, s->root) : __sme_pa(s->root[0]->spt);
+	s->root_cr3 = vcpu->cr3;
+	WRITE_ONCE(s->root_ok, true);
+	roots_put(vcpu, root);
+	spin_unlock(&vm->shadow.lock);
+	vmm_ops->set_root(vcpu, hpa);
+	vmm_ops->flush_tlb(vcpu);
+	vcpu->stat.root_switches++;
+	return 0;
+}
+
+int shadow_load(struct vigil_vcpu *vcpu)
+{
+	if (likely(READ_ONCE(vcpu->shadow.root_ok)))
+		return 0;
+	return load_root(vcpu);
+}
+
+/* ---- what the guest flushes ---- */
+
+void shadow_new_cr3(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	sync_all(vcpu->vm);
+	/* the flush comes with the new root, which shadow_load() finds */
+	if (vcpu->cr3 != s->root_cr3)
+		WRITE_ONCE(s->root_ok, false);
+	else
+		vmm_ops->flush_tlb(vcpu);
+}
+
+void shadow_flush_guest(struct vigil_vcpu *vcpu)
+{
+	sync_all(vcpu->vm);
+	vmm_ops->flush_tlb(vcpu);
+}
+
+/*
+ * INVLPG: each entry on the way is read again, whether its table is unsync or
+ * not: somebody else than the guest may have written it. The guest's other
+ * vCPUs flush for themselves, as on hardware.
+ */
+void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	unsigned int level = s->root_level, index;
+	struct vigil_vm *vm = vcpu->vm;
+	struct shadow_page *sp = s->root[0];
+	u64 pte;
+
+	spin_lock(&vm->shadow.lock);
+	if (level == 3) {
+		sp = s->root[gva >> 30 & 3];
+		level = 2;
+	}
+	while (sp && s->root_ok && s->mode.paging != WALK_NONE) {
+		index = spt_index(gva, level);
+		if (!(sp->spt[index] & SPTE_P))
+			break;
+		if (sp->snap) {
+			if (table_read(vm, sp, index, &pte))
+				spte_drop(vm, &sp->spt[index]);
+			else
+				sync_entry(vm, sp, index, pte);
+		}
+		if (level-- == 1 || !(sp->spt[index] & SPTE_P))
+			break;
+		sp = page_child(sp->spt[index]);
+	}
+	spin_unlock(&vm->shadow.lock);
+	vmm_ops->flush_gva(vcpu, gva);
+}
+
+/* ---- life ---- */
+
+int shadow_vcpu_init(struct vigil_vcpu *vcpu)
+{
+	/* CR3 of a guest outside long mode has 32 bits */
+	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_ZERO);
+
+	if (!page)
+		return -ENOMEM;
+	vcpu->shadow.pae_root = page_address(page);
+	return 0;
+}
+
+void shadow_vcpu_destroy(struct vigil_vcpu *vcpu)
+{
+	struct shadow_page *sp;
+	LIST_HEAD(freed);
+	unsigned int i;
+
+	spin_lock(&vcpu->vm->shadow.lock);
+	for (i = 0; i < SHADOW_MAX_ROOTS; i++) {
+		sp = vcpu->shadow.root[i];
+		vcpu->shadow.root[i] = NULL;
+		if (sp)
+			page_put_root(vcpu->vm, sp, &freed);
+	}
+	spin_unlock(&vcpu->vm->shadow.lock);
+	/* it never enters again: nothing to flush */
+	page_free_now(&freed);
+	shadow_caches_free(vcpu);
+	free_page((unsigned long)vcpu->shadow.pae_root);
+	vcpu->shadow.pae_root = NULL;
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shadow paging's side of memory slots, of the MMU notifier and of the dirty
+ * log; life of the VM's part, and the shrinker.
+ */
+#include <linux/sched.h>
+#include <linux/shrinker.h>
+
+#include "internal.h"
+
+/* ---- the words of a slot's gfns ---- */
+
+static unsigned long *chunk_get(struct vigil_vm *vm, unsigned long idx)
+{
+	unsigned long *chunk = xa_load(&vm->shadow.gfns, idx);
+
+	if (!chunk) {
+		chunk = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!chunk)
+			return NULL;
+		set_page_private(virt_to_page(chunk), 0);
+		if (xa_err(xa_store(&vm->shadow.gfns, idx, chunk, GFP_KERNEL_ACCOUNT))) {
+			free_page((unsigned long)chunk);
+			return NULL;
+		}
+	}
+	/* slots that share the chunk; [m] */
+	set_page_private(virt_to_page(chunk), page_private(virt_to_page(chunk)) + 1);
+	return chunk;
+}
+
+static void chunk_put(struct vigil_vm *vm, unsigned long idx, unsigned long *chunk)
+{
+	struct page *page = virt_to_page(chunk);
+
+	set_page_private(page, page_private(page) - 1);
+	if (page_private(page))
+		return;
+	spin_lock(&vm->shadow.lock);
+	xa_erase(&vm->shadow.gfns, idx);
+	if (vm->shadow.last_chunk == chunk)
+		vm->shadow.last_chunk = NULL;
+	spin_unlock(&vm->shadow.lock);
+	free_page((unsigned long)chunk);
+}
+
+int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	unsigned long first = slot->base >> 9, i;
+	unsigned long n = ((slot->base + slot->npages - 1) >> 9) - first + 1;
+
+	slot->arch.nr_chunks = 0;
+	slot->arch.chunk = kvcalloc(n, sizeof(*slot->arch.chunk), GFP_KERNEL_ACCOUNT);
+	if (!slot->arch.chunk)
+		return -ENOMEM;
+	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages + slot->npages);
+	for (i = 0; i < n; i++) {
+		slot->arch.chunk[i] = chunk_get(vm, first + i);
+		if (!slot->arch.chunk[i]) {
+			shadow_slot_free(vm, slot);
+			return -ENOMEM;
+		}
+		slot->arch.nr_chunks++;
+		cond_resched();
+	}
+	return 0;
+}
+
+void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	unsigned long i;
+
+	if (!slot->arch.chunk)
+		return;
+	for (i = 0; i < slot->arch.nr_chunks; i++) {
+		chunk_put(vm, (slot->base >> 9) + i, slot->arch.chunk[i]);
+		cond_resched();
+	}
+	kvfree(slot->arch.chunk);
+	slot->arch.chunk = NULL;
+	slot->arch.nr_chunks = 0;
+	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages - slot->npages);
+}
+
+/* [s] up to @want shadow pages of tables in the slot */
+static unsigned int zap_tables(struct vigil_vm *vm, struct vigil_slot *slot,
+			       unsigned int want, struct list_head *freed)
+{
+	struct shadow_page *sp, *next;
+	unsigned int n = 0;
+
+	list_for_each_entry_safe(sp, next, &vm->shadow.pages, link) {
+		if (sp->role.direct || sp->gfn - slot->base >= slot->npages)
+			continue;
+		page_zap(vm, sp, freed);
+		if (++n == want)
+			break;
+	}
+	return n;
+}
+
+void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	LIST_HEAD(freed);
+	unsigned int n;
+	gfn_t gfn;
+
+	spin_lock(&vm->shadow.lock);
+	for (gfn = slot->base; gfn < slot->base + slot->npages; gfn++) {
+		if (*slot_word(slot, gfn) & ~RMAP_FLAGS)
+			rmap_unmap(vm, slot_word(slot, gfn));
+		if (!(gfn & 511))
+			cond_resched_lock(&vm->shadow.lock);
+	}
+	do {
+		n = zap_tables(vm, slot, 64, &freed);
+		page_free_list(vm, &freed);
+		cond_resched_lock(&vm->shadow.lock);
+	} while (n);
+	shadow_flush_stale(vm);
+	spin_unlock(&vm->shadow.lock);
+}
+
+void shadow_slots_changed(struct vigil_vm *vm)
+{
+	/* nothing is cached about gfns that have no memory */
+}
+
+/* ---- write protection for the log and for watches ---- */
+
+void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	unsigned long *word;
+	gfn_t gfn;
+
+	spin_lock(&vm->shadow.lock);
+	for (gfn = slot->base; gfn < slot->base + slot->npages; gfn++) {
+		word = slot_word(slot, gfn);
+		if (*word & ~RMAP_FLAGS)
+			rmap_write_protect(vm, word, true);
+		if (!(gfn & 511))
+			cond_resched_lock(&vm->shadow.lock);
+	}
+	shadow_flush_stale(vm);
+	spin_unlock(&vm->shadow.lock);
+}
+
+bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t base,
+			 unsigned long mask)
+{
+	spin_lock(&vm->shadow.lock);
+	for (; mask; mask &= mask - 1)
+		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)), true);
+	spin_unlock(&vm->shadow.lock);
+	/* a TLB may know of a writable SPTE that is gone already */
+	return atomic_long_read(&vm->shadow.stale);
+}
+
+void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
+{
+	unsigned long *word;
+
+	spin_lock(&vm->shadow.lock);
+	word = gfn_word(vm, gfn);
+	if (word)
+		rmap_write_protect(vm, word, false);
+	shadow_flush_stale(vm);
+	spin_unlock(&vm->shadow.lock);
+}
+
+/* ---- MMU notifier ---- */
+
+bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
+		       gfn_t end)
+{
+	unsigned long *word;
+
+	for (; start < end; start++) {
+		word = slot_word(slot, start);
+		if (*word & ~RMAP_FLAGS)
+			rmap_unmap(vm, word);
+		/* the invalidation under way keeps the range from coming back */
+		if (!(start & 511))
+			shadow_break(vm);
+	}
+	return atomic_long_read(&vm->shadow.stale);
+}
+
+static bool spte_age(u64 *spte, bool clear)
+{
+	u64 old = READ_ONCE(*spte);
+
+	if (!(old & SPTE_A))
+		return false;
+	while (clear && !try_cmpxchg64(spte, &old, old & ~SPTE_A))
+		;
+	return true;
+}
+
+bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
+		     gfn_t end, bool clear)
+{
+	struct rmap_iter it;
+	bool young = false;
+	u64 *spte;
+
+	for (; start < end; start++)
+		for_each_rmap(spte, *slot_word(slot, start), &it)
+			young |= spte_age(spte, clear);
+	return young;
+}
+
+void shadow_zap_all(struct vigil_vm *vm)
+{
+	LIST_HEAD(freed);
+	unsigned long n;
+
+	do {
+		spin_lock(&vm->shadow.lock);
+		n = page_shrink(vm, 64, true, &freed);
+		page_free_list(vm, &freed);
+		spin_unlock(&vm->shadow.lock);
+		cond_resched();
+	} while (n);
+}
+
+void shadow_release(struct vigil_vm *vm)
+{
+	shadow_zap_all(vm);
+}
+
+/* ---- life and shrinker ---- */
+
+static LIST_HEAD(shadow_vms);
+static DEFINE_MUTEX(shadow_vms_lock);
+
+int shadow_vm_init(struct vigil_vm *vm)
+{
+	struct shadow_vm *s = &vm->shadow;
+
+	s->hash = kvcalloc(1 << SHADOW_HASH_BITS, sizeof(*s->hash), GFP_KERNEL_ACCOUNT);
+	if (!s->hash)
+		return -ENOMEM;
+	spin_lock_init(&s->lock);
+	INIT_LIST_HEAD(&s->pages);
+	INIT_LIST_HEAD(&s->unsync);
+	xa_init(&s->gfns);
+	atomic_long_set(&s->stale, 0);
+	mutex_lock(&shadow_vms_lock);
+	list_add_tail(&s->link, &shadow_vms);
+	mutex_unlock(&shadow_vms_lock);
+	return 0;
+}
+
+void shadow_vm_destroy(struct vigil_vm *vm)
+{
+	LIST_HEAD(freed);
+	unsigned long n;
+
+	mutex_lock(&shadow_vms_lock);
+	list_del(&vm->shadow.link);
+	mutex_unlock(&shadow_vms_lock);
+	do {
+		spin_lock(&vm->shadow.lock);
+		n = page_shrink(vm, 64, true, &freed);
+		spin_unlock(&vm->shadow.lock);
+		page_free_now(&freed);
+		cond_resched();
+	} while (n);
+	kvfree(vm->shadow.hash);
+	vm->shadow.hash = NULL;
+}
+
+static unsigned long shrink_count(struct shrinker *sh, struct shrink_control *sc)
+{
+	struct shadow_vm *s;
+	unsigned long n = 0;
+
+	if (!mutex_trylock(&shadow_vms_lock))
+		return 0;
+	list_for_each_entry(s, &shadow_vms, link)
+		n += 2 * READ_ONCE(s->nr_pages);
+	mutex_unlock(&shadow_vms_lock);
+	return n;
+}
+
+static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
+{
+	unsigned long want = sc->nr_to_scan / 2 + 1, n = 0;
+	struct shadow_vm *s;
+	LIST_HEAD(freed);
+
+	if (!mutex_trylock(&shadow_vms_lock))
+		return SHRINK_STOP;
+	list_for_each_entry(s, &shadow_vms, link) {
+		struct vigil_vm *vm = container_of(s, struct vigil_vm, shadow);
+
+		if (n >= want)
+			break;
+		/* whoever holds it may be the one that needs memory */
+		if (!spin_trylock(&s->lock))
+			continue;
+		n += page_shrink(vm, want - n, false, &freed);
+		page_free_list(vm, &freed);
+		spin_unlock(&s->lock);
+	}
+	/* not always the same VM first */
+	if (!list_empty(&shadow_vms))
+		list_rotate_left(&shadow_vms);
+	mutex_unlock(&shadow_vms_lock);
+	return n ? 2 * n : SHRINK_STOP;
+}
+
+static struct shrinker shadow_shrinker = {
+	.count_objects	= shrink_count,
+	.scan_objects	= shrink_scan,
+	.seeks		= DEFAULT_SEEKS,
+};
+
+int shadow_module_init(void)
+{
+	int ret = -ENOMEM;
+
+	shadow_header_cache = KMEM_CACHE(shadow_page, SLAB_ACCOUNT);
+	if (!shadow_header_cache)
+		return ret;
+	shadow_link_cache = KMEM_CACHE(rmap_block, SLAB_ACCOUNT);
+	if (!shadow_link_cache)
+		goto header;
+	ret = register_shrinker(&shadow_shrinker, "vigil-shadow");
+	if (ret)
+		goto link;
+	return 0;
+link:
+	kmem_cache_destroy(shadow_link_cache);
+header:
+	kmem_cache_destroy(shadow_header_cache);
+	return ret;
+}
+
+void shadow_module_exit(void)
+{
+	unregister_shrinker(&shadow_shrinker);
+	/* pages on their way through RCU */
+	rcu_barrier();
+	kmem_cache_destroy(shadow_link_cache);
+	kmem_cache_destroy(shadow_header_cache);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shadow page-table entries: pure helpers, no kernel calls. The hardware runs
+ * with CR0.WP, CR0.PG, CR4.PAE and EFER.NXE set whatever the guest does.
+ */
+#ifndef VIGIL_SHADOW_SPTE_H
+#define VIGIL_SHADOW_SPTE_H
+
+#include "walk.h"
+
+#define SPTE_P		BIT_ULL(0)
+#define SPTE_W		BIT_ULL(1)
+#define SPTE_U		BIT_ULL(2)
+#define SPTE_A		BIT_ULL(5)
+#define SPTE_D		BIT_ULL(6)
+#define SPTE_NX		BIT_ULL(63)
+#define SPTE_ADDR	GENMASK_ULL(51, 12)
+/* software: the host's page may be written */
+#define SPTE_HOST_W	BIT_ULL(9)
+/*
+ * software: guest rights, D and tables allow W; when W is missing, only the
+ * dirty log wants to know. The lock-free fault path sets W if this is there.
+ */
+#define SPTE_MMU_W	BIT_ULL(10)
+
+#define SPTE_LOG_ONLY	(SPTE_P | SPTE_HOST_W | SPTE_MMU_W)
+
+#define SPT_ENTRIES	512
+
+/**
+ * spte_leaf() - entry that maps a page
+ * @pa:		host-physical address, with the host's encryption bit
+ * @access:	WALK_W, U, X
+ * @host_w:	the host's page may be written
+ * @write_now:	let writes through at once; else the first one faults
+ *
+ * A is set: nobody but the host's ageing looks at it. D goes with W, so that
+ * the CPU need not set it.
+ */
+static inline u64 spte_leaf(u64 pa, unsigned int access, bool host_w, bool write_now)
+{
+	u64 spte = pa | SPTE_P | SPTE_A;
+
+	if (access & WALK_U)
+		spte |= SPTE_U;
+	if (!(access & WALK_X))
+		spte |= SPTE_NX;
+	if (host_w) {
+		spte |= SPTE_HOST_W;
+		if (access & WALK_W) {
+			spte |= SPTE_MMU_W;
+			if (write_now)
+				spte |= SPTE_W | SPTE_D;
+		}
+	}
+	return spte;
+}
+
+/* entry that points to a table; rights are in the leaves */
+static inline u64 spte_table(u64 pa)
+{
+	return pa | SPTE_P | SPTE_W | SPTE_U | SPTE_A;
+}
+
+/* does only the dirty log (if anything) stand between the guest and a write? */
+static inline bool spte_log_only(u64 spte)
+{
+	return (spte & (SPTE_LOG_ONLY | SPTE_W)) == SPTE_LOG_ONLY;
+}
+
+/*
+ * Could a TLB that holds @old allow something that @new does not? A change of
+ * U counts either way: with SMEP and SMAP a supervisor loses by a set U.
+ */
+static inline bool spte_narrows(u64 old, u64 new_)
+{
+	if (!(old & SPTE_P))
+		return false;
+	if ((old ^ new_) & (SPTE_P | SPTE_U | SPTE_ADDR))
+		return true;
+	return (old & ~new_ & SPTE_W) || (~old & new_ & SPTE_NX);
+}
+
+/* index of @gva in a shadow table of @level */
+static inline unsigned int spt_index(u64 gva, unsigned int level)
+{
+	return gva >> (12 + 9 * (level - 1)) & (SPT_ENTRIES - 1);
+}
+
+/*
+ * Offset in the guest's table of the entry that shadow entry @index stands for.
+ * A 32-bit table has 1,024 entries of 4 bytes: two shadow pages at level 1;
+ * four at level 2, where each guest entry has two shadow entries.
+ */
+static inline unsigned int spte_guest_offset(unsigned int paging, unsigned int level,
+					     unsigned int quadrant, unsigned int index)
+{
+	if (paging != WALK_32)
+		return index * 8;
+	if (level == 1)
+		return (quadrant << 9 | index) * 4;
+	return (quadrant << 8 | index >> 1) * 4;
+}
+
+/* what a change of a guest entry means for a present SPTE made from it */
+enum spte_change {
+	SPTE_KEEP,	/* still right, at most narrower than it could be */
+	SPTE_DROP_W,	/* W has to go */
+	SPTE_DROP,	/* all of it */
+};
+
+enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_);
+
+/*
+ * WP=0: the rights that a supervisor's write to a read-only page is mapped
+ * with. A user page turns into a supervisor's, which SMEP would then let the
+ * kernel execute. SMAP cannot be had that way: false, emulate the write.
+ */
+bool spte_nowp_access(const struct walk_mode *m, unsigned int *access);
+
+#endif

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Keeping shadow pages in step with the guest's tables: write protection,
+ * tables that the guest may write freely until its next flush (unsync), and
+ * emulated writes.
+ */
+#include "internal.h"
+
+/* tables out of step at a time; one more is not shadowed for a while instead */
+#define UNSYNC_MAX	128
+/* emulated writes without a use in between: this is no table any more */
+#define FLOOD_WRITES	8
+
+/* ---- flushes ---- */
+
+void shadow_flush_vm(struct vigil_vm *vm)
+{
+	long stale = atomic_long_read(&vm->shadow.stale);
+
+	if (!shadow_injected(INJECT_NO_FLUSH))
+		vigil_request_all(vm, REQ_FLUSH_TLB, true);
+	/* what was narrowed meanwhile still waits for a flush */
+	atomic_long_cmpxchg(&vm->shadow.stale, stale, 0);
+	shadow_audit_required(vm);
+}
+
+/* ---- reading guest tables under the lock ---- */
+
+int table_read(struct vigil_vm *vm, const struct shadow_page *sp, unsigned int index,
+	       u64 *pte)
+{
+	unsigned int bytes = sp->role.paging == WALK_32 ? 4 : 8;
+
+	*pte = 0;
+	return gmem_read_atomic(vm, (sp->gfn << PAGE_SHIFT) +
+				spte_guest_offset(sp->role.paging, sp->role.level,
+						  sp->role.quadrant, index), pte, bytes);
+}
+
+/*
+ * Which present entries of a leaf table differ from what they were made from?
+ * -EFAULT: the host has the table swapped out.
+ */
+static int find_changed(struct vigil_vm *vm, const struct shadow_page *sp,
+			unsigned long *changed)
+{
+	struct vigil_slot *slot = vigil_gfn_slot(vm, sp->gfn);
+	bool narrow = sp->role.paging == WALK_32;
+	const void __user *table;
+	unsigned int w;
+
+	if (!slot)
+		return -EFAULT;
+	table = (const void __user *)vigil_slot_hva(slot, sp->gfn) +
+		(narrow ? sp->role.quadrant * SPT_ENTRIES * 4 : 0);
+	pagefault_disable();
+	if (!user_read_access_begin(table, SPT_ENTRIES * (narrow ? 4 : 8)))
+		goto out;
+	for (w = 0; w < BITS_TO_LONGS(SPT_ENTRIES); w++) {
+		unsigned long bits = sp->present[w], diff = 0;
+
+		for (; bits; bits &= bits - 1) {
+			unsigned int bit = __ffs(bits), i = w * BITS_PER_LONG + bit;
+			u64 pte;
+
+			if (narrow) {
+				u32 pte32;
+
+				unsafe_get_user(pte32, (const u32 __user *)table + i, fault);
+				pte = pte32;
+			} else {
+				unsafe_get_user(pte, (const u64 __user *)table + i, fault);
+			}
+			if (pte != sp->snap[i])
+				diff |= 1ul << bit;
+		}
+		changed[w] = diff;
+	}
+	user_read_access_end();
+	pagefault_enable();
+	return 0;
+fault:
+	user_read_access_end();
+out:
+	pagefault_enable();
+	return -EFAULT;
+}
+
+/* ---- entries ---- */
+
+static void entry_drop_w(struct vigil_vm *vm, u64 *spte)
+{
+	u64 old = READ_ONCE(*spte);
+
+	while (!try_cmpxchg64(spte, &old, old & ~(SPTE_W | SPTE_MMU_W)))
+		;
+	if (old & SPTE_W)
+		shadow_narrowed(vm);
+}
+
+void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index, u64 pte)
+{
+	u64 old = sp->snap[index];
+
+	if (pte == old || !test_bit(index, sp->present) || shadow_injected(INJECT_STALE_SPTE))
+		return;
+	switch (spte_change(sp->role.level == 1, sp->role.wp, old, pte)) {
+	case SPTE_DROP:
+		spte_drop(vm, &sp->spt[index]);
+		return;
+	case SPTE_DROP_W:
+		entry_drop_w(vm, &sp->spt[index]);
+		break;
+	case SPTE_KEEP:
+		break;
+	}
+	WRITE_ONCE(sp->snap[index], pte);
+}
+
+static void sync_table(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	DECLARE_BITMAP(changed, SPT_ENTRIES);
+	bool lost = find_changed(vm, sp, changed);
+	unsigned int i;
+	u64 pte;
+
+	if (lost)
+		bitmap_copy(changed, sp->present, SPT_ENTRIES);
+	for_each_set_bit(i, changed, SPT_ENTRIES) {
+		if (lost || table_read(vm, sp, i, &pte))
+			spte_drop(vm, &sp->spt[i]);
+		else
+			sync_entry(vm, sp, i, pte);
+	}
+}
+
+static void unsync_del(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	sp->unsync = false;
+	list_del(&sp->unsync_link);
+	WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync - 1);
+}
+
+/* ---- tables ---- */
+
+static void mark_table(struct vigil_vm *vm, unsigned long *word)
+{
+	if (*word & RMAP_TABLE)
+		return;
+	WRITE_ONCE(*word, *word | RMAP_TABLE);
+	rmap_write_protect(vm, word, false);
+}
+
+void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+{
+	struct shadow_page *sp;
+
+	if (!word || (*word & RMAP_TABLE))
+		return;
+	mark_table(vm, word);
+	/* nobody can write it any more: only now can it be read */
+	shadow_flush_stale(vm);
+	for_each_table(sp, vm, gfn) {
+		if (!sp->unsync)
+			continue;
+		unsync_del(vm, sp);
+		sync_table(vm, sp);
+	}
+}
+
+void sync_all(struct vigil_vm *vm)
+{
+	struct shadow_page *sp, *next;
+	LIST_HEAD(freed);
+
+	/* a table that another vCPU made unsync: the guest's own IPI orders that */
+	if (!READ_ONCE(vm->shadow.nr_unsync))
+		return;
+	spin_lock(&vm->shadow.lock);
+	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
+		unsigned long *word = gfn_word(vm, sp->gfn);
+
+		/* no longer linked anywhere, or its slot is on its way out */
+		if (!word || (!rmap_count(sp->parents) && !sp->roots))
+			page_zap(vm, sp, &freed);
+		else
+			mark_table(vm, word);
+	}
+	shadow_flush_stale(vm);
+	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
+		unsync_del(vm, sp);
+		sync_table(vm, sp);
+	}
+	page_free_list(vm, &freed);
+	spin_unlock(&vm->shadow.lock);
+}
+
+enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+{
+	enum table_write ret = TABLE_OPEN;
+	struct hlist_node *next;
+	struct shadow_page *sp;
+	unsigned int leaves = 0;
+	LIST_HEAD(freed);
+	bool zap_leaves;
+
+	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash) {
+		if (sp->gfn != gfn || sp->role.direct)
+			continue;
+		if (!rmap_count(sp->parents) && !sp->roots)
+			page_zap(vm, sp, &freed);
+		else if (sp->role.level > 1)
+			ret = TABLE_CLOSED;
+		else
+			leaves++;
+	}
+	if (ret == TABLE_OPEN && leaves) {
+		zap_leaves = vm->shadow.nr_unsync + leaves > UNSYNC_MAX;
+		hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash) {
+			if (sp->gfn != gfn || sp->role.direct)
+				continue;
+			if (zap_leaves) {
+				page_zap(vm, sp, &freed);
+				continue;
+			}
+			sp->unsync = true;
+			list_add_tail(&sp->unsync_link, &vm->shadow.unsync);
+			WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync + 1);
+		}
+		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
+	}
+	page_free_list(vm, &freed);
+	return ret;
+}
+
+/* ---- emulated writes ---- */
+
+static void written_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int offset)
+{
+	unsigned int first = offset / 8, n = 1, i;
+	u64 pte;
+
+	if (sp->role.paging == WALK_32) {
+		unsigned int g = offset / 4, bits = sp->role.level == 1 ? 9 : 8;
+
+		if (g >> bits != sp->role.quadrant)
+			return;
+		first = g & ((1u << bits) - 1);
+		if (sp->role.level > 1) {
+			first *= 2;
+			n = 2;
+		}
+	}
+	for (i = first; i < first + n; i++) {
+		if (!test_bit(i, sp->present))
+			continue;
+		if (table_read(vm, sp, i, &pte))
+			spte_drop(vm, &sp->spt[i]);
+		else
+			sync_entry(vm, sp, i, pte);
+	}
+}
+
+static void written_table(struct vigil_vm *vm, struct shadow_page *sp, unsigned int offset,
+			  unsigned int len, struct list_head *freed)
+{
+	unsigned int bytes = sp->role.paging == WALK_32 ? 4 : 8;
+	unsigned int end = offset + len;
+	bool straddles = (offset & (bytes - 1)) && len > bytes - (offset & (bytes - 1));
+
+	if (straddles || ++sp->writes > FLOOD_WRITES) {
+		page_zap(vm, sp, freed);
+		return;
+	}
+	for (offset &= ~(bytes - 1); offset < end; offset += bytes)
+		written_entry(vm, sp, offset);
+}
+
+void shadow_written(struct vigil_vm *vm, struct vigil_vcpu *vcpu, gpa_t gpa,
+		    unsigned int len)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct vigil_slot *slot = vigil_gfn_slot(vm, gfn);
+	struct hlist_node *next;
+	struct shadow_page *sp;
+	LIST_HEAD(freed);
+
+	if (!slot || !(READ_ONCE(*slot_word(slot, gfn)) & RMAP_TABLE))
+		return;
+	spin_lock(&vm->shadow.lock);
+	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
+		if (sp->gfn == gfn && !sp->role.direct)
+			written_table(vm, sp, offset_in_page(gpa), len, &freed);
+	page_free_list(vm, &freed);
+	spin_unlock(&vm->shadow.lock);
+}
+
+bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn)
+{
+	struct hlist_node *next;
+	struct shadow_page *sp;
+	LIST_HEAD(freed);
+	bool any;
+
+	spin_lock(&vm->shadow.lock);
+	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
+		if (sp->gfn == gfn && !sp->role.direct)
+			page_zap(vm, sp, &freed);
+	any = !list_empty(&freed);
+	page_free_list(vm, &freed);
+	spin_unlock(&vm->shadow.lock);
+	return any;
+}
