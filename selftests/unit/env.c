@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "env.h"
+
+void *env_mem(struct env *e, u64 la, unsigned int bytes)
+{
+	if (la < ENV_MEM || la - ENV_MEM + bytes > ENV_BYTES)
+		return NULL;
+	return e->mem + (la - ENV_MEM);
+}
+
+static int page_fault(struct emul_ctxt *c, u64 la, bool write)
+{
+	c->exception = (struct emul_exception){
+		.vector = ENV_PF,
+		.has_ec = true,
+		.error_code = (write ? 2 : 0) | (c->cpl == 3 ? 4 : 0),
+		.cr2 = la,
+	};
+	return EMUL_FAULT;
+}
+
+/* What all four have in common: bookkeeping, faults, and pending. */
+static int enter(struct env *e, u64 la, unsigned int bytes, bool write,
+		 unsigned int flags, u8 **p)
+{
+	/* the promise that the ops rely on */
+	if ((la & 0xfff) + bytes > 0x1000 || !bytes)
+		return EMUL_UNHANDLED;
+	e->locked |= flags & EMUL_F_LOCKED;
+	e->split |= flags & EMUL_F_SPLIT;
+	*p = env_mem(e, la, bytes);
+	if (!*p)
+		return page_fault(&e->c, la, write);
+	if (la < e->lowest)
+		e->lowest = la;
+	if (la + bytes > e->highest)
+		e->highest = la + bytes;
+	if (e->pend_at >= 0 && e->pend_at-- == 0)
+		return EMUL_PENDING;
+	return EMUL_OK;
+}
+
+static int env_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
+		    unsigned int flags)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 *p;
+	int ret;
+
+	ret = enter(e, la, bytes, flags & EMUL_F_WRITE_INTENT, flags, &p);
+	if (ret)
+		return ret;
+	e->reads++;
+	memcpy(buf, p, bytes);
+	return EMUL_OK;
+}
+
+static int env_write(struct emul_ctxt *c, u64 la, const void *buf,
+		     unsigned int bytes, unsigned int flags)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 *p;
+	int ret;
+
+	ret = enter(e, la, bytes, true, flags, &p);
+	if (ret)
+		return ret;
+	e->writes++;
+	if (!e->deny)
+		memcpy(p, buf, bytes);
+	return EMUL_OK;
+}
+
+static int env_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
+		       unsigned int bytes, unsigned int flags)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 *p;
+	int ret;
+
+	ret = enter(e, la, bytes, true, flags, &p);
+	if (ret)
+		return ret;
+	e->exchanges++;
+	if (e->race) {
+		e->race--;
+		p[0]++;
+	}
+	if (memcmp(p, old, bytes)) {
+		memcpy(old, p, bytes);
+		return EMUL_OK;
+	}
+	if (!e->deny)
+		memcpy(p, new, bytes);
+	return EMUL_OK;
+}
+
+static int env_probe(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		     unsigned int flags)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 *p;
+	int ret;
+
+	ret = enter(e, la, bytes, true, flags, &p);
+	if (!ret)
+		e->probes++;
+	return ret;
+}
+
+static int env_get_seg(struct emul_ctxt *c, enum insn_seg seg,
+		       struct emul_seg *s)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*s = e->seg[seg];
+	return EMUL_OK;
+}
+
+static int env_set_seg(struct emul_ctxt *c, enum insn_seg seg,
+		       const struct emul_seg *s)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->seg[seg] = *s;
+	return EMUL_OK;
+}
+
+static int env_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*val = e->cr[nr];
+	return EMUL_OK;
+}
+
+static int env_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->cr[nr] = val;
+	return EMUL_OK;
+}
+
+static int env_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*val = e->dr[nr];
+	return EMUL_OK;
+}
+
+static int env_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->dr[nr] = val;
+	return EMUL_OK;
+}
+
+static int env_get_xcr0(struct emul_ctxt *c, u64 *val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*val = e->xcr0;
+	return EMUL_OK;
+}
+
+static int env_get_dtable(struct emul_ctxt *c, bool idt, struct emul_dtable *t)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*t = idt ? e->idt : e->gdt;
+	return EMUL_OK;
+}
+
+static int env_set_dtable(struct emul_ctxt *c, bool idt,
+			  const struct emul_dtable *t)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*(idt ? &e->idt : &e->gdt) = *t;
+	return EMUL_OK;
+}
+
+static int env_get_sys_seg(struct emul_ctxt *c, bool tr, struct emul_seg *s)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*s = tr ? e->tr : e->ldt;
+	return EMUL_OK;
+}
+
+static int env_invlpg(struct emul_ctxt *c, u64 la)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->invlpg = la;
+	return EMUL_OK;
+}
+
+static int env_get_vec(struct emul_ctxt *c, unsigned int reg, void *buf,
+		       unsigned int bytes)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	memcpy(buf, e->vec[reg], bytes);
+	return EMUL_OK;
+}
+
+static int env_set_vec(struct emul_ctxt *c, unsigned int reg, const void *buf,
+		       unsigned int bytes, bool zero_upper)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	memcpy(e->vec[reg], buf, bytes);
+	if (zero_upper)
+		memset(e->vec[reg] + bytes, 0, 32 - bytes);
+	return EMUL_OK;
+}
+
+static int env_get_mmx(struct emul_ctxt *c, unsigned int reg, u64 *val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*val = e->mmx[reg];
+	return EMUL_OK;
+}
+
+static int env_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->mmx[reg] = val;
+	return EMUL_OK;
+}
+
+const struct emul_ops env_ops = {
+	.read = env_read,
+	.write = env_write,
+	.cmpxchg = env_cmpxchg,
+	.probe = env_probe,
+	.get_seg = env_get_seg,
+	.set_seg = env_set_seg,
+	.get_cr = env_get_cr,
+	.set_cr = env_set_cr,
+	.get_dr = env_get_dr,
+	.set_dr = env_set_dr,
+	.get_xcr0 = env_get_xcr0,
+	.get_dtable = env_get_dtable,
+	.set_dtable = env_set_dtable,
+	.get_sys_seg = env_get_sys_seg,
+	.invlpg = env_invlpg,
+	.get_vec = env_get_vec,
+	.set_vec = env_set_vec,
+	.get_mmx = env_get_mmx,
+	.set_mmx = env_set_mmx,
+};
+
+void env_begin(struct env *e)
+{
+	vigil_emul_begin(&e->c);
+	e->reads = e->writes = e->exchanges = e->probes = 0;
+	e->lowest = ~0ull;
+	e->highest = 0;
+	e->locked = false;
+	e->split = false;
+	e->pend_at = -1;
+	e->deny = false;
+	e->race = 0;
+}
+
+void env_init(struct env *e, enum insn_mode mode)
+{
+	unsigned int i;
+
+	memset(e, 0, sizeof(*e));
+	e->c.mode = mode;
+	e->c.cpl = 3;
+	e->c.protected_mode = true;
+	e->c.long_mode = mode == INSN_MODE_64;
+	e->c.va_bits = 48;
+	e->c.features = EMUL_FEAT_ALL;
+	e->c.rflags = 0x202;
+	e->cr[0] = 0x80050033;
+	e->cr[4] = 0x00040620; /* PAE, OSFXSR, OSXMMEXCPT, OSXSAVE */
+	e->xcr0 = 7;
+	for (i = 0; i < 6; i++) {
+		/* a data segment of DPL 3, read and write, accessed */
+		e->seg[i].attr = 0x0f3;
+		e->seg[i].limit = 0xffff;
+		e->seg[i].sel = 0x2b;
+		if (mode != INSN_MODE_16) {
+			e->seg[i].attr |= EMUL_SEG_DB | EMUL_SEG_G;
+			e->seg[i].limit = 0xffffffff;
+		}
+	}
+	e->seg[INSN_SEG_CS].attr |= 8;
+	env_begin(e);
+}
+
+int env_step(struct env *e, const u8 *bytes, unsigned int n)
+{
+	vigil_emul_begin(&e->c);
+	if (vigil_decode(&e->c.insn, bytes, n, e->c.mode))
+		return -1;
+	return vigil_emulate(&e->c, &env_ops);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A little machine around the emulator: two pages of memory, registers in
+ * arrays, and ops that can be told to pend, to deny or to interfere.
+ */
+#ifndef UNIT_ENV_H
+#define UNIT_ENV_H
+
+#include "emulate.h"
+
+#define ENV_MEM 0x30004000ull
+#define ENV_BYTES 0x2000u
+#define ENV_PF 14
+
+struct env {
+	struct emul_ctxt c;
+	struct emul_seg seg[6];
+	struct emul_seg ldt, tr;
+	struct emul_dtable gdt, idt;
+	u64 cr[9], dr[8], xcr0;
+	u8 vec[16][32];
+	u64 mmx[8];
+	u64 invlpg;
+	u8 mem[ENV_BYTES];
+
+	/* what was done */
+	unsigned int reads, writes, exchanges, probes;
+	u64 lowest, highest; /* addresses that were touched */
+	bool locked; /* some access said so */
+	bool split;
+
+	/* what to do */
+	int pend_at; /* transactions until one pends; -1: never */
+	bool deny; /* stores are swallowed */
+	unsigned int race; /* cmpxchg: as often, memory changes first */
+};
+
+extern const struct emul_ops env_ops;
+
+/* Flat segments, CPL 3 (0 outside of protected mode), everything switched on. */
+void env_init(struct env *e, enum insn_mode mode);
+/* Forgets what was done. */
+void env_begin(struct env *e);
+/* Memory by linear address; NULL outside of it. */
+void *env_mem(struct env *e, u64 la, unsigned int bytes);
+/* Decode and run at the current registers; INSN_ errors become -1. */
+int env_step(struct env *e, const u8 *bytes, unsigned int n);
+
+#endif /* UNIT_ENV_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * TAP for the unit tests: results as they come, the closing line at the end.
+ */
+#ifndef UNIT_UNIT_H
+#define UNIT_UNIT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+static unsigned int unit_passed, unit_failed, unit_skipped;
+
+/* A result; says what was tested, in words that name the case. */
+__attribute__((format(printf, 2, 3), unused)) static bool
+unit_result(bool ok, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ok)
+		unit_passed++;
+	else
+		unit_failed++;
+	printf("%sok %u - ", ok ? "" : "not ",
+	       unit_passed + unit_failed + unit_skipped);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	return ok;
+}
+
+__attribute__((unused)) static void unit_skip(const char *what, const char *why)
+{
+	unit_skipped++;
+	printf("ok %u - %s # SKIP %s\n",
+	       unit_passed + unit_failed + unit_skipped, what, why);
+	fflush(stdout);
+}
+
+/* The exit status of main(). */
+__attribute__((unused)) static int unit_end(void)
+{
+	printf("1..%u\n%u passed, %u failed, %u skipped\n",
+	       unit_passed + unit_failed + unit_skipped, unit_passed,
+	       unit_failed, unit_skipped);
+	return unit_failed ? 1 : 0;
+}
+
+/* The same numbers in every run, unless UNIT_SEED says otherwise. */
+static uint64_t unit_rng = 0x9e3779b97f4a7c15ull;
+
+__attribute__((unused)) static uint64_t unit_random(void)
+{
+	unit_rng ^= unit_rng << 13;
+	unit_rng ^= unit_rng >> 7;
+	unit_rng ^= unit_rng << 17;
+	return unit_rng * 0x2545f4914f6cdd1dull;
+}
+
+/* 0 to n - 1 */
+__attribute__((unused)) static unsigned int unit_below(unsigned int n)
+{
+	return (unit_random() >> 32) % n;
+}
+
+#endif /* UNIT_UNIT_H */
