@@ -13,6 +13,8 @@
 #include <linux/types.h>
 #include <linux/kvm.h>
 
+/* clang-format off */
+
 #define VIGIL_API_VERSION	1
 #define VIGIL_IOC		0xE7
 
@@ -277,5 +279,7 @@ struct vigil_stats {
 #define VIGIL_GET_VCPU		_IOWR(VIGIL_IOC, 0x25, struct vigil_vcpu_state)
 #define VIGIL_GET_STATS		_IOWR(VIGIL_IOC, 0x26, struct vigil_stats)
 #define VIGIL_GET_INFO		_IOR(VIGIL_IOC, 0x27, struct vigil_vm_info)
+
+/* clang-format on */
 
 #endif

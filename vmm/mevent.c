@@ -15,7 +15,7 @@
 #include "monitor.h"
 #include "ops.h"
 
-#define POOL_SIZE	(VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
+#define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
 
 int mevent_init(struct monitor *mon)
 {
@@ -41,7 +41,8 @@ void mevent_free(struct monitor *mon)
 }
 
 static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
-		       const struct watch_range *r, const struct watch_store *st)
+		       const struct watch_range *r,
+		       const struct watch_store *st)
 {
 	const struct insn *insn = &vcpu->emul.insn;
 	unsigned int i;
@@ -82,7 +83,8 @@ static struct mon_event *take(struct monitor *mon, bool hold)
 
 	spin_lock(&mon->qlock);
 	if (!mon->closed && (hold || mon->plain < VIGIL_MAX_EVENTS)) {
-		e = list_first_entry_or_null(&mon->free, struct mon_event, link);
+		e = list_first_entry_or_null(&mon->free, struct mon_event,
+					     link);
 		if (e) {
 			list_del(&e->link);
 			mon->plain += !hold;
@@ -107,7 +109,8 @@ static void drop(struct vigil_vcpu *vcpu, struct monitor *mon)
 	vcpu->stat.events_dropped++;
 }
 
-static bool enqueue(struct monitor *mon, struct mon_event *e, struct vigil_vcpu *held)
+static bool enqueue(struct monitor *mon, struct mon_event *e,
+		    struct vigil_vcpu *held)
 {
 	bool wake;
 
@@ -133,11 +136,13 @@ static bool enqueue(struct monitor *mon, struct mon_event *e, struct vigil_vcpu 
 	spin_unlock(&mon->qlock);
 	/* a reader that has not emptied the queue does not sleep */
 	if (wake)
-		wake_up_interruptible_poll(&mon->vm->monitor_wq, EPOLLIN | EPOLLRDNORM);
+		wake_up_interruptible_poll(&mon->vm->monitor_wq,
+					   EPOLLIN | EPOLLRDNORM);
 	return true;
 }
 
-enum watch_answer mevent_store(struct vigil_vcpu *vcpu, const struct watch_range *r,
+enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
+			       const struct watch_range *r,
 			       const struct watch_store *st)
 {
 	bool hold = r->action == VIGIL_ACTION_ASK;
@@ -146,7 +151,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu, const struct watch_range
 	struct mon_event *e;
 
 	if (hold)
-		monitor_forget(vcpu);	/* the pool has one event for each vCPU */
+		monitor_forget(vcpu); /* the pool has one event for each vCPU */
 	e = take(mon, hold);
 	if (!e) {
 		/* only a monitor that is closing has no event for a held store */
@@ -208,7 +213,8 @@ void monitor_forget(struct vigil_vcpu *vcpu)
 
 static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
-	return READ_ONCE(e->answer) != ANSWER_NONE || READ_ONCE(vcpu->vm->dead) ||
+	return READ_ONCE(e->answer) != ANSWER_NONE ||
+	       READ_ONCE(vcpu->vm->dead) ||
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
@@ -309,7 +315,8 @@ static void consume(struct monitor *mon, u64 seq)
 	spin_unlock(&mon->qlock);
 }
 
-ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len, bool block)
+ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
+		    bool block)
 {
 	struct vigil_vm *vm = mon->vm;
 	struct vigil_event ev;
@@ -332,12 +339,13 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len, bool bloc
 			continue;
 		}
 		if (done || READ_ONCE(vm->dead))
-			break;	/* of a dead VM: end of file */
+			break; /* of a dead VM: end of file */
 		ret = -EAGAIN;
 		if (!block)
 			break;
-		ret = wait_event_interruptible(vm->monitor_wq, mevent_ready(mon) ||
-					       READ_ONCE(vm->dead));
+		ret = wait_event_interruptible(vm->monitor_wq,
+					       mevent_ready(mon) ||
+						       READ_ONCE(vm->dead));
 		if (ret)
 			break;
 	}

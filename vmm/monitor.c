@@ -24,7 +24,8 @@ static_assert(sizeof(struct vigil_event) == 448);
 static_assert(offsetof(struct vigil_event, regs) == 72);
 static_assert(offsetof(struct vigil_event, insn) == 232);
 static_assert(offsetof(struct vigil_event, reserved) +
-	      sizeof_field(struct vigil_event, reserved) == sizeof(struct vigil_event));
+		      sizeof_field(struct vigil_event, reserved) ==
+	      sizeof(struct vigil_event));
 static_assert(sizeof(struct vigil_verdict) == 16);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
@@ -103,7 +104,8 @@ static long list_vms(struct vigil_vm_list __user *user)
 
 	if (copy_from_user(&list, user, sizeof(list)))
 		return -EFAULT;
-	if (list.entry_size != sizeof(info) || list.entries != (unsigned long)list.entries)
+	if (list.entry_size != sizeof(info) ||
+	    list.entries != (unsigned long)list.entries)
 		return -EINVAL;
 	entries = (void __user *)(unsigned long)list.entries;
 	n = collect_vms(&vms);
@@ -153,9 +155,11 @@ static __poll_t monitor_poll(struct file *file, poll_table *wait)
 	return mask;
 }
 
-static ssize_t monitor_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+static ssize_t monitor_read(struct file *file, char __user *buf, size_t len,
+			    loff_t *pos)
 {
-	return mevent_read(file->private_data, buf, len, !(file->f_flags & O_NONBLOCK));
+	return mevent_read(file->private_data, buf, len,
+			   !(file->f_flags & O_NONBLOCK));
 }
 
 static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
@@ -174,7 +178,8 @@ static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 	return ret;
 }
 
-static long ioc_watch_list(struct monitor *mon, struct vigil_watch_list __user *user)
+static long ioc_watch_list(struct monitor *mon,
+			   struct vigil_watch_list __user *user)
 {
 	struct vigil_watch_list list;
 	struct vigil_watch *all;
@@ -184,7 +189,8 @@ static long ioc_watch_list(struct monitor *mon, struct vigil_watch_list __user *
 
 	if (copy_from_user(&list, user, sizeof(list)))
 		return -EFAULT;
-	if (list.entry_size != sizeof(*all) || list.entries != (unsigned long)list.entries)
+	if (list.entry_size != sizeof(*all) ||
+	    list.entries != (unsigned long)list.entries)
 		return -EINVAL;
 	all = kvcalloc(VIGIL_MAX_WATCHES, sizeof(*all), GFP_KERNEL_ACCOUNT);
 	if (!all)
@@ -233,7 +239,8 @@ static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
 	return ret;
 }
 
-static long ioc_get_vcpu(struct monitor *mon, struct vigil_vcpu_state __user *user)
+static long ioc_get_vcpu(struct monitor *mon,
+			 struct vigil_vcpu_state __user *user)
 {
 	struct vigil_vcpu_state *state;
 	u32 head[2];
@@ -261,7 +268,8 @@ static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long monitor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long monitor_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
 {
 	struct monitor *mon = file->private_data;
 	void __user *user = (void __user *)arg;
@@ -292,13 +300,13 @@ static long monitor_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 }
 
 static const struct file_operations monitor_fops = {
-	.owner		= THIS_MODULE,
-	.read		= monitor_read,
-	.poll		= monitor_poll,
-	.unlocked_ioctl	= monitor_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.release	= monitor_release,
-	.llseek		= no_llseek,
+	.owner = THIS_MODULE,
+	.read = monitor_read,
+	.poll = monitor_poll,
+	.unlocked_ioctl = monitor_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = monitor_release,
+	.llseek = no_llseek,
 };
 
 static int monitor_file(struct monitor *mon)

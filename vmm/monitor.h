@@ -21,9 +21,9 @@
 #include "watch.h"
 
 /* ranges of guest-physical memory that the watches of one VM come to */
-#define WATCH_MAX_RANGES	65536
-#define WATCH_MAX_LEN		(16ull << 20)
-#define MONITOR_MAX_READ	(1ul << 20)
+#define WATCH_MAX_RANGES 65536
+#define WATCH_MAX_LEN (16ull << 20)
+#define MONITOR_MAX_READ (1ul << 20)
 
 /* guest-physical, both ends included */
 struct watch_span {
@@ -36,10 +36,10 @@ struct watch_span {
  * @spans: sorted, apart from each other
  */
 struct mon_watch {
-	struct list_head link;		/* [m] monitor->watches */
-	struct vigil_watch uapi;	/* [I] */
-	unsigned int nr_spans;		/* [I] */
-	struct watch_span spans[];	/* [I] */
+	struct list_head link; /* [m] monitor->watches */
+	struct vigil_watch uapi; /* [I] */
+	unsigned int nr_spans; /* [I] */
+	struct watch_span spans[]; /* [I] */
 };
 
 /* one span in the set that vCPUs look at; immutable */
@@ -54,34 +54,34 @@ struct watch_range {
 enum { ANSWER_NONE, ANSWER_ALLOW, ANSWER_DENY };
 
 struct mon_event {
-	struct list_head link;		/* [q] free or queue */
-	struct list_head held_link;	/* [q] monitor->held */
-	struct monitor *mon;		/* [I] */
-	struct vigil_vcpu *vcpu;	/* [q] who waits */
-	bool queued;			/* [q] not read yet */
-	int on_death;			/* [q] */
-	int answer;			/* [q] writes, [a] reads */
+	struct list_head link; /* [q] free or queue */
+	struct list_head held_link; /* [q] monitor->held */
+	struct monitor *mon; /* [I] */
+	struct vigil_vcpu *vcpu; /* [q] who waits */
+	bool queued; /* [q] not read yet */
+	int on_death; /* [q] */
+	int answer; /* [q] writes, [a] reads */
 	struct vigil_event ev;
 };
 
 struct monitor {
-	struct kref ref;		/* its file, and every held event */
-	struct vigil_vm *vm;		/* [I] */
-	struct list_head link;		/* [m] vm->monitors */
-	struct list_head watches;	/* [m] */
-	unsigned int nr_watches;	/* [m] */
-	u32 last_id;			/* [m] */
-	struct mutex lock;		/* [n] one vCPU snapshot at a time */
-	struct mutex read_lock;		/* one read() at a time; before qlock */
+	struct kref ref; /* its file, and every held event */
+	struct vigil_vm *vm; /* [I] */
+	struct list_head link; /* [m] vm->monitors */
+	struct list_head watches; /* [m] */
+	unsigned int nr_watches; /* [m] */
+	u32 last_id; /* [m] */
+	struct mutex lock; /* [n] one vCPU snapshot at a time */
+	struct mutex read_lock; /* one read() at a time; before qlock */
 
 	spinlock_t qlock;
-	struct list_head queue;		/* [q] oldest first */
-	struct list_head free;		/* [q] */
-	struct list_head held;		/* [q] without an answer, or not picked up */
-	unsigned int plain;		/* [q] events in use that hold no vCPU */
-	bool closed;			/* [q] */
-	u64 seq, dropped;		/* [q] */
-	struct mon_event *pool;		/* [I] */
+	struct list_head queue; /* [q] oldest first */
+	struct list_head free; /* [q] */
+	struct list_head held; /* [q] without an answer, or not picked up */
+	unsigned int plain; /* [q] events in use that hold no vCPU */
+	bool closed; /* [q] */
+	u64 seq, dropped; /* [q] */
+	struct mon_event *pool; /* [I] */
 };
 
 /* ---- watch.c ---- */
@@ -95,11 +95,13 @@ void watch_drop(struct monitor *mon);
 /* ---- mevent.c ---- */
 int mevent_init(struct monitor *mon);
 void mevent_free(struct monitor *mon);
-enum watch_answer mevent_store(struct vigil_vcpu *vcpu, const struct watch_range *r,
+enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
+			       const struct watch_range *r,
 			       const struct watch_store *st);
 int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
 bool mevent_ready(struct monitor *mon);
-ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len, bool block);
+ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
+		    bool block);
 /* no events from here on; who is held goes on as on_death says */
 void mevent_close(struct monitor *mon);
 
@@ -132,7 +134,7 @@ int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 long mview_read(struct monitor *mon, struct vigil_mem *mem);
 
 /* ---- stat.c ---- */
-int stat_init(void);		/* at load */
+int stat_init(void); /* at load */
 void stat_exit(void);
 void stat_vm_add(struct vigil_vm *vm);
 void stat_vm_del(struct vigil_vm *vm);

@@ -58,7 +58,8 @@ static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
 		 * A vCPU that runs answers at once. One whose mutex is held for
 		 * something else has no reason to: look again after a while.
 		 */
-		ret = wait_for_completion_killable_timeout(&s->done, msecs_to_jiffies(10) + 1);
+		ret = wait_for_completion_killable_timeout(
+			&s->done, msecs_to_jiffies(10) + 1);
 		if (ret > 0)
 			return 0;
 		if (ret < 0)
@@ -135,11 +136,11 @@ static const struct walk_mem remote_mem = { .read = walk_read };
 static struct walk_mode mode_of(const struct gva_space *space)
 {
 	struct walk_mode m = {
-		.pse		= space->cr4 & BIT(4),
-		.pse36		= true,
-		.nx		= space->efer & BIT(11),
-		.gbpages	= true,
-		.maxphyaddr	= 52,
+		.pse = space->cr4 & BIT(4),
+		.pse36 = true,
+		.nx = space->efer & BIT(11),
+		.gbpages = true,
+		.maxphyaddr = 52,
 	};
 
 	if (!(space->cr0 & BIT(31)))
@@ -153,8 +154,8 @@ static struct walk_mode mode_of(const struct gva_space *space)
 	return m;
 }
 
-int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva, u64 *gpa,
-		    u64 *left)
+int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
+		    u64 *gpa, u64 *left)
 {
 	const struct walk_access read = {};
 	struct walk_mode m = mode_of(space);
@@ -164,7 +165,8 @@ int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 
 	if (m.paging < WALK_4LEVEL && gva >> 32)
 		return -EINVAL;
-	if (m.paging >= WALK_4LEVEL && (u64)((s64)(gva << unused) >> unused) != gva)
+	if (m.paging >= WALK_4LEVEL &&
+	    (u64)((s64)(gva << unused) >> unused) != gva)
 		return -EINVAL;
 	*left = PAGE_SIZE - offset_in_page(gva);
 	if (m.paging == WALK_NONE) {
@@ -172,16 +174,19 @@ int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 		return 0;
 	}
 	for (i = 0; m.paging == WALK_PAE && i < 4; i++)
-		if (walk_read(vm, (space->cr3 & 0xffffffe0) + i * 8, &pdpte[i], 8))
+		if (walk_read(vm, (space->cr3 & 0xffffffe0) + i * 8, &pdpte[i],
+			      8))
 			return -EFAULT;
-	if (walk_guest(&m, &remote_mem, vm, space->cr3, pdpte, gva, &read, &w) != WALK_OK)
+	if (walk_guest(&m, &remote_mem, vm, space->cr3, pdpte, gva, &read,
+		       &w) != WALK_OK)
 		return -EFAULT;
 	*gpa = (w.gfn << PAGE_SHIFT) | offset_in_page(gva);
 	return 0;
 }
 
 /* bytes of guest memory to @user; 0 where there is none */
-static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user, size_t len, void *page)
+static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
+		     size_t len, void *page)
 {
 	int idx = srcu_read_lock(&vm->srcu);
 	long n;
@@ -222,7 +227,7 @@ long mview_read(struct monitor *mon, struct vigil_mem *mem)
 		n = copy_out(mon->vm, gpa, user + done, left, page);
 		if (n < 0) {
 			ret = n;
-			done = 0;	/* the caller's buffer is not there */
+			done = 0; /* the caller's buffer is not there */
 			break;
 		}
 		done += n;

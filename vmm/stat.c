@@ -22,7 +22,8 @@ static struct dentry *root;
 /* a counter may be a little behind: its vCPU does not stop for us */
 static u64 read_counter(const struct vigil_vcpu *vcpu, unsigned int i)
 {
-	return READ_ONCE(*(const u64 *)((const char *)&vcpu->stat + counters[i].offset));
+	return READ_ONCE(
+		*(const u64 *)((const char *)&vcpu->stat + counters[i].offset));
 }
 
 static u64 sum_counter(struct vigil_vm *vm, unsigned int i)
@@ -31,8 +32,7 @@ static u64 sum_counter(struct vigil_vm *vm, unsigned int i)
 	unsigned int n;
 	u64 sum = 0;
 
-	vigil_for_each_vcpu(n, vcpu, vm)
-		sum += read_counter(vcpu, i);
+	vigil_for_each_vcpu(n, vcpu, vm) sum += read_counter(vcpu, i);
 	return sum;
 }
 
@@ -62,7 +62,8 @@ long stat_get(struct vigil_vm *vm, struct vigil_stats __user *user)
 
 	if (copy_from_user(&s, user, sizeof(s)))
 		return -EFAULT;
-	if (s.pad || s.values != (unsigned long)s.values || s.names != (unsigned long)s.names)
+	if (s.pad || s.values != (unsigned long)s.values ||
+	    s.names != (unsigned long)s.names)
 		return -EINVAL;
 	values = (void __user *)(unsigned long)s.values;
 	names = (void __user *)(unsigned long)s.names;
@@ -88,7 +89,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	unsigned int i, n;
 
 	for (i = 0; i < ARRAY_SIZE(counters); i++) {
-		seq_printf(m, "%-20s %llu", counters[i].name, sum_counter(vm, i));
+		seq_printf(m, "%-20s %llu", counters[i].name,
+			   sum_counter(vm, i));
 		vigil_for_each_vcpu(n, vcpu, vm)
 			seq_printf(m, " %llu", read_counter(vcpu, i));
 		seq_putc(m, '\n');
@@ -104,9 +106,10 @@ static int info_show(struct seq_file *m, void *unused)
 	struct monitor *mon;
 
 	mutex_lock(&vm->lock);
-	seq_printf(m, "id %u\nname %s\npid %d\nuid %u\nvcpus %u\nmemory %llu\n", vm->id,
-		   vm->name, pid_nr(vm->pid), from_kuid_munged(&init_user_ns, vm->owner),
-		   vm->nr_vcpus, vigil_vm_mem_bytes(vm));
+	seq_printf(m, "id %u\nname %s\npid %d\nuid %u\nvcpus %u\nmemory %llu\n",
+		   vm->id, vm->name, pid_nr(vm->pid),
+		   from_kuid_munged(&init_user_ns, vm->owner), vm->nr_vcpus,
+		   vigil_vm_mem_bytes(vm));
 	seq_printf(m, "monitors %u\n", vm->nr_monitors);
 	list_for_each_entry(mon, &vm->monitors, link)
 		seq_printf(m, "watches %u\n", mon->nr_watches);
@@ -136,7 +139,7 @@ void stat_vm_del(struct vigil_vm *vm)
 int stat_init(void)
 {
 	root = debugfs_create_dir("vigil", NULL);
-	return 0;	/* a kernel without debugfs is no reason to refuse */
+	return 0; /* a kernel without debugfs is no reason to refuse */
 }
 
 void stat_exit(void)

@@ -18,16 +18,16 @@ struct vigil_watches {
 	struct watch_range range[];
 };
 
-#define RANGE_START(r)	((r)->start)
-#define RANGE_LAST(r)	((r)->last)
+#define RANGE_START(r) ((r)->start)
+#define RANGE_LAST(r) ((r)->last)
 
-INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START, RANGE_LAST,
-		     static __maybe_unused, ranges)
+INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START,
+		     RANGE_LAST, static __maybe_unused, ranges)
 
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
-	struct vigil_watches *set = srcu_dereference_check(vm->watches, &vm->srcu,
-							   lockdep_is_held(&vm->lock));
+	struct vigil_watches *set = srcu_dereference_check(
+		vm->watches, &vm->srcu, lockdep_is_held(&vm->lock));
 	u64 start = gfn << PAGE_SHIFT;
 
 	if (likely(!set))
@@ -43,7 +43,8 @@ static bool stronger(const struct watch_range *a, const struct watch_range *b)
 	return a->id < b->id;
 }
 
-enum watch_answer watch_store(struct vigil_vcpu *vcpu, const struct watch_store *st)
+enum watch_answer watch_store(struct vigil_vcpu *vcpu,
+			      const struct watch_store *st)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	struct vigil_watches *set = srcu_dereference(vm->watches, &vm->srcu);
@@ -82,7 +83,8 @@ int watch_publish(struct vigil_vm *vm)
 	if (count > WATCH_MAX_RANGES)
 		return -ENOSPC;
 	if (count) {
-		set = kvzalloc(struct_size(set, range, count), GFP_KERNEL_ACCOUNT);
+		set = kvzalloc(struct_size(set, range, count),
+			       GFP_KERNEL_ACCOUNT);
 		if (!set)
 			return -ENOMEM;
 		set->root = RB_ROOT_CACHED;
@@ -140,7 +142,8 @@ static unsigned int merge_spans(struct watch_span *s, unsigned int n)
 	return out + 1;
 }
 
-static int resolve_gva(struct monitor *mon, struct mon_watch *w, unsigned int room)
+static int resolve_gva(struct monitor *mon, struct mon_watch *w,
+		       unsigned int room)
 {
 	u64 gva = w->uapi.start, len = w->uapi.len, gpa, left;
 	struct gva_space space;
@@ -229,7 +232,8 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	if (ret)
 		return ret;
 	if (u->kind == VIGIL_WATCH_GVA)
-		room = ((u->start + u->len - 1) >> PAGE_SHIFT) - (u->start >> PAGE_SHIFT) + 1;
+		room = ((u->start + u->len - 1) >> PAGE_SHIFT) -
+		       (u->start >> PAGE_SHIFT) + 1;
 	w = kvzalloc(struct_size(w, spans, room), GFP_KERNEL_ACCOUNT);
 	if (!w)
 		return -ENOMEM;

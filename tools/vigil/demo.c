@@ -29,26 +29,31 @@ struct args {
 enum { OPT_ROOTKIT = 0x100, OPT_BUSYBOX };
 
 static const struct argp_option options[] = {
-	{ "kernel", 'k', "FILE", 0, "The guest's kernel (default: the newest Debian 6.1 in /boot)",
-	  0 },
+	{ "kernel", 'k', "FILE", 0,
+	  "The guest's kernel (default: the newest Debian 6.1 in /boot)", 0 },
 	{ "rootkit", OPT_ROOTKIT, "FILE", 0,
-	  "The rootkit, built for that kernel (default " DATA_DIR "/rootkit.ko)", 0 },
-	{ "busybox", OPT_BUSYBOX, "FILE", 0, "A static busybox (default /bin/busybox)", 0 },
-	{ "append", 'a', "ARGS", 0, "More for the guest kernel's command line", 0 },
+	  "The rootkit, built for that kernel (default " DATA_DIR
+	  "/rootkit.ko)",
+	  0 },
+	{ "busybox", OPT_BUSYBOX, "FILE", 0,
+	  "A static busybox (default /bin/busybox)", 0 },
+	{ "append", 'a', "ARGS", 0, "More for the guest kernel's command line",
+	  0 },
 	{ "mem", 'm', "MIB", 0, "The guest's memory (default 192)", 0 },
-	{ "timeout", 't', "SECONDS", 0, "How long a step of a guest may take (default 120)", 0 },
+	{ "timeout", 't', "SECONDS", 0,
+	  "How long a step of a guest may take (default 120)", 0 },
 	{ 0 }
 };
 
 /* what is watched, and what the guest's kernel had there */
 struct target {
-	const char *what;	/* as the rootkit calls it */
+	const char *what; /* as the rootkit calls it */
 	uint64_t addr, len;
-	uint64_t old;		/* the value of a single pointer, 0 for a table */
+	uint64_t old; /* the value of a single pointer, 0 for a table */
 	uint32_t id;
-	struct vigil_event ev;	/* the write to it */
+	struct vigil_event ev; /* the write to it */
 	unsigned int events;
-	char report[256];	/* the rootkit's line */
+	char report[256]; /* the rootkit's line */
 };
 
 enum { T_DIR, T_SYSCALLS, N_TARGETS };
@@ -63,8 +68,7 @@ struct act {
 
 static FILE *progress;
 
-__attribute__((format(printf, 1, 2)))
-static void say(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
 	static struct timespec start;
 	struct timespec now;
@@ -73,8 +77,9 @@ static void say(const char *fmt, ...)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!start.tv_sec)
 		start = now;
-	fprintf(progress, "[%5.1fs] ", now.tv_sec - start.tv_sec +
-		(now.tv_nsec - start.tv_nsec) / 1e9);
+	fprintf(progress, "[%5.1fs] ",
+		now.tv_sec - start.tv_sec +
+			(now.tv_nsec - start.tv_nsec) / 1e9);
 	va_start(ap, fmt);
 	vfprintf(progress, fmt, ap);
 	va_end(ap);
@@ -122,8 +127,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  * tmpfs and ramfs directories are listed through simple_dir_operations. The
  * member is found by what it holds: dcache_readdir.
  */
-static int find_dir_pointer(const struct symtab *t, struct mon *mon, uint64_t cr3,
-			    struct target *tg)
+static int find_dir_pointer(const struct symtab *t, struct mon *mon,
+			    uint64_t cr3, struct target *tg)
 {
 	uint64_t ops, readdir, words[32];
 	unsigned int i;
@@ -147,8 +152,10 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon, uint64_t cr
 		    (unsigned long long)ops, i * 8);
 		return 0;
 	}
-	return vigil_fail(ENOENT, "simple_dir_operations does not point to dcache_readdir: this is "
-			  "not a kernel that the demo knows");
+	return vigil_fail(
+		ENOENT,
+		"simple_dir_operations does not point to dcache_readdir: this is "
+		"not a kernel that the demo knows");
 }
 
 /* up to the next symbol */
@@ -166,8 +173,8 @@ static int find_syscall_table(const struct symtab *t, struct target *tg)
 	tg->what = "sys_call_table";
 	tg->addr = addr;
 	tg->len = end - addr;
-	say("sys_call_table is at %#llx, %llu entries", (unsigned long long)addr,
-	    (unsigned long long)tg->len / 8);
+	say("sys_call_table is at %#llx, %llu entries",
+	    (unsigned long long)addr, (unsigned long long)tg->len / 8);
 	return 0;
 }
 
@@ -206,7 +213,8 @@ static int set_watches(struct act *act, struct mon *mon)
 
 /* ---- one act ---- */
 
-static int follow_guest(struct act *act, struct demo_guest *g, unsigned int timeout)
+static int follow_guest(struct act *act, struct demo_guest *g,
+			unsigned int timeout)
 {
 	unsigned int i;
 	char pattern[64];
@@ -214,25 +222,31 @@ static int follow_guest(struct act *act, struct demo_guest *g, unsigned int time
 
 	ret = demo_send(g, "go");
 	if (!ret)
-		ret = demo_expect(g, "demo: before:", act->before, sizeof(act->before), timeout);
+		ret = demo_expect(g, "demo: before:", act->before,
+				  sizeof(act->before), timeout);
 	for (i = 0; !ret && i < N_TARGETS; i++) {
-		snprintf(pattern, sizeof(pattern), "rootkit: %s at ", act->target[i].what);
+		snprintf(pattern, sizeof(pattern), "rootkit: %s at ",
+			 act->target[i].what);
 		ret = demo_expect(g, pattern, act->target[i].report,
 				  sizeof(act->target[i].report), timeout);
 	}
 	if (!ret)
-		ret = demo_expect(g, "demo: after:", act->after, sizeof(act->after), timeout);
+		ret = demo_expect(g, "demo: after:", act->after,
+				  sizeof(act->after), timeout);
 	if (!ret)
-		ret = demo_expect(g, "demo: content:", act->content, sizeof(act->content), timeout);
+		ret = demo_expect(g, "demo: content:", act->content,
+				  sizeof(act->content), timeout);
 	if (!ret)
-		ret = demo_expect(g, "demo: worked:", act->worked, sizeof(act->worked), timeout);
+		ret = demo_expect(g, "demo: worked:", act->worked,
+				  sizeof(act->worked), timeout);
 	if (!ret)
 		ret = demo_expect(g, "demo: done", NULL, 0, timeout);
 	return ret;
 }
 
 /* the guest is done: what was to be told is there by now */
-static int collect_events(struct act *act, struct mon *mon, const struct symtab *t)
+static int collect_events(struct act *act, struct mon *mon,
+			  const struct symtab *t)
 {
 	static struct vigil_event ev[16];
 	struct mon_stat *stats;
@@ -257,7 +271,9 @@ static int collect_events(struct act *act, struct mon *mon, const struct symtab 
 
 			event_print(progress, &ev[i], t);
 			if (ev[i].cookie >= N_TARGETS)
-				return vigil_fail(EPROTO, "an event of a watch that nobody set");
+				return vigil_fail(
+					EPROTO,
+					"an event of a watch that nobody set");
 			tg = &act->target[ev[i].cookie];
 			tg->ev = ev[i];
 			tg->events++;
@@ -267,8 +283,8 @@ static int collect_events(struct act *act, struct mon *mon, const struct symtab 
 	return 0;
 }
 
-__attribute__((format(printf, 3, 4)))
-static void check(struct act *act, bool ok, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void
+check(struct act *act, bool ok, const char *fmt, ...)
 {
 	char text[400];
 	va_list ap;
@@ -299,32 +315,40 @@ static uint64_t word_of(const uint8_t *bytes)
 	return v;
 }
 
-static void check_target(struct act *act, struct mon *mon, struct target *tg, bool deny)
+static void check_target(struct act *act, struct mon *mon, struct target *tg,
+			 bool deny)
 {
 	unsigned long long where = 0, old = 0, want = 0;
 	const struct vigil_event *ev = &tg->ev;
 	uint64_t now = 0, cr3;
 	char what[32], fate[16] = "";
 
-	sscanf(tg->report, "rootkit: %31s at %llx: %llx -> %llx %15s", what, &where, &old, &want,
-	       fate);
+	sscanf(tg->report, "rootkit: %31s at %llx: %llx -> %llx %15s", what,
+	       &where, &old, &want, fate);
 	check(act, !strcmp(fate, deny ? "unchanged" : "replaced"),
 	      "the rootkit found %s %s after its write", tg->what,
 	      deny ? "unchanged" : "replaced");
-	check(act, tg->events == 1, "the monitor was told of one write to %s", tg->what);
-	check(act, where >= tg->addr && where + 8 <= tg->addr + tg->len && ev->gva == where &&
-	      ev->flags & VIGIL_EVENT_GVA_VALID && ev->len == 8,
-	      "of 8 bytes, at the address that the rootkit tells (%#llx)", where);
-	check(act, word_of(ev->old) == old && word_of(ev->new_) == want && old != want,
+	check(act, tg->events == 1, "the monitor was told of one write to %s",
+	      tg->what);
+	check(act,
+	      where >= tg->addr && where + 8 <= tg->addr + tg->len &&
+		      ev->gva == where && ev->flags & VIGIL_EVENT_GVA_VALID &&
+		      ev->len == 8,
+	      "of 8 bytes, at the address that the rootkit tells (%#llx)",
+	      where);
+	check(act,
+	      word_of(ev->old) == old && word_of(ev->new_) == want &&
+		      old != want,
 	      "with the old and the new pointer (%#llx, %#llx)", old, want);
 	check(act, ev->cpl == 0 && ev->flags & VIGIL_EVENT_INSN_VALID,
 	      "with the instruction, in the guest's kernel");
-	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny, "and marked as %s",
-	      deny ? "refused" : "let through");
-	if (mon_kernel_cr3(mon, &cr3) || mon_read_virt(mon, cr3, where, &now, sizeof(now)))
+	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny,
+	      "and marked as %s", deny ? "refused" : "let through");
+	if (mon_kernel_cr3(mon, &cr3) ||
+	    mon_read_virt(mon, cr3, where, &now, sizeof(now)))
 		now = 0;
-	check(act, now && now == (deny ? old : want), "guest memory holds the %s pointer",
-	      deny ? "old" : "new");
+	check(act, now && now == (deny ? old : want),
+	      "guest memory holds the %s pointer", deny ? "old" : "new");
 }
 
 static void check_act(struct act *act, struct mon *mon)
@@ -336,16 +360,22 @@ static void check_act(struct act *act, struct mon *mon)
 		check_target(act, mon, &act->target[i], deny);
 	check(act, act->target[T_DIR].old == word_of(act->target[T_DIR].ev.old),
 	      "the pointer was the kernel's own");
-	check(act, has_word(act->before, DEMO_HIDDEN) && has_word(act->before, DEMO_PLAIN),
+	check(act,
+	      has_word(act->before, DEMO_HIDDEN) &&
+		      has_word(act->before, DEMO_PLAIN),
 	      "ls showed the file before");
-	check(act, has_word(act->after, DEMO_HIDDEN) == deny && has_word(act->after, DEMO_PLAIN),
+	check(act,
+	      has_word(act->after, DEMO_HIDDEN) == deny &&
+		      has_word(act->after, DEMO_PLAIN),
 	      deny ? "ls still shows it" : "ls does not show it any more");
-	check(act, !strcmp(act->content, "demo: content: treasure"), "it can be read");
-	check(act, !strcmp(act->worked, "demo: worked: 5"), "the guest goes on with its work");
+	check(act, !strcmp(act->content, "demo: content: treasure"),
+	      "it can be read");
+	check(act, !strcmp(act->worked, "demo: worked: 5"),
+	      "the guest goes on with its work");
 }
 
-static int run_monitored(struct act *act, struct demo_guest *g, const char *name,
-			 unsigned int timeout)
+static int run_monitored(struct act *act, struct demo_guest *g,
+			 const char *name, unsigned int timeout)
 {
 	struct symtab t = { 0 };
 	struct mon mon;
@@ -382,7 +412,8 @@ static int run_monitored(struct act *act, struct demo_guest *g, const char *name
 	return ret < 0 ? ret : 0;
 }
 
-static int run_act(struct act *act, const struct args *args, const char *initrd, int number)
+static int run_act(struct act *act, const struct args *args, const char *initrd,
+		   int number)
 {
 	char name[VIGIL_NAME_LEN], append[512];
 	struct demo_boot boot = {
@@ -425,23 +456,31 @@ static char *newest_kernel(void)
 
 static void print_json(const struct act *acts, int n, bool ok)
 {
-	struct json_object *o = json_object_new_object(), *all = json_object_new_array();
+	struct json_object *o = json_object_new_object(),
+			   *all = json_object_new_array();
 
 	for (int i = 0; i < n; i++) {
 		struct json_object *a = json_object_new_object();
 		struct json_object *evs = json_object_new_array();
 
-		json_object_object_add(a, "action", json_object_new_string(
-			acts[i].action == VIGIL_ACTION_DENY ? "deny" : "log"));
-		json_object_object_add(a, "failed", json_object_new_int(acts[i].failed));
-		json_object_object_add(a, "before", json_object_new_string(acts[i].before));
-		json_object_object_add(a, "after", json_object_new_string(acts[i].after));
+		json_object_object_add(
+			a, "action",
+			json_object_new_string(
+				acts[i].action == VIGIL_ACTION_DENY ? "deny" :
+								      "log"));
+		json_object_object_add(a, "failed",
+				       json_object_new_int(acts[i].failed));
+		json_object_object_add(a, "before",
+				       json_object_new_string(acts[i].before));
+		json_object_object_add(a, "after",
+				       json_object_new_string(acts[i].after));
 		for (int k = 0; k < N_TARGETS; k++) {
 			char *text;
 
 			if (!acts[i].target[k].events)
 				continue;
-			text = event_json(&acts[i].target[k].ev, NULL, EVENT_NO_VERDICT);
+			text = event_json(&acts[i].target[k].ev, NULL,
+					  EVENT_NO_VERDICT);
 			json_object_array_add(evs, json_tokener_parse(text));
 			free(text);
 		}
@@ -457,7 +496,8 @@ static void print_json(const struct act *acts, int n, bool ok)
 static int run_all(const struct args *args, const char *initrd)
 {
 	static struct act acts[] = {
-		{ .title = "the monitor only logs", .action = VIGIL_ACTION_LOG },
+		{ .title = "the monitor only logs",
+		  .action = VIGIL_ACTION_LOG },
 		{ .title = "the monitor refuses", .action = VIGIL_ACTION_DENY },
 	};
 	unsigned int failed = 0;
@@ -485,7 +525,8 @@ static int make_initrd(const struct args *args, char *path)
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
 	if (!f)
-		return vigil_fail(errno, "cannot create %s: %s", path, strerror(errno));
+		return vigil_fail(errno, "cannot create %s: %s", path,
+				  strerror(errno));
 	ret = demo_initramfs(f, args->busybox, args->rootkit);
 	fclose(f);
 	return ret;
@@ -524,11 +565,13 @@ int vigil_cmd_demo(int argc, char **argv)
 		return VIGIL_EX_INPUT;
 	}
 	if (access(args.rootkit, R_OK)) {
-		vigil_msg("no rootkit at %s: `make demo-files' in vigil's source builds it",
-			  args.rootkit);
+		vigil_msg(
+			"no rootkit at %s: `make demo-files' in vigil's source builds it",
+			args.rootkit);
 		return VIGIL_EX_INPUT;
 	}
-	snprintf(initrd, sizeof(initrd), "%.40s/vigil-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	snprintf(initrd, sizeof(initrd), "%.40s/vigil-demo-XXXXXX",
+		 tmp && *tmp ? tmp : "/tmp");
 	ret = make_initrd(&args, initrd);
 	if (ret)
 		vigil_msg("%s", vigil_error());

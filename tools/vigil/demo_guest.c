@@ -58,20 +58,23 @@ static void pad4(FILE *out, size_t n)
 		fputc(0, out);
 }
 
-static void entry(FILE *out, const char *name, unsigned int mode, const void *data, size_t len)
+static void entry(FILE *out, const char *name, unsigned int mode,
+		  const void *data, size_t len)
 {
 	static unsigned int ino;
 	size_t name_len = strlen(name) + 1;
 
-	fprintf(out, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ++ino, mode,
-		0, 0, 1, 0, len, 0, 0, 0, 0, name_len, 0);
+	fprintf(out,
+		"070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x",
+		++ino, mode, 0, 0, 1, 0, len, 0, 0, 0, 0, name_len, 0);
 	fwrite(name, 1, name_len, out);
 	pad4(out, 110 + name_len);
 	fwrite(data, 1, len, out);
 	pad4(out, len);
 }
 
-static int file_entry(FILE *out, const char *name, unsigned int mode, const char *path)
+static int file_entry(FILE *out, const char *name, unsigned int mode,
+		      const char *path)
 {
 	struct stat st;
 	char *data;
@@ -80,10 +83,13 @@ static int file_entry(FILE *out, const char *name, unsigned int mode, const char
 
 	f = fopen(path, "re");
 	if (!f)
-		return vigil_fail(errno, "cannot open %s: %s", path, strerror(errno));
-	if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) || st.st_size > 64 << 20) {
+		return vigil_fail(errno, "cannot open %s: %s", path,
+				  strerror(errno));
+	if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) ||
+	    st.st_size > 64 << 20) {
 		fclose(f);
-		return vigil_fail(EINVAL, "%s is not a file of a sensible size", path);
+		return vigil_fail(EINVAL, "%s is not a file of a sensible size",
+				  path);
 	}
 	data = malloc(st.st_size + 1);
 	n = data ? fread(data, 1, st.st_size, f) : 0;
@@ -113,7 +119,8 @@ int demo_initramfs(FILE *out, const char *busybox, const char *rootkit)
 		snprintf(name, sizeof(name), "bin/%s", applets[i]);
 		entry(out, name, S_IFLNK | 0777, "busybox", 7);
 	}
-	entry(out, "init", S_IFREG | 0755, init_script, sizeof(init_script) - 1);
+	entry(out, "init", S_IFREG | 0755, init_script,
+	      sizeof(init_script) - 1);
 	entry(out, "TRAILER!!!", 0, "", 0);
 	if (fflush(out) || ferror(out))
 		return vigil_fail(EIO, "cannot write the guest's initramfs");
@@ -126,9 +133,11 @@ static void exec_guest(const struct demo_boot *b, int in, int out, pid_t parent)
 {
 	const char *dev = vigil_device_path(vigil_options.device);
 	char mem[16], *argv[] = {
-		"vigil", "run", "--device", (char *)dev, "--name", (char *)b->name, "--mem", mem,
-		"--initrd", (char *)b->initrd, "--append", (char *)b->append, (char *)b->kernel,
-		NULL,
+		"vigil",	   "run",      "--device",
+		(char *)dev,	   "--name",   (char *)b->name,
+		"--mem",	   mem,	       "--initrd",
+		(char *)b->initrd, "--append", (char *)b->append,
+		(char *)b->kernel, NULL,
 	};
 	sigset_t none;
 
@@ -153,11 +162,13 @@ int demo_start(struct demo_guest *g, const struct demo_boot *boot)
 
 	memset(g, 0, sizeof(*g));
 	if (pipe2(in, O_CLOEXEC))
-		return vigil_fail(errno, "no pipe for the guest: %s", strerror(errno));
+		return vigil_fail(errno, "no pipe for the guest: %s",
+				  strerror(errno));
 	if (pipe2(out, O_CLOEXEC)) {
 		close(in[0]);
 		close(in[1]);
-		return vigil_fail(errno, "no pipe for the guest: %s", strerror(errno));
+		return vigil_fail(errno, "no pipe for the guest: %s",
+				  strerror(errno));
 	}
 	fflush(NULL);
 	g->pid = fork();
@@ -184,7 +195,8 @@ static int64_t now_ms(void)
 }
 
 /* takes the first line out of the buffer: shows it, and says whether it matches */
-static bool take_line(struct demo_guest *g, size_t n, const char *what, char *line, size_t len)
+static bool take_line(struct demo_guest *g, size_t n, const char *what,
+		      char *line, size_t len)
 {
 	const char *hit;
 	bool match;
@@ -202,7 +214,8 @@ static bool take_line(struct demo_guest *g, size_t n, const char *what, char *li
 }
 
 /* 1: @what was seen; 0: more is needed */
-static int scan_lines(struct demo_guest *g, const char *what, char *line, size_t len)
+static int scan_lines(struct demo_guest *g, const char *what, char *line,
+		      size_t len)
 {
 	char *end;
 	size_t n;
@@ -234,15 +247,20 @@ int demo_expect(struct demo_guest *g, const char *what, char *line, size_t len,
 	while (!scan_lines(g, what, line, len)) {
 		left = until - now_ms();
 		if (left <= 0)
-			return vigil_fail(ETIMEDOUT, "no `%s' from the guest in %u seconds", what,
-					  seconds);
+			return vigil_fail(
+				ETIMEDOUT,
+				"no `%s' from the guest in %u seconds", what,
+				seconds);
 		if (poll(&fd, 1, left) <= 0)
 			continue;
-		n = read(g->out, g->buf + g->used, sizeof(g->buf) - 1 - g->used);
+		n = read(g->out, g->buf + g->used,
+			 sizeof(g->buf) - 1 - g->used);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return vigil_fail(EPIPE, "the guest ended before it said `%s'", what);
+			return vigil_fail(EPIPE,
+					  "the guest ended before it said `%s'",
+					  what);
 		g->used += n;
 	}
 	return 0;

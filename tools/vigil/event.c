@@ -10,15 +10,19 @@
 
 typedef unsigned long long ull;
 
-const char *event_disassemble(const struct vigil_event *ev, char *buf, size_t len)
+const char *event_disassemble(const struct vigil_event *ev, char *buf,
+			      size_t len)
 {
-	cs_mode mode = ev->mode == 64 ? CS_MODE_64 : ev->mode == 32 ? CS_MODE_32 : CS_MODE_16;
+	cs_mode mode = ev->mode == 64 ? CS_MODE_64 :
+		       ev->mode == 32 ? CS_MODE_32 :
+					CS_MODE_16;
 	cs_insn *insn;
 	csh handle;
 	size_t n;
 
 	buf[0] = 0;
-	if (!(ev->flags & VIGIL_EVENT_INSN_VALID) || ev->insn_len > sizeof(ev->insn))
+	if (!(ev->flags & VIGIL_EVENT_INSN_VALID) ||
+	    ev->insn_len > sizeof(ev->insn))
 		return buf;
 	if (cs_open(CS_ARCH_X86, mode, &handle) != CS_ERR_OK)
 		return buf;
@@ -31,7 +35,8 @@ const char *event_disassemble(const struct vigil_event *ev, char *buf, size_t le
 	return buf;
 }
 
-static const char *hex(const uint8_t *bytes, size_t n, const char *between, char *buf)
+static const char *hex(const uint8_t *bytes, size_t n, const char *between,
+		       char *buf)
 {
 	size_t i, at = 0;
 
@@ -52,11 +57,13 @@ static void wall_time(uint64_t mono_ns, char *buf, size_t len)
 
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	clock_gettime(CLOCK_REALTIME, &real);
-	ns = (real.tv_sec - mono.tv_sec) * 1000000000ll + real.tv_nsec - mono.tv_nsec + mono_ns;
+	ns = (real.tv_sec - mono.tv_sec) * 1000000000ll + real.tv_nsec -
+	     mono.tv_nsec + mono_ns;
 	s = ns / 1000000000;
 	localtime_r(&s, &tm);
 	strftime(day, sizeof(day), "%H:%M:%S", &tm);
-	snprintf(buf, len, "%s.%06lld", day, (long long)(ns % 1000000000 / 1000));
+	snprintf(buf, len, "%s.%06lld", day,
+		 (long long)(ns % 1000000000 / 1000));
 }
 
 static const char *fate(const struct vigil_event *ev, enum event_verdict v)
@@ -69,8 +76,8 @@ static const char *fate(const struct vigil_event *ev, enum event_verdict v)
 }
 
 /* pointers are worth a name, other data is not */
-static const char *pointee(const struct symtab *t, const uint8_t *bytes, uint32_t len,
-			   char *buf, size_t room)
+static const char *pointee(const struct symtab *t, const uint8_t *bytes,
+			   uint32_t len, char *buf, size_t room)
 {
 	uint64_t p;
 
@@ -81,42 +88,49 @@ static const char *pointee(const struct symtab *t, const uint8_t *bytes, uint32_
 	return p >> 63 ? symtab_text(t, p, buf, room) : buf;
 }
 
-static void print_bytes(FILE *out, const char *what, const uint8_t *bytes, uint32_t len,
-			const struct symtab *t)
+static void print_bytes(FILE *out, const char *what, const uint8_t *bytes,
+			uint32_t len, const struct symtab *t)
 {
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
 	pointee(t, bytes, len, sym, sizeof(sym));
-	fprintf(out, "    %s  %s%s%s\n", what, hex(bytes, len, " ", text), *sym ? "  " : "", sym);
+	fprintf(out, "    %s  %s%s%s\n", what, hex(bytes, len, " ", text),
+		*sym ? "  " : "", sym);
 }
 
-void event_print(FILE *out, const struct vigil_event *ev, const struct symtab *t)
+void event_print(FILE *out, const struct vigil_event *ev,
+		 const struct symtab *t)
 {
 	char when[64], sym[300], text[128];
 
 	wall_time(ev->time_ns, when, sizeof(when));
-	fprintf(out, "%s #%llu write of %u byte%s ", when, (ull)ev->seq, ev->len,
-		ev->len == 1 ? "" : "s");
+	fprintf(out, "%s #%llu write of %u byte%s ", when, (ull)ev->seq,
+		ev->len, ev->len == 1 ? "" : "s");
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
 		symtab_text(t, ev->gva, sym, sizeof(sym));
-		fprintf(out, "to %s%s%#llx%s ", sym, *sym ? " (" : "", (ull)ev->gva,
-			*sym ? ")" : "");
+		fprintf(out, "to %s%s%#llx%s ", sym, *sym ? " (" : "",
+			(ull)ev->gva, *sym ? ")" : "");
 	}
-	fprintf(out, "at gpa %#llx: %s\n", (ull)ev->gpa, fate(ev, EVENT_NO_VERDICT));
+	fprintf(out, "at gpa %#llx: %s\n", (ull)ev->gpa,
+		fate(ev, EVENT_NO_VERDICT));
 
 	symtab_text(t, ev->rip, sym, sizeof(sym));
-	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n", (ull)ev->rip,
-		*sym ? " (" : "", sym, *sym ? ")" : "", ev->vcpu, ev->cpl, (ull)ev->cr3);
-	if (ev->flags & VIGIL_EVENT_INSN_VALID && ev->insn_len <= sizeof(ev->insn)) {
+	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n",
+		(ull)ev->rip, *sym ? " (" : "", sym, *sym ? ")" : "", ev->vcpu,
+		ev->cpl, (ull)ev->cr3);
+	if (ev->flags & VIGIL_EVENT_INSN_VALID &&
+	    ev->insn_len <= sizeof(ev->insn)) {
 		char bytes[3 * VIGIL_EVENT_DATA + 1];
 
-		fprintf(out, "    insn %s  %s\n", hex(ev->insn, ev->insn_len, " ", bytes),
+		fprintf(out, "    insn %s  %s\n",
+			hex(ev->insn, ev->insn_len, " ", bytes),
 			event_disassemble(ev, text, sizeof(text)));
 	}
 	print_bytes(out, "old ", ev->old, ev->len, t);
 	print_bytes(out, "new ", ev->new_, ev->len, t);
 	if (ev->dropped)
-		fprintf(out, "    (%llu events were lost so far)\n", (ull)ev->dropped);
+		fprintf(out, "    (%llu events were lost so far)\n",
+			(ull)ev->dropped);
 	fflush(out);
 }
 
@@ -147,9 +161,11 @@ static void add_code(struct json_object *o, const struct vigil_event *ev,
 
 	add_hex(o, "rip", ev->rip);
 	add_text(o, "rip_symbol", symtab_text(t, ev->rip, sym, sizeof(sym)));
-	if (ev->flags & VIGIL_EVENT_INSN_VALID && ev->insn_len <= sizeof(ev->insn)) {
+	if (ev->flags & VIGIL_EVENT_INSN_VALID &&
+	    ev->insn_len <= sizeof(ev->insn)) {
 		add_text(o, "insn", hex(ev->insn, ev->insn_len, "", text));
-		add_text(o, "disassembly", event_disassemble(ev, text, sizeof(text)));
+		add_text(o, "disassembly",
+			 event_disassemble(ev, text, sizeof(text)));
 	}
 	add_num(o, "mode", ev->mode);
 	add_num(o, "cpl", ev->cpl);
@@ -162,9 +178,10 @@ char *event_json(const struct vigil_event *ev, const struct symtab *t,
 {
 	static const char *const names[16] = {
 		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
 	};
-	struct json_object *o = json_object_new_object(), *regs = json_object_new_object();
+	struct json_object *o = json_object_new_object(),
+			   *regs = json_object_new_object();
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300], *out;
 	unsigned int i;
 
@@ -176,14 +193,17 @@ char *event_json(const struct vigil_event *ev, const struct symtab *t,
 	add_text(o, "result", fate(ev, verdict));
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
 		add_hex(o, "gva", ev->gva);
-		add_text(o, "symbol", symtab_text(t, ev->gva, sym, sizeof(sym)));
+		add_text(o, "symbol",
+			 symtab_text(t, ev->gva, sym, sizeof(sym)));
 	}
 	add_hex(o, "gpa", ev->gpa);
 	add_num(o, "len", ev->len);
 	add_text(o, "old", hex(ev->old, ev->len, "", text));
-	add_text(o, "old_symbol", pointee(t, ev->old, ev->len, sym, sizeof(sym)));
+	add_text(o, "old_symbol",
+		 pointee(t, ev->old, ev->len, sym, sizeof(sym)));
 	add_text(o, "new", hex(ev->new_, ev->len, "", text));
-	add_text(o, "new_symbol", pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
+	add_text(o, "new_symbol",
+		 pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
 	add_code(o, ev, t);
 	for (i = 0; i < 16; i++)
 		add_hex(regs, names[i], ev->regs[i]);

@@ -12,10 +12,12 @@
 enum event_verdict { EVENT_NO_VERDICT, EVENT_ALLOWED, EVENT_REFUSED };
 
 /* "mov qword ptr [rbx], rax", or "" where it cannot be told. */
-const char *event_disassemble(const struct vigil_event *ev, char *buf, size_t len);
+const char *event_disassemble(const struct vigil_event *ev, char *buf,
+			      size_t len);
 
 /* A few lines for people. @t may be NULL. */
-void event_print(FILE *out, const struct vigil_event *ev, const struct symtab *t);
+void event_print(FILE *out, const struct vigil_event *ev,
+		 const struct symtab *t);
 
 /* One object without a newline; to be freed. @t may be NULL. */
 char *event_json(const struct vigil_event *ev, const struct symtab *t,

@@ -117,7 +117,8 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 		return false;
 	pos = names;
 	for (i = 0; i < n; i++) {
-		if (i % 256 == 0 && get32(ks->buf + markers + i / 256 * 4) != pos - names)
+		if (i % 256 == 0 &&
+		    get32(ks->buf + markers + i / 256 * 4) != pos - names)
 			return false;
 		len = name_len(ks->buf, &pos, end);
 		pos += len;
@@ -139,8 +140,8 @@ static const char *locate_names(struct kallsyms *ks)
 	for (pos = last - 16;; pos -= 8) {
 		uint32_t n = get32(ks->buf + pos);
 
-		if (n >= MIN_SYMS && n <= KALLSYMS_MAX_SYMS && !get32(ks->buf + pos + 4) &&
-		    names_fit(ks, pos + 8, n))
+		if (n >= MIN_SYMS && n <= KALLSYMS_MAX_SYMS &&
+		    !get32(ks->buf + pos + 4) && names_fit(ks, pos + 8, n))
 			return NULL;
 		if (pos < first + 8)
 			return "there are no names before the tokens";
@@ -184,8 +185,8 @@ static const char *locate_offsets(struct kallsyms *ks)
 		return NULL;
 	}
 	at = ks->token_index + 2 * N_TOKENS;
-	if (at + size + 8 <= ks->len && base_plausible(get64(ks->buf + at + size)) &&
-	    offsets_fit(ks, at)) {
+	if (at + size + 8 <= ks->len &&
+	    base_plausible(get64(ks->buf + at + size)) && offsets_fit(ks, at)) {
 		ks->layout = KALLSYMS_OFFSETS_LAST;
 		ks->relative_base = get64(ks->buf + at + size);
 		return NULL;
@@ -228,13 +229,15 @@ static uint64_t address(const struct kallsyms *ks, uint32_t i)
 }
 
 /* false: longer than any name may be */
-static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len, char *out)
+static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len,
+		   char *out)
 {
 	size_t used = 0;
 
 	while (len--) {
-		const uint8_t *token = ks->buf + ks->tokens +
-				       get16(ks->buf + ks->token_index + 2 * ks->buf[pos++]);
+		const uint8_t *token =
+			ks->buf + ks->tokens +
+			get16(ks->buf + ks->token_index + 2 * ks->buf[pos++]);
 		size_t n = strlen((const char *)token);
 
 		if (used + n >= KALLSYMS_NAME_LEN)
@@ -247,7 +250,8 @@ static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len, char
 }
 
 int kallsyms_each(const struct kallsyms *ks,
-		  int (*fn)(void *priv, uint64_t addr, char type, const char *name),
+		  int (*fn)(void *priv, uint64_t addr, char type,
+			    const char *name),
 		  void *priv)
 {
 	char name[KALLSYMS_NAME_LEN];

@@ -88,7 +88,8 @@ const char *kallsyms_tokens(struct kallsyms *ks, const uint8_t *buf, size_t len,
  * broken.
  */
 int kallsyms_each(const struct kallsyms *ks,
-		  int (*fn)(void *priv, uint64_t addr, char type, const char *name),
+		  int (*fn)(void *priv, uint64_t addr, char type,
+			    const char *name),
 		  void *priv);
 
 #endif

@@ -23,8 +23,8 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 {
 	int i;
 
-	printf("%4s  %-16s %7s %-8s %5s %8s %8s  %s\n", "ID", "NAME", "PID", "OWNER", "VCPUS",
-	       "MEMORY", "AGE", "STATE");
+	printf("%4s  %-16s %7s %-8s %5s %8s %8s  %s\n", "ID", "NAME", "PID",
+	       "OWNER", "VCPUS", "MEMORY", "AGE", "STATE");
 	for (i = 0; i < n; i++) {
 		struct passwd *pw = getpwuid(vm[i].uid);
 		char owner[32], mem[32], since[32];
@@ -33,11 +33,13 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 			snprintf(owner, sizeof(owner), "%s", pw->pw_name);
 		else
 			snprintf(owner, sizeof(owner), "%u", vm[i].uid);
-		snprintf(mem, sizeof(mem), "%lluM", (unsigned long long)vm[i].mem_bytes >> 20);
+		snprintf(mem, sizeof(mem), "%lluM",
+			 (unsigned long long)vm[i].mem_bytes >> 20);
 		snprintf(since, sizeof(since), "%.0fs", age(&vm[i]));
 		printf("%4u  %-16s %7u %-8s %5u %8s %8s  %s%s\n", vm[i].id,
-		       *vm[i].name ? vm[i].name : "-", vm[i].pid, owner, vm[i].nr_vcpus, mem,
-		       since, vm[i].flags & VIGIL_VM_DEAD ? "dead" : "alive",
+		       *vm[i].name ? vm[i].name : "-", vm[i].pid, owner,
+		       vm[i].nr_vcpus, mem, since,
+		       vm[i].flags & VIGIL_VM_DEAD ? "dead" : "alive",
 		       vm[i].nr_monitors ? ", watched" : "");
 	}
 }
@@ -50,16 +52,26 @@ static void print_json(const struct vigil_vm_info *vm, int n)
 	for (i = 0; i < n; i++) {
 		struct json_object *o = json_object_new_object();
 
-		json_object_object_add(o, "id", json_object_new_int64(vm[i].id));
-		json_object_object_add(o, "name", json_object_new_string(vm[i].name));
-		json_object_object_add(o, "pid", json_object_new_int64(vm[i].pid));
-		json_object_object_add(o, "uid", json_object_new_int64(vm[i].uid));
-		json_object_object_add(o, "vcpus", json_object_new_int64(vm[i].nr_vcpus));
-		json_object_object_add(o, "mem_bytes", json_object_new_int64(vm[i].mem_bytes));
-		json_object_object_add(o, "age_s", json_object_new_double(age(&vm[i])));
-		json_object_object_add(o, "monitors", json_object_new_int64(vm[i].nr_monitors));
+		json_object_object_add(o, "id",
+				       json_object_new_int64(vm[i].id));
+		json_object_object_add(o, "name",
+				       json_object_new_string(vm[i].name));
+		json_object_object_add(o, "pid",
+				       json_object_new_int64(vm[i].pid));
+		json_object_object_add(o, "uid",
+				       json_object_new_int64(vm[i].uid));
+		json_object_object_add(o, "vcpus",
+				       json_object_new_int64(vm[i].nr_vcpus));
+		json_object_object_add(o, "mem_bytes",
+				       json_object_new_int64(vm[i].mem_bytes));
+		json_object_object_add(o, "age_s",
+				       json_object_new_double(age(&vm[i])));
+		json_object_object_add(
+			o, "monitors",
+			json_object_new_int64(vm[i].nr_monitors));
 		json_object_object_add(o, "dead",
-				       json_object_new_boolean(vm[i].flags & VIGIL_VM_DEAD));
+				       json_object_new_boolean(vm[i].flags &
+							       VIGIL_VM_DEAD));
 		json_object_array_add(all, o);
 	}
 	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));

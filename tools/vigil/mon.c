@@ -26,9 +26,11 @@ static int open_device(void)
 	if (version < 0)
 		return vigil_fail(ENOTTY, "%s has no monitors: it is not vigil",
 				  vigil_device_path(vigil_options.device));
-	return vigil_fail(EPROTO, "the module speaks version %d of the monitor interface, "
-			  "this program %d: install both from the same source", version,
-			  VIGIL_API_VERSION);
+	return vigil_fail(
+		EPROTO,
+		"the module speaks version %d of the monitor interface, "
+		"this program %d: install both from the same source",
+		version, VIGIL_API_VERSION);
 }
 
 static int list_vms(int dev, struct vigil_vm_info **out)
@@ -47,7 +49,8 @@ static int list_vms(int dev, struct vigil_vm_info **out)
 			err = errno;
 			free(*out);
 			*out = NULL;
-			return vigil_fail(err, "cannot list VMs: %s", strerror(err));
+			return vigil_fail(err, "cannot list VMs: %s",
+					  strerror(err));
 		}
 		if (list.count <= room)
 			return list.count;
@@ -95,10 +98,15 @@ static int find_vm(int dev, const char *vm, uint32_t *id)
 	if (hits == 1)
 		return 0;
 	if (hits)
-		return vigil_fail(EINVAL, "%u VMs are called %s: say which by its number "
-				  "(vigil list)", hits, vm);
-	return vigil_fail(ENOENT, "there is no VM called %s that you may attach to "
-			  "(vigil list)", vm);
+		return vigil_fail(
+			EINVAL,
+			"%u VMs are called %s: say which by its number "
+			"(vigil list)",
+			hits, vm);
+	return vigil_fail(ENOENT,
+			  "there is no VM called %s that you may attach to "
+			  "(vigil list)",
+			  vm);
 }
 
 static int attach_failed(int err, const char *vm)
@@ -107,10 +115,15 @@ static int attach_failed(int err, const char *vm)
 	case ENOENT:
 		return vigil_fail(err, "there is no VM %s (vigil list)", vm);
 	case EPERM:
-		return vigil_fail(err, "VM %s belongs to another user: only they and root may "
-				  "attach to it", vm);
+		return vigil_fail(
+			err,
+			"VM %s belongs to another user: only they and root may "
+			"attach to it",
+			vm);
 	case EBUSY:
-		return vigil_fail(err, "VM %s has a monitor already, and can have one", vm);
+		return vigil_fail(
+			err, "VM %s has a monitor already, and can have one",
+			vm);
 	}
 	return vigil_fail(err, "cannot attach to VM %s: %s", vm, strerror(err));
 }
@@ -148,7 +161,8 @@ void mon_detach(struct mon *mon)
 int mon_info(struct mon *mon)
 {
 	if (ioctl(mon->fd, VIGIL_GET_INFO, &mon->info))
-		return vigil_fail(errno, "cannot ask about the VM: %s", strerror(errno));
+		return vigil_fail(errno, "cannot ask about the VM: %s",
+				  strerror(errno));
 	mon->info.name[sizeof(mon->info.name) - 1] = 0;
 	return 0;
 }
@@ -168,8 +182,9 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
 				break;
 			if (errno == EINTR)
 				continue;
-			return vigil_fail(errno, "cannot read guest memory at %#llx: %s",
-					  (unsigned long long)mem.addr, strerror(errno));
+			return vigil_fail(
+				errno, "cannot read guest memory at %#llx: %s",
+				(unsigned long long)mem.addr, strerror(errno));
 		}
 		done += mem.done;
 		if (mem.done < mem.len)
@@ -178,7 +193,8 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
 	return done;
 }
 
-int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf, size_t len)
+int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
+		  size_t len)
 {
 	struct vigil_mem mem = { .cr3 = cr3, .flags = VIGIL_MEM_GVA };
 	size_t done = 0;
@@ -188,17 +204,21 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf, size_t
 		mem.len = len - done < MAX_READ ? len - done : MAX_READ;
 		mem.buf = (uintptr_t)buf + done;
 		mem.done = 0;
-		if (!ioctl(mon->fd, VIGIL_READ_MEM, &mem) && mem.done == mem.len) {
+		if (!ioctl(mon->fd, VIGIL_READ_MEM, &mem) &&
+		    mem.done == mem.len) {
 			done += mem.done;
 			continue;
 		}
-		return vigil_fail(errno ?: EFAULT, "cannot read guest-virtual memory at %#llx: "
-				  "not mapped", (unsigned long long)mem.addr + mem.done);
+		return vigil_fail(errno ?: EFAULT,
+				  "cannot read guest-virtual memory at %#llx: "
+				  "not mapped",
+				  (unsigned long long)mem.addr + mem.done);
 	}
 	return 0;
 }
 
-int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *state)
+int mon_state(struct mon *mon, unsigned int vcpu,
+	      struct vigil_vcpu_state *state)
 {
 	memset(state, 0, sizeof(*state));
 	state->vcpu = vcpu;
@@ -206,8 +226,8 @@ int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *state
 		return 0;
 	if (errno == ENOENT)
 		return vigil_fail(errno, "the VM has no vCPU %u", vcpu);
-	return vigil_fail(errno, "cannot read the registers of vCPU %u: %s", vcpu,
-			  strerror(errno));
+	return vigil_fail(errno, "cannot read the registers of vCPU %u: %s",
+			  vcpu, strerror(errno));
 }
 
 int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
@@ -220,7 +240,8 @@ int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
 	if (ret)
 		return ret;
 	*cr3 = state.sregs.cr3;
-	if (!(state.sregs.efer & 1 << 10) || state.sregs.ss.dpl != 3 || !(*cr3 & 0x1000))
+	if (!(state.sregs.efer & 1 << 10) || state.sregs.ss.dpl != 3 ||
+	    !(*cr3 & 0x1000))
 		return 0;
 	/*
 	 * With page-table isolation the kernel's table is the page before the
@@ -229,8 +250,10 @@ int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
 	 */
 	if (mon_read_virt(mon, *cr3, state.sregs.idt.base, gate, sizeof(gate)))
 		return 0;
-	handler = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32;
-	if (!mon_read_virt(mon, *cr3 & ~0x1000ull, handler & ~7ull, &insn, sizeof(insn)))
+	handler = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) |
+		  gate[1] << 32;
+	if (!mon_read_virt(mon, *cr3 & ~0x1000ull, handler & ~7ull, &insn,
+			   sizeof(insn)))
 		*cr3 &= ~0x1000ull;
 	return 0;
 }
@@ -241,25 +264,31 @@ int mon_watch_add(struct mon *mon, struct vigil_watch *w)
 		return 0;
 	switch (errno) {
 	case EFAULT:
-		return vigil_fail(errno, "cannot watch %#llx: not mapped in the guest now",
-				  (unsigned long long)w->start);
+		return vigil_fail(
+			errno,
+			"cannot watch %#llx: not mapped in the guest now",
+			(unsigned long long)w->start);
 	case ENOSPC:
 		return vigil_fail(errno, "cannot watch %#llx: too many watches",
 				  (unsigned long long)w->start);
 	case EINVAL:
-		return vigil_fail(errno, "cannot watch %llu bytes at %#llx: the guest has no such "
-				  "addresses, or the length is not 1 to 16 MiB",
-				  (unsigned long long)w->len, (unsigned long long)w->start);
+		return vigil_fail(
+			errno,
+			"cannot watch %llu bytes at %#llx: the guest has no such "
+			"addresses, or the length is not 1 to 16 MiB",
+			(unsigned long long)w->len,
+			(unsigned long long)w->start);
 	}
-	return vigil_fail(errno, "cannot watch %#llx: %s", (unsigned long long)w->start,
-			  strerror(errno));
+	return vigil_fail(errno, "cannot watch %#llx: %s",
+			  (unsigned long long)w->start, strerror(errno));
 }
 
 int mon_watch_del(struct mon *mon, uint32_t id)
 {
 	if (!ioctl(mon->fd, VIGIL_WATCH_DEL, &id))
 		return 0;
-	return vigil_fail(errno, "cannot remove watch %u: %s", id, strerror(errno));
+	return vigil_fail(errno, "cannot remove watch %u: %s", id,
+			  strerror(errno));
 }
 
 int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
@@ -289,7 +318,7 @@ int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
 int mon_stats(struct mon *mon, struct mon_stat **out)
 {
 	struct vigil_stats s = { .count = 256 };
-	char (*names)[VIGIL_NAME_LEN] = calloc(s.count, sizeof(*names));
+	char(*names)[VIGIL_NAME_LEN] = calloc(s.count, sizeof(*names));
 	uint64_t *values = calloc(s.count, sizeof(*values));
 	struct mon_stat *stats = calloc(s.count, sizeof(*stats));
 	unsigned int i, room = s.count;
@@ -302,7 +331,8 @@ int mon_stats(struct mon *mon, struct mon_stat **out)
 	s.values = (uintptr_t)values;
 	s.names = (uintptr_t)names;
 	if (ioctl(mon->fd, VIGIL_GET_STATS, &s)) {
-		ret = vigil_fail(errno, "cannot read the counters: %s", strerror(errno));
+		ret = vigil_fail(errno, "cannot read the counters: %s",
+				 strerror(errno));
 		goto out;
 	}
 	ret = s.count < room ? s.count : room;

@@ -52,9 +52,11 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len);
  * mon_read_virt() - guest-virtual memory, all of it or -EFAULT
  * @cr3: address space; 0: the one that vCPU 0 runs in
  */
-int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf, size_t len);
+int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
+		  size_t len);
 
-int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *state);
+int mon_state(struct mon *mon, unsigned int vcpu,
+	      struct vigil_vcpu_state *state);
 
 /**
  * mon_kernel_cr3() - an address space in which the guest's kernel is mapped

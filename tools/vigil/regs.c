@@ -15,7 +15,8 @@ static void add_hex(struct json_object *o, const char *key, uint64_t v)
 	json_object_object_add(o, key, json_object_new_string(text));
 }
 
-static void add_segment(struct json_object *all, const char *key, const struct kvm_segment *s)
+static void add_segment(struct json_object *all, const char *key,
+			const struct kvm_segment *s)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -34,7 +35,8 @@ static void add_segment(struct json_object *all, const char *key, const struct k
 	json_object_object_add(all, key, o);
 }
 
-static void add_table(struct json_object *all, const char *key, const struct kvm_dtable *t)
+static void add_table(struct json_object *all, const char *key,
+		      const struct kvm_dtable *t)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -51,20 +53,39 @@ static struct json_object *state_json(const struct vigil_vcpu_state *st)
 		const char *name;
 		uint64_t value;
 	} plain[] = {
-		{ "rax", r->rax }, { "rbx", r->rbx }, { "rcx", r->rcx }, { "rdx", r->rdx },
-		{ "rsi", r->rsi }, { "rdi", r->rdi }, { "rsp", r->rsp }, { "rbp", r->rbp },
-		{ "r8", r->r8 },   { "r9", r->r9 },   { "r10", r->r10 }, { "r11", r->r11 },
-		{ "r12", r->r12 }, { "r13", r->r13 }, { "r14", r->r14 }, { "r15", r->r15 },
-		{ "rip", r->rip }, { "rflags", r->rflags }, { "cr0", s->cr0 },
-		{ "cr2", s->cr2 }, { "cr3", s->cr3 }, { "cr4", s->cr4 }, { "cr8", s->cr8 },
-		{ "efer", s->efer }, { "apic_base", s->apic_base },
+		{ "rax", r->rax },
+		{ "rbx", r->rbx },
+		{ "rcx", r->rcx },
+		{ "rdx", r->rdx },
+		{ "rsi", r->rsi },
+		{ "rdi", r->rdi },
+		{ "rsp", r->rsp },
+		{ "rbp", r->rbp },
+		{ "r8", r->r8 },
+		{ "r9", r->r9 },
+		{ "r10", r->r10 },
+		{ "r11", r->r11 },
+		{ "r12", r->r12 },
+		{ "r13", r->r13 },
+		{ "r14", r->r14 },
+		{ "r15", r->r15 },
+		{ "rip", r->rip },
+		{ "rflags", r->rflags },
+		{ "cr0", s->cr0 },
+		{ "cr2", s->cr2 },
+		{ "cr3", s->cr3 },
+		{ "cr4", s->cr4 },
+		{ "cr8", s->cr8 },
+		{ "efer", s->efer },
+		{ "apic_base", s->apic_base },
 	};
 	const struct {
 		const char *name;
 		const struct kvm_segment *seg;
 	} segs[] = {
-		{ "cs", &s->cs }, { "ss", &s->ss }, { "ds", &s->ds }, { "es", &s->es },
-		{ "fs", &s->fs }, { "gs", &s->gs }, { "tr", &s->tr }, { "ldt", &s->ldt },
+		{ "cs", &s->cs }, { "ss", &s->ss },   { "ds", &s->ds },
+		{ "es", &s->es }, { "fs", &s->fs },   { "gs", &s->gs },
+		{ "tr", &s->tr }, { "ldt", &s->ldt },
 	};
 	struct json_object *o = json_object_new_object();
 
@@ -132,7 +153,8 @@ int vigil_cmd_regs(int argc, char **argv)
 		vigil_print_regs(stdout, &st.regs, &st.sregs);
 	}
 	if (!ret && vigil_options.json)
-		puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+		puts(json_object_to_json_string_ext(all,
+						    JSON_C_TO_STRING_PRETTY));
 	json_object_put(all);
 	mon_detach(&mon);
 	return ret ? mon_exit_code(ret) : VIGIL_EX_OK;

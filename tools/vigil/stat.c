@@ -43,7 +43,8 @@ static void print_json(const struct mon_stat *stats, int n)
 	struct json_object *o = json_object_new_object();
 
 	for (int i = 0; i < n; i++)
-		json_object_object_add(o, stats[i].name, json_object_new_int64(stats[i].value));
+		json_object_object_add(o, stats[i].name,
+				       json_object_new_int64(stats[i].value));
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
 	json_object_put(o);
 }

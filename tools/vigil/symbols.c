@@ -19,7 +19,8 @@ struct args {
 static const struct argp_option options[] = {
 	{ "symbols", 's', "FILE", 0,
 	  "Take them from a System.map, a dump of /proc/kallsyms or an ELF vmlinux, moved to "
-	  "where KASLR put the running kernel", 0 },
+	  "where KASLR put the running kernel",
+	  0 },
 	{ 0 }
 };
 
@@ -54,7 +55,8 @@ static void show(const struct symbol *s, struct json_object *all)
 	char text[32];
 
 	if (!all) {
-		printf("%016llx %c %s\n", (unsigned long long)s->addr, s->type, s->name);
+		printf("%016llx %c %s\n", (unsigned long long)s->addr, s->type,
+		       s->name);
 		return;
 	}
 	o = json_object_new_object();
@@ -69,7 +71,8 @@ static void show(const struct symbol *s, struct json_object *all)
 /* those that match, or all; false: a name matches none */
 static bool show_matching(const struct symtab *t, const struct args *args)
 {
-	struct json_object *all = vigil_options.json ? json_object_new_array() : NULL;
+	struct json_object *all = vigil_options.json ? json_object_new_array() :
+						       NULL;
 	bool *hit = calloc(args->n + 1, sizeof(*hit)), ok = true;
 	size_t i;
 
@@ -87,12 +90,14 @@ static bool show_matching(const struct symtab *t, const struct args *args)
 	}
 	for (unsigned int k = 0; hit && k < args->n; k++) {
 		if (!hit[k]) {
-			vigil_msg("no symbol `%s' in %s", args->names[k], t->origin);
+			vigil_msg("no symbol `%s' in %s", args->names[k],
+				  t->origin);
 			ok = false;
 		}
 	}
 	if (all) {
-		puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+		puts(json_object_to_json_string_ext(all,
+						    JSON_C_TO_STRING_PRETTY));
 		json_object_put(all);
 	}
 	free(hit);
@@ -131,7 +136,8 @@ int vigil_cmd_symbols(int argc, char **argv)
 		return args.file ? VIGIL_EX_INPUT : VIGIL_EX_FAIL;
 	}
 	if (vigil_options.verbose && t.slide)
-		vigil_msg("moved by %#llx (KASLR)", (unsigned long long)t.slide);
+		vigil_msg("moved by %#llx (KASLR)",
+			  (unsigned long long)t.slide);
 	if (vigil_options.verbose)
 		vigil_msg("%zu symbols from %s", t.n, t.origin);
 	ok = show_matching(&t, &args);

@@ -19,10 +19,13 @@
 
 static int too_few(const struct symtab *t, const char *path)
 {
-	return vigil_fail(ENOEXEC, "%s has %zu symbols: a placeholder, as Debian's "
-			  "/boot/System.map is. Leave --symbols out (vigil finds the symbols in "
-			  "the guest's memory), or take /usr/lib/debug/boot/System.map-* of the "
-			  "package linux-image-*-dbg", path, t->n);
+	return vigil_fail(
+		ENOEXEC,
+		"%s has %zu symbols: a placeholder, as Debian's "
+		"/boot/System.map is. Leave --symbols out (vigil finds the symbols in "
+		"the guest's memory), or take /usr/lib/debug/boot/System.map-* of the "
+		"package linux-image-*-dbg",
+		path, t->n);
 }
 
 /* lines of "ADDRESS TYPE NAME [MODULE]" */
@@ -42,10 +45,12 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 			/* the stub's line may be any text */
 			if (number == 1)
 				continue;
-			ret = vigil_fail(ENOEXEC, "%s, line %u: not `ADDRESS TYPE NAME'", path,
-					 number);
+			ret = vigil_fail(ENOEXEC,
+					 "%s, line %u: not `ADDRESS TYPE NAME'",
+					 path, number);
 		} else if (t->n == MAX_SYMBOLS) {
-			ret = vigil_fail(ENOEXEC, "%s has too many symbols", path);
+			ret = vigil_fail(ENOEXEC, "%s has too many symbols",
+					 path);
 		} else {
 			zero += !addr;
 			ret = symtab_add(t, addr, type, name);
@@ -57,9 +62,12 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 	if (t->n < MIN_SYMBOLS)
 		return too_few(t, path);
 	if (zero > t->n / 2)
-		return vigil_fail(ENOEXEC, "%s has no addresses: it was read without the right "
-				  "to see them. Read /proc/kallsyms as root, with "
-				  "kernel.kptr_restrict at 1 or 0", path);
+		return vigil_fail(
+			ENOEXEC,
+			"%s has no addresses: it was read without the right "
+			"to see them. Read /proc/kallsyms as root, with "
+			"kernel.kptr_restrict at 1 or 0",
+			path);
 	return 0;
 }
 
@@ -70,14 +78,16 @@ static char elf_type(const GElf_Sym *s)
 	return GELF_ST_TYPE(s->st_info) == STT_FUNC ? 'T' : 'D';
 }
 
-static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn, const GElf_Shdr *head)
+static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn,
+			const GElf_Shdr *head)
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
 	size_t i, n;
 	int ret = 0;
 
 	if (!data || !head->sh_entsize)
-		return vigil_fail(ENOEXEC, "the ELF symbol table cannot be read");
+		return vigil_fail(ENOEXEC,
+				  "the ELF symbol table cannot be read");
 	n = head->sh_size / head->sh_entsize;
 	for (i = 0; !ret && i < n && i < MAX_SYMBOLS; i++) {
 		const char *name;
@@ -85,7 +95,8 @@ static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn, const GElf_Shd
 
 		if (!gelf_getsym(data, i, &s))
 			break;
-		if (s.st_shndx == SHN_UNDEF || GELF_ST_TYPE(s.st_info) > STT_FUNC || !s.st_value)
+		if (s.st_shndx == SHN_UNDEF ||
+		    GELF_ST_TYPE(s.st_info) > STT_FUNC || !s.st_value)
 			continue;
 		name = elf_strptr(elf, head->sh_link, s.st_name);
 		if (name && *name && strlen(name) < 512)
@@ -111,8 +122,11 @@ static int load_elf(struct symtab *t, int fd, const char *path)
 			ret = load_section(t, elf, scn, &head);
 	elf_end(elf);
 	if (!ret && !t->n)
-		return vigil_fail(ENOEXEC, "%s was stripped of its symbols: take a vmlinux with "
-				  "them, or leave --symbols out", path);
+		return vigil_fail(
+			ENOEXEC,
+			"%s was stripped of its symbols: take a vmlinux with "
+			"them, or leave --symbols out",
+			path);
 	return ret;
 }
 
@@ -125,7 +139,8 @@ int symtab_load_file(struct symtab *t, const char *path)
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return vigil_fail(errno, "cannot open %s: %s", path, strerror(errno));
+		return vigil_fail(errno, "cannot open %s: %s", path,
+				  strerror(errno));
 	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
 		close(fd);
 		return vigil_fail(EISDIR, "%s is not a file", path);

@@ -46,10 +46,11 @@ static const char *glance(struct mon *mon, uint64_t hit)
 }
 
 /* the tables around @hit; 1: these are not the running kernel's */
-static int try_hit(struct symtab *t, struct mon *mon, uint64_t cr3, uint64_t hit,
-		   char *why, size_t why_len)
+static int try_hit(struct symtab *t, struct mon *mon, uint64_t cr3,
+		   uint64_t hit, char *why, size_t why_len)
 {
-	uint64_t start = hit > KALLSYMS_BEFORE ? (hit - KALLSYMS_BEFORE) & ~0xfffull : 0;
+	uint64_t start =
+		hit > KALLSYMS_BEFORE ? (hit - KALLSYMS_BEFORE) & ~0xfffull : 0;
 	uint64_t lead = hit - start;
 	const char *problem;
 	struct kallsyms ks;
@@ -59,7 +60,8 @@ static int try_hit(struct symtab *t, struct mon *mon, uint64_t cr3, uint64_t hit
 
 	problem = glance(mon, hit);
 	if (problem) {
-		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit, problem);
+		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit,
+			 problem);
 		return 1;
 	}
 	buf = malloc(lead + KALLSYMS_BEHIND);
@@ -78,14 +80,16 @@ static int try_hit(struct symtab *t, struct mon *mon, uint64_t cr3, uint64_t hit
 		goto out;
 	problem = kallsyms_locate(&ks, buf, n, lead);
 	if (problem) {
-		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit, problem);
+		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit,
+			 problem);
 		goto out;
 	}
 	ret = kallsyms_each(&ks, add_symbol, t);
 	if (!ret)
 		ret = symtab_sort(t);
 	if (ret >= 0 && (ret || !banner_there(mon, t, cr3))) {
-		snprintf(why, why_len, "at %#llx: tables of a kernel that does not run",
+		snprintf(why, why_len,
+			 "at %#llx: tables of a kernel that does not run",
 			 (unsigned long long)hit);
 		ret = 1;
 	}
@@ -119,7 +123,8 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 	if (!buf)
 		return vigil_fail(ENOMEM, "out of memory");
 	/* the kernel lies in physical memory as it does in virtual: in one piece */
-	for (gpa = 0; gpa < SCAN_END && seen < mon->info.mem_bytes && hole < MAX_HOLE;
+	for (gpa = 0;
+	     gpa < SCAN_END && seen < mon->info.mem_bytes && hole < MAX_HOLE;
 	     gpa += CHUNK) {
 		uint8_t *p = buf, *hit;
 
@@ -132,7 +137,8 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 		hole = n ? 0 : hole + 1;
 		while ((hit = memmem(p, buf + keep + n - p, KALLSYMS_PATTERN,
 				     KALLSYMS_PATTERN_LEN))) {
-			ret = try_hit(t, mon, cr3, gpa - keep + (hit - buf), why, sizeof(why));
+			ret = try_hit(t, mon, cr3, gpa - keep + (hit - buf),
+				      why, sizeof(why));
 			if (ret <= 0)
 				goto out;
 			p = hit + 1;
@@ -145,23 +151,28 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 			keep = 0;
 		}
 	}
-	ret = vigil_fail(ENOENT, "no kernel's symbol tables in guest memory (%s). Is Linux up "
-			 "yet, 64-bit and with CONFIG_KALLSYMS? --symbols FILE takes a "
-			 "System.map or a vmlinux", why);
+	ret = vigil_fail(
+		ENOENT,
+		"no kernel's symbol tables in guest memory (%s). Is Linux up "
+		"yet, 64-bit and with CONFIG_KALLSYMS? --symbols FILE takes a "
+		"System.map or a vmlinux",
+		why);
 out:
 	free(buf);
 	return ret;
 }
 
 /* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
-static uint64_t idt_handler(struct mon *mon, uint64_t cr3, uint64_t idt, unsigned int vector)
+static uint64_t idt_handler(struct mon *mon, uint64_t cr3, uint64_t idt,
+			    unsigned int vector)
 {
 	uint64_t gate[2];
 
 	if (mon_read_virt(mon, cr3, idt + vector * 16, gate, sizeof(gate)) ||
 	    !(gate[0] >> 47 & 1))
 		return 0;
-	return (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32;
+	return (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) |
+	       gate[1] << 32;
 }
 
 /* handlers of exceptions: by 5.8 and later, by earlier kernels */
@@ -178,7 +189,8 @@ static const struct {
 #define N_GATES (sizeof(gates) / sizeof(gates[0]))
 
 /* from the interrupt table: all of the gates that are known must agree */
-static bool slide_by_idt(const struct symtab *t, struct mon *mon, uint64_t *slide)
+static bool slide_by_idt(const struct symtab *t, struct mon *mon,
+			 uint64_t *slide)
 {
 	struct vigil_vcpu_state state;
 	unsigned int i, agree = 0;
@@ -188,7 +200,8 @@ static bool slide_by_idt(const struct symtab *t, struct mon *mon, uint64_t *slid
 	    mon_kernel_cr3(mon, &cr3))
 		return false;
 	for (i = 0; i < N_GATES; i++) {
-		uint64_t to = idt_handler(mon, cr3, state.sregs.idt.base, gates[i].vector);
+		uint64_t to = idt_handler(mon, cr3, state.sregs.idt.base,
+					  gates[i].vector);
 		const struct symbol *s = symtab_find(t, gates[i].name[0]);
 
 		if (!s)
@@ -204,7 +217,8 @@ static bool slide_by_idt(const struct symtab *t, struct mon *mon, uint64_t *slid
 }
 
 /* from the guest's own tables: two symbols that are far apart must agree */
-static bool slide_by_kallsyms(const struct symtab *t, struct mon *mon, uint64_t *slide)
+static bool slide_by_kallsyms(const struct symtab *t, struct mon *mon,
+			      uint64_t *slide)
 {
 	static const char *const marks[] = { "_stext", "linux_banner" };
 	struct symtab own = { 0 };
@@ -216,7 +230,8 @@ static bool slide_by_kallsyms(const struct symtab *t, struct mon *mon, uint64_t 
 		const struct symbol *run = symtab_find(&own, marks[i]);
 		const struct symbol *file = symtab_find(t, marks[i]);
 
-		if (!run || !file || (agree && *slide != run->addr - file->addr))
+		if (!run || !file ||
+		    (agree && *slide != run->addr - file->addr))
 			continue;
 		*slide = run->addr - file->addr;
 		agree++;
@@ -236,18 +251,25 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	ret = symtab_load_file(t, file);
 	if (ret)
 		return ret;
-	if (!slide_by_idt(t, mon, &t->slide) && !slide_by_kallsyms(t, mon, &t->slide)) {
+	if (!slide_by_idt(t, mon, &t->slide) &&
+	    !slide_by_kallsyms(t, mon, &t->slide)) {
 		symtab_free(t);
-		return vigil_fail(ENOENT, "%s does not fit the running kernel, or that one is not "
-				  "up yet: neither its interrupt table nor its own symbols tell by "
-				  "how much KASLR moved it", file);
+		return vigil_fail(
+			ENOENT,
+			"%s does not fit the running kernel, or that one is not "
+			"up yet: neither its interrupt table nor its own symbols tell by "
+			"how much KASLR moved it",
+			file);
 	}
 	for (i = 0; i < t->n; i++)
-		if (t->sym[i].addr >> 63)	/* per-CPU offsets do not move */
+		if (t->sym[i].addr >> 63) /* per-CPU offsets do not move */
 			t->sym[i].addr += t->slide;
 	ret = mon_kernel_cr3(mon, &cr3);
-	if (!ret && symtab_find(t, "linux_banner") && !banner_there(mon, t, cr3))
-		ret = vigil_fail(ENOENT, "%s is not of the kernel that runs in the guest", file);
+	if (!ret && symtab_find(t, "linux_banner") &&
+	    !banner_there(mon, t, cr3))
+		ret = vigil_fail(
+			ENOENT,
+			"%s is not of the kernel that runs in the guest", file);
 	if (ret)
 		symtab_free(t);
 	return ret;

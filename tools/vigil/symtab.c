@@ -73,7 +73,8 @@ static int cmp_addr(const void *a, const void *b)
 
 static int cmp_name(const void *a, const void *b)
 {
-	const struct symbol *x = *(struct symbol *const *)a, *y = *(struct symbol *const *)b;
+	const struct symbol *x = *(struct symbol *const *)a,
+			    *y = *(struct symbol *const *)b;
 	int c = strcmp(x->name, y->name);
 
 	if (c)
@@ -146,7 +147,8 @@ const struct symbol *symtab_find(const struct symtab *t, const char *name)
 	return t->by_name[i];
 }
 
-const struct symbol *symtab_at(const struct symtab *t, uint64_t addr, uint64_t *off)
+const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
+			       uint64_t *off)
 {
 	size_t lo = 0, hi = t->n;
 
@@ -162,13 +164,15 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr, uint64_t *
 		return NULL;
 	lo--;
 	/* of several at this address the first, and rather not a section's mark */
-	while (lo && t->sym[lo - 1].addr == t->sym[lo].addr && t->sym[lo - 1].name[0] != '_')
+	while (lo && t->sym[lo - 1].addr == t->sym[lo].addr &&
+	       t->sym[lo - 1].name[0] != '_')
 		lo--;
 	*off = addr - t->sym[lo].addr;
 	return &t->sym[lo];
 }
 
-const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf, size_t len)
+const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
+			size_t len)
 {
 	const struct symbol *s;
 	uint64_t off;
@@ -176,7 +180,8 @@ const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf, size_t
 	buf[0] = 0;
 	s = t ? symtab_at(t, addr, &off) : NULL;
 	if (s && off)
-		snprintf(buf, len, "%s+0x%llx", s->name, (unsigned long long)off);
+		snprintf(buf, len, "%s+0x%llx", s->name,
+			 (unsigned long long)off);
 	else if (s)
 		snprintf(buf, len, "%s", s->name);
 	return buf;
@@ -193,8 +198,11 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 	if (plus) {
 		errno = 0;
 		off = strtoull(plus + 1, &end, 0);
-		if (errno || *end || end == plus + 1 || plus[1] == '-' || plus == expr)
-			return vigil_fail(EINVAL, "`%s' is not NAME or NAME+OFFSET", expr);
+		if (errno || *end || end == plus + 1 || plus[1] == '-' ||
+		    plus == expr)
+			return vigil_fail(EINVAL,
+					  "`%s' is not NAME or NAME+OFFSET",
+					  expr);
 	}
 	name = strndup(expr, plus ? (size_t)(plus - expr) : strlen(expr));
 	if (!name)
@@ -204,11 +212,13 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 	free(name);
 	if (!s)
 		return vigil_fail(ENOENT, "no symbol `%.*s' in %s",
-				  plus ? (int)(plus - expr) : (int)strlen(expr), expr, t->origin);
+				  plus ? (int)(plus - expr) : (int)strlen(expr),
+				  expr, t->origin);
 	if (n > 1)
-		return vigil_fail(EINVAL, "%u symbols are called `%s': choose one with "
-				  "`vigil symbols VM %s' and watch its address", n, s->name,
-				  s->name);
+		return vigil_fail(EINVAL,
+				  "%u symbols are called `%s': choose one with "
+				  "`vigil symbols VM %s' and watch its address",
+				  n, s->name, s->name);
 	*addr = s->addr + off;
 	return 0;
 }

@@ -42,9 +42,11 @@ const struct symbol *symtab_find(const struct symtab *t, const char *name);
 /* How many have this name. */
 unsigned int symtab_count(const struct symtab *t, const char *name);
 /* The symbol at or closest before @addr, among text and data of the kernel. */
-const struct symbol *symtab_at(const struct symtab *t, uint64_t addr, uint64_t *off);
+const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
+			       uint64_t *off);
 /* "name+0x10", or "" where no symbol is near. */
-const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf, size_t len);
+const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
+			size_t len);
 
 /**
  * symtab_parse() - NAME or NAME+OFFSET to an address

@@ -70,7 +70,8 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	export_num("VIGIL_RIP", ev->rip, "0x%llx");
 	export_num("VIGIL_CPL", ev->cpl, "%llu");
 	setenv("VIGIL_SYMBOL", symtab_text(t, ev->gva, sym, sizeof(sym)), 1);
-	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)), 1);
+	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)),
+	       1);
 	hex[0] = 0;
 	for (i = 0; i < ev->len && i < VIGIL_EVENT_DATA; i++)
 		sprintf(hex + 2 * i, "%02x", ev->old[i]);
@@ -80,8 +81,8 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	setenv("VIGIL_NEW", hex, 1);
 }
 
-static void run_child(const char *cmd, const struct vigil_event *ev, const struct symtab *t,
-		      int in)
+static void run_child(const char *cmd, const struct vigil_event *ev,
+		      const struct symtab *t, int in)
 {
 	sigset_t none;
 
@@ -101,7 +102,8 @@ static void feed(int fd, const struct vigil_event *ev, const struct symtab *t)
 {
 	char *json = event_json(ev, t, EVENT_NO_VERDICT);
 
-	if (json && write(fd, json, strlen(json)) > 0 && write(fd, "\n", 1) != 1)
+	if (json && write(fd, json, strlen(json)) > 0 &&
+	    write(fd, "\n", 1) != 1)
 		vigil_msg("the command did not take its event");
 	free(json);
 }
@@ -111,9 +113,11 @@ static enum verdict judge(int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return VERDICT_ALLOW;
 	if (!WIFEXITED(status))
-		vigil_msg("the command was ended by signal %d: refused", WTERMSIG(status));
+		vigil_msg("the command was ended by signal %d: refused",
+			  WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 1)
-		vigil_msg("the command failed with status %d: refused", WEXITSTATUS(status));
+		vigil_msg("the command failed with status %d: refused",
+			  WEXITSTATUS(status));
 	return VERDICT_DENY;
 }
 

@@ -19,7 +19,7 @@
 #define BATCH 32
 
 struct range {
-	const char *symbol;	/* or NULL: @w.start and @w.kind are set */
+	const char *symbol; /* or NULL: @w.start and @w.kind are set */
 	bool len_set, action_set;
 	struct vigil_watch w;
 };
@@ -28,9 +28,9 @@ struct args {
 	const char *vm, *file, *exec;
 	struct range *range;
 	unsigned int n;
-	uint32_t action;	/* of ranges that have none of their own */
+	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
-	unsigned long count;	/* end after so many events; 0: never */
+	unsigned long count; /* end after so many events; 0: never */
 	uint32_t on_death;
 	bool no_symbols;
 };
@@ -39,23 +39,29 @@ enum { OPT_GVA = 0x100, OPT_GPA, OPT_ON_DEATH, OPT_NO_SYMBOLS };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to watch (may be repeated):", 1 },
-	{ "symbol", 'S', "NAME[+OFF]", 0, "From a symbol of the guest's kernel", 1 },
+	{ "symbol", 'S', "NAME[+OFF]", 0, "From a symbol of the guest's kernel",
+	  1 },
 	{ "gva", OPT_GVA, "ADDR", 0, "From a guest-virtual address", 1 },
 	{ "gpa", OPT_GPA, "ADDR", 0, "From a guest-physical address", 1 },
-	{ NULL, 0, NULL, 0, "Of all ranges before that have none yet, else of all:", 2 },
+	{ NULL, 0, NULL, 0,
+	  "Of all ranges before that have none yet, else of all:", 2 },
 	{ "len", 'l', "BYTES", 0, "How many bytes (default 8)", 2 },
 	{ "action", 'a', "ACTION", 0,
-	  "log: tell (default); ask: hold the vCPU until it is decided; deny: refuse and tell", 2 },
+	  "log: tell (default); ask: hold the vCPU until it is decided; deny: refuse and tell",
+	  2 },
 	{ NULL, 0, NULL, 0, "How:", 3 },
 	{ "exec", 'e', "CMD", 0,
 	  "Let CMD decide about a held write: the event is JSON on its stdin and in VIGIL_* of "
-	  "its environment; exit status 0 allows, 1 refuses", 3 },
+	  "its environment; exit status 0 allows, 1 refuses",
+	  3 },
 	{ "on-death", OPT_ON_DEATH, "allow|deny", 0,
-	  "What becomes of a held write when this command ends first (default deny)", 3 },
+	  "What becomes of a held write when this command ends first (default deny)",
+	  3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "symbols", 's', "FILE", 0,
 	  "Symbols from a System.map, a dump of /proc/kallsyms or an ELF vmlinux; without it "
-	  "they are found in the guest's memory", 3 },
+	  "they are found in the guest's memory",
+	  3 },
 	{ "no-symbols", OPT_NO_SYMBOLS, NULL, 0, "Do not look for symbols", 3 },
 	{ 0 }
 };
@@ -72,12 +78,13 @@ static uint64_t number(struct argp_state *state, const char *arg)
 	return v;
 }
 
-static void add_range(struct argp_state *state, struct args *args, const char *symbol,
-		      uint32_t kind, const char *arg)
+static void add_range(struct argp_state *state, struct args *args,
+		      const char *symbol, uint32_t kind, const char *arg)
 {
 	struct range *r;
 
-	args->range = reallocarray(args->range, args->n + 1, sizeof(*args->range));
+	args->range =
+		reallocarray(args->range, args->n + 1, sizeof(*args->range));
 	if (!args->range)
 		argp_failure(state, VIGIL_EX_OS, 0, "out of memory");
 	r = &args->range[args->n++];
@@ -168,7 +175,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ON_DEATH:
 		if (strcmp(arg, "allow") && strcmp(arg, "deny"))
 			argp_error(state, "--on-death is allow or deny");
-		args->on_death = strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
+		args->on_death = strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW :
+						       VIGIL_ON_DEATH_DENY;
 		return 0;
 	case 'c':
 		args->count = number(state, arg);
@@ -188,9 +196,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->vm)
 			argp_error(state, "which VM? (vigil list)");
 		if (!args->n)
-			argp_error(state, "what is to be watched? --symbol, --gva or --gpa");
+			argp_error(
+				state,
+				"what is to be watched? --symbol, --gva or --gpa");
 		if (args->no_symbols && args->file)
-			argp_error(state, "--symbols and --no-symbols exclude each other");
+			argp_error(
+				state,
+				"--symbols and --no-symbols exclude each other");
 		set_rest(args);
 		return 0;
 	}
@@ -217,7 +229,8 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 	return ret;
 }
 
-static int add_watches(struct args *args, struct mon *mon, const struct symtab *t)
+static int add_watches(struct args *args, struct mon *mon,
+		       const struct symtab *t)
 {
 	uint64_t start, cr3;
 	unsigned int i;
@@ -238,19 +251,24 @@ static int add_watches(struct args *args, struct mon *mon, const struct symtab *
 		if (!ret)
 			ret = mon_watch_add(mon, &r->w);
 		if (!ret && !vigil_options.json)
-			fprintf(stderr, "watching %llu byte%s at %s%s%#llx, action %s\n",
-				(unsigned long long)r->w.len, r->w.len == 1 ? "" : "s",
-				r->symbol ? r->symbol : "", r->symbol ? " = " : "",
+			fprintf(stderr,
+				"watching %llu byte%s at %s%s%#llx, action %s\n",
+				(unsigned long long)r->w.len,
+				r->w.len == 1 ? "" : "s",
+				r->symbol ? r->symbol : "",
+				r->symbol ? " = " : "",
 				(unsigned long long)r->w.start,
 				r->w.action == VIGIL_ACTION_LOG ? "log" :
-				r->w.action == VIGIL_ACTION_ASK ? "ask" : "deny");
+				r->w.action == VIGIL_ACTION_ASK ? "ask" :
+								  "deny");
 	}
 	return ret;
 }
 
 /* false: leave */
-static bool handle(const struct args *args, struct mon *mon, const struct symtab *t,
-		   const struct vigil_event *ev, int sigfd)
+static bool handle(const struct args *args, struct mon *mon,
+		   const struct symtab *t, const struct vigil_event *ev,
+		   int sigfd)
 {
 	enum event_verdict told = EVENT_NO_VERDICT;
 	enum verdict v;
@@ -269,7 +287,8 @@ static bool handle(const struct args *args, struct mon *mon, const struct symtab
 			vigil_msg("%s", vigil_error());
 		told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
 		if (!vigil_options.json)
-			printf("    %s\n", v == VERDICT_ALLOW ? "allowed" : "refused");
+			printf("    %s\n",
+			       v == VERDICT_ALLOW ? "allowed" : "refused");
 	}
 	if (vigil_options.json) {
 		json = event_json(ev, t, told);
@@ -281,8 +300,8 @@ static bool handle(const struct args *args, struct mon *mon, const struct symtab
 	return !ferror(stdout);
 }
 
-static int watch_loop(const struct args *args, struct mon *mon, const struct symtab *t,
-		      int sigfd)
+static int watch_loop(const struct args *args, struct mon *mon,
+		      const struct symtab *t, int sigfd)
 {
 	static struct vigil_event ev[BATCH];
 	unsigned long seen = 0;
