@@ -182,7 +182,6 @@ static int enable_all(void)
 	struct enable_result res = { .err = ATOMIC_INIT(0) };
 	int err;
 
-	lockdep_assert_cpus_held();
 	if (host_down)
 		return -ESHUTDOWN;
 	on_each_cpu(enable_ipi, &res, 1);
