@@ -93,20 +93,19 @@ static int check_header(const struct load_args *args,
 static uint64_t kernel_end(const struct setup_header *hdr, uint64_t image_size)
 {
 	uint64_t end = KERNEL_ADDR + image_size;
+	uint64_t start = KERNEL_ADDR, align = hdr->kernel_alignment;
 
-	if (hdr->version >= 0x020a) {
-		uint64_t start = hdr->pref_address > KERNEL_ADDR ?
-					 hdr->pref_address :
-					 KERNEL_ADDR;
-
-		if (hdr->kernel_alignment &&
-		    !(hdr->kernel_alignment & (hdr->kernel_alignment - 1)))
-			start = (start + hdr->kernel_alignment - 1) &
-				~((uint64_t)hdr->kernel_alignment - 1);
-		if (start + hdr->init_size > end &&
-		    start + hdr->init_size > start)
-			end = start + hdr->init_size;
-	}
+	if (hdr->version < 0x020a)
+		return end;
+	if (hdr->pref_address > start)
+		start = hdr->pref_address;
+	/* No kernel runs up there; and no sum below can wrap. */
+	if (start > UINT64_MAX / 2)
+		return UINT64_MAX;
+	if (align && !(align & (align - 1)))
+		start = (start + align - 1) & ~(align - 1);
+	if (start + hdr->init_size > end)
+		end = start + hdr->init_size;
 	return end;
 }
 
@@ -150,8 +149,7 @@ int load_linux(const struct load_args *args, struct boot_state *boot)
 		return vigil_fail(
 			ENOMEM,
 			"%s needs %llu MiB of memory to start; try a larger --mem",
-			args->path,
-			(unsigned long long)((end + 0xfffff) >> 20));
+			args->path, (unsigned long long)(end >> 20) + 1);
 
 	bp = calloc(1, sizeof(*bp));
 	cmdline_max = hdr->cmdline_size &&
