@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Symbols out of a guest: tables made here in the layouts of the kernels that
+ * are known, whole and damaged; files; the slide of a file. The monitor is a
+ * fake over an array of guest memory.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kallsyms.h"
+#include "libvigil.h"
+#include "mon.h"
+#include "symtab.h"
+#include "tap.h"
+
+/* ---- guest memory, and a monitor over it ---- */
+
+#define MEM_SIZE (8u << 20)
+#define KERNEL_GPA 0x100000ull
+#define KERNEL_VA 0xffffffff87000000ull
+#define IDT_VA 0xfffffe0000000000ull
+#define IDT_GPA 0x3000ull
+#define USER_CR3 0x9000ull
+
+static uint8_t mem[MEM_SIZE];
+static uint64_t guest_cr3 = 0x8000;
+static unsigned int guest_cpl;
+
+int mon_info(struct mon *mon)
+{
+	mon->info.mem_bytes = MEM_SIZE;
+	return 0;
+}
+
+long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
+{
+	if (gpa >= MEM_SIZE)
+		return 0;
+	if (len > MEM_SIZE - gpa)
+		len = MEM_SIZE - gpa;
+	memcpy(buf, mem + gpa, len);
+	return len;
+}
+
+int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
+		  size_t len)
+{
+	uint64_t gpa;
+
+	if (gva >= IDT_VA && gva < IDT_VA + 0x1000)
+		gpa = IDT_GPA + gva - IDT_VA;
+	else if (cr3 != USER_CR3 && gva >= KERNEL_VA &&
+		 gva + len <= KERNEL_VA + MEM_SIZE - KERNEL_GPA)
+		gpa = KERNEL_GPA + gva - KERNEL_VA;
+	else
+		return -EFAULT;
+	memcpy(buf, mem + gpa, len);
+	return 0;
+}
+
+int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->sregs.cr3 = guest_cr3;
+	st->sregs.efer = 0xd01;
+	st->sregs.ss.dpl = guest_cpl;
+	st->sregs.idt.base = IDT_VA;
+	return 0;
+}
+
+int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
+{
+	*cr3 = guest_cr3;
+	return 0;
+}
+
+/* ---- tables ---- */
+
+#define N_SYMS 3000
+#define LONG_SYM 1234 /* has a name that needs two bytes for its length */
+
+enum { L_61, L_62, L_64, N_LAYOUTS };
+
+static uint64_t sym_addr(unsigned int i, bool percpu)
+{
+	/* the first symbols of such kernels are per-CPU offsets */
+	if (percpu && i < 50)
+		return i * 64;
+	return KERNEL_VA + 0x1000 + (uint64_t)i * 48;
+}
+
+static char sym_type(unsigned int i)
+{
+	return i % 3 ? 'T' : 'd';
+}
+
+static void sym_name(unsigned int i, char *buf)
+{
+	if (i == 100)
+		strcpy(buf, "linux_banner");
+	else if (i == 60)
+		strcpy(buf, "_stext");
+	else if (i == LONG_SYM)
+		memset(buf, 'z', 200), buf[200] = 0;
+	else
+		sprintf(buf, "sys_func_%u.part.0", i);
+}
+
+/* tokens: every byte stands for itself, but for a few that stand for more */
+static const char *token(unsigned int i, char *buf)
+{
+	if (i == 1)
+		return "sys_func_";
+	if (i == 2)
+		return ".part.0";
+	if (i == 3)
+		return "Tsys";
+	buf[0] = i ? i : 'q';
+	buf[1] = 0;
+	return buf;
+}
+
+static size_t align8(size_t n)
+{
+	return (n + 7) & ~(size_t)7;
+}
+
+static size_t put_offsets(size_t at, bool percpu)
+{
+	uint64_t base = KERNEL_VA;
+
+	for (unsigned int i = 0; i < N_SYMS; i++) {
+		uint64_t addr = sym_addr(i, percpu);
+		int32_t off = addr - base;
+
+		if (percpu)
+			off = addr < base ? (int32_t)addr :
+					    (int32_t)(base - 1 - addr);
+		memcpy(mem + at + i * 4, &off, 4);
+	}
+	at = align8(at + N_SYMS * 4);
+	memcpy(mem + at, &base, 8);
+	return at + 8;
+}
+
+/* a symbol's name with its type, in tokens */
+static size_t put_name(size_t at, unsigned int i)
+{
+	char text[256], *p = text;
+	uint8_t out[256];
+	unsigned int n = 0;
+
+	text[0] = sym_type(i);
+	sym_name(i, text + 1);
+	while (*p) {
+		if (!strncmp(p, "sys_func_", 9))
+			out[n++] = 1, p += 9;
+		else if (!strcmp(p, ".part.0"))
+			out[n++] = 2, p += 7;
+		else
+			out[n++] = *p++;
+	}
+	if (n >= 0x80) {
+		mem[at++] = 0x80 | (n & 0x7f);
+		mem[at++] = n >> 7;
+	} else {
+		mem[at++] = n;
+	}
+	memcpy(mem + at, out, n);
+	return at + n;
+}
+
+static size_t put_names(size_t at)
+{
+	uint32_t n = N_SYMS, markers[N_SYMS / 256 + 1];
+	size_t names;
+
+	memcpy(mem + at, &n, 4);
+	names = at += 8;
+	for (unsigned int i = 0; i < N_SYMS; i++) {
+		if (i % 256 == 0)
+			markers[i / 256] = at - names;
+		at = put_name(at, i);
+	}
+	at = align8(at);
+	memcpy(mem + at, markers, sizeof(markers));
+	return align8(at + sizeof(markers));
+}
+
+static size_t put_tokens(size_t at)
+{
+	uint16_t index[256];
+	size_t start = at;
+	char buf[2];
+
+	for (unsigned int i = 0; i < 256; i++) {
+		const char *t = token(i, buf);
+
+		index[i] = at - start;
+		strcpy((char *)mem + at, t);
+		at += strlen(t) + 1;
+	}
+	at = align8(at);
+	memcpy(mem + at, index, sizeof(index));
+	return at + sizeof(index);
+}
+
+/* where the tables begin and end */
+static size_t tables_start, tables_end;
+
+static void put_tables(size_t at, int layout, bool percpu)
+{
+	tables_start = at;
+	if (layout != L_64)
+		at = put_offsets(at, percpu);
+	at = put_names(at);
+	if (layout == L_62) {
+		memset(mem + at, 0x5a, N_SYMS * 3);
+		at = align8(at + N_SYMS * 3);
+	}
+	at = put_tokens(at);
+	if (layout == L_64)
+		at = put_offsets(at, percpu);
+	tables_end = at;
+}
+
+static void put_banner(bool percpu)
+{
+	uint64_t gpa = sym_addr(100, percpu) - KERNEL_VA + KERNEL_GPA;
+
+	strcpy((char *)mem + gpa, "Linux version 6.1.0 (test)");
+}
+
+static void make_guest(int layout, bool percpu)
+{
+	memset(mem, 0, sizeof(mem));
+	put_banner(percpu);
+	put_tables(0x300000, layout, percpu);
+}
+
+static size_t find_pattern(void)
+{
+	uint8_t *p =
+		memmem(mem, MEM_SIZE, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
+
+	if (!p)
+		ERROR("the tables have no pattern");
+	return p - mem;
+}
+
+/* ---- cases ---- */
+
+static struct mon mon;
+
+static void check_all(const struct symtab *t, bool percpu)
+{
+	unsigned int bad = 0;
+	char name[256];
+
+	REQUIRE_EQ(t->n, N_SYMS);
+	for (unsigned int i = 0; i < N_SYMS; i++) {
+		const struct symbol *s;
+
+		sym_name(i, name);
+		s = symtab_find(t, name);
+		bad += !s || s->addr != sym_addr(i, percpu) ||
+		       s->type != sym_type(i);
+	}
+	CHECK_EQ(bad, 0);
+}
+
+static void layouts(long arg)
+{
+	bool percpu = arg & 1;
+	struct symtab t = { 0 };
+
+	make_guest(arg >> 1, percpu);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, percpu);
+	symtab_free(&t);
+}
+
+/* tables of a kernel that does not run come first */
+static void decoy(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	memset(mem + tables_start, 0, tables_end - tables_start);
+	/* an older copy, damaged where only its content tells */
+	put_tables(0x200000, L_61, true);
+	for (size_t i = tables_start; i < tables_start + N_SYMS * 4; i += 4)
+		mem[i] ^= 4;
+	put_tables(0x500000, L_61, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, true);
+	CHECK(strstr(t.origin, "0x5") != NULL);
+	symtab_free(&t);
+}
+
+/* the pattern lies across two of the chunks that are read at once */
+static void straddle(long arg)
+{
+	struct symtab t = { 0 };
+	size_t shift;
+
+	make_guest(L_64, true);
+	shift = (0x500000 - 10) - find_pattern();
+	shift &= ~(size_t)7;
+	memset(mem + tables_start, 0, tables_end - tables_start);
+	put_tables(0x300000 + shift, L_64, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, true);
+	symtab_free(&t);
+}
+
+static void no_tables(long arg)
+{
+	struct symtab t = { 0 };
+
+	memset(mem, 0, sizeof(mem));
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK(strstr(vigil_error(), "no kernel's symbol tables") != NULL);
+	memcpy(mem + 0x10000, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	/* at the very ends of memory */
+	memcpy(mem, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
+	memcpy(mem + MEM_SIZE - KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
+	       KALLSYMS_PATTERN_LEN);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(t.n, 0);
+}
+
+static int count_symbol(void *priv, uint64_t addr, char type, const char *name)
+{
+	(*(unsigned int *)priv)++;
+	return 0;
+}
+
+/* a single wrong value in what the tables say of each other is noticed */
+static void inconsistent(long arg)
+{
+	struct kallsyms good, ks;
+	size_t pattern, at[4];
+
+	make_guest(L_61, true);
+	pattern = find_pattern();
+	REQUIRE_EQ(kallsyms_locate(&good, mem, MEM_SIZE, pattern) == NULL, 1);
+	at[0] = good.markers + 4;
+	at[1] = good.token_index + 40;
+	at[2] = good.names - 8; /* num_syms */
+	at[3] = good.names - 16; /* relative_base */
+	for (int i = 0; i < 4; i++) {
+		make_guest(L_61, true);
+		mem[at[i]]++;
+		CHECK(kallsyms_locate(&ks, mem, MEM_SIZE, pattern) != NULL);
+	}
+}
+
+/* whatever a guest puts there: no crash, no endless loop */
+static void hostile(long arg)
+{
+	struct kallsyms ks;
+	size_t pattern;
+
+	srand(arg);
+	make_guest(rand() % N_LAYOUTS, rand() & 1);
+	pattern = find_pattern();
+	for (int round = 0; round < 300; round++) {
+		size_t at = tables_start + rand() % (tables_end - tables_start);
+		size_t len = tables_end - tables_start, cut = rand() % len;
+		uint8_t keep = mem[at], *copy;
+		unsigned int n = 0;
+
+		mem[at] = rand();
+		/* a copy of its own, so that reading past its end is caught */
+		copy = malloc(len - cut);
+		memcpy(copy, mem + tables_start, len - cut);
+		if (pattern - tables_start < len - cut &&
+		    !kallsyms_locate(&ks, copy, len - cut,
+				     pattern - tables_start))
+			kallsyms_each(&ks, count_symbol, &n);
+		CHECK(n <= KALLSYMS_MAX_SYMS);
+		free(copy);
+		if (rand() & 1)
+			mem[at] = keep;
+	}
+}
+
+static void lookups(long arg)
+{
+	struct symtab t = { 0 };
+	char text[128];
+	uint64_t addr;
+
+	symtab_add(&t, 0xffffffff81000000, 'T', "_text");
+	symtab_add(&t, 0xffffffff81000000, 'T', "startup_64");
+	symtab_add(&t, 0xffffffff81000100, 't', "twice");
+	symtab_add(&t, 0xffffffff81000200, 't', "twice");
+	REQUIRE_EQ(symtab_sort(&t), 0);
+	CHECK_EQ(symtab_parse(&t, "startup_64", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000000);
+	CHECK_EQ(symtab_parse(&t, "startup_64+0x18", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000018);
+	CHECK_EQ(symtab_parse(&t, "startup_64+24", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000018);
+	CHECK_EQ(symtab_parse(&t, "startup_64+", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "startup_64+0x", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "startup_64+-1", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "+8", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "nothing", &addr), -ENOENT);
+	CHECK_EQ(symtab_parse(&t, "twice", &addr), -EINVAL);
+	CHECK_EQ(strcmp(symtab_text(&t, 0xffffffff81000108, text, sizeof(text)),
+			"twice+0x8"),
+		 0);
+	CHECK_EQ(strcmp(symtab_text(&t, 0xffffffff81000000, text, sizeof(text)),
+			"startup_64"),
+		 0);
+	CHECK_EQ(*symtab_text(&t, 0x1000, text, sizeof(text)), 0);
+	CHECK_EQ(*symtab_text(&t, ~0ull, text, sizeof(text)), 0);
+	symtab_free(&t);
+}
+
+/* ---- files ---- */
+
+static char path[] = "/tmp/symbols-test-XXXXXX";
+
+static FILE *new_file(void)
+{
+	FILE *f;
+	int fd;
+
+	strcpy(path, "/tmp/symbols-test-XXXXXX");
+	fd = mkstemp(path);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f)
+		ERROR("no temporary file");
+	return f;
+}
+
+static void stubs(long arg)
+{
+	struct symtab t = { 0 };
+	FILE *f = new_file();
+
+	fputs("ffffffffffffffff B The real System.map is in the linux-image-"
+	      "dbg package\n",
+	      f);
+	fclose(f);
+	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "Leave --symbols out") != NULL);
+	symtab_free(&t);
+	unlink(path);
+
+	/* a kallsyms dump by a user who may not see addresses */
+	f = new_file();
+	for (int i = 0; i < 500; i++)
+		fprintf(f, "0000000000000000 T func_%d\n", i);
+	fclose(f);
+	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "kptr_restrict") != NULL);
+	symtab_free(&t);
+	unlink(path);
+
+	f = new_file();
+	fputs("hello\nworld\n", f);
+	fclose(f);
+	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
+	symtab_free(&t);
+	unlink(path);
+	CHECK_EQ(symtab_load_file(&t, "/nonexistent"), -ENOENT);
+	CHECK_EQ(symtab_load_file(&t, "/tmp"), -EISDIR);
+}
+
+static void put_gate(unsigned int vector, uint64_t handler)
+{
+	uint64_t gate[2];
+
+	gate[0] = (handler & 0xffff) | 0x10 << 16 | 0x8e00ull << 32 |
+		  (handler >> 16 & 0xffff) << 48;
+	gate[1] = handler >> 32;
+	memcpy(mem + IDT_GPA + vector * 16, gate, sizeof(gate));
+}
+
+/* a System.map as the kernel was linked */
+#define LINKED 0xffffffff81000000ull
+
+static void write_map(FILE *f)
+{
+	fprintf(f, "0000000000000000 A __per_cpu_start\n");
+	for (int i = 0; i < 300; i++)
+		fprintf(f, "%016llx T func_%d\n", LINKED + i * 64, i);
+	fprintf(f, "%016llx T asm_exc_divide_error\n", LINKED + 0x10000);
+	fprintf(f, "%016llx T asm_exc_page_fault\n", LINKED + 0x10040);
+	fclose(f);
+}
+
+static void slide(long arg)
+{
+	struct symtab t = { 0 };
+
+	write_map(new_file());
+	memset(mem, 0, sizeof(mem));
+	/* a kernel that is not up yet, and one that is another */
+	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
+	CHECK(strstr(vigil_error(), "KASLR") != NULL);
+	put_gate(0, KERNEL_VA + 0x10000);
+	put_gate(14, KERNEL_VA + 0x10080);
+	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
+
+	put_gate(14, KERNEL_VA + 0x10040);
+	REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+	CHECK_EQ(t.slide, KERNEL_VA - LINKED);
+	REQUIRE_EQ(symtab_find(&t, "func_7") != NULL, 1);
+	CHECK_EQ(symtab_find(&t, "func_7")->addr, KERNEL_VA + 7 * 64);
+	CHECK_EQ(symtab_find(&t, "__per_cpu_start")->addr, 0);
+	symtab_free(&t);
+	unlink(path);
+}
+
+/* this very program is an ELF file with symbols */
+static void elf(long arg)
+{
+	struct symtab t = { 0 };
+
+	REQUIRE_EQ(symtab_load_file(&t, "/proc/self/exe"), 0);
+	CHECK(symtab_find(&t, "main") != NULL);
+	CHECK(symtab_find(&t, "symtab_load_file") != NULL);
+	symtab_free(&t);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "tables of 6.1", layouts, L_61 << 1 },
+		{ "tables of 6.1, per-CPU symbols absolute", layouts,
+		  L_61 << 1 | 1 },
+		{ "tables of 6.2", layouts, L_62 << 1 },
+		{ "tables of 6.2, per-CPU symbols absolute", layouts,
+		  L_62 << 1 | 1 },
+		{ "tables of 6.4", layouts, L_64 << 1 },
+		{ "tables of 6.4, per-CPU symbols absolute", layouts,
+		  L_64 << 1 | 1 },
+		{ "a dead kernel's tables come first", decoy },
+		{ "pattern across two chunks", straddle },
+		{ "no tables", no_tables },
+		{ "tables that contradict themselves", inconsistent },
+		{ "hostile tables 1", hostile, 1 },
+		{ "hostile tables 2", hostile, 2 },
+		{ "hostile tables 3", hostile, 3 },
+		{ "hostile tables 4", hostile, 4 },
+		{ "names, offsets, addresses", lookups },
+		{ "files that are none", stubs },
+		{ "slide of a System.map", slide },
+		{ "ELF", elf },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
