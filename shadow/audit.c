@@ -1,7 +1,222 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Debug builds: the structure auditor (every SPTE and every link is right) and
+ * the flush auditor (no vCPU enters with a TLB that knows too much). Emulated
+ * CPUs flush at every entry, so nothing else would show a missing flush.
+ */
+#include <linux/moduleparam.h>
+
+#include "../vmm/watch.h"
 #include "internal.h"
 
-#ifndef VIGIL_DEBUG
+#ifdef VIGIL_DEBUG
+
+int shadow_inject;
+module_param(shadow_inject, int, 0600);
+MODULE_PARM_DESC(shadow_inject,
+	"test: a fault the auditors must find; 1 no flush, 2 no write protection, 3 lost rmap entry, 4 stale SPTE");
+
+/* ---- flushes ---- */
+
+void shadow_audit_flushed(struct vigil_vcpu *vcpu)
+{
+	vcpu->shadow.flushed = atomic64_read(&vcpu->vm->shadow.downgrades);
+}
+
+/*
+ * The vendor flushes after this and before the guest runs: so what is checked
+ * is the entry before this one.
+ */
+void shadow_audit_entry(struct vigil_vcpu *vcpu)
+{
+	struct shadow_vm *vs = &vcpu->vm->shadow;
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	if (s->must_flush > s->flushed)
+		vigil_vm_kill(vcpu->vm, "flush auditor: a vCPU entered with a stale TLB");
+	s->must_flush = 0;
+	/* whoever holds it may be between taking a right and the flush for it */
+	if (!spin_trylock(&vs->lock))
+		return;
+	/* an interrupt is on its way that ends this guest run at once */
+	if (!test_bit(REQ_FLUSH_TLB, &vcpu->requests))
+		s->must_flush = vs->hard;
+	spin_unlock(&vs->lock);
+}
+
+/* ---- structure ---- */
+
+struct audit {
+	struct vigil_vm *vm;
+	unsigned int errors;
+};
+
+static void complain(struct audit *a, const struct shadow_page *sp, int index,
+		     const char *what)
+{
+	if (a->errors++ >= 8)
+		return;
+	if (sp)
+		pr_err("vigil: audit of VM %u: %s: table gfn %llx role %x entry %d spte %llx\n",
+		       a->vm->id, what, sp->gfn, sp->role.word, index,
+		       index >= 0 ? sp->spt[index] : 0);
+	else
+		pr_err("vigil: audit of VM %u: %s\n", a->vm->id, what);
+}
+
+static bool rmap_has(unsigned long head, const u64 *spte)
+{
+	struct rmap_iter it;
+	u64 *s;
+
+	for_each_rmap(s, head, &it)
+		if (s == spte)
+			return true;
+	return false;
+}
+
+static void audit_target(struct audit *a, struct shadow_page *sp, unsigned int i,
+			 struct vigil_slot *slot, gfn_t gfn)
+{
+	struct page *page;
+
+	if (current->mm != a->vm->mm ||
+	    !get_user_page_fast_only(vigil_slot_hva(slot, gfn), 0, &page))
+		return;
+	if (page_to_pfn(page) != spte_pfn(sp->spt[i]))
+		complain(a, sp, i, "maps another page than the VMM has there");
+	put_page(page);
+}
+
+static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
+{
+	gfn_t gfn = leaf_gfn(sp, i);
+	unsigned long *word = gfn_word(a->vm, gfn);
+	struct vigil_slot *slot = vigil_gfn_slot(a->vm, gfn);
+	u64 spte = sp->spt[i];
+
+	if (!word || !slot) {
+		complain(a, sp, i, "maps a gfn outside all slots");
+		return;
+	}
+	if (!rmap_has(*word, &sp->spt[i]))
+		complain(a, sp, i, "not in the rmap");
+	audit_target(a, sp, i, slot, gfn);
+	if ((spte & SPTE_MMU_W) && (*word & RMAP_TABLE))
+		complain(a, sp, i, "a write-protected table may be written");
+	if (!(spte & SPTE_W))
+		return;
+	if ((spte & SPTE_LOG_ONLY) != SPTE_LOG_ONLY)
+		complain(a, sp, i, "writable without the right to be");
+	if (watch_gfn(a->vm, gfn))
+		complain(a, sp, i, "a watched page is writable");
+	if (slot_logs_dirty(slot) && !test_bit_le(gfn - slot->base, slot->dirty))
+		complain(a, sp, i, "writable, logged and clean");
+	if (sp->snap && sp->role.wp && (sp->snap[i] & (PTE_W | PTE_D)) != (PTE_W | PTE_D))
+		complain(a, sp, i, "writable, but not by the guest's entry");
+}
+
+static void audit_link(struct audit *a, struct shadow_page *sp, unsigned int i)
+{
+	struct shadow_page *child = page_child(sp->spt[i]);
+
+	if (child->invalid || child->role.level != sp->role.level - 1)
+		complain(a, sp, i, "points to no table of the level below");
+	else if (!rmap_has(child->parents, &sp->spt[i]))
+		complain(a, sp, i, "unknown to the table that it points to");
+}
+
+static void audit_entry(struct audit *a, struct shadow_page *sp, unsigned int i)
+{
+	u64 pte;
+
+	if (!!sp->spt[i] != test_bit(i, sp->present)) {
+		complain(a, sp, i, "presence is not in the bitmap");
+		return;
+	}
+	if (!sp->spt[i])
+		return;
+	if (sp->role.level == 1)
+		audit_leaf(a, sp, i);
+	else
+		audit_link(a, sp, i);
+	if (!sp->snap || sp->unsync || table_read(a->vm, sp, i, &pte))
+		return;
+	if (pte != sp->snap[i] &&
+	    spte_change(sp->role.level == 1, sp->role.wp, sp->snap[i], pte) != SPTE_KEEP)
+		complain(a, sp, i, "not in step with the guest's table");
+}
+
+static void audit_page(struct audit *a, struct shadow_page *sp)
+{
+	unsigned long *word;
+	unsigned int i;
+
+	if (page_of(sp->spt) != sp)
+		complain(a, sp, -1, "page does not lead back to its header");
+	if (!sp->role.direct) {
+		word = gfn_word(a->vm, sp->gfn);
+		if (!word || !!(*word & RMAP_TABLE) == sp->unsync)
+			complain(a, sp, -1, "neither write-protected nor unsync");
+	}
+	for (i = 0; i < SPT_ENTRIES; i++)
+		audit_entry(a, sp, i);
+}
+
+static void audit_word(struct audit *a, gfn_t gfn, unsigned long word)
+{
+	struct shadow_page *sp;
+	struct rmap_iter it;
+	bool table = false;
+	u64 *spte;
+
+	for_each_rmap(spte, word, &it) {
+		sp = page_of(spte);
+		if (!sp || sp->invalid || sp->role.level != 1 || !(*spte & SPTE_P) ||
+		    leaf_gfn(sp, spte_index(spte)) != gfn) {
+			complain(a, NULL, -1, "rmap entry that does not map its gfn");
+			break;
+		}
+	}
+	for_each_table(sp, a->vm, gfn)
+		table |= !sp->unsync;
+	if (table != !!(word & RMAP_TABLE))
+		complain(a, NULL, -1, "table mark without a table, or the other way round");
+}
+
+int shadow_audit(struct vigil_vm *vm)
+{
+	struct audit a = { .vm = vm };
+	unsigned long pages = 0, unsync = 0, idx;
+	struct shadow_page *sp;
+	unsigned long *chunk;
+	unsigned int i;
+	int srcu = srcu_read_lock(&vm->srcu);
+
+	spin_lock(&vm->shadow.lock);
+	list_for_each_entry(sp, &vm->shadow.pages, link) {
+		audit_page(&a, sp);
+		pages++;
+		unsync += sp->unsync;
+	}
+	if (pages != vm->shadow.nr_pages || unsync != vm->shadow.nr_unsync)
+		complain(&a, NULL, -1, "pages are not counted right");
+	xa_for_each(&vm->shadow.gfns, idx, chunk)
+		for (i = 0; i < 512; i++)
+			if (chunk[i])
+				audit_word(&a, (idx << 9) + i, chunk[i]);
+	/* harvest is over: vm->lock is held */
+	if (vm->shadow.owed)
+		complain(&a, NULL, -1, "pages were protected and nobody flushed");
+	spin_unlock(&vm->shadow.lock);
+	srcu_read_unlock(&vm->srcu, srcu);
+	if (a.errors)
+		pr_err("vigil: audit of VM %u: %u errors\n", vm->id, a.errors);
+	return a.errors ? -EUCLEAN : 0;
+}
+
+#else
+
 int shadow_audit(struct vigil_vm *vm)
 {
 	return 0;
@@ -14,4 +229,5 @@ void shadow_audit_entry(struct vigil_vcpu *vcpu)
 void shadow_audit_flushed(struct vigil_vcpu *vcpu)
 {
 }
+
 #endif

@@ -392,7 +392,6 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t
 	}
 	ret = walk(vcpu, gva, ec, true, &f.w);
 	if (ret == WALK_FAULT) {
-		vcpu->stat.pf_guest++;
 		*error_code = f.w.error_code;
 		return SHADOW_GUEST;
 	}
@@ -404,8 +403,5 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t
 	f.gva = gva;
 	f.write = ec & PFERR_W;
 	f.slot = cached_slot(vcpu, f.w.gfn);
-	ret = f.slot ? map_fault(vcpu, &f, ec) : SHADOW_MMIO;
-	if (ret == SHADOW_EMULATE || ret == SHADOW_MMIO)
-		vcpu->stat.pf_emulated++;
-	return ret;
+	return f.slot ? map_fault(vcpu, &f, ec) : SHADOW_MMIO;
 }

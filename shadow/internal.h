@@ -164,17 +164,40 @@ void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
 bool shadow_over_limit(struct vigil_vm *vm);
-/* lock break in long work; true: the lock was dropped meanwhile */
-bool shadow_break(struct vigil_vm *vm);
+/* [s] lock break in long work, after a flush of what is done so far */
+void shadow_break(struct vigil_vm *vm, bool may_sleep);
 
 /* slots.c: every shadow page of the VM */
 void shadow_zap_all(struct vigil_vm *vm);
 
 /* ---- flushes: sync.c ---- */
-/* [s] an SPTE has lost a right */
+/*
+ * [s] An SPTE has lost a right. By itself this only says that some TLB may know
+ * too much: that is fine where the guest has to flush for itself. Who cannot
+ * leave it at that calls shadow_flush_stale() before the lock is free.
+ */
 static inline void shadow_narrowed(struct vigil_vm *vm)
 {
 	atomic_long_inc(&vm->shadow.stale);
+#ifdef VIGIL_DEBUG
+	atomic64_inc(&vm->shadow.downgrades);
+#endif
+}
+
+/* [s] for the auditor: what was narrowed up to now is flushed with the lock held */
+static inline void shadow_must_flush(struct vigil_vm *vm)
+{
+#ifdef VIGIL_DEBUG
+	vm->shadow.hard = atomic64_read(&vm->shadow.downgrades);
+#endif
+}
+
+/* for the auditor: the caller flushes after it has let go of the lock */
+static inline void shadow_flush_owed(struct vigil_vm *vm, bool owed)
+{
+#ifdef VIGIL_DEBUG
+	WRITE_ONCE(vm->shadow.owed, owed);
+#endif
 }
 
 /* no vCPU's TLB knows more than the SPTEs when this returns */
@@ -207,10 +230,8 @@ extern const struct walk_mem shadow_walk_mem;
 enum { INJECT_NONE, INJECT_NO_FLUSH, INJECT_NO_PROTECT, INJECT_LOST_RMAP, INJECT_STALE_SPTE };
 extern int shadow_inject;
 #define shadow_injected(what)	unlikely(READ_ONCE(shadow_inject) == (what))
-void shadow_audit_required(struct vigil_vm *vm);
 #else
 #define shadow_injected(what)	false
-static inline void shadow_audit_required(struct vigil_vm *vm) {}
 #endif
 
 #endif

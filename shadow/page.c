@@ -257,6 +257,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *fre
 		table_unmark(vm, sp->gfn);
 	}
 	shadow_narrowed(vm);
+	shadow_must_flush(vm);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages - 1);
 	sp->invalid = true;
 	if (sp->roots) {
@@ -308,14 +309,18 @@ unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 	return n;
 }
 
-bool shadow_break(struct vigil_vm *vm)
+void shadow_break(struct vigil_vm *vm, bool may_sleep)
 {
 	if (!spin_needbreak(&vm->shadow.lock) && !need_resched())
-		return false;
+		return;
+	shadow_flush_stale(vm);
+	if (may_sleep) {
+		cond_resched_lock(&vm->shadow.lock);
+		return;
+	}
 	spin_unlock(&vm->shadow.lock);
 	cpu_relax();
 	spin_lock(&vm->shadow.lock);
-	return true;
 }
 
 int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)

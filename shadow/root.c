@@ -198,7 +198,6 @@ static int load_root(struct vigil_vcpu *vcpu)
 	spin_unlock(&vm->shadow.lock);
 	vmm_ops->set_root(vcpu, hpa);
 	vmm_ops->flush_tlb(vcpu);
-	vcpu->stat.root_switches++;
 	return 0;
 }
 

@@ -110,13 +110,14 @@ void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot)
 		if (*slot_word(slot, gfn) & ~RMAP_FLAGS)
 			rmap_unmap(vm, slot_word(slot, gfn));
 		if (!(gfn & 511))
-			cond_resched_lock(&vm->shadow.lock);
+			shadow_break(vm, true);
 	}
 	do {
 		n = zap_tables(vm, slot, 64, &freed);
 		page_free_list(vm, &freed);
-		cond_resched_lock(&vm->shadow.lock);
+		shadow_break(vm, true);
 	} while (n);
+	shadow_must_flush(vm);
 	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
 }
@@ -139,8 +140,9 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 		if (*word & ~RMAP_FLAGS)
 			rmap_write_protect(vm, word, true);
 		if (!(gfn & 511))
-			cond_resched_lock(&vm->shadow.lock);
+			shadow_break(vm, true);
 	}
+	shadow_must_flush(vm);
 	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
 }
@@ -153,7 +155,10 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t bas
 		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)), true);
 	spin_unlock(&vm->shadow.lock);
 	/* a TLB may know of a writable SPTE that is gone already */
-	return atomic_long_read(&vm->shadow.stale);
+	if (!atomic_long_read(&vm->shadow.stale))
+		return false;
+	shadow_flush_owed(vm, true);
+	return true;
 }
 
 void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
@@ -164,6 +169,7 @@ void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 	word = gfn_word(vm, gfn);
 	if (word)
 		rmap_write_protect(vm, word, false);
+	shadow_must_flush(vm);
 	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
 }
@@ -181,7 +187,7 @@ bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start
 			rmap_unmap(vm, word);
 		/* the invalidation under way keeps the range from coming back */
 		if (!(start & 511))
-			shadow_break(vm);
+			shadow_break(vm, false);
 	}
 	return atomic_long_read(&vm->shadow.stale);
 }

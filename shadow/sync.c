@@ -21,7 +21,7 @@ void shadow_flush_vm(struct vigil_vm *vm)
 		vigil_request_all(vm, REQ_FLUSH_TLB, true);
 	/* what was narrowed meanwhile still waits for a flush */
 	atomic_long_cmpxchg(&vm->shadow.stale, stale, 0);
-	shadow_audit_required(vm);
+	shadow_flush_owed(vm, false);
 }
 
 /* ---- reading guest tables under the lock ---- */
@@ -149,6 +149,7 @@ static void mark_table(struct vigil_vm *vm, unsigned long *word)
 		return;
 	WRITE_ONCE(*word, *word | RMAP_TABLE);
 	rmap_write_protect(vm, word, false);
+	shadow_must_flush(vm);
 }
 
 void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)

@@ -83,7 +83,10 @@ struct shadow_vm {
 	atomic_long_t stale;
 	struct list_head link;		/* shadow_vms */
 #ifdef VIGIL_DEBUG
-	atomic64_t downgrades;		/* audit.c: sequence of hard downgrades */
+	/* audit.c */
+	atomic64_t downgrades;		/* [a] SPTEs that have lost a right */
+	u64 hard;			/* [s] that many are flushed when the lock is free */
+	bool owed;			/* [a] a harvest that has to flush */
 #endif
 };
 
@@ -115,7 +118,9 @@ struct shadow_vcpu {
 	struct shadow_cache tables;	/* [v] zeroed pages */
 	struct shadow_cache links;	/* [v] struct rmap_block */
 #ifdef VIGIL_DEBUG
-	u64 flushed;			/* [a] audit.c */
+	/* audit.c */
+	u64 flushed;			/* [v] downgrades at the last flush */
+	u64 must_flush;			/* [v] hard downgrades at the last entry */
 #endif
 };
 
