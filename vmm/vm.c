@@ -17,6 +17,9 @@
 #include "ops.h"
 #include "watch.h"
 
+/* fewer cannot hold what one instruction may touch; KVM's bound */
+#define VM_MIN_MMU_PAGES	64
+
 DEFINE_MUTEX(vigil_vms_lock);
 LIST_HEAD(vigil_vms);
 static u32 next_vm_id;		/* vigil_vms_lock */
@@ -213,6 +216,8 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return -EFAULT;
 		return vigil_get_dirty_log(vm, &log);
 	case KVM_SET_NR_MMU_PAGES:
+		if (arg < VM_MIN_MMU_PAGES)
+			return -EINVAL;
 		mutex_lock(&vm->lock);
 		ret = shadow_set_limit(vm, arg);
 		mutex_unlock(&vm->lock);
