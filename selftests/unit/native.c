@@ -269,11 +269,6 @@ u8 *native_code(void)
 	return (u8 *)NATIVE_CODE + NATIVE_INSN;
 }
 
-u64 native_rip(enum insn_mode mode)
-{
-	return mode == INSN_MODE_16 ? NATIVE_INSN : NATIVE_CODE + NATIVE_INSN;
-}
-
 /* A jump back to 64-bit mode, whatever the mode is. */
 static void put_exit(u8 *p, enum insn_mode mode, const char *target)
 {

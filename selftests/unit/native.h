@@ -69,7 +69,10 @@ bool native_mode_available(enum insn_mode mode);
 
 /* Where the instruction goes, and rip of the emulator there. */
 u8 *native_code(void);
-u64 native_rip(enum insn_mode mode);
+static inline u64 native_rip(enum insn_mode mode)
+{
+	return mode == INSN_MODE_16 ? NATIVE_INSN : NATIVE_CODE + NATIVE_INSN;
+}
 
 /*
  * Runs the instruction of @len bytes that native_code() holds: native.regs,

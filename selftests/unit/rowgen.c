@@ -175,7 +175,7 @@ static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 		if (c->mode != INSN_MODE_64)
 			return false;
 		*w = true;
-		*p66 = g->pp == 1;
+		*p66 = g->pp == 1 && !g->vex;
 		return true;
 	}
 	*p66 = c->opsize != def;
