@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Stores of all sorts, one row each. A row ends at its OUT_END; the test starts
+ * it with rdi, the target, watched for 64 bytes; rsp, 8 bytes behind it; rsi,
+ * 64 bytes of other data.
+ *
+ * ROW(name, events, instructions): what a watch must tell; -1: one or more.
+ */
+#include "payload.h"
+
+#define ROW(n, ev, ...)							\
+	LABEL(wst, n) __VA_ARGS__; OUT_END;				\
+	.pushsection .data.wst_rows, "aw";				\
+	.quad pl_wst_##n, ev; .asciz #n; .balign 64;			\
+	.popsection
+
+	.pushsection .data.wst_rows, "aw"
+	.balign 64
+	.globl wst_rows
+wst_rows:
+	.popsection
+
+	.code64
+PAYLOAD(wst)
+ROW(mov8, 1, mov %al, (%rdi))
+ROW(mov8_high, 1, mov %ah, 3(%rdi))
+ROW(mov16, 1, mov %ax, (%rdi))
+ROW(mov32, 1, mov %eax, 5(%rdi))
+ROW(mov64, 1, mov %rax, (%rdi))
+ROW(mov_imm, 1, movq $-2, 8(%rdi))
+ROW(movnti, 1, movnti %rax, (%rdi))
+ROW(add, 1, add %rax, (%rdi))
+ROW(adc, 1, stc; adc %eax, (%rdi))
+ROW(sub_imm, 1, subw $0x1234, (%rdi))
+ROW(sbb, 1, stc; sbb %al, (%rdi))
+ROW(or, 1, or %rbx, (%rdi))
+ROW(and, 1, andl $0x0f0f0f0f, (%rdi))
+ROW(xor, 1, xor %cx, (%rdi))
+ROW(cmp, 0, cmp %rax, (%rdi))
+ROW(test, 0, test %eax, (%rdi))
+ROW(bt, 0, bt $5, (%rdi))
+ROW(inc, 1, incq (%rdi))
+ROW(dec, 1, decb (%rdi))
+ROW(neg, 1, negl (%rdi))
+ROW(not, 1, notw (%rdi))
+ROW(shl, 1, shlq $1, (%rdi))
+ROW(sar, 1, mov $5, %ecx; sarl %cl, (%rdi); test %eax, %eax)
+ROW(rol, 1, rolb $1, (%rdi))
+ROW(rcr, 1, stc; rcrq $1, (%rdi))
+ROW(shld, 1, shld $1, %rbx, (%rdi))
+ROW(lock_add, 1, lock addq $1, (%rdi))
+ROW(lock_inc, 1, lock incl (%rdi))
+ROW(lock_not, 1, lock notq (%rdi))
+ROW(lock_or, 1, lock or %eax, 2(%rdi))
+ROW(bts, 1, btsq $9, (%rdi))
+ROW(btr_reg, 1, mov $77, %ecx; btr %rcx, (%rdi))
+ROW(lock_btc, 1, lock btcl $31, (%rdi))
+ROW(xchg8, 1, xchg %al, (%rdi))
+ROW(xchg32, 1, xchg %eax, (%rdi))
+ROW(xchg64, 1, xchg %rax, (%rdi))
+ROW(xadd, 1, xadd %ebx, (%rdi))
+ROW(lock_xadd, 1, lock xadd %rax, (%rdi))
+ROW(cmpxchg, 1, mov (%rdi), %rax; cmpxchg %rbx, (%rdi))
+ROW(lock_cmpxchg, 1, mov (%rdi), %eax; lock cmpxchg %ebx, (%rdi))
+ROW(cmpxchg8b, 1, mov (%rdi), %eax; mov 4(%rdi), %edx; cmpxchg8b (%rdi))
+ROW(lock_cmpxchg16b, 1, mov (%rdi), %rax; mov 8(%rdi), %rdx; \
+	lock cmpxchg16b (%rdi))
+ROW(setz, 1, xor %edx, %edx; setz (%rdi))
+ROW(push, 1, push %rax)
+ROW(push_imm, 1, push $-5)
+ROW(push_mem, 1, push (%rsi))
+ROW(push16, 1, push %ax)
+ROW(pushf, 1, pushf)
+ROW(enter, 1, enter $16, $0)
+ROW(pop_mem, 1, pop (%rdi))
+ROW(call, 1, call 1f; mov $1, %eax; 1:)
+ROW(call_mem, 1, lea 1f(%rip), %rax; mov %rax, (%rsi); call *(%rsi); \
+	mov $1, %eax; 1:)
+ROW(stosb, 1, stosb)
+ROW(rep_stosb, 5, rep stosb)
+ROW(rep_stosq, 5, rep stosq)
+ROW(rep_stosl_down, 5, std; lea 32(%rdi), %rdi; rep stosl; cld)
+ROW(movsq, 1, movsq)
+ROW(rep_movsb, 5, rep movsb)
+ROW(rep_movsw_down, 5, std; lea 32(%rdi), %rdi; lea 32(%rsi), %rsi; \
+	rep movsw; cld)
+ROW(movups, 1, movups (%rsi), %xmm1; movups %xmm1, 4(%rdi))
+ROW(movaps, 1, movups (%rsi), %xmm1; movaps %xmm1, (%rdi))
+ROW(movdqu, 1, movdqu (%rsi), %xmm1; movdqu %xmm1, 1(%rdi))
+ROW(movntdq, 1, movdqu (%rsi), %xmm1; movntdq %xmm1, 16(%rdi))
+ROW(movss, 1, movups (%rsi), %xmm1; movss %xmm1, (%rdi))
+ROW(movq, 1, movups (%rsi), %xmm1; movq %xmm1, (%rdi))
+ROW(movd, 1, movups (%rsi), %xmm1; movd %xmm1, (%rdi))
+ROW(movhps, 1, movups (%rsi), %xmm1; movhps %xmm1, (%rdi))
+ROW(mov_seg, 1, mov %ds, (%rdi))
+ROW(sgdt, -1, sgdt (%rdi))
+END(wst)
+
+	.pushsection .data.wst_rows, "aw"
+	.globl wst_rows_end
+wst_rows_end:
+	.popsection
+
+/* rcx stores of rax to (rdi), one after the other, each with rax one more */
+	.code64
+PAYLOAD(wloop)
+1:	mov %rax, (%rdi)
+	inc %rax
+	dec %rcx
+	jnz 1b
+	OUT_END
+END(wloop)
+
+/* the same for ever */
+PAYLOAD(wforever)
+1:	mov %rax, (%rdi)
+	inc %rax
+	jmp 1b
+END(wforever)
+
+/* eax to (edi), three times, with a stop for the test after each */
+PAYLOAD(wthree)
+	mov %eax, (%rdi)
+	OUT_SYNC
+	mov %eax, (%rsi)
+	OUT_SYNC
+	mov %eax, (%rdi)
+	OUT_END
+END(wthree)
+
+#define BITS 16
+	.code16
+#include "watch.inc"
+#undef BITS
+#define BITS 32
+	.code32
+#include "watch.inc"
+#undef BITS
+#define BITS 64
+	.code64
+#include "watch.inc"
