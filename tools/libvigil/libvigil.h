@@ -68,6 +68,9 @@ const char *vigil_error(void);
 int vigil_fail(int err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* ioctl() that goes on after a signal. Not for KVM_RUN. */
+int vigil_ioctl(int fd, unsigned long request, void *arg);
+
 /**
  * vigil_device_path() - which device a command should open
  * @path: what the user said, or NULL

@@ -27,6 +27,16 @@ int vigil_fail(int err, const char *fmt, ...)
 	return err > 0 ? -err : err;
 }
 
+int vigil_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, request, arg);
+	while (ret < 0 && errno == EINTR);
+	return ret;
+}
+
 const char *vigil_device_path(const char *path)
 {
 	if (!path || !*path)
@@ -67,7 +77,7 @@ int vigil_open(const char *path)
 			err, "cannot open %s: %s; %s", path, strerror(err),
 			open_advice(err, strstr(path, "kvm") != NULL));
 	}
-	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	version = vigil_ioctl(fd, KVM_GET_API_VERSION, NULL);
 	if (version != KVM_API_VERSION) {
 		err = version < 0 ? errno : EPROTO;
 		close(fd);

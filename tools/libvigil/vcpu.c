@@ -18,7 +18,7 @@ int vigil_vcpu_create(struct vigil_vm *vm, struct vigil_vcpu *vcpu,
 	int err;
 
 	*vcpu = (struct vigil_vcpu){ .vm = vm, .id = id };
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
+	vcpu->fd = vigil_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)id);
 	if (vcpu->fd < 0) {
 		err = errno;
 		return vigil_fail(err, "cannot create vCPU %u: %s", id,
@@ -65,7 +65,7 @@ static int vcpu_ioctl(struct vigil_vcpu *vcpu, unsigned long request, void *arg,
 {
 	int err;
 
-	if (ioctl(vcpu->fd, request, arg) >= 0)
+	if (vigil_ioctl(vcpu->fd, request, arg) >= 0)
 		return 0;
 	err = errno;
 	return vigil_fail(err, "vCPU %u: cannot %s: %s", vcpu->id, what,
@@ -111,7 +111,7 @@ int vigil_vcpu_set_cpuid(struct vigil_vcpu *vcpu,
 
 int vigil_vcpu_tsc_khz(struct vigil_vcpu *vcpu)
 {
-	int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+	int khz = vigil_ioctl(vcpu->fd, KVM_GET_TSC_KHZ, NULL);
 	int err = errno;
 
 	if (khz < 0)
@@ -135,7 +135,7 @@ struct kvm_cpuid2 *vigil_cpuid_supported(struct vigil_vm *vm)
 			return NULL;
 		}
 		cpuid->nent = n;
-		if (!ioctl(vm->dev_fd, KVM_GET_SUPPORTED_CPUID, cpuid)) {
+		if (!vigil_ioctl(vm->dev_fd, KVM_GET_SUPPORTED_CPUID, cpuid)) {
 			if (cpuid->nent > n)
 				cpuid->nent = n;
 			return cpuid;

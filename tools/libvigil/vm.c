@@ -19,7 +19,7 @@ int vigil_vm_create(struct vigil_vm *vm, const char *path)
 	vm->dev_fd = vigil_open(path);
 	if (vm->dev_fd < 0)
 		return vm->dev_fd;
-	size = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	size = vigil_ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 	if (size < (int)sizeof(struct kvm_run)) {
 		err = vigil_fail(size < 0 ? errno : EPROTO,
 				 "%s gives no usable vCPU mapping size (%d)",
@@ -27,7 +27,7 @@ int vigil_vm_create(struct vigil_vm *vm, const char *path)
 		goto fail;
 	}
 	vm->run_size = size;
-	vm->fd = ioctl(vm->dev_fd, KVM_CREATE_VM, 0);
+	vm->fd = vigil_ioctl(vm->dev_fd, KVM_CREATE_VM, NULL);
 	if (vm->fd < 0) {
 		err = errno;
 		err = vigil_fail(
@@ -69,7 +69,7 @@ int vigil_vm_set_name(struct vigil_vm *vm, const char *name)
 		return vigil_fail(EINVAL, "a VM's name has 1 to %zu characters",
 				  sizeof(arg.name) - 1);
 	memcpy(arg.name, name, len);
-	if (ioctl(vm->fd, VIGIL_SET_NAME, &arg)) {
+	if (vigil_ioctl(vm->fd, VIGIL_SET_NAME, &arg)) {
 		int err = errno;
 
 		return vigil_fail(err, "cannot name the VM \"%s\": %s", name,
@@ -89,7 +89,9 @@ static int set_region(struct vigil_vm *vm, unsigned int slot)
 		.userspace_addr = (uintptr_t)s->host,
 	};
 
-	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+	return vigil_ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ?
+		       -errno :
+		       0;
 }
 
 int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size,
@@ -161,7 +163,7 @@ int vigil_vm_dirty_log(struct vigil_vm *vm, unsigned int slot, void *bitmap)
 {
 	struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = bitmap };
 
-	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log)) {
+	if (vigil_ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log)) {
 		int err = errno;
 
 		return vigil_fail(
