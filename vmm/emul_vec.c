@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loads and stores of MMX, SSE and AVX registers.
+ */
+#include "emul.h"
+
+#define XCR0_SSE BIT_ULL(1)
+#define XCR0_AVX BIT_ULL(2)
+
+/* Is the unit there, and on? */
+static int check_vector(struct emul_ctxt *c)
+{
+	bool vex = c->insn.prefix & INSN_PFX_VEX;
+	bool mmx = c->insn.op == INSN_OP_MOVD_MMX ||
+		   c->insn.op == INSN_OP_MOVQ_MMX;
+	u64 cr0, cr4, xcr0;
+	int ret;
+
+	if (mmx ? !c->ops->get_mmx || !c->ops->set_mmx :
+		  !c->ops->get_vec || !c->ops->set_vec)
+		return EMUL_UNHANDLED;
+	ret = c->ops->get_cr(c, 0, &cr0);
+	if (!ret)
+		ret = c->ops->get_cr(c, 4, &cr4);
+	if (ret)
+		return ret;
+	if (vex) {
+		if (!c->ops->get_xcr0)
+			return EMUL_UNHANDLED;
+		ret = c->ops->get_xcr0(c, &xcr0);
+		if (ret)
+			return ret;
+		if (!(cr4 & C4_OSXSAVE) || ~xcr0 & (XCR0_SSE | XCR0_AVX))
+			return emul_ud(c);
+	} else if (cr0 & C0_EM || (!mmx && !(cr4 & C4_OSFXSR))) {
+		return emul_ud(c);
+	}
+	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+}
+
+static bool is_mem(const struct emul_ctxt *c, unsigned int i)
+{
+	return c->insn.opd[i].kind == INSN_OPD_MEM;
+}
+
+static bool is_vex(const struct emul_ctxt *c)
+{
+	return c->insn.prefix & INSN_PFX_VEX;
+}
+
+static int load(struct emul_ctxt *c, void *buf, unsigned int bytes)
+{
+	return emul_read(c, c->insn.seg, emul_ea(c), buf, bytes, 0);
+}
+
+static int store(struct emul_ctxt *c, const void *buf, unsigned int bytes)
+{
+	return emul_write(c, c->insn.seg, emul_ea(c), buf, bytes, 0);
+}
+
+static int get_vec(struct emul_ctxt *c, unsigned int i, void *buf,
+		   unsigned int bytes)
+{
+	return c->ops->get_vec(c, c->insn.opd[i].reg, buf, bytes);
+}
+
+static int set_vec(struct emul_ctxt *c, const void *buf, unsigned int bytes)
+{
+	return c->ops->set_vec(c, c->insn.opd[0].reg, buf, bytes, is_vex(c));
+}
+
+/* MOVAPS, MOVUPS, MOVDQA, MOVDQU, MOVNTPS, MOVNTDQ, LDDQU ...: all of it */
+int emul_op_vmov(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opd[0].size;
+	u8 buf[EMUL_MAX_ACCESS];
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	ret = is_mem(c, 1) ? load(c, buf, bytes) : get_vec(c, 1, buf, bytes);
+	if (ret)
+		return ret;
+	return is_mem(c, 0) ? store(c, buf, bytes) : set_vec(c, buf, bytes);
+}
+
+/* The 16 bytes that a narrower register write merges into. */
+static int merge_base(struct emul_ctxt *c, u8 *buf)
+{
+	unsigned int reg = is_vex(c) ? c->insn.vex_v : c->insn.opd[0].reg;
+
+	return c->ops->get_vec(c, reg, buf, 16);
+}
+
+/* MOVSS, MOVSD */
+int emul_op_vmovs(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opd[0].size;
+	u8 buf[16] = { 0 }, src[16];
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	if (is_mem(c, 1)) {
+		/* from memory the rest becomes 0 */
+		ret = load(c, buf, bytes);
+		return ret ? ret : set_vec(c, buf, 16);
+	}
+	ret = get_vec(c, 1, src, 16);
+	if (ret)
+		return ret;
+	if (is_mem(c, 0))
+		return store(c, src, bytes);
+	ret = merge_base(c, buf);
+	if (ret)
+		return ret;
+	memcpy(buf, src, bytes);
+	return set_vec(c, buf, 16);
+}
+
+/*
+ * MOVLPS, MOVLPD, MOVHPS, MOVHPD: one half, "to" in the register; between
+ * registers (MOVHLPS, MOVLHPS) it comes from the other half.
+ */
+static int move_half(struct emul_ctxt *c, unsigned int to)
+{
+	u8 buf[16], src[16];
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	if (is_mem(c, 0)) {
+		ret = get_vec(c, 1, src, 16);
+		return ret ? ret : store(c, src + to, 8);
+	}
+	if (is_mem(c, 1)) {
+		ret = load(c, src, 8);
+	} else {
+		ret = get_vec(c, 1, buf, 16);
+		memcpy(src, buf + 8 - to, 8);
+	}
+	if (!ret)
+		ret = merge_base(c, buf);
+	if (ret)
+		return ret;
+	memcpy(buf + to, src, 8);
+	return set_vec(c, buf, 16);
+}
+
+int emul_op_vmovlow(struct emul_ctxt *c)
+{
+	return move_half(c, 0);
+}
+
+int emul_op_vmovhigh(struct emul_ctxt *c)
+{
+	return move_half(c, 8);
+}
+
+/* MOVD, MOVQ between a vector register and a general register or memory */
+int emul_op_vmovd(struct emul_ctxt *c)
+{
+	u8 buf[16] = { 0 };
+	u64 v = 0;
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	if (c->insn.opd[0].kind == INSN_OPD_VEC) {
+		ret = emul_get(c, 1, &v);
+		if (ret)
+			return ret;
+		memcpy(buf, &v, sizeof(v));
+		return set_vec(c, buf, 16);
+	}
+	ret = get_vec(c, 1, buf, 16);
+	if (ret)
+		return ret;
+	memcpy(&v, buf, sizeof(v));
+	return emul_put(c, 0, v);
+}
+
+/* MOVQ between vector registers, or memory: 8 bytes, zero-extended */
+int emul_op_vmovq(struct emul_ctxt *c)
+{
+	u8 buf[16];
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	ret = is_mem(c, 1) ? load(c, buf, 8) : get_vec(c, 1, buf, 16);
+	if (ret)
+		return ret;
+	if (is_mem(c, 0))
+		return store(c, buf, 8);
+	memset(buf + 8, 0, 8);
+	return set_vec(c, buf, 16);
+}
+
+int emul_op_movd_mmx(struct emul_ctxt *c)
+{
+	u64 v;
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	if (c->insn.opd[0].kind == INSN_OPD_MMX) {
+		ret = emul_get(c, 1, &v);
+		return ret ? ret : c->ops->set_mmx(c, c->insn.opd[0].reg, v);
+	}
+	ret = c->ops->get_mmx(c, c->insn.opd[1].reg, &v);
+	return ret ? ret : emul_put(c, 0, v);
+}
+
+int emul_op_movq_mmx(struct emul_ctxt *c)
+{
+	u64 v;
+	int ret;
+
+	ret = check_vector(c);
+	if (ret)
+		return ret;
+	ret = is_mem(c, 1) ? load(c, &v, 8) :
+			     c->ops->get_mmx(c, c->insn.opd[1].reg, &v);
+	if (ret)
+		return ret;
+	return is_mem(c, 0) ? store(c, &v, 8) :
+			      c->ops->set_mmx(c, c->insn.opd[0].reg, v);
+}
