@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/* State, modules and log of the host under test. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host.h"
+
+#define STATE_FILE "/proc/hoststate"
+#define STATE_MAX (256 * 1024)
+
+static char *slurp(const char *path)
+{
+	char *buf = calloc(1, STATE_MAX);
+	size_t done = 0;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || !buf)
+		ERROR("cannot read %s: %s", path, strerror(errno));
+	while ((n = read(fd, buf + done, STATE_MAX - 1 - done)) > 0)
+		done += n;
+	if (n < 0)
+		ERROR("read of %s: %s", path, strerror(errno));
+	close(fd);
+	return buf;
+}
+
+char *host_state(void)
+{
+	return slurp(STATE_FILE);
+}
+
+/* The line that begins with @key, which ends in a space; NULL without one. */
+static const char *find_line(const char *state, const char *key)
+{
+	const char *p = state;
+	size_t len = strlen(key);
+
+	while (*p) {
+		if (!strncmp(p, key, len))
+			return p;
+		p = strchr(p, '\n');
+		if (!p)
+			return NULL;
+		p++;
+	}
+	return NULL;
+}
+
+uint64_t host_value(const char *state, int cpu, const char *name)
+{
+	char key[64];
+	const char *line;
+
+	snprintf(key, sizeof(key), "cpu%d %s ", cpu, name);
+	line = find_line(state, key);
+	if (!line)
+		ERROR("no %s of CPU %d in " STATE_FILE, name, cpu);
+	return strtoull(line + strlen(key), NULL, 0);
+}
+
+bool host_has_cpu(const char *state, int cpu)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "cpu%d EFER ", cpu);
+	return find_line(state, key);
+}
+
+/* Every line of @a must be in @b, at least as @what. */
+static void lines_in(const char *a, const char *b, const char *what)
+{
+	char line[128], key[128];
+	const char *other, *space;
+	size_t len;
+
+	for (; *a; a += len + 1) {
+		len = strcspn(a, "\n");
+		if (len >= sizeof(line))
+			ERROR("line of %zu bytes in " STATE_FILE, len);
+		memcpy(line, a, len);
+		line[len] = 0;
+		space = strrchr(line, ' ');
+		snprintf(key, sizeof(key), "%.*s ", (int)(space - line), line);
+		other = find_line(b, key);
+		if (!other)
+			FAIL("%s is missing %s", line, what);
+		else if (strncmp(other, a, len + 1))
+			FAIL("%s %s is %.*s", line, what,
+			     (int)strcspn(other, "\n"), other);
+		if (!a[len])
+			break;
+	}
+}
+
+void host_same(const char *before, const char *after)
+{
+	if (!strchr(before, '\n'))
+		ERROR(STATE_FILE " is empty");
+	lines_in(before, after, "afterwards");
+	CHECK_EQ(strlen(after), strlen(before));
+}
+
+void host_svme_is(bool on)
+{
+	char *state = host_state();
+	int cpu, seen = 0;
+
+	for (cpu = 0; cpu < MAX_CPUS; cpu++) {
+		if (!host_has_cpu(state, cpu))
+			continue;
+		seen++;
+		if (!!(host_value(state, cpu, "EFER") & EFER_SVME) != on)
+			FAIL("EFER.SVME of CPU %d is %s", cpu, on ? "off" : "on");
+	}
+	if (!seen)
+		ERROR("no CPU in " STATE_FILE);
+	free(state);
+}
+
+/* 0 or errno */
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		ERROR("cannot write %s: %s", path, strerror(errno));
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+void host_command(const char *fmt, ...)
+{
+	char text[32];
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err = write_file(STATE_FILE, text);
+	if (err)
+		ERROR("\"%s\" to " STATE_FILE ": %s", text, strerror(err));
+}
+
+int host_set_online(int cpu, bool on)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	return write_file(path, on ? "1" : "0");
+}
+
+/* --- modules --- */
+
+/* As the kernel names it: '-' is '_'. */
+static void kernel_name(char *to, size_t size, const char *name)
+{
+	snprintf(to, size, "%s", name);
+	for (; *to; to++)
+		if (*to == '-')
+			*to = '_';
+}
+
+bool mod_loaded(const char *name)
+{
+	char sys[64], path[128];
+
+	kernel_name(sys, sizeof(sys), name);
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", sys);
+	return !access(path, F_OK);
+}
+
+/* Path and parameters of a module, from the testbed's list. */
+static bool find_module(const char *name, char *path, char *params, size_t size)
+{
+	char *list = slurp("/vigil-modules"), *line, *save = NULL, want[64], *base;
+	bool found = false;
+
+	snprintf(want, sizeof(want), "%s.ko", name);
+	for (line = strtok_r(list, "\n", &save); line && !found;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *space = strchr(line, ' ');
+
+		if (space)
+			*space++ = 0;
+		base = strrchr(line, '/');
+		if (strcmp(base ? base + 1 : line, want))
+			continue;
+		snprintf(path, size, "%s", line);
+		snprintf(params, size, "%s", space ? space : "");
+		found = true;
+	}
+	free(list);
+	return found;
+}
+
+bool mod_exists(const char *name)
+{
+	char path[256], params[256];
+
+	return find_module(name, path, params, sizeof(path));
+}
+
+void mod_load(const char *name)
+{
+	char path[256], params[256];
+	int fd;
+
+	if (mod_loaded(name))
+		return;
+	if (!find_module(name, path, params, sizeof(path)))
+		ERROR("%s is not in /vigil-modules", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		ERROR("cannot open %s: %s", path, strerror(errno));
+	if (syscall(SYS_finit_module, fd, params, 0))
+		ERROR("cannot load %s: %s", path, strerror(errno));
+	close(fd);
+}
+
+int mod_unload(const char *name)
+{
+	char sys[64];
+
+	kernel_name(sys, sizeof(sys), name);
+	return syscall(SYS_delete_module, sys, O_NONBLOCK) ? errno : 0;
+}
+
+/* --- log --- */
+
+int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		ERROR("/dev/kmsg: %s", strerror(errno));
+	return fd;
+}
+
+bool log_has(int fd, const char *text)
+{
+	char record[8192];
+	bool found = false;
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue; /* records were overwritten: the rest is there */
+		if (n <= 0)
+			return found;
+		record[n] = 0;
+		found = found || strstr(record, text);
+	}
+}

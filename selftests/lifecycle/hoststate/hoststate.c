@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Test-only: shows the state of every CPU that a hypervisor could leave changed,
+ * and plays the other hypervisor.
+ *
+ * /proc/hoststate, read: lines "cpuN NAME VALUE", from a kernel thread on each
+ * CPU, where what belongs to a process is 0. Write "svme N 0|1": EFER.SVME of
+ * CPU N; "online 0|1": set EFER.SVME on each CPU that comes online, before any
+ * module that was loaded later sees the CPU.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr.h>
+#include <asm/special_insns.h>
+
+#define MAX_VALUES 64
+
+struct state {
+	int n;
+	const char *name[MAX_VALUES];
+	u64 value[MAX_VALUES];
+};
+
+static DEFINE_PER_CPU(struct state, states);
+static DEFINE_MUTEX(lock);
+static bool svme_at_online;
+static enum cpuhp_state cpuhp;
+
+static const struct {
+	const char *name;
+	u32 msr;
+} msrs[] = {
+	{ "EFER", MSR_EFER },
+	{ "VM_HSAVE_PA", MSR_VM_HSAVE_PA },
+	{ "VM_CR", MSR_VM_CR },
+	{ "TSC_RATIO", 0xc0000104 },
+	{ "STAR", MSR_STAR },
+	{ "LSTAR", MSR_LSTAR },
+	{ "CSTAR", MSR_CSTAR },
+	{ "SFMASK", MSR_SYSCALL_MASK },
+	{ "SYSENTER_CS", MSR_IA32_SYSENTER_CS },
+	{ "SYSENTER_ESP", MSR_IA32_SYSENTER_ESP },
+	{ "SYSENTER_EIP", MSR_IA32_SYSENTER_EIP },
+	{ "FS_BASE", MSR_FS_BASE },
+	{ "GS_BASE", MSR_GS_BASE },
+	{ "KERNEL_GS_BASE", MSR_KERNEL_GS_BASE },
+	{ "TSC_AUX", MSR_TSC_AUX },
+	{ "PAT", MSR_IA32_CR_PAT },
+	{ "DEBUGCTL", MSR_IA32_DEBUGCTLMSR },
+	{ "XSS", MSR_IA32_XSS },
+	{ "SPEC_CTRL", MSR_IA32_SPEC_CTRL },
+	{ "APICBASE", MSR_IA32_APICBASE },
+	{ "MTRRdefType", MSR_MTRRdefType },
+	{ "MISC_ENABLE", MSR_IA32_MISC_ENABLE },
+};
+
+static void put(struct state *s, const char *name, u64 value)
+{
+	s->name[s->n] = name;
+	s->value[s->n++] = value;
+}
+
+static void put_segments(struct state *s)
+{
+	struct desc_ptr dt;
+	u16 sel;
+
+	native_store_gdt(&dt);
+	put(s, "GDT.base", dt.address);
+	put(s, "GDT.limit", dt.size);
+	store_idt(&dt);
+	put(s, "IDT.base", dt.address);
+	put(s, "IDT.limit", dt.size);
+	store_ldt(sel);
+	put(s, "LDTR", sel);
+	put(s, "TR", native_store_tr());
+#define SEG(reg)                                       \
+	do {                                           \
+		asm("mov %%" #reg ", %0" : "=r"(sel)); \
+		put(s, #reg, sel);                     \
+	} while (0)
+	SEG(cs);
+	SEG(ss);
+	SEG(ds);
+	SEG(es);
+	SEG(fs);
+	SEG(gs);
+#undef SEG
+}
+
+static void put_debug(struct state *s)
+{
+	unsigned long v;
+
+	get_debugreg(v, 0);
+	put(s, "DR0", v);
+	get_debugreg(v, 1);
+	put(s, "DR1", v);
+	get_debugreg(v, 2);
+	put(s, "DR2", v);
+	get_debugreg(v, 3);
+	put(s, "DR3", v);
+	get_debugreg(v, 6);
+	put(s, "DR6", v);
+	get_debugreg(v, 7);
+	put(s, "DR7", v);
+}
+
+static long take(void *unused)
+{
+	struct state *s;
+	unsigned long flags;
+	u64 value;
+	int i;
+
+	local_irq_save(flags);
+	s = this_cpu_ptr(&states);
+	s->n = 0;
+	put(s, "CR0", read_cr0());
+	put(s, "CR4", __read_cr4());
+	if (__read_cr4() & X86_CR4_OSXSAVE)
+		put(s, "XCR0", xgetbv(XCR_XFEATURE_ENABLED_MASK));
+	put_segments(s);
+	put_debug(s);
+	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (!rdmsrl_safe(msrs[i].msr, &value))
+			put(s, msrs[i].name, value);
+	local_irq_restore(flags);
+	return 0;
+}
+
+static int show(struct seq_file *m, void *unused)
+{
+	const struct state *s;
+	int cpu, i;
+
+	cpus_read_lock();
+	mutex_lock(&lock);
+	for_each_online_cpu(cpu) {
+		work_on_cpu(cpu, take, NULL);
+		s = per_cpu_ptr(&states, cpu);
+		for (i = 0; i < s->n; i++)
+			seq_printf(m, "cpu%d %s %#llx\n", cpu, s->name[i],
+				   s->value[i]);
+	}
+	mutex_unlock(&lock);
+	cpus_read_unlock();
+	return 0;
+}
+
+static void set_svme(void *on)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	wrmsrl(MSR_EFER, on ? efer | EFER_SVME : efer & ~(u64)EFER_SVME);
+}
+
+static int going_online(unsigned int cpu)
+{
+	if (svme_at_online)
+		set_svme((void *)1);
+	return 0;
+}
+
+static int going_offline(unsigned int cpu)
+{
+	if (svme_at_online)
+		set_svme(NULL);
+	return 0;
+}
+
+static int open(struct inode *inode, struct file *file)
+{
+	return single_open_size(file, show, NULL, 64 * 1024);
+}
+
+static ssize_t command(struct file *file, const char __user *user, size_t len,
+		       loff_t *pos)
+{
+	char buf[32];
+	int cpu, on;
+
+	if (len >= sizeof(buf))
+		return -EINVAL;
+	if (copy_from_user(buf, user, len))
+		return -EFAULT;
+	buf[len] = 0;
+	if (sscanf(buf, "online %d", &on) == 1) {
+		svme_at_online = on;
+		return len;
+	}
+	if (sscanf(buf, "svme %d %d", &cpu, &on) != 2 || cpu < 0 ||
+	    cpu >= nr_cpu_ids)
+		return -EINVAL;
+	return smp_call_function_single(cpu, set_svme, on ? (void *)1 : NULL, 1) ?:
+		       len;
+}
+
+static const struct proc_ops ops = {
+	.proc_open = open,
+	.proc_read = seq_read,
+	.proc_write = command,
+	.proc_lseek = seq_lseek,
+	.proc_release = single_release,
+};
+
+static int __init hoststate_init(void)
+{
+	int ret;
+
+	ret = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
+					"test/hoststate:online", going_online,
+					going_offline);
+	if (ret < 0)
+		return ret;
+	cpuhp = ret;
+	if (proc_create("hoststate", 0600, NULL, &ops))
+		return 0;
+	cpuhp_remove_state_nocalls(cpuhp);
+	return -ENOMEM;
+}
+
+static void __exit hoststate_exit(void)
+{
+	remove_proc_entry("hoststate", NULL);
+	cpuhp_remove_state_nocalls(cpuhp);
+}
+
+module_init(hoststate_init);
+module_exit(hoststate_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("test-only: state of the host's CPUs");

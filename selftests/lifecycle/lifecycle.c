@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's life and the host's: hardware on and off, hotplug, suspend, KVM
+ * beside it, and what is left of it. Wants hoststate.ko at /hoststate.ko, more
+ * than one CPU, and stock KVM in /vigil-modules for the cases with a peer.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "vigil.h"
+
+#define VIGIL_DEV "/dev/vigil"
+#define KVM_DEV "/dev/kvm"
+#define BUSY_WORDS "EFER.SVME is already set on CPU"
+
+static void load_hoststate(void)
+{
+	int fd;
+
+	if (mod_loaded("hoststate"))
+		return;
+	fd = open("/hoststate.ko", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		ERROR("cannot load /hoststate.ko: %s", strerror(errno));
+	close(fd);
+}
+
+/* Neither hypervisor is there; what an earlier case left is cleared away. */
+static void bare_host(void)
+{
+	if (mod_loaded("vigil"))
+		REQUIRE_EQ(mod_unload("vigil"), 0);
+	if (mod_loaded("kvm-amd"))
+		REQUIRE_EQ(mod_unload("kvm-amd"), 0);
+	/* only now: its hotplug callback goes before those of later modules */
+	load_hoststate();
+	host_command("online 0");
+	host_set_online(1, true);
+	opts.dev = VIGIL_DEV;
+}
+
+static void with_vigil(void)
+{
+	bare_host();
+	mod_load("vigil");
+}
+
+static void need_peer(void)
+{
+	if (!mod_exists("kvm-amd"))
+		ERROR("run this with --peer: KVM is not in this host");
+	/* what kvm-amd needs stays loaded */
+	CHECK(mod_loaded("kvm"));
+}
+
+static int open_dev(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		ERROR("cannot open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static int create_vm(int dev)
+{
+	int vm = ioctl(dev, KVM_CREATE_VM, 0);
+
+	if (vm < 0)
+		ERROR("KVM_CREATE_VM: %s", strerror(errno));
+	return vm;
+}
+
+/* --- on and off --- */
+
+static void first_to_last(long arg)
+{
+	int dev, a, b;
+	char *before, *after;
+
+	with_vigil();
+	before = host_state();
+	host_svme_is(false);
+	dev = open_dev(VIGIL_DEV);
+	host_svme_is(false);
+	a = create_vm(dev);
+	host_svme_is(true);
+	b = create_vm(dev);
+	close(a);
+	host_svme_is(true);
+	close(b);
+	host_svme_is(false);
+	a = create_vm(dev);
+	host_svme_is(true);
+	close(a);
+	close(dev);
+	after = host_state();
+	host_same(before, after);
+}
+
+static void device_node(long arg)
+{
+	struct stat st;
+
+	with_vigil();
+	REQUIRE_EQ(stat(VIGIL_DEV, &st), 0);
+	CHECK(S_ISCHR(st.st_mode));
+	CHECK_EQ(st.st_mode & 07777, 0660);
+	CHECK_EQ(mod_unload("vigil"), 0);
+	CHECK_ERRNO(access(VIGIL_DEV, F_OK), ENOENT);
+}
+
+/* delete_module() says EWOULDBLOCK for a module that is in use. */
+static void refused_while_open(long arg)
+{
+	int dev, vm, vcpu, mon;
+
+	with_vigil();
+	dev = open_dev(VIGIL_DEV);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	vm = create_vm(dev);
+	close(dev);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	CHECK(vcpu >= 0);
+	mon = ioctl(vm, VIGIL_CREATE_MONITOR, 0);
+	CHECK(mon >= 0);
+	close(vm);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	close(vcpu);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	close(mon);
+	host_svme_is(false);
+	CHECK_EQ(mod_unload("vigil"), 0);
+}
+
+static void mapped_run(long arg)
+{
+	struct spinner *s;
+	struct vcpu *v;
+	struct vm *vm;
+
+	with_vigil();
+	s = spin_start(-1);
+	spin_moves(s);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	spin_stop(s);
+	/* the mapping alone keeps the vCPU's file */
+	vm = vm_create_bare();
+	v = vcpu_create(vm);
+	close(v->fd);
+	close(vm->fd);
+	close(vm->dev);
+	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
+	v->run->immediate_exit = 1;
+	munmap(v->run, vm->run_size);
+	CHECK_EQ(mod_unload("vigil"), 0);
+	host_svme_is(false);
+}
+
+/* --- nothing is left --- */
+
+/* A VMM with two VMs, one of them on CPU @cpu at first, that is killed. */
+static void killed_vmm(int cpu, bool hotplug)
+{
+	struct spinner *a, *b;
+	char ready = 1;
+	int fds[2], status;
+	pid_t pid;
+
+	if (pipe(fds))
+		ERROR("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		ERROR("fork: %s", strerror(errno));
+	if (!pid) {
+		close(fds[0]);
+		a = spin_start(cpu);
+		b = spin_start(-1);
+		spin_moves(a);
+		spin_moves(b);
+		if (test_failures() || write(fds[1], &ready, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	if (read(fds[0], &ready, 1) != 1)
+		FAIL("the VMM's guests did not run");
+	close(fds[0]);
+	if (hotplug) {
+		CHECK_EQ(host_set_online(cpu, false), 0);
+		CHECK_EQ(host_set_online(cpu, true), 0);
+	}
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		ERROR("waitpid: %s", strerror(errno));
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		FAIL("the VMM ended with status %#x", status);
+}
+
+static void nothing_left(long arg)
+{
+	char *before, *after;
+	struct spinner *s;
+	int i;
+
+	bare_host();
+	before = host_state();
+	mod_load("vigil");
+	for (i = 0; i < 4; i++)
+		killed_vmm(i & 1, i == 1);
+	s = spin_start(1);
+	spin_moves(s);
+	spin_stop(s);
+	host_svme_is(false);
+	CHECK_EQ(mod_unload("vigil"), 0);
+	after = host_state();
+	host_same(before, after);
+}
+
+/* --- hotplug --- */
+
+static void offline_under_vm(long arg)
+{
+	struct spinner *a, *b;
+	char *before, *after, *state;
+	int i;
+
+	with_vigil();
+	before = host_state();
+	a = spin_start(1);
+	b = spin_start(-1);
+	spin_moves(a);
+	for (i = 0; i < 5; i++) {
+		CHECK_EQ(host_set_online(1, false), 0);
+		state = host_state();
+		CHECK(!host_has_cpu(state, 1));
+		free(state);
+		spin_moves(a);
+		spin_moves(b);
+		CHECK_EQ(host_set_online(1, true), 0);
+		host_svme_is(true);
+		spin_moves(a);
+		spin_moves(b);
+	}
+	spin_stop(a);
+	spin_stop(b);
+	after = host_state();
+	host_same(before, after);
+}
+
+/* A CPU that comes while no VM is there stays off until one is. */
+static void online_without_vm(long arg)
+{
+	struct spinner *s;
+
+	with_vigil();
+	CHECK_EQ(host_set_online(1, false), 0);
+	s = spin_start(-1);
+	spin_moves(s);
+	spin_stop(s);
+	CHECK_EQ(host_set_online(1, true), 0);
+	host_svme_is(false);
+	s = spin_start(1);
+	host_svme_is(true);
+	spin_moves(s);
+	spin_stop(s);
+	host_svme_is(false);
+}
+
+static void taken_cpu_stays_offline(long arg)
+{
+	struct spinner *s;
+	int log;
+
+	with_vigil();
+	s = spin_start(-1);
+	CHECK_EQ(host_set_online(1, false), 0);
+	host_command("online 1");
+	log = log_open();
+	CHECK_EQ(host_set_online(1, true), EBUSY);
+	CHECK(log_has(log, "vigil: CPU 1 stays offline: EFER.SVME is already set"));
+	close(log);
+	spin_moves(s);
+	host_command("online 0");
+	CHECK_EQ(host_set_online(1, true), 0);
+	host_svme_is(true);
+	spin_moves(s);
+	spin_stop(s);
+	host_svme_is(false);
+}
+
+/* --- somebody else --- */
+
+static void owned_by_another(long cpu)
+{
+	char *before, *after;
+	char text[128];
+	int dev, log, vm;
+
+	with_vigil();
+	dev = open_dev(VIGIL_DEV);
+	host_command("svme %ld 1", cpu);
+	before = host_state();
+	log = log_open();
+	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
+	snprintf(text, sizeof(text), "vigil: " BUSY_WORDS " %ld;", cpu);
+	CHECK(log_has(log, text));
+	close(log);
+	/* all or nothing, and theirs as it was */
+	after = host_state();
+	host_same(before, after);
+	host_command("svme %ld 0", cpu);
+	vm = create_vm(dev);
+	host_svme_is(true);
+	close(vm);
+	close(dev);
+	host_svme_is(false);
+}
+
+/* One guest on @dev, from its VM's creation to its end. */
+static void one_guest(const char *dev)
+{
+	struct spinner *s;
+
+	opts.dev = dev;
+	s = spin_start(1);
+	host_svme_is(true);
+	spin_moves(s);
+	spin_stop(s);
+	host_svme_is(false);
+	opts.dev = VIGIL_DEV;
+}
+
+/* Both loaded, in either order, and used in turn. */
+static void in_turn(long kvm_first)
+{
+	char *before, *after;
+	int i;
+
+	need_peer();
+	bare_host();
+	before = host_state();
+	mod_load(kvm_first ? "kvm-amd" : "vigil");
+	mod_load(kvm_first ? "vigil" : "kvm-amd");
+	for (i = 0; i < 3; i++) {
+		one_guest(kvm_first ? KVM_DEV : VIGIL_DEV);
+		one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
+	}
+	CHECK_EQ(mod_unload(kvm_first ? "kvm-amd" : "vigil"), 0);
+	one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
+	CHECK_EQ(mod_unload(kvm_first ? "vigil" : "kvm-amd"), 0);
+	after = host_state();
+	host_same(before, after);
+}
+
+static void kvm_runs(long arg)
+{
+	struct spinner *s;
+	int dev, log;
+
+	need_peer();
+	with_vigil();
+	mod_load("kvm-amd");
+	opts.dev = KVM_DEV;
+	s = spin_start(-1);
+	spin_moves(s);
+	dev = open_dev(VIGIL_DEV);
+	log = log_open();
+	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
+	CHECK(log_has(log, "unload kvm_amd (rmmod kvm_amd) or stop its VMs"));
+	close(log);
+	spin_moves(s);
+	spin_stop(s);
+	one_guest(VIGIL_DEV);
+	close(dev);
+}
+
+static void vigil_runs(long arg)
+{
+	struct spinner *s;
+	int dev;
+
+	need_peer();
+	with_vigil();
+	s = spin_start(-1);
+	spin_moves(s);
+	/* KVM's module is loaded, and refuses a VM, while ours runs */
+	mod_load("kvm-amd");
+	dev = open_dev(KVM_DEV);
+	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
+	spin_moves(s);
+	host_svme_is(true);
+	spin_stop(s);
+	one_guest(KVM_DEV);
+	close(dev);
+	one_guest(VIGIL_DEV);
+}
+
+/* --- suspend --- */
+
+static bool file_has(const char *path, const char *word)
+{
+	char buf[256] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	return n > 0 && strstr(buf, word);
+}
+
+static int to_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/* Down to the last step before the machine would sleep, and up again. */
+static void suspend(long arg)
+{
+	char *before, *after;
+	struct spinner *s;
+
+	if (!file_has("/sys/power/pm_test", "core") || !file_has("/sys/power/state", "mem"))
+		SKIP("this kernel has no /sys/power/pm_test");
+	with_vigil();
+	before = host_state();
+	to_file("/sys/module/suspend/parameters/pm_test_delay", "1");
+	if (file_has("/sys/power/mem_sleep", "deep"))
+		CHECK_EQ(to_file("/sys/power/mem_sleep", "deep"), 0);
+	s = spin_start(1);
+	spin_moves(s);
+	REQUIRE_EQ(to_file("/sys/power/pm_test", "core"), 0);
+	REQUIRE_EQ(to_file("/sys/power/state", "mem"), 0);
+	CHECK_EQ(to_file("/sys/power/pm_test", "none"), 0);
+	host_svme_is(true);
+	spin_moves(s);
+	spin_stop(s);
+	host_svme_is(false);
+	after = host_state();
+	host_same(before, after);
+}
+
+static const struct test_case cases[] = {
+	{ "the extension is on from the first VM to the last", first_to_last },
+	{ "/dev/vigil comes and goes with the module", device_node },
+	{ "the module stays while a device, VM, vCPU or monitor is open",
+	  refused_while_open },
+	{ "the module stays while a vCPU is mapped", mapped_run },
+	{ "nothing is left after killed VMMs and CPU hotplug", nothing_left, 0, 120 },
+	{ "a CPU goes offline and comes back under a VM", offline_under_vm, 0, 120 },
+	{ "a CPU comes while there is no VM", online_without_vm },
+	{ "a CPU that another owns stays offline", taken_cpu_stays_offline },
+	{ "CPU 0 is owned by another", owned_by_another, 0 },
+	{ "CPU 1 is owned by another", owned_by_another, 1 },
+	{ "KVM and vigil in turn", in_turn, 1, 120 },
+	{ "vigil and KVM in turn", in_turn, 0, 120 },
+	{ "EBUSY while KVM has a VM", kvm_runs },
+	{ "KVM is refused while vigil has a VM", vigil_runs },
+	{ "suspend and resume under a VM", suspend, 0, 120 },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, cases);
+}
