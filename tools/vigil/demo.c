@@ -374,6 +374,32 @@ static void check_act(struct act *act, struct mon *mon)
 	      "the guest goes on with its work");
 }
 
+/* where a guest is that does not come on: for whoever has to find out why */
+static void describe_guest(struct mon *mon)
+{
+	struct vigil_vcpu_state state;
+	struct symtab t = { 0 };
+	struct mon_stat *stats;
+	char sym[300];
+	int n;
+
+	if (mon_state(mon, 0, &state))
+		return;
+	symtab_load_guest(&t, mon);
+	symtab_text(&t, state.regs.rip, sym, sizeof(sym));
+	say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
+	    sym);
+	vigil_print_regs(progress, &state.regs, &state.sregs);
+	symtab_free(&t);
+	n = mon_stats(mon, &stats);
+	for (int i = 0; i < n; i++)
+		if (stats[i].value)
+			fprintf(progress, "%s %llu\n", stats[i].name,
+				(unsigned long long)stats[i].value);
+	if (n >= 0)
+		free(stats);
+}
+
 static int run_monitored(struct act *act, struct demo_guest *g,
 			 const char *name, unsigned int timeout)
 {
@@ -401,6 +427,13 @@ static int run_monitored(struct act *act, struct demo_guest *g,
 	if (!ret)
 		check_act(act, &mon);
 	symtab_free(&t);
+	if (ret) {
+		char why[512];
+
+		snprintf(why, sizeof(why), "%s", vigil_error());
+		describe_guest(&mon);
+		ret = vigil_fail(ret, "%s", why);
+	}
 	mon_detach(&mon);
 	if (!ret)
 		ret = demo_send(g, "leave");

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every store instruction, watched: what the CPU does with it unwatched is what
+ * must come out logged, and, but for the memory, denied.
+ */
+#include "mon.h"
+
+DECLARE_PAYLOAD(wst);
+
+/* see guest/watch.S */
+struct row {
+	const char *at;
+	int64_t events;
+	char name[48];
+};
+
+extern const struct row wst_rows[], wst_rows_end[];
+
+#define WATCHED 64
+#define SOURCE (PAGE + 0x800)
+
+struct result {
+	struct kvm_regs regs;
+	uint8_t page[4096];
+};
+
+static void fill_page(struct vm *vm)
+{
+	uint8_t *page = vm_ram(vm, PAGE, 4096);
+
+	for (unsigned int i = 0; i < 4096; i++)
+		page[i] = i * 7 + (i >> 8) + 3;
+}
+
+static void run_row(struct vcpu *v, const struct row *row, struct result *res)
+{
+	struct kvm_regs r = {
+		.rax = 0x1122334455667788, .rbx = 0x99aabbccddeeff01, .rcx = 5,
+		.rdx = 0x0123456789abcdef, .rdi = TARGET, .rsi = SOURCE,
+		.rsp = TARGET + 8, .rbp = 0xfedcba9876543210, .r8 = 8,
+		.rflags = RFLAGS_1, .rip = GUEST_CODE + (row->at - pl_wst),
+	};
+
+	fill_page(v->vm);
+	vcpu_settle(v);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	get_regs(v, &res->regs);
+	memcpy(res->page, vm_ram(v->vm, PAGE, 4096), 4096);
+}
+
+static void same_regs(const struct kvm_regs *got, const struct kvm_regs *want)
+{
+	CHECK_EQ(got->rax, want->rax);
+	CHECK_EQ(got->rbx, want->rbx);
+	CHECK_EQ(got->rcx, want->rcx);
+	CHECK_EQ(got->rdx, want->rdx);
+	CHECK_EQ(got->rsi, want->rsi);
+	CHECK_EQ(got->rdi, want->rdi);
+	CHECK_EQ(got->rsp, want->rsp);
+	CHECK_EQ(got->rbp, want->rbp);
+	CHECK_EQ(got->r8, want->r8);
+	CHECK_EQ(got->rip, want->rip);
+	CHECK_EQ(got->rflags, want->rflags);
+}
+
+/*
+ * The events of a row, laid over the page as it was: each one's old bytes are
+ * what was there, and together they are what the CPU wrote.
+ */
+static void check_events(int mon, const struct row *row, const struct result *plain,
+			 bool denied)
+{
+	uint8_t page[4096], before[4096];
+	int64_t n = 0;
+
+	for (unsigned int i = 0; i < 4096; i++)
+		page[i] = before[i] = i * 7 + (i >> 8) + 3;
+	/* a row may prepare its source */
+	memcpy(page + 0x800, plain->page + 0x800, 64);
+	while (mon_ready(mon, 0)) {
+		struct vigil_event ev = mon_event(mon);
+		uint64_t off = ev.gpa - PAGE;
+
+		n++;
+		if (off > 4096 || ev.len > 64 || off + ev.len > 4096) {
+			FAIL("%s: %u bytes at gpa %#llx", row->name, ev.len, ev.gpa);
+			return;
+		}
+		CHECK_EQ(ev.gva, ev.gpa); /* identity mapped */
+		CHECK_EQ(ev.flags, VIGIL_EVENT_GVA_VALID | VIGIL_EVENT_INSN_VALID |
+			 (denied ? VIGIL_EVENT_DENIED : 0));
+		CHECK_EQ(ev.mode, 64);
+		CHECK_EQ(ev.cpl, 0);
+		/* the bytes of the row's code, which is where RIP says */
+		CHECK(ev.rip >= GUEST_CODE && ev.insn_len >= 1 && ev.insn_len <= 15);
+		CHECK(!memcmp(ev.insn, pl_wst + (ev.rip - GUEST_CODE), ev.insn_len));
+		if (memcmp(ev.old, denied ? before + off : page + off, ev.len))
+			FAIL("%s: wrong old bytes", row->name);
+		memcpy(page + off, ev.new_, ev.len);
+	}
+	if (row->events >= 0)
+		CHECK_EQ(n, row->events);
+	else
+		CHECK(n > 0);
+	if (memcmp(page, plain->page, 4096))
+		FAIL("%s: the events' new bytes are not what the CPU writes", row->name);
+}
+
+static void check_rows(long action)
+{
+	bool deny = action == VIGIL_ACTION_DENY;
+	struct vcpu *v = START(M_LONG, wst);
+	struct result plain, watched;
+	const struct row *row;
+	int mon = mon_open(v->vm);
+	struct kvm_sregs sregs;
+	uint32_t id;
+
+	get_sregs(v, &sregs);
+	sregs.cr4 |= CR4_OSFXSR;
+	set_sregs(v, &sregs);
+	for (row = wst_rows; row < wst_rows_end; row++) {
+		unsigned int failed = test_failures();
+
+		run_row(v, row, &plain);
+		id = mon_watch(mon, TARGET, WATCHED, action);
+		run_row(v, row, &watched);
+		mon_del(mon, id);
+		same_regs(&watched.regs, &plain.regs);
+		check_events(mon, row, &plain, deny);
+		if (deny) {
+			/* nothing in the range, and all outside of it */
+			for (unsigned int i = 0; i < WATCHED; i++)
+				plain.page[0x100 + i] = (0x100 + i) * 7 + 1 + 3;
+		}
+		CHECK(!memcmp(watched.page, plain.page, 4096));
+		if (test_failures() != failed)
+			test_note("that was %s", row->name);
+	}
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "every store, logged", check_rows, VIGIL_ACTION_LOG },
+		{ "every store, denied", check_rows, VIGIL_ACTION_DENY },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
