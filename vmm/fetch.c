@@ -1,17 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Instruction fetch for the emulator and for CPUs without decode assists. */
 #include <linux/uaccess.h>
+#include <asm/unaligned.h>
 
 #include "event.h"
 #include "ioctl.h"
 #include "ops.h"
 
 /*
+ * Without sleeping. A whole instruction is two overlapping loads: this is the
+ * way of every exit on a CPU that reports neither bytes nor length.
+ */
+static bool copy_cached(u8 *buf, hva_t hva, unsigned int len)
+{
+	const u64 __user *from = (const u64 __user *)hva;
+	const u64 __user *tail =
+		(const u64 __user *)(hva + INSN_MAX_LEN - sizeof(u64));
+	u64 a, b;
+	bool ok;
+
+	pagefault_disable();
+	if (likely(len == INSN_MAX_LEN)) {
+		ok = user_read_access_begin(from, INSN_MAX_LEN);
+		if (ok) {
+			unsafe_get_user(a, from, fault);
+			unsafe_get_user(b, tail, fault);
+			user_read_access_end();
+			put_unaligned(a, (u64 *)buf);
+			put_unaligned(
+				b, (u64 *)(buf + INSN_MAX_LEN - sizeof(u64)));
+		}
+	} else {
+		ok = !__copy_from_user_inatomic(buf, from, len);
+	}
+	pagefault_enable();
+	return ok;
+fault:
+	user_read_access_end();
+	pagefault_enable();
+	return false;
+}
+
+/*
  * Bytes of one page at @la. The translation of the last page is kept until the
  * next TLB flush of this vCPU: the guest itself could not see another one.
  */
-static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf, unsigned int len,
-		      u32 *error_code)
+static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
+		      unsigned int len, u32 *error_code)
 {
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
 	unsigned long page = la & PAGE_MASK;
@@ -20,14 +55,10 @@ static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf, unsigned int l
 	gpa_t gpa;
 	int ret;
 
-	if (vcpu->fetch.page == page && vcpu->fetch.generation == slots->generation) {
-		pagefault_disable();
-		ret = __copy_from_user_inatomic(buf, (void __user *)
-						(vcpu->fetch.hva + offset_in_page(la)), len);
-		pagefault_enable();
-		if (!ret)
-			return 0;
-	}
+	if (vcpu->fetch.page == page &&
+	    vcpu->fetch.generation == slots->generation &&
+	    copy_cached(buf, vcpu->fetch.hva + offset_in_page(la), len))
+		return 0;
 	if (vmm_ops->get_cpl(vcpu) == 3)
 		access |= PFERR_U;
 	ret = shadow_gva_to_gpa(vcpu, la, access, true, &gpa, error_code);
@@ -39,8 +70,12 @@ static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf, unsigned int l
 	vcpu->fetch.page = page;
 	vcpu->fetch.hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT);
 	vcpu->fetch.generation = slots->generation;
-	return copy_from_user(buf, (void __user *)(vcpu->fetch.hva + offset_in_page(la)), len) ?
-		-ENOENT : 0;
+	return copy_from_user(
+		       buf,
+		       (void __user *)(vcpu->fetch.hva + offset_in_page(la)),
+		       len) ?
+		       -ENOENT :
+		       0;
 }
 
 int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
@@ -61,7 +96,8 @@ int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
 	if (ret)
 		return ret;
 	/* the rest only counts if the instruction is that long */
-	if (first < 15 && !fetch_page(vcpu, la + first, buf + first, 15 - first, &error_code))
+	if (first < 15 &&
+	    !fetch_page(vcpu, la + first, buf + first, 15 - first, &error_code))
 		return 15;
 	return first;
 }
