@@ -115,7 +115,8 @@ void host_svme_is(bool on)
 			continue;
 		seen++;
 		if (!!(host_value(state, cpu, "EFER") & EFER_SVME) != on)
-			FAIL("EFER.SVME of CPU %d is %s", cpu, on ? "off" : "on");
+			FAIL("EFER.SVME of CPU %d is %s", cpu,
+			     on ? "off" : "on");
 	}
 	if (!seen)
 		ERROR("no CPU in " STATE_FILE);
@@ -153,7 +154,8 @@ int host_set_online(int cpu, bool on)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
+		 cpu);
 	return write_file(path, on ? "1" : "0");
 }
 
@@ -180,7 +182,8 @@ bool mod_loaded(const char *name)
 /* Path and parameters of a module, from the testbed's list. */
 static bool find_module(const char *name, char *path, char *params, size_t size)
 {
-	char *list = slurp("/vigil-modules"), *line, *save = NULL, want[64], *base;
+	char *list = slurp("/vigil-modules"), *line, *save = NULL, want[64],
+	     *base;
 	bool found = false;
 
 	snprintf(want, sizeof(want), "%s.ko", name);

@@ -5,7 +5,7 @@
  *
  * /proc/hoststate, read: lines "cpuN NAME VALUE", from a kernel thread on each
  * CPU, where what belongs to a process is 0. Write "svme N 0|1": EFER.SVME of
- * CPU N; "online 0|1": set EFER.SVME on each CPU that comes online, before any
+ * CPU N; "dr": zero into DR0 to DR3 of all CPUs; "online 0|1": set EFER.SVME on each CPU that comes online, before any
  * module that was loaded later sees the CPU.
  */
 #include <linux/cpu.h>
@@ -166,6 +166,16 @@ static void set_svme(void *on)
 	wrmsrl(MSR_EFER, on ? efer | EFER_SVME : efer & ~(u64)EFER_SVME);
 }
 
+/* nobody watches anything in this host: only leftovers can be there */
+static void clear_dr(void *unused)
+{
+	set_debugreg(0, 7);
+	set_debugreg(0, 0);
+	set_debugreg(0, 1);
+	set_debugreg(0, 2);
+	set_debugreg(0, 3);
+}
+
 static int going_online(unsigned int cpu)
 {
 	if (svme_at_online)
@@ -196,6 +206,10 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 	if (copy_from_user(buf, user, len))
 		return -EFAULT;
 	buf[len] = 0;
+	if (!strcmp(buf, "dr")) {
+		on_each_cpu(clear_dr, NULL, 1);
+		return len;
+	}
 	if (sscanf(buf, "online %d", &on) == 1) {
 		svme_at_online = on;
 		return len;
