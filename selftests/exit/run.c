@@ -51,11 +51,13 @@ static void signal_interrupts(long unused)
 	unsigned int i;
 
 	sigaction(SIGALRM, &sa, NULL);
+	/* Again and again: the first may come before KVM_RUN does. */
+	ualarm(2000, 2000);
 	for (i = 0; i < 20; i++) {
-		ualarm(2000, 0);
 		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
 		CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTR);
 	}
+	ualarm(0, 0);
 }
 
 /* A signal that is blocked but for KVM_RUN stays pending, and ends the run. */
@@ -107,19 +109,19 @@ static void many_vms(long unused)
 	for (i = 0; i < ARRAY_SIZE(v); i++)
 		v[i] = START(i % NR_MODES == M_LA57 ? M_LONG : i % NR_MODES,
 			     spin);
+	ticks(1000);
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < ARRAY_SIZE(v); i++) {
 			struct kvm_regs r;
 
 			/* EB FE spins in every mode. */
-			ualarm(1000, 0);
-			signal(SIGALRM, on_alarm);
 			v[i]->stop_on_signal = true;
 			EXPECT(v[i], STOP_SIGNAL);
 			get_regs(v[i], &r);
 			CHECK_EQ(r.rip, mode_entry(v[i]->mode));
 		}
 	}
+	ticks(0);
 	for (i = 0; i < ARRAY_SIZE(v); i++)
 		vm_destroy(v[i]->vm);
 }

@@ -66,7 +66,7 @@ uint64_t pt_entry(struct pt *pt, uint64_t va, unsigned int level)
 			e = pt_page(pt->vm) | PTE_P;
 			/* A PDPTE has no rights; there the bits are reserved. */
 			if (!(pt->mode == M_PAE && l == 3))
-				e |= PTE_W | PTE_U;
+				e |= PTE_W | PTE_U | PTE_A;
 			entry_write(pt, gpa, e);
 		}
 		table = e & PTE_ADDR;
