@@ -108,6 +108,8 @@ void emul_set_reg(struct emul_ctxt *c, unsigned int reg, unsigned int bytes,
 /* memory */
 bool emul_canonical(const struct emul_ctxt *c, u64 la);
 u64 emul_ea(const struct emul_ctxt *c);
+int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		unsigned int bytes, bool write, u64 *la);
 int emul_read(struct emul_ctxt *c, enum insn_seg seg, u64 ea, void *buf,
 	      unsigned int bytes, unsigned int flags);
 int emul_write(struct emul_ctxt *c, enum insn_seg seg, u64 ea, const void *buf,

@@ -27,8 +27,8 @@ static bool within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes)
 	if ((s->attr & 0xc) == 4)
 		return ea > s->limit &&
 		       last <= (s->attr & EMUL_SEG_DB ? 0xffffffffu : 0xffffu);
-	/* a segment of the whole 4G wraps around */
-	return s->limit == 0xffffffffu || last <= s->limit;
+	/* no access wraps around the 4G, not even in a segment of all of them */
+	return last <= s->limit;
 }
 
 static bool type_allows(const struct emul_seg *s, bool write)
@@ -83,7 +83,7 @@ static int check_alignment(struct emul_ctxt *c, u64 la, unsigned int bytes)
 
 	if (likely(c->cpl != 3 || !(c->w.rflags & FL_AC)))
 		return EMUL_OK;
-	if (bytes > 8 || bytes & (bytes - 1) || !(la & (bytes - 1)))
+	if (bytes & (bytes - 1) || !(la & (bytes - 1) & 15))
 		return EMUL_OK;
 	ret = c->ops->get_cr(c, 0, &cr0);
 	if (ret)
@@ -91,8 +91,9 @@ static int check_alignment(struct emul_ctxt *c, u64 la, unsigned int bytes)
 	return cr0 & C0_AM ? emul_raise(c, EXC_AC, 0) : EMUL_OK;
 }
 
-static int linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
-		  unsigned int bytes, bool write, u64 *la)
+/* The checks of a data access: segmentation and alignment. */
+int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		unsigned int bytes, bool write, u64 *la)
 {
 	int ret = vigil_emul_linear(c, seg, ea, bytes, write, la);
 
@@ -314,7 +315,7 @@ int emul_read(struct emul_ctxt *c, enum insn_seg seg, u64 ea, void *buf,
 	u64 la;
 	int ret;
 
-	ret = linear(c, seg, ea, bytes, flags & EMUL_F_WRITE_INTENT, &la);
+	ret = emul_linear(c, seg, ea, bytes, flags & EMUL_F_WRITE_INTENT, &la);
 	if (ret)
 		return ret;
 	return emul_read_linear(c, la, buf, bytes, flags);
@@ -326,7 +327,7 @@ int emul_write(struct emul_ctxt *c, enum insn_seg seg, u64 ea, const void *buf,
 	u64 la;
 	int ret;
 
-	ret = linear(c, seg, ea, bytes, true, &la);
+	ret = emul_linear(c, seg, ea, bytes, true, &la);
 	if (ret)
 		return ret;
 	return emul_write_linear(c, la, buf, bytes, flags);
@@ -338,7 +339,7 @@ int emul_probe(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 	u64 la;
 	int ret;
 
-	ret = linear(c, seg, ea, bytes, true, &la);
+	ret = emul_linear(c, seg, ea, bytes, true, &la);
 	if (ret)
 		return ret;
 	return probe_linear(c, la, bytes, flags);
@@ -409,7 +410,7 @@ int emul_rmw_at(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 
 	if (bytes > sizeof(old))
 		return EMUL_UNHANDLED;
-	ret = linear(c, seg, ea, bytes, true, &la);
+	ret = emul_linear(c, seg, ea, bytes, true, &la);
 	if (ret)
 		return ret;
 	ret = emul_read_linear(c, la, &old, bytes, flags | EMUL_F_WRITE_INTENT);

@@ -225,8 +225,8 @@ int emul_op_cmpxchg(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	if (o->kind == INSN_OPD_MEM) {
-		ret = vigil_emul_linear(c, c->insn.seg, emul_ea(c), o->size,
-					true, &la);
+		ret = emul_linear(c, c->insn.seg, emul_ea(c), o->size, true,
+				  &la);
 		if (!ret)
 			ret = compare_exchange(c, la, &acc, &src, &old, o->size,
 					       &equal);
@@ -253,12 +253,11 @@ int emul_op_cmpxchg8b(struct emul_ctxt *c)
 	bool equal;
 	int ret;
 
-	ret = vigil_emul_linear(c, c->insn.seg, emul_ea(c), 2 * half, true,
-				&la);
+	if (half == 8)
+		c->insn.flags |= INSN_ALIGNED;
+	ret = emul_linear(c, c->insn.seg, emul_ea(c), 2 * half, true, &la);
 	if (ret)
 		return ret;
-	if (half == 8 && la & 15)
-		return emul_gp(c, 0);
 
 	memcpy(expect, &c->w.regs[INSN_RAX], half);
 	memcpy(expect + half, &c->w.regs[INSN_RDX], half);

@@ -27,13 +27,20 @@
 #define USER_DS 0x2b
 #define USER_CS 0x33
 #define LDT_SEL(n) ((n) << 3 | 7)
-#define LDT_CODE16 LDT_SEL(1)
-#define LDT_DATA16 LDT_SEL(2)
-#define LDT_GS LDT_SEL(3)
 
 struct native_state native;
 struct native_fault native_fault;
 struct native_features native_features;
+
+const struct native_segment native_code16 = { .base = NATIVE_CODE,
+					      .limit = 0xffff,
+					      .code = true };
+const struct native_segment native_data16 = { .base = NATIVE_DATA16,
+					      .limit = 0xffff };
+const struct native_segment native_gs = { .base = NATIVE_GS_BASE,
+					  .limit = 0xfffff,
+					  .pages = true,
+					  .big = true };
 
 static bool have16;
 static u8 signal_stack[1 << 16];
@@ -154,28 +161,32 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 	native_fault.vector = g[REG_TRAPNO];
 	native_fault.error_code = g[REG_ERR];
 	native_fault.cr2 = g[REG_CR2];
+	native_fault.rip = g[REG_RIP];
 	g[REG_RIP] = (greg_t)native_exit;
 	g[REG_EFL] &= ~0x10000ll; /* RF, which the fault has set */
 	g[REG_CSGSFS] = (g[REG_CSGSFS] & 0x0000ffffffff0000ll) | USER_CS |
 			(greg_t)USER_DS << 48;
 }
 
-static bool set_ldt(unsigned int n, unsigned long base, unsigned int limit,
-		    bool code, bool big)
+bool native_set_segment(enum native_ldt n, const struct native_segment *s)
 {
 	struct user_desc d = {
 		.entry_number = n,
-		.base_addr = base,
-		.limit = limit,
-		.seg_32bit = big,
-		.contents = code ? 2 : 0,
+		.base_addr = s->base,
+		.limit = s->limit,
+		.limit_in_pages = s->pages,
+		.seg_32bit = s->big,
+		.contents = s->code	   ? 2 :
+			    s->expand_down ? 1 :
+					     0,
+		.read_exec_only = s->read_only,
 	};
 
-	if (limit > 0xfffff) {
-		d.limit = limit >> 12;
-		d.limit_in_pages = 1;
-	}
-	return !syscall(SYS_modify_ldt, 0x11, &d, sizeof(d));
+	if (syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)))
+		return false;
+	if (n == NATIVE_LDT_GS)
+		asm volatile("mov %0, %%gs" : : "r"(LDT_SEL(NATIVE_LDT_GS)));
+	return true;
 }
 
 static void *map(unsigned long addr, size_t bytes, int prot)
@@ -229,11 +240,10 @@ const char *native_init(void)
 	    map(NATIVE_MEM, NATIVE_MEM_BYTES, PROT_READ | PROT_WRITE) ==
 		    MAP_FAILED)
 		return "cannot map the test's pages below 4G";
-	have16 = set_ldt(1, NATIVE_CODE, 0xffff, true, false) &&
-		 set_ldt(2, NATIVE_DATA16, 0xffff, false, false);
-	if (!set_ldt(3, NATIVE_GS_BASE, 0xfffff000, false, true))
+	have16 = native_set_segment(NATIVE_LDT_CODE16, &native_code16) &&
+		 native_set_segment(NATIVE_LDT_DATA16, &native_data16);
+	if (!native_set_segment(NATIVE_LDT_GS, &native_gs))
 		return "modify_ldt() is refused";
-	asm volatile("mov %0, %%gs" : : "r"(LDT_GS));
 
 	if (sigaltstack(&ss, NULL))
 		return "no alternate signal stack";
@@ -254,13 +264,15 @@ u16 native_selector(enum insn_mode mode, bool small, enum insn_seg seg)
 	case INSN_SEG_CS:
 		return mode == INSN_MODE_64 ? USER_CS :
 		       mode == INSN_MODE_32 ? USER32_CS :
-					      LDT_CODE16;
+					      LDT_SEL(NATIVE_LDT_CODE16);
 	case INSN_SEG_FS:
 		return 0;
 	case INSN_SEG_GS:
-		return LDT_GS;
+		return LDT_SEL(NATIVE_LDT_GS);
 	default:
-		return mode == INSN_MODE_16 || small ? LDT_DATA16 : USER_DS;
+		return mode == INSN_MODE_16 || small ?
+			       LDT_SEL(NATIVE_LDT_DATA16) :
+			       USER_DS;
 	}
 }
 
@@ -272,12 +284,12 @@ u8 *native_code(void)
 /* A jump back to 64-bit mode, whatever the mode is. */
 static void put_exit(u8 *p, enum insn_mode mode, const char *target)
 {
-	u64 addr = (u64)target;
-	u32 low = addr;
+	u32 low = (u64)target;
 
 	if (mode == INSN_MODE_64) {
-		memcpy(p, "\xff\x25\0\0\0\0", 6);
-		memcpy(p + 6, &addr, 8);
+		low -= (u64)p + 5;
+		*p++ = 0xe9;
+		memcpy(p, &low, 4);
 		return;
 	}
 	if (mode == INSN_MODE_16)

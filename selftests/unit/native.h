@@ -46,6 +46,7 @@ struct native_fault {
 	u8 vector;
 	u32 error_code;
 	u64 cr2;
+	u64 rip; /* as the segment has it */
 };
 
 struct native_features {
@@ -66,6 +67,25 @@ u16 native_selector(enum insn_mode mode, bool small, enum insn_seg seg);
 /* NULL, or why nothing can run natively. */
 const char *native_init(void);
 bool native_mode_available(enum insn_mode mode);
+
+/* A segment of the LDT, the user's way. */
+enum native_ldt {
+	NATIVE_LDT_CODE16 = 1,
+	NATIVE_LDT_DATA16,
+	NATIVE_LDT_GS,
+};
+
+struct native_segment {
+	u32 base;
+	u32 limit; /* as in the descriptor: in bytes, or with pages in pages */
+	bool pages, big, code, expand_down, read_only; /* code: not readable */
+};
+
+/* What there is without native_set_segment(). */
+extern const struct native_segment native_code16, native_data16, native_gs;
+
+/* Replaces the descriptor; GS is loaded again.  False: the kernel refuses. */
+bool native_set_segment(enum native_ldt n, const struct native_segment *s);
 
 /* Where the instruction goes, and rip of the emulator there. */
 u8 *native_code(void);

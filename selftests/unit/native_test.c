@@ -153,6 +153,8 @@ static const char *compare(const struct cell *cell, int ret, u64 *native_end)
 		if (x->vector != NATIVE_PF && x->has_ec &&
 		    x->error_code != native_fault.error_code)
 			return "error code";
+		if (native_fault.rip != *native_end)
+			return "rip of the fault";
 		flags = ~0ull;
 	} else if (ret != EMUL_OK) {
 		return "status";
