@@ -6,11 +6,15 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tty
+
+from common import call
 
 # How a run can end; a command's own status is passed through.
 DEAD, REPORT, HANG, LOST, FAULT = 200, 201, 202, 203, 204
@@ -39,16 +43,31 @@ def die_with_parent():
 
 
 class Channel:
-    """A byte stream out of the emulator, and back into it."""
+    """A byte stream out of the emulator and, but for a pipe, back into it."""
 
-    def __init__(self):
-        self.ours, self.theirs = socket.socketpair()
+    def __init__(self, kind="socket"):
+        self.kind = kind
+        if kind == "pipe":
+            self.ours, self.theirs = os.pipe()
+        elif kind == "pty":
+            self.ours, self.theirs = os.openpty()
+            tty.setraw(self.theirs)
+        else:
+            self.ours, self.theirs = (s.detach() for s in socket.socketpair())
         self.open = True
+
+    def handed_over(self):
+        """Our copy of their end goes, so that theirs is the last one.
+
+        A pty is opened anew by its name, and would be lost between.
+        """
+        if self.kind != "pty":
+            os.close(self.theirs)
 
     def read(self):
         try:
-            data = self.ours.recv(65536)
-        except ConnectionError:
+            data = os.read(self.ours, 65536)
+        except OSError:
             data = b""
         if not data:
             self.open = False
@@ -58,10 +77,10 @@ class Channel:
 class Host:
     """One boot of the emulated host."""
 
+    kinds = ("socket", "socket", "socket")  # of log, output, status
+
     def __init__(self, log_path, nonce, verbose):
-        self.log = Channel()
-        self.out = Channel()
-        self.status = Channel()
+        self.log, self.out, self.status = map(Channel, self.kinds)
         self.log_file = open(log_path, "wb")
         self.nonce = nonce
         self.verbose = verbose
@@ -78,7 +97,23 @@ class Host:
 
     def fault(self):
         """Does the emulator itself make no progress? None, or how."""
+        used = self.cpu_seconds()
+        time.sleep(2)   # an emulated clock that runs costs CPU time
+        if self.cpu_seconds() == used:
+            return "the emulator makes no progress"
         return None
+
+    def failed(self):
+        """Did the emulator end by its own fault? None, or how."""
+        code = self.proc.returncode
+        if code < 0 and code != -signal.SIGKILL:
+            return f"the emulator died of {signal.Signals(-code).name}"
+        return f"the emulator ended with status {code}" if code > 0 else None
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     # Running
 
@@ -86,13 +121,13 @@ class Host:
         return (self.log, self.out, self.status)
 
     def start(self):
-        fds = [c.theirs.fileno() for c in self.channels()]
+        fds = [c.theirs for c in self.channels()]
         self.proc = subprocess.Popen(
             self.argv(), stdin=subprocess.DEVNULL, stdout=self.log_file,
             stderr=self.log_file, pass_fds=fds + self.more_fds(),
             start_new_session=True, preexec_fn=die_with_parent)
         for c in self.channels():
-            c.theirs.close()
+            c.handed_over()
 
     def more_fds(self):
         return []
@@ -103,16 +138,22 @@ class Host:
             self.proc.wait()
 
     def pump(self, until):
-        """Carries data until the deadline, a status, or the end."""
-        while time.monotonic() < until:
-            live = [c for c in self.channels() if c.open]
-            if not live:
+        """Carries data until the deadline, the result or the emulator's end."""
+        told = self.result() is not None
+        while time.monotonic() < until and self.log.open:
+            self.carry(min(1.0, max(0, until - time.monotonic())))
+            if not told and self.result() is not None:
                 return
-            wait = min(1.0, max(0, until - time.monotonic()))
-            ready, _, _ = select.select([c.ours for c in live], [], [], wait)
-            for c in live:
-                if c.ours in ready:
-                    self.take(c, c.read())
+        while not self.log.open and self.carry(0):
+            pass
+
+    def carry(self, wait):
+        """Waits for data, and takes what is there; was there any?"""
+        live = {c.ours: c for c in self.channels() if c.open}
+        ready, _, _ = select.select(list(live), [], [], wait)
+        for fd in ready:
+            self.take(live[fd], live[fd].read())
+        return bool(ready)
 
     def take(self, channel, data):
         if channel is self.out:
@@ -149,10 +190,7 @@ class Host:
     def run(self, timeout):
         """Returns (exit status, what to say about it)."""
         self.start()
-        until = time.monotonic() + timeout
-        while self.result() is None and time.monotonic() < until and \
-                any(c.open for c in self.channels()):
-            self.pump(min(until, time.monotonic() + 0.2))
+        self.pump(time.monotonic() + timeout)
         if self.result() is None and self.log.open:
             return self.late()
         if self.result() is not None:
@@ -170,12 +208,10 @@ class Host:
             self.kill()
             return FAULT, fault
         try:
-            self.status.ours.sendall(b"timeout\n")
+            os.write(self.status.ours, b"timeout\n")
         except OSError:
             pass
-        until = time.monotonic() + GRACE_S
-        while self.result() is None and time.monotonic() < until and self.log.open:
-            self.pump(min(until, time.monotonic() + 0.2))
+        self.pump(time.monotonic() + GRACE_S)
         if self.result() is None:
             self.kill()
             if self.lines:
@@ -187,15 +223,11 @@ class Host:
 
     def verdict(self):
         """Judges a run whose emulator has ended."""
-        code = self.proc.returncode
         words = self.result()
-        if code < 0 and code != -signal.SIGKILL:
-            name = signal.Signals(-code).name
-            return FAULT, f"the emulator died of {name}"
         if self.panic or (self.lines and not words):
             return DEAD, "the host's kernel died"
-        if not words and code:
-            return FAULT, f"the emulator ended with status {code}"
+        if self.failed():
+            return FAULT, self.failed()
         if not words:
             return LOST, "the host ended without telling how the command had"
         if self.lines:
@@ -214,6 +246,13 @@ class Host:
         return value, None
 
 
+def command_line(more):
+    """What both emulators' kernels are told."""
+    return ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 panic=-1 "
+            "ignore_loglevel printk.devkmsg=on rdinit=/init "
+            f"random.trust_cpu=on {more}").strip()
+
+
 class Qemu(Host):
     """QEMU's TCG with a CPU that has SVM."""
 
@@ -221,44 +260,40 @@ class Qemu(Host):
                  icount, la57, append):
         super().__init__(log_path, nonce, verbose)
         self.qmp = Channel()
-        self.cmdline = (
-            "console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 panic=-1 "
-            "ignore_loglevel printk.devkmsg=on rdinit=/init tsc=reliable "
-            "random.trust_cpu=on " + append).strip()
+        self.monitor = socket.socket(fileno=self.qmp.ours)
+        self.monitor.settimeout(10)
         self.args = [
             "qemu-system-x86_64", "-no-user-config", "-nodefaults",
             "-machine", "pc", "-accel", "tcg,thread=single",
             "-cpu", f"max,la57={'on' if la57 else 'off'}",
             "-smp", str(smp), "-m", str(mem), "-display", "none",
             "-kernel", str(kernel), "-initrd", str(initrd),
-            "-append", self.cmdline, "-no-reboot"]
+            "-append", command_line("tsc=reliable " + append), "-no-reboot"]
         if icount:
             self.args += ["-icount", "shift=0,sleep=off"]
 
     def more_fds(self):
-        return [self.qmp.theirs.fileno()]
+        return [self.qmp.theirs]
 
     def argv(self):
         args = list(self.args)
         for i, c in enumerate(self.channels()):
-            args += ["-chardev", f"socket,id=c{i},fd={c.theirs.fileno()}",
+            args += ["-chardev", f"socket,id=c{i},fd={c.theirs}",
                      "-serial", f"chardev:c{i}"]
-        return args + ["-chardev", f"socket,id=qmp,fd={self.qmp.theirs.fileno()}",
+        return args + ["-chardev", f"socket,id=qmp,fd={self.qmp.theirs}",
                        "-mon", "chardev=qmp,mode=control"]
 
     def start(self):
         super().start()
-        self.qmp.theirs.close()
+        self.qmp.handed_over()
 
     def ask(self, text):
         """A monitor command's answer, or None when QEMU does not answer."""
-        sock = self.qmp.ours
-        sock.settimeout(10)
         try:
-            sock.sendall(json.dumps(
+            self.monitor.sendall(json.dumps(
                 {"execute": "human-monitor-command",
                  "arguments": {"command-line": text}}).encode() + b"\n")
-            stream = sock.makefile("rb")
+            stream = self.monitor.makefile("rb")
             for line in stream:
                 reply = json.loads(line)
                 if "return" in reply and isinstance(reply["return"], str):
@@ -267,14 +302,9 @@ class Qemu(Host):
             pass
         return None
 
-    def cpu_seconds(self):
-        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
-            fields = f.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def fault(self):
         try:
-            self.qmp.ours.sendall(b'{"execute":"qmp_capabilities"}\n')
+            self.monitor.sendall(b'{"execute":"qmp_capabilities"}\n')
         except OSError:
             return None
         before, used = self.ask("info registers -a"), self.cpu_seconds()
@@ -287,3 +317,65 @@ class Qemu(Host):
                 self.cpu_seconds() - used < 0.02:
             return "the emulator makes no progress"
         return None
+
+
+class Bochs(Host):
+    """Bochs with an AMD CPU: checks limits, has next-RIP, flush-by-ASID."""
+
+    kinds = ("pipe", "pipe", "pty")
+
+    # Its MWAITX never wakes up, and AMD's udelay() would use it (bit 221). A
+    # reset would start the next boot: it is a triple fault, which ends Bochs.
+    APPEND = "clearcpuid=221 reboot=t "
+    SHARE = "/usr/share/bochs"
+    LINUX = "/usr/lib/ISOLINUX/isolinux.bin"
+    LOADER = "/usr/lib/syslinux/modules/bios/ldlinux.c32"
+    RESET = b"exception with no resolution"
+
+    def __init__(self, log_path, nonce, verbose, *, kernel, initrd, smp, mem, append):
+        super().__init__(log_path, nonce, verbose)
+        self.dir = log_path.parent / "bochs"
+        shutil.rmtree(self.dir, ignore_errors=True)
+        iso = self.dir / "iso"
+        iso.mkdir(parents=True)
+        for source, name in ((kernel, "linux"), (initrd, "initrd"),
+                             (self.LINUX, "isolinux.bin"), (self.LOADER, "ldlinux.c32")):
+            shutil.copyfile(source, iso / name)
+        (iso / "isolinux.cfg").write_text(
+            "default l\nprompt 0\nlabel l\nkernel linux\ninitrd initrd\n"
+            f"append {command_line(self.APPEND + append)}\n", encoding="ascii")
+        call("genisoimage", "-quiet", "-o", self.dir / "boot.iso", "-b", "isolinux.bin",
+             "-c", "boot.cat", "-no-emul-boot", "-boot-load-size", "4",
+             "-boot-info-table", iso)
+        shutil.rmtree(iso)
+        self.log_of_bochs = self.dir / "log"
+        coms = [f"/proc/self/fd/{self.log.theirs}", f"/proc/self/fd/{self.out.theirs}",
+                os.ttyname(self.status.theirs)]
+        lines = [
+            'display_library: rfb, options="timeout=0"',
+            f"memory: guest={mem}, host={mem}",
+            f"romimage: file={self.SHARE}/BIOS-bochs-latest, options=fastboot",
+            f"vgaromimage: file={self.SHARE}/VGABIOS-lgpl-latest",
+            f"cpu: model=ryzen, count={smp}, ips=100000000, reset_on_triple_fault=0, "
+            "ignore_bad_msrs=0",
+            "boot: cdrom",
+            f"ata0-master: type=cdrom, path={self.dir}/boot.iso, status=inserted",
+            "clock: sync=none, time0=utc",
+            "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy",
+            "speaker: enabled=0",
+            "plugin_ctrl: gameport=0, parallel=0, extfpuirq=0",
+            f"log: {self.log_of_bochs}", "panic: action=fatal", "error: action=report",
+            "info: action=report", "debug: action=ignore"]
+        for i, com in enumerate(coms, 1):
+            mode = "term" if i == 3 else "file"
+            lines.append(f"com{i}: enabled=1, mode={mode}, dev={com}")
+        (self.dir / "rc").write_text("\n".join(lines) + "\n", encoding="ascii")
+        (self.dir / "go").write_text("c\n", encoding="ascii")
+
+    def argv(self):
+        return ["bochs-bin", "-q", "-f", str(self.dir / "rc"), "-rc", str(self.dir / "go")]
+
+    def failed(self):
+        if self.log_of_bochs.exists() and self.RESET in self.log_of_bochs.read_bytes():
+            return None
+        return super().failed()
