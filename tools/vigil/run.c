@@ -221,6 +221,8 @@ static int run_guests(const struct run_options *opt)
 		if (status)
 			break;
 		run_vcpu(&m);
+		if (vigil_options.verbose > 1)
+			report_state(&m);
 		machine_destroy(&m);
 		status = m.status;
 		again = m.outcome == OUTCOME_RESET && opt->reboot;

@@ -173,6 +173,7 @@ void report_fail_entry(struct machine *m);
 void report_internal_error(struct machine *m);
 void report_unknown_exit(struct machine *m);
 void report_run_error(struct machine *m);
+void report_state(struct machine *m);
 void report_stats(const struct machine *m);
 
 #endif

@@ -39,7 +39,7 @@ static bool is_reset_state(const struct kvm_regs *regs,
 	       !(sregs->cr0 & 1);
 }
 
-static void print_state(struct machine *m)
+void report_state(struct machine *m)
 {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
@@ -69,7 +69,7 @@ void report_shutdown(struct machine *m)
 {
 	begin(m);
 	vigil_msg("the guest's CPU shut down (triple fault):");
-	print_state(m);
+	report_state(m);
 	vigil_msg(
 		"a fault could not be delivered: look at cr2, the IDT and the stack; some "
 		"kernels also reset a machine this way (Linux: reboot=t)");
@@ -82,7 +82,7 @@ void report_fail_entry(struct machine *m)
 	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx:",
 		  (unsigned long long)m->vcpu.run->fail_entry
 			  .hardware_entry_failure_reason);
-	print_state(m);
+	report_state(m);
 	vigil_msg(
 		"the state above is one that the hardware does not accept; dmesg has the "
 		"hypervisor's view");
@@ -117,7 +117,7 @@ void report_internal_error(struct machine *m)
 			fprintf(stderr, "data[%u] %#llx\n", i,
 				(unsigned long long)run->internal.data[i]);
 	}
-	print_state(m);
+	report_state(m);
 	vigil_msg(
 		"this is the hypervisor's limit, not the guest's fault: please report it with "
 		"the lines above and dmesg");
@@ -131,7 +131,7 @@ void report_unknown_exit(struct machine *m)
 		"exit %u (%s) from the hypervisor, which `vigil run' does not handle:",
 		m->vcpu.run->exit_reason,
 		vigil_exit_name(m->vcpu.run->exit_reason));
-	print_state(m);
+	report_state(m);
 	vigil_msg(
 		"is vigil older than the hypervisor behind it? please report it");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_UNKNOWN);
@@ -141,7 +141,7 @@ void report_run_error(struct machine *m)
 {
 	begin(m);
 	vigil_msg("%s", vigil_error());
-	print_state(m);
+	report_state(m);
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
 }
 
@@ -162,5 +162,18 @@ void report_stats(const struct machine *m)
 			fprintf(stderr, " %s %" PRIu64,
 				i ? m->bus.devices[i]->name : "nobody",
 				m->bus.accesses[i]);
+	/* For "it hangs": who waits for whom? */
+	for (unsigned int i = 0; i < 2; i++)
+		fprintf(stderr, "%s irr %02x isr %02x imr %02x",
+			i ? "; slave" : "\nvigil: pic master",
+			m->pic.chip[i].irr, m->pic.chip[i].isr,
+			m->pic.chip[i].imr);
+	fprintf(stderr, "; pit mode %u count %u, ", m->pit.ch[0].mode,
+		m->pit.ch[0].reload);
+	if (m->pit.timer.armed)
+		fprintf(stderr, "fires in %" PRId64 " us",
+			(int64_t)(m->pit.timer.expires - mono_ns()) / 1000);
+	else
+		fputs("not counting", stderr);
 	fputc('\n', stderr);
 }
