@@ -8,12 +8,13 @@
 
 static struct pit pit;
 static struct timers timers;
-static uint64_t now, deadline;
+static uint64_t now, deadline, slowness;
 static unsigned int edges;
 static bool level;
 
 static uint64_t get_clock(void *ctx)
 {
+	now += slowness;
 	return now;
 }
 
@@ -56,6 +57,7 @@ static void to_tick(uint64_t t)
 static void setup(void)
 {
 	now = 1000;
+	slowness = 0;
 	deadline = UINT64_MAX;
 	edges = 0;
 	level = false;
@@ -174,6 +176,24 @@ static void test_one_shot(long arg)
 	CHECK_EQ(edges, 1);
 	to_tick(10000);
 	CHECK_EQ(edges, 1);
+}
+
+static void test_slow_host(long arg)
+{
+	/* Preempted between two looks at the clock: no one-shot may be lost. */
+	setup();
+	program(0, arg, 3000);
+	edges = 0;
+	slowness = 20000;
+	for (unsigned int i = 1; i <= 20; i++) {
+		out(0x40, 5);
+		out(0x40, 0);
+		CHECK(deadline != UINT64_MAX);
+		if (now < deadline)
+			now = deadline;
+		timers_run(&timers);
+		CHECK_EQ(edges, i);
+	}
 }
 
 static void test_off(long arg)
@@ -407,6 +427,8 @@ int main(int argc, char **argv)
 		{ "count 0 is 65536", test_reload_zero },
 		{ "mode 0, interrupt on terminal count", test_terminal_count },
 		{ "mode 4, one-shot", test_one_shot },
+		{ "mode 0 on a slow host", test_slow_host, 0x00 },
+		{ "mode 4 on a slow host", test_slow_host, 0x08 },
 		{ "a control word stops it", test_off },
 		{ "latch", test_latch },
 		{ "low byte or high byte only", test_access_modes },

@@ -105,7 +105,10 @@ static uint8_t channel_status(const struct pit_channel *c, uint64_t tick)
 	       c->mode << 1 | c->bcd;
 }
 
-/* Arms channel 0's timer for its next rising edge, no earlier than @floor ns. */
+/*
+ * Arms channel 0's timer for its next rising edge, no earlier than @floor ns.
+ * In modes 0 and 4 there is one per load: only call this when one is due.
+ */
 static void schedule(struct pit *pit, uint64_t floor)
 {
 	struct pit_channel *c = &pit->ch[0];
@@ -121,9 +124,8 @@ static void schedule(struct pit *pit, uint64_t floor)
 		break;
 	case 0:
 	case 4:
+		/* Due already, when the host was slow: it still has to come. */
 		next = c->start + c->active;
-		if (tick >= next)
-			goto none;
 		break;
 	default:
 		goto none;
