@@ -123,6 +123,8 @@ struct gva_space {
 int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state);
 /* vCPU 0's space, with @cr3 unless that is 0 */
 int mview_space(struct monitor *mon, u64 cr3, struct gva_space *space);
+/* is this an address at all in the guest's mode? */
+bool mview_address(const struct gva_space *space, u64 gva);
 /**
  * mview_translate() - guest-virtual to guest-physical, rights aside
  * @left: out: bytes up to the end of the guest's page

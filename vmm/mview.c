@@ -154,19 +154,26 @@ static struct walk_mode mode_of(const struct gva_space *space)
 	return m;
 }
 
+bool mview_address(const struct gva_space *space, u64 gva)
+{
+	struct walk_mode m = mode_of(space);
+	int unused = m.paging == WALK_5LEVEL ? 7 : 16;
+
+	if (m.paging < WALK_4LEVEL)
+		return !(gva >> 32);
+	return (u64)((s64)(gva << unused) >> unused) == gva;
+}
+
 int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 		    u64 *gpa, u64 *left)
 {
 	const struct walk_access read = {};
 	struct walk_mode m = mode_of(space);
-	int i, unused = m.paging == WALK_5LEVEL ? 7 : 16;
 	struct guest_walk w;
 	u64 pdpte[4] = {};
+	int i;
 
-	if (m.paging < WALK_4LEVEL && gva >> 32)
-		return -EINVAL;
-	if (m.paging >= WALK_4LEVEL &&
-	    (u64)((s64)(gva << unused) >> unused) != gva)
+	if (!mview_address(space, gva))
 		return -EINVAL;
 	*left = PAGE_SIZE - offset_in_page(gva);
 	if (m.paging == WALK_NONE) {

@@ -152,6 +152,9 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 	ret = mview_space(mon, w->uapi.cr3, &space);
 	if (ret)
 		return ret;
+	if (!mview_address(&space, gva) ||
+	    !mview_address(&space, gva + len - 1))
+		return -EINVAL;
 	while (len) {
 		ret = mview_translate(mon->vm, &space, gva, &gpa, &left);
 		if (ret)

@@ -33,25 +33,29 @@ static struct vcpu *start(enum mode m)
 }
 
 /* @old and @new_ are @len bytes, little-endian */
-static void expect_event(int mon, enum mode m, uint32_t flags, uint64_t gpa, unsigned int len,
-			 uint64_t old, uint64_t new_)
+static void expect_event(int mon, enum mode m, uint32_t flags, uint64_t gpa,
+			 unsigned int len, uint64_t old, uint64_t new_)
 {
 	struct vigil_event ev = mon_event(mon);
 	uint64_t mask = len == 8 ? ~0ull : (1ull << len * 8) - 1;
 
-	CHECK_EQ(ev.flags, flags | VIGIL_EVENT_GVA_VALID | VIGIL_EVENT_INSN_VALID);
+	CHECK_EQ(ev.flags,
+		 flags | VIGIL_EVENT_GVA_VALID | VIGIL_EVENT_INSN_VALID);
 	CHECK_EQ(ev.gpa, gpa);
 	CHECK_EQ(ev.gva, gpa);
 	CHECK_EQ(ev.len, len);
 	CHECK_EQ(bytes64(ev.old) & mask, old & mask);
 	CHECK_EQ(bytes64(ev.new_) & mask, new_ & mask);
-	CHECK_EQ(ev.mode, mode_16bit(m) ? 16 : m == M_LONG || m == M_LA57 ? 64 : 32);
+	CHECK_EQ(ev.mode, mode_16bit(m)		     ? 16 :
+			  m == M_LONG || m == M_LA57 ? 64 :
+						       32);
 	CHECK_EQ(ev.cpl, m == M_VM86 ? 3 : 0);
 	CHECK_EQ(ev.watch_id != 0, 1);
 }
 
 /* the steps of the payload, with memory as it is when stores do (not) happen */
-static void steps(struct vcpu *v, int mon, enum mode m, uint32_t flags, bool stored)
+static void steps(struct vcpu *v, int mon, enum mode m, uint32_t flags,
+		  bool stored)
 {
 	uint64_t at = target(m), was = 0x22222222;
 	struct kvm_regs r;
@@ -159,9 +163,11 @@ static void *judge(void *arg)
 	while (j->held < 6) {
 		struct vigil_event ev;
 
-		if (!mon_ready(j->mon, 10000) || read(j->mon, &ev, sizeof(ev)) != sizeof(ev))
+		if (!mon_ready(j->mon, 10000) ||
+		    read(j->mon, &ev, sizeof(ev)) != sizeof(ev))
 			return NULL;
-		if (ev.flags & VIGIL_EVENT_HELD && !mon_verdict(j->mon, ev.seq, j->verdict))
+		if (ev.flags & VIGIL_EVENT_HELD &&
+		    !mon_verdict(j->mon, ev.seq, j->verdict))
 			j->held++;
 	}
 	return NULL;

@@ -25,10 +25,14 @@ static inline int mon_open(struct vm *vm)
 	return fd;
 }
 
-static inline struct vigil_watch watch_gpa(uint64_t start, uint64_t len, uint32_t action)
+static inline struct vigil_watch watch_gpa(uint64_t start, uint64_t len,
+					   uint32_t action)
 {
 	return (struct vigil_watch){
-		.start = start, .len = len, .kind = VIGIL_WATCH_GPA, .action = action,
+		.start = start,
+		.len = len,
+		.kind = VIGIL_WATCH_GPA,
+		.action = action,
 		.cookie = start ^ 0x5555,
 	};
 }
@@ -40,7 +44,8 @@ static inline uint32_t mon_add(int mon, struct vigil_watch w)
 	return w.id;
 }
 
-static inline uint32_t mon_watch(int mon, uint64_t start, uint64_t len, uint32_t action)
+static inline uint32_t mon_watch(int mon, uint64_t start, uint64_t len,
+				 uint32_t action)
 {
 	return mon_add(mon, watch_gpa(start, len, action));
 }

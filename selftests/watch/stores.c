@@ -35,10 +35,17 @@ static void fill_page(struct vm *vm)
 static void run_row(struct vcpu *v, const struct row *row, struct result *res)
 {
 	struct kvm_regs r = {
-		.rax = 0x1122334455667788, .rbx = 0x99aabbccddeeff01, .rcx = 5,
-		.rdx = 0x0123456789abcdef, .rdi = TARGET, .rsi = SOURCE,
-		.rsp = TARGET + 8, .rbp = 0xfedcba9876543210, .r8 = 8,
-		.rflags = RFLAGS_1, .rip = GUEST_CODE + (row->at - pl_wst),
+		.rax = 0x1122334455667788,
+		.rbx = 0x99aabbccddeeff01,
+		.rcx = 5,
+		.rdx = 0x0123456789abcdef,
+		.rdi = TARGET,
+		.rsi = SOURCE,
+		.rsp = TARGET + 8,
+		.rbp = 0xfedcba9876543210,
+		.r8 = 8,
+		.rflags = RFLAGS_1,
+		.rip = GUEST_CODE + (row->at - pl_wst),
 	};
 
 	fill_page(v->vm);
@@ -68,8 +75,8 @@ static void same_regs(const struct kvm_regs *got, const struct kvm_regs *want)
  * The events of a row, laid over the page as it was: each one's old bytes are
  * what was there, and together they are what the CPU wrote.
  */
-static void check_events(int mon, const struct row *row, const struct result *plain,
-			 bool denied)
+static void check_events(int mon, const struct row *row,
+			 const struct result *plain, bool denied)
 {
 	uint8_t page[4096], before[4096];
 	int64_t n = 0;
@@ -84,17 +91,21 @@ static void check_events(int mon, const struct row *row, const struct result *pl
 
 		n++;
 		if (off > 4096 || ev.len > 64 || off + ev.len > 4096) {
-			FAIL("%s: %u bytes at gpa %#llx", row->name, ev.len, ev.gpa);
+			FAIL("%s: %u bytes at gpa %#llx", row->name, ev.len,
+			     ev.gpa);
 			return;
 		}
 		CHECK_EQ(ev.gva, ev.gpa); /* identity mapped */
-		CHECK_EQ(ev.flags, VIGIL_EVENT_GVA_VALID | VIGIL_EVENT_INSN_VALID |
-			 (denied ? VIGIL_EVENT_DENIED : 0));
+		CHECK_EQ(ev.flags, VIGIL_EVENT_GVA_VALID |
+					   VIGIL_EVENT_INSN_VALID |
+					   (denied ? VIGIL_EVENT_DENIED : 0));
 		CHECK_EQ(ev.mode, 64);
 		CHECK_EQ(ev.cpl, 0);
 		/* the bytes of the row's code, which is where RIP says */
-		CHECK(ev.rip >= GUEST_CODE && ev.insn_len >= 1 && ev.insn_len <= 15);
-		CHECK(!memcmp(ev.insn, pl_wst + (ev.rip - GUEST_CODE), ev.insn_len));
+		CHECK(ev.rip >= GUEST_CODE && ev.insn_len >= 1 &&
+		      ev.insn_len <= 15);
+		CHECK(!memcmp(ev.insn, pl_wst + (ev.rip - GUEST_CODE),
+			      ev.insn_len));
 		if (memcmp(ev.old, denied ? before + off : page + off, ev.len))
 			FAIL("%s: wrong old bytes", row->name);
 		memcpy(page + off, ev.new_, ev.len);
@@ -104,7 +115,8 @@ static void check_events(int mon, const struct row *row, const struct result *pl
 	else
 		CHECK(n > 0);
 	if (memcmp(page, plain->page, 4096))
-		FAIL("%s: the events' new bytes are not what the CPU writes", row->name);
+		FAIL("%s: the events' new bytes are not what the CPU writes",
+		     row->name);
 }
 
 static void check_rows(long action)

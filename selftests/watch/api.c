@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Finding VMs, attaching, what a monitor may ask, and bad arguments. */
+#include <grp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD(wloop);
+DECLARE_PAYLOAD(wforever);
+
+static struct vcpu *start(int *mon)
+{
+	struct vcpu *v = START(M_LONG, wloop);
+
+	*mon = mon_open(v->vm);
+	return v;
+}
+
+static void set_name(struct vm *vm, const char *name)
+{
+	struct vigil_name n = { 0 };
+
+	strncpy(n.name, name, sizeof(n.name) - 1);
+	if (ioctl(vm->fd, VIGIL_SET_NAME, &n))
+		ERROR("VIGIL_SET_NAME: errno %d", errno);
+}
+
+/* our VM in the list; false when it is not there */
+static bool find_vm(int dev, const char *name, struct vigil_vm_info *info)
+{
+	struct vigil_vm_info all[64];
+	struct vigil_vm_list list = {
+		.count = 64,
+		.entry_size = sizeof(all[0]),
+		.entries = (uintptr_t)all,
+	};
+
+	if (ioctl(dev, VIGIL_LIST_VMS, &list))
+		ERROR("VIGIL_LIST_VMS: errno %d", errno);
+	for (unsigned int i = 0; i < list.count && i < 64; i++) {
+		if (strcmp(all[i].name, name))
+			continue;
+		*info = all[i];
+		return true;
+	}
+	return false;
+}
+
+static void list(long arg)
+{
+	struct vigil_vm_info info;
+	struct vcpu *v;
+	int mon;
+
+	v = start(&mon);
+	set_name(v->vm, "watch-api-list");
+	CHECK_EQ(ioctl(v->vm->dev, VIGIL_GET_VERSION, 0), VIGIL_API_VERSION);
+	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-list", &info), true);
+	CHECK_EQ(info.pid, getpid());
+	CHECK_EQ(info.uid, geteuid());
+	CHECK_EQ(info.nr_vcpus, 1);
+	CHECK_EQ(info.nr_monitors, 1);
+	CHECK_EQ(info.mem_bytes, v->vm->ram_size);
+	CHECK_EQ(info.flags, 0);
+	CHECK(info.id && info.start_ns);
+	close(mon);
+	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-list", &info), true);
+	CHECK_EQ(info.nr_monitors, 0);
+	vm_destroy(v->vm);
+}
+
+static void names(long arg)
+{
+	static const char *const bad[] = { "",	  "a/b",  "a b",
+					   "a\n", "\x7f", "\xe4" };
+	struct vcpu *v;
+	struct vigil_name n;
+	int mon;
+
+	v = start(&mon);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(&n, 0, sizeof(n));
+		strcpy(n.name, bad[i]);
+		CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, &n), EINVAL);
+	}
+	memset(&n, 'x', sizeof(n)); /* no end */
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, &n), EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static int attach(int dev, uint32_t id)
+{
+	struct vigil_attach a = { .vm_id = id };
+
+	return ioctl(dev, VIGIL_ATTACH, &a);
+}
+
+static void one_monitor(long arg)
+{
+	struct vigil_vm_info info;
+	struct vcpu *v;
+	int mon, second;
+
+	v = start(&mon);
+	set_name(v->vm, "watch-api-one");
+	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-one", &info), true);
+	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 0), EBUSY);
+	close(mon);
+	second = attach(v->vm->dev, info.id);
+	CHECK(second >= 0);
+	close(second);
+	CHECK_ERRNO(attach(v->vm->dev, 0), ENOENT);
+	CHECK_ERRNO(attach(v->vm->dev, ~0u), ENOENT);
+	CHECK_ERRNO(
+		ioctl(v->vm->dev, VIGIL_ATTACH,
+		      &(struct vigil_attach){ .vm_id = info.id, .flags = 1 }),
+		EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_ATTACH, NULL), EFAULT);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 1), EINVAL);
+	vm_destroy(v->vm);
+}
+
+/* exit status of a child that runs @fn as another user, without capabilities */
+static int as_nobody(int (*fn)(int dev, uint32_t id), int dev, uint32_t id)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
+			_exit(100);
+		_exit(fn(dev, id));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		ERROR("the child was lost");
+	if (WEXITSTATUS(status) == 100)
+		SKIP("only root can become another user");
+	return WEXITSTATUS(status);
+}
+
+static int stranger(int dev, uint32_t id)
+{
+	struct vigil_vm_info info;
+
+	/* it has the device, but the VM is not there for it */
+	if (find_vm(dev, "watch-api-perm", &info))
+		return 1;
+	if (attach(dev, id) >= 0)
+		return 2;
+	return errno == EPERM ? 0 : 3;
+}
+
+static void permission(long arg)
+{
+	struct vigil_vm_info info;
+	struct vcpu *v;
+	int mon;
+
+	v = start(&mon);
+	set_name(v->vm, "watch-api-perm");
+	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-perm", &info), true);
+	close(mon);
+	CHECK_EQ(as_nobody(stranger, v->vm->dev, info.id), 0);
+	/* and it did not become a monitor on the way */
+	mon = mon_open(v->vm);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static unsigned int nr_watches(int mon)
+{
+	struct vigil_watch_list l = { .entry_size =
+					      sizeof(struct vigil_watch) };
+
+	if (ioctl(mon, VIGIL_WATCH_LIST, &l))
+		ERROR("VIGIL_WATCH_LIST: errno %d", errno);
+	return l.count;
+}
+
+static void bad_watches(long arg)
+{
+	const struct vigil_watch good = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
+	struct vigil_watch w;
+	struct vcpu *v;
+	uint32_t id;
+	int mon;
+
+#define BAD(err, ...)                                              \
+	do {                                                       \
+		w = good;                                          \
+		__VA_ARGS__;                                       \
+		CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), err); \
+	} while (0)
+
+	v = start(&mon);
+	BAD(EINVAL, w.len = 0);
+	BAD(EINVAL, w.len = (16 << 20) + 1);
+	BAD(EINVAL, w.len = ~0ull);
+	BAD(EINVAL, w.start = ~0ull; w.len = 2);
+	BAD(EINVAL, w.start = 1ull << 52);
+	BAD(EINVAL, w.start = (1ull << 52) - 1; w.len = 2);
+	BAD(EINVAL, w.kind = 2);
+	BAD(EINVAL, w.action = 3);
+	BAD(EINVAL, w.on_death = 2);
+	BAD(EINVAL, w.id = 1);
+	BAD(EINVAL, w.cr3 = 0x1000); /* of a physical range */
+	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 60);
+	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 47);
+	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = (1ull << 47) - 1;
+	    w.len = 2);
+	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.cr3 = 1ull << 52);
+	BAD(EFAULT, w.kind = VIGIL_WATCH_GVA; w.start = 0x7f0000000000);
+	BAD(EFAULT, w.kind = VIGIL_WATCH_GVA; w.cr3 = 0x7ffffffff000);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, NULL), EFAULT);
+	CHECK_EQ(nr_watches(mon), 0);
+
+	id = 1;
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_DEL, &id), ENOENT);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_DEL, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void limits(long arg)
+{
+	struct vigil_watch w, all[VIGIL_MAX_WATCHES];
+	struct vigil_watch_list l = {
+		.count = VIGIL_MAX_WATCHES,
+		.entry_size = sizeof(w),
+		.entries = (uintptr_t)all,
+	};
+	struct vcpu *v;
+	int mon;
+
+	v = start(&mon);
+	for (unsigned int i = 0; i < VIGIL_MAX_WATCHES; i++)
+		mon_watch(mon, PAGE + i * 8, 8, VIGIL_ACTION_LOG);
+	w = watch_gpa(PAGE, 8, VIGIL_ACTION_LOG);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), ENOSPC);
+	REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_LIST, &l), 0);
+	REQUIRE_EQ(l.count, VIGIL_MAX_WATCHES);
+	for (unsigned int i = 0; i < VIGIL_MAX_WATCHES; i++) {
+		CHECK_EQ(all[i].start, PAGE + i * 8);
+		CHECK_EQ(all[i].cookie, all[i].start ^ 0x5555);
+		CHECK(all[i].id != 0);
+	}
+	for (unsigned int i = 0; i < VIGIL_MAX_WATCHES; i++)
+		mon_del(mon, all[i].id);
+	CHECK_EQ(nr_watches(mon), 0);
+	l.entry_size = 8;
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_LIST, &l), EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_LIST, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void reading(long arg)
+{
+	void *volatile nowhere = NULL;
+	struct vigil_event ev;
+	struct kvm_regs r;
+	struct vcpu *v;
+	int mon;
+
+	v = start(&mon);
+	CHECK_ERRNO(read(mon, &ev, sizeof(ev) - 1), EINVAL);
+	fcntl(mon, F_SETFL, O_RDWR | O_NONBLOCK);
+	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EAGAIN);
+	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_ALLOW), ENOENT);
+	CHECK_ERRNO(mon_verdict(mon, 1, 2), EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT,
+			  &(struct vigil_verdict){ .pad = 1 }),
+		    EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT, NULL), EFAULT);
+	CHECK_ERRNO(ioctl(mon, _IO(VIGIL_IOC, 0x7f), 0), ENOTTY);
+	CHECK_ERRNO(ioctl(mon, KVM_RUN, 0), ENOTTY);
+	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_WATCH_ADD, 0), ENOTTY);
+	/* a buffer that is not there does not cost the event */
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = r.rcx = 1;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK_ERRNO(read(mon, nowhere, sizeof(ev)), EFAULT);
+	CHECK_EQ(mon_event(mon).seq, 1);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static int read_mem(int mon, uint64_t addr, void *buf, uint64_t len,
+		    uint32_t flags, uint32_t *done)
+{
+	struct vigil_mem m = {
+		.addr = addr, .len = len, .buf = (uintptr_t)buf, .flags = flags
+	};
+	int ret = ioctl(mon, VIGIL_READ_MEM, &m);
+
+	*done = m.done;
+	return ret;
+}
+
+static void memory(long arg)
+{
+	static uint8_t buf[1 << 20];
+	struct vigil_mem m = { 0 };
+	struct vcpu *v;
+	uint32_t done;
+	struct pt pt;
+	int mon;
+
+	v = start(&mon);
+	for (unsigned int i = 0; i < 3 * 4096; i++)
+		((uint8_t *)vm_ram(v->vm, PAGE, 3 * 4096))[i] =
+			i * 5 + (i >> 8);
+	/* across pages, not aligned */
+	CHECK_EQ(read_mem(mon, PAGE + 7, buf, 8200, 0, &done), 0);
+	CHECK_EQ(done, 8200);
+	CHECK(!memcmp(buf, vm_ram(v->vm, PAGE + 7, 8200), 8200));
+	/* virtual pages in another order than the physical ones */
+	pt_init(&pt, v->vm, M_LONG);
+	pt_identity(&pt, 0, 0x200000, PTE_P | PTE_W);
+	pt_map(&pt, 0x40000000, PAGE + 0x2000, 1, PTE_P | PTE_W);
+	pt_map(&pt, 0x40001000, PAGE, 1, PTE_P);
+	m.addr = 0x40000ff0;
+	m.len = 32;
+	m.buf = (uintptr_t)buf;
+	m.cr3 = pt.root;
+	m.flags = VIGIL_MEM_GVA;
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &m), 0);
+	CHECK_EQ(m.done, 32);
+	CHECK(!memcmp(buf, vm_ram(v->vm, PAGE + 0x2ff0, 16), 16));
+	CHECK(!memcmp(buf + 16, vm_ram(v->vm, PAGE, 16), 16));
+	/* up to where memory ends */
+	CHECK_EQ(read_mem(mon, v->vm->ram_size - 100, buf, 200, 0, &done), 0);
+	CHECK_EQ(done, 100);
+	CHECK_ERRNO(read_mem(mon, v->vm->ram_size, buf, 1, 0, &done), EFAULT);
+	CHECK_ERRNO(read_mem(mon, 1ull << 50, buf, 1, 0, &done), EFAULT);
+	CHECK_ERRNO(read_mem(mon, 0x7f0000000000, buf, 1, VIGIL_MEM_GVA, &done),
+		    EFAULT);
+	CHECK_ERRNO(read_mem(mon, 1ull << 47, buf, 1, VIGIL_MEM_GVA, &done),
+		    EINVAL);
+	/* bad arguments */
+	CHECK_ERRNO(read_mem(mon, 0, buf, 0, 0, &done), EINVAL);
+	CHECK_ERRNO(read_mem(mon, 0, buf, (1 << 20) + 1, 0, &done), EINVAL);
+	CHECK_ERRNO(read_mem(mon, ~0ull, buf, 2, 0, &done), EINVAL);
+	CHECK_ERRNO(read_mem(mon, 0, buf, 8, 2, &done), EINVAL);
+	CHECK_ERRNO(read_mem(mon, 0, NULL, 8, 0, &done), EFAULT);
+	m.flags = 0; /* a physical address has no CR3 */
+	m.done = 0;
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &m), EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void *spin(void *arg)
+{
+	/* ends with the VM's thread's signal */
+	ioctl(((struct vcpu *)arg)->fd, KVM_RUN, 0);
+	return NULL;
+}
+
+static void nothing(int sig)
+{
+}
+
+static void registers(long arg)
+{
+	struct vigil_vcpu_state st = { 0 };
+	struct sigaction sa = { .sa_handler = nothing };
+	struct kvm_sregs sregs;
+	struct vcpu *v = START(M_LONG, wforever);
+	struct kvm_regs r;
+	pthread_t thread;
+	uint64_t before;
+	int mon = mon_open(v->vm);
+
+	get_regs(v, &r);
+	get_sregs(v, &sregs);
+	r.rdi = TARGET;
+	r.r15 = 0xfeedfacecafebeef;
+	set_regs(v, &r);
+	/* a vCPU that stands still */
+	REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
+	CHECK_EQ(st.regs.r15, r.r15);
+	CHECK_EQ(st.regs.rip, r.rip);
+	CHECK(!memcmp(&st.sregs.cs, &sregs.cs, sizeof(sregs.cs)));
+	CHECK_EQ(st.sregs.cr3, sregs.cr3);
+	/* and one that runs, and goes on */
+	sigaction(SIGUSR1, &sa, NULL);
+	if (pthread_create(&thread, NULL, spin, v))
+		ERROR("no thread");
+	before = rd64(v->vm, TARGET);
+	while (rd64(v->vm, TARGET) == before)
+		;
+	for (int i = 0; i < 100; i++) {
+		before = rd64(v->vm, TARGET);
+		memset(&st, 0, sizeof(st));
+		REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
+		CHECK_EQ(st.regs.r15, r.r15);
+		CHECK(st.regs.rip >= GUEST_CODE &&
+		      st.regs.rip < GUEST_CODE + 16);
+		CHECK(st.regs.rax >= before);
+	}
+	before = rd64(v->vm, TARGET);
+	while (rd64(v->vm, TARGET) == before)
+		;
+	v->run->immediate_exit = 1;
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	v->run->immediate_exit = 0;
+
+	st.vcpu = 1;
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_VCPU, &st), ENOENT);
+	st.vcpu = 0;
+	st.flags = 1;
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_VCPU, &st), EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_VCPU, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void counters(long arg)
+{
+	struct vigil_stats s = { .count = 4, .pad = 1 };
+	struct kvm_regs r;
+	struct vcpu *v;
+	int mon;
+
+	v = start(&mon);
+	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
+	get_regs(v, &r);
+	r.rdi = TARGET + 4; /* same page, other bytes */
+	r.rcx = 10;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(mon_stat(mon, "watch_hits"), 0);
+	CHECK_EQ(mon_stat(mon, "watch_misses"), 10);
+	/* the VM's fd tells the same */
+	CHECK_EQ(mon_stat(v->vm->fd, "watch_misses"), 10);
+	CHECK(mon_stat(mon, "exits") >= 11);
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_STATS, &s), EINVAL);
+	s.pad = 0;
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_STATS, &s), EFAULT);
+	s.count = 0;
+	CHECK_EQ(ioctl(mon, VIGIL_GET_STATS, &s), 0);
+	CHECK(s.count > 30);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void dead_vm(long arg)
+{
+	struct pollfd p = { .events = POLLIN };
+	struct vigil_vm_info info;
+	struct vigil_event ev;
+	struct vigil_watch w;
+	struct kvm_regs r;
+	struct vcpu *v;
+
+	v = start(&p.fd);
+	mon_watch(p.fd, TARGET, 8, VIGIL_ACTION_LOG);
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rcx = 2;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLIN);
+	vm_destroy(v->vm);
+	/* what happened before is still told, then that it is over */
+	CHECK_EQ(poll(&p, 1, 5000), 1);
+	CHECK_EQ(p.revents, POLLIN | POLLHUP);
+	CHECK_EQ(mon_event(p.fd).seq, 1);
+	CHECK_EQ(mon_event(p.fd).seq, 2);
+	CHECK_EQ(poll(&p, 1, 5000), 1);
+	CHECK_EQ(p.revents, POLLHUP);
+	CHECK_EQ(read(p.fd, &ev, sizeof(ev)), 0);
+	REQUIRE_EQ(ioctl(p.fd, VIGIL_GET_INFO, &info), 0);
+	CHECK_EQ(info.flags, VIGIL_VM_DEAD);
+	w = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
+	CHECK_ERRNO(ioctl(p.fd, VIGIL_WATCH_ADD, &w), EIO);
+	close(p.fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "a VM in the list", list },
+		{ "names", names },
+		{ "one monitor at a time", one_monitor },
+		{ "another user", permission },
+		{ "bad watches", bad_watches },
+		{ "as many watches as there may be", limits },
+		{ "reading events, and verdicts, badly", reading },
+		{ "guest memory", memory },
+		{ "registers", registers },
+		{ "counters", counters },
+		{ "the VM ends", dead_vm },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Holding a vCPU, monitors that die, queues that fill up, watches that come and
+ * go while the guest runs, and which bytes a watch covers.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD(wloop);
+DECLARE_PAYLOAD(wforever);
+DECLARE_PAYLOAD(wthree);
+
+#define OLD 0x1111111111111111ull
+#define NEW 0x2222222222222222ull
+
+/* a guest that is about to store NEW @n times, one more each time */
+static struct vcpu *start(unsigned int n)
+{
+	struct vcpu *v = START(M_LONG, wloop);
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = NEW;
+	r.rcx = n;
+	set_regs(v, &r);
+	wr64(v->vm, TARGET, OLD);
+	return v;
+}
+
+/* a thread that runs the vCPU to its end */
+struct runner {
+	struct vcpu *v;
+	enum stop stop;
+	pthread_t thread;
+};
+
+static void *run(void *arg)
+{
+	struct runner *r = arg;
+
+	r->stop = vcpu_go(r->v);
+	return NULL;
+}
+
+static void runner_start(struct runner *r, struct vcpu *v)
+{
+	r->v = v;
+	if (pthread_create(&r->thread, NULL, run, r))
+		ERROR("no thread");
+}
+
+static void runner_join(struct runner *r, enum stop want)
+{
+	pthread_join(r->thread, NULL);
+	CHECK_EQ(r->stop, want);
+}
+
+static void held(long verdict)
+{
+	struct runner r;
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & (VIGIL_EVENT_HELD | VIGIL_EVENT_DENIED),
+		 VIGIL_EVENT_HELD);
+	/* it waits, and a monitor may look around meanwhile */
+	struct vigil_vcpu_state st = { 0 };
+
+	CHECK_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
+	CHECK_EQ(st.regs.rip, ev.rip);
+	CHECK_EQ(st.regs.rax, NEW);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	CHECK_ERRNO(mon_verdict(mon, ev.seq + 1, verdict), ENOENT);
+	CHECK_EQ(mon_verdict(mon, ev.seq, verdict), 0);
+	runner_join(&r, STOP_END);
+	CHECK_ERRNO(mon_verdict(mon, ev.seq, verdict), ENOENT);
+	CHECK_EQ(rd64(v->vm, TARGET),
+		 verdict == VIGIL_VERDICT_ALLOW ? NEW : OLD);
+	CHECK_EQ(mon_stat(mon, "watch_held"), 1);
+	CHECK_EQ(mon_stat(mon, "watch_denied"), verdict == VIGIL_VERDICT_DENY);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* the monitor closes while a vCPU waits for it */
+static void closed(long on_death)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct runner r;
+	struct vcpu *v = start(2);
+	int mon = mon_open(v->vm);
+
+	w.on_death = on_death;
+	mon_add(mon, w);
+	runner_start(&r, v);
+	mon_event(mon);
+	close(mon);
+	runner_join(&r, STOP_END);
+	/* the second store finds no watch */
+	CHECK_EQ(rd64(v->vm, TARGET), NEW + 1);
+	/* as if there had never been one */
+	mon = mon_open(v->vm);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* another process watches; it is killed while a vCPU waits */
+static void killed(long on_death)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct runner r;
+	struct vcpu *v = start(1);
+	struct vigil_event ev;
+	int mon, to_us[2];
+	pid_t pid;
+	char c;
+
+	w.on_death = on_death;
+	mon = mon_open(v->vm);
+	if (pipe(to_us))
+		ERROR("no pipe");
+	pid = fork();
+	if (!pid) {
+		/* the vCPU's and VM's files are not for this process */
+		ioctl(mon, VIGIL_WATCH_ADD, &w);
+		if (write(to_us[1], "w", 1) != 1 ||
+		    read(mon, &ev, sizeof(ev)) != sizeof(ev))
+			_exit(1);
+		c = ev.flags & VIGIL_EVENT_HELD ? 'h' : '?';
+		if (write(to_us[1], &c, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(mon);
+	if (pid < 0 || read(to_us[0], &c, 1) != 1)
+		ERROR("the monitor did not start");
+	runner_start(&r, v);
+	REQUIRE_EQ(read(to_us[0], &c, 1), 1);
+	CHECK_EQ(c, 'h');
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET),
+		 on_death == VIGIL_ON_DEATH_ALLOW ? NEW : OLD);
+	vm_destroy(v->vm);
+}
+
+static void no_answer(int sig)
+{
+}
+
+/* KVM_RUN is interrupted, and goes on waiting when it is called again */
+static void interrupted(long arg)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	ticks(1000);
+	v->stop_on_signal = true;
+	for (int i = 0; i < 20; i++)
+		EXPECT(v, STOP_SIGNAL);
+	ticks(0);
+	v->stop_on_signal = false;
+	ev = mon_event(mon);
+	CHECK_NO_EVENT(mon); /* it is one event, not twenty */
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	runner_start(&r, v);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), NEW);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* the VMM gives the vCPU other registers: nobody waits any more */
+static void forgotten(long arg)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	ticks(1000);
+	v->stop_on_signal = true;
+	EXPECT(v, STOP_SIGNAL);
+	ticks(0);
+	ev = mon_event(mon);
+	get_regs(v, &r);
+	CHECK_EQ(r.rip, ev.rip);
+	r.rdi = PAGE + 0x800;
+	set_regs(v, &r);
+	CHECK_ERRNO(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), ENOENT);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	CHECK_EQ(rd64(v->vm, PAGE + 0x800), NEW);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void full_queue(long arg)
+{
+	const unsigned int lost = 100, n = VIGIL_MAX_EVENTS + lost;
+	struct vcpu *v = start(n);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), NEW + n - 1);
+	for (unsigned int i = 0; i < VIGIL_MAX_EVENTS; i++) {
+		ev = mon_event(mon);
+		if (ev.seq != i + 1 || bytes64(ev.new_) != NEW + i ||
+		    ev.dropped) {
+			FAIL("event %u has seq %llu", i + 1, ev.seq);
+			break;
+		}
+	}
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(mon_stat(mon, "events_dropped"), lost);
+	/* the next one tells of the loss */
+	get_regs(v, &r);
+	r.rip = GUEST_CODE;
+	r.rcx = 1;
+	vcpu_settle(v);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.dropped, lost);
+	CHECK_EQ(ev.seq, n + 1);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* a write that is refused stays refused when nobody can be told */
+static void full_queue_denies(long arg)
+{
+	struct vcpu *v = start(VIGIL_MAX_EVENTS + 10);
+	int mon = mon_open(v->vm);
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	CHECK_EQ(mon_stat(mon, "watch_denied"), VIGIL_MAX_EVENTS + 10);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* there is always room for the event of a vCPU that waits */
+static void full_queue_asks(long arg)
+{
+	struct vcpu *v = start(VIGIL_MAX_EVENTS + 10);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs regs;
+	struct runner r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	mon_watch(mon, PAGE + 0x800, 8, VIGIL_ACTION_ASK);
+	vcpu_settle(v);
+	get_regs(v, &regs);
+	regs.rip = GUEST_CODE;
+	regs.rdi = PAGE + 0x800;
+	regs.rcx = 1;
+	set_regs(v, &regs);
+	runner_start(&r, v);
+	do
+		ev = mon_event(mon);
+	while (!(ev.flags & VIGIL_EVENT_HELD));
+	CHECK_EQ(ev.gpa, PAGE + 0x800);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_DENY), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, PAGE + 0x800), 0);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* a watch that is set while the guest writes there catches the very next write */
+static void while_running(long arg)
+{
+	struct vcpu *v = START(M_LONG, wforever);
+	struct sigaction sa = { .sa_handler = no_answer };
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs regs;
+	struct runner r;
+	uint64_t seen;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	get_regs(v, &regs);
+	regs.rdi = TARGET;
+	regs.rax = 1;
+	set_regs(v, &regs);
+	v->stop_on_signal = true;
+	runner_start(&r, v);
+	for (int i = 0; i < 20; i++) {
+		uint32_t id;
+
+		seen = rd64(v->vm, TARGET);
+		while (rd64(v->vm, TARGET) == seen)
+			;
+		id = mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
+		/* no write has come through since the call returned */
+		seen = rd64(v->vm, TARGET);
+		ev = mon_event(mon);
+		CHECK_EQ(bytes64(ev.old), seen);
+		CHECK_EQ(bytes64(ev.new_), seen + 1);
+		CHECK_EQ(rd64(v->vm, TARGET), seen);
+		mon_del(mon, id);
+		while (rd64(v->vm, TARGET) == seen)
+			;
+		while (mon_ready(mon, 0))
+			mon_event(mon);
+	}
+	pthread_kill(r.thread, SIGUSR1);
+	runner_join(&r, STOP_SIGNAL);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* the guest maps the page a second time; a watch is on the memory */
+static void alias(long arg)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_DENY);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct pt pt;
+
+	pt_init(&pt, v->vm, M_LONG);
+	pt_identity(&pt, 0, 0x200000, PTE_P | PTE_W);
+	pt_map(&pt, 0x40000000, PAGE, 1, PTE_P | PTE_W);
+	get_sregs(v, &s);
+	s.cr3 = pt.root;
+	set_sregs(v, &s);
+	w.kind = VIGIL_WATCH_GVA;
+	mon_add(mon, w);
+	get_regs(v, &r);
+	r.rdi = 0x40000000 + (TARGET - PAGE);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.gva, 0x40000000 + (TARGET - PAGE));
+	CHECK_EQ(ev.gpa, TARGET);
+	CHECK_EQ(ev.cr3, pt.root);
+	CHECK_EQ(ev.cookie, w.cookie);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* a virtual range over pages that are not neighbours in physical memory */
+static void scattered(long arg)
+{
+	struct vigil_watch w = watch_gpa(0x40000ffc, 8, VIGIL_ACTION_LOG);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct pt pt;
+
+	pt_init(&pt, v->vm, M_LONG);
+	pt_identity(&pt, 0, 0x200000, PTE_P | PTE_W);
+	pt_map(&pt, 0x40000000, PAGE + 0x2000, 1, PTE_P | PTE_W);
+	pt_map(&pt, 0x40001000, PAGE, 1, PTE_P | PTE_W);
+	get_sregs(v, &s);
+	s.cr3 = pt.root;
+	set_sregs(v, &s);
+	w.kind = VIGIL_WATCH_GVA;
+	mon_add(mon, w);
+	get_regs(v, &r);
+	r.rdi = 0x40000ffc;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	/* a store over the end of a page is one event for each side */
+	ev = mon_event(mon);
+	CHECK_EQ(ev.gpa, PAGE + 0x2ffc);
+	CHECK_EQ(ev.gva, 0x40000ffc);
+	CHECK_EQ(ev.len, 4);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.gpa, PAGE);
+	CHECK_EQ(ev.gva, 0x40001000);
+	CHECK_EQ(ev.len, 4);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(rd32(v->vm, PAGE + 0x2ffc), (uint32_t)NEW);
+	CHECK_EQ(rd32(v->vm, PAGE), NEW >> 32);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* a store over the end of a page, of which one side is refused */
+static void crossing(long second)
+{
+	uint64_t at = PAGE + 0xffc;
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs r;
+
+	wr64(v->vm, at, OLD);
+	mon_watch(mon, second ? at + 7 : at, 1, VIGIL_ACTION_DENY);
+	get_regs(v, &r);
+	r.rdi = at;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.gpa, second ? at + 4 : at);
+	CHECK_EQ(ev.len, 4);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_DENIED, VIGIL_EVENT_DENIED);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(rd32(v->vm, at), (uint32_t)(second ? NEW : OLD));
+	CHECK_EQ(rd32(v->vm, at + 4), (uint32_t)(second ? OLD : NEW));
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* first and last byte, and the bytes next to them */
+static void edges(long arg)
+{
+	static const struct {
+		int off;
+		bool hit;
+	} at[] = { { -8, false }, { -7, true }, { 0, true },
+		   { 2, true },	  { 3, false }, { 8, false } };
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs r;
+
+	mon_watch(mon, TARGET, 3, VIGIL_ACTION_DENY);
+	for (unsigned int i = 0; i < ARRAY_SIZE(at); i++) {
+		wr64(v->vm, TARGET + at[i].off, OLD);
+		vcpu_settle(v);
+		get_regs(v, &r);
+		r.rip = GUEST_CODE;
+		r.rdi = TARGET + at[i].off;
+		r.rax = NEW;
+		r.rcx = 1;
+		set_regs(v, &r);
+		EXPECT(v, STOP_END);
+		CHECK_EQ(rd64(v->vm, TARGET + at[i].off),
+			 at[i].hit ? OLD : NEW);
+		CHECK_EQ(mon_ready(mon, 0), at[i].hit);
+		if (at[i].hit) {
+			ev = mon_event(mon);
+			CHECK_EQ(ev.gpa, TARGET + at[i].off);
+			CHECK_EQ(ev.len, 8);
+		}
+	}
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* of several watches the strongest counts, and is the one that is told of */
+static void overlapping(long arg)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	uint32_t log, deny;
+	struct kvm_regs r;
+
+	log = mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	deny = mon_watch(mon, TARGET + 7, 1, VIGIL_ACTION_DENY);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(mon_event(mon).watch_id, deny);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	mon_del(mon, deny);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	r.rip = GUEST_CODE;
+	r.rax = NEW;
+	r.rcx = 1;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(mon_event(mon).watch_id, log);
+	CHECK_EQ(rd64(v->vm, TARGET), NEW);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* one store watched, one beside it, then the watch is gone */
+static void removed(long arg)
+{
+	struct vcpu *v = START(M_LONG, wthree);
+	int mon = mon_open(v->vm);
+	struct kvm_regs r;
+	uint32_t id;
+
+	get_regs(v, &r);
+	r.rax = NEW;
+	r.rdi = TARGET;
+	r.rsi = TARGET + 8;
+	set_regs(v, &r);
+	id = mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
+	EXPECT(v, STOP_SYNC);
+	mon_event(mon);
+	CHECK_EQ(rd32(v->vm, TARGET), 0);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, TARGET + 8), (uint32_t)NEW);
+	mon_del(mon, id);
+	EXPECT(v, STOP_END);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(rd32(v->vm, TARGET), (uint32_t)NEW);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* documented: what the VMM's own process writes is not seen */
+static void vmm_writes(long arg)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
+	wr64(v->vm, TARGET, 0x77);
+	CHECK_NO_EVENT(mon);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(bytes64(mon_event(mon).old), 0x77);
+	CHECK_EQ(rd64(v->vm, TARGET), 0x77);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "held, then allowed", held, VIGIL_VERDICT_ALLOW },
+		{ "held, then refused", held, VIGIL_VERDICT_DENY },
+		{ "monitor closed while it holds (allow)", closed,
+		  VIGIL_ON_DEATH_ALLOW },
+		{ "monitor closed while it holds (deny)", closed,
+		  VIGIL_ON_DEATH_DENY },
+		{ "monitor killed while it holds (allow)", killed,
+		  VIGIL_ON_DEATH_ALLOW },
+		{ "monitor killed while it holds (deny)", killed,
+		  VIGIL_ON_DEATH_DENY },
+		{ "KVM_RUN interrupted while held", interrupted },
+		{ "registers replaced while held", forgotten },
+		{ "queue full: events are counted as lost", full_queue },
+		{ "queue full: deny denies", full_queue_denies },
+		{ "queue full: ask asks", full_queue_asks },
+		{ "watch set while the guest writes", while_running },
+		{ "another mapping of the page", alias },
+		{ "virtual range, scattered pages", scattered },
+		{ "store over the end of a page, first part denied", crossing,
+		  0 },
+		{ "store over the end of a page, second part denied", crossing,
+		  1 },
+		{ "first and last byte", edges },
+		{ "watches that overlap", overlapping },
+		{ "neighbours, and a watch that is removed", removed },
+		{ "writes of the VMM", vmm_writes },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
