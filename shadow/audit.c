@@ -13,7 +13,8 @@
 
 int shadow_inject;
 module_param(shadow_inject, int, 0600);
-MODULE_PARM_DESC(shadow_inject,
+MODULE_PARM_DESC(
+	shadow_inject,
 	"test: a fault the auditors must find; 1 no flush, 2 no write protection, 3 lost rmap entry, 4 stale SPTE");
 
 /* ---- flushes ---- */
@@ -33,7 +34,8 @@ void shadow_audit_entry(struct vigil_vcpu *vcpu)
 	struct shadow_vcpu *s = &vcpu->shadow;
 
 	if (s->must_flush > s->flushed)
-		vigil_vm_kill(vcpu->vm, "flush auditor: a vCPU entered with a stale TLB");
+		vigil_vm_kill(vcpu->vm,
+			      "flush auditor: a vCPU entered with a stale TLB");
 	s->must_flush = 0;
 	/* whoever holds it may be between taking a right and the flush for it */
 	if (!spin_trylock(&vs->lock))
@@ -69,14 +71,12 @@ static bool rmap_has(unsigned long head, const u64 *spte)
 	struct rmap_iter it;
 	u64 *s;
 
-	for_each_rmap(s, head, &it)
-		if (s == spte)
-			return true;
+	for_each_rmap(s, head, &it) if (s == spte) return true;
 	return false;
 }
 
-static void audit_target(struct audit *a, struct shadow_page *sp, unsigned int i,
-			 struct vigil_slot *slot, gfn_t gfn)
+static void audit_target(struct audit *a, struct shadow_page *sp,
+			 unsigned int i, struct vigil_slot *slot, gfn_t gfn)
 {
 	struct page *page;
 
@@ -110,9 +110,11 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 		complain(a, sp, i, "writable without the right to be");
 	if (watch_gfn(a->vm, gfn))
 		complain(a, sp, i, "a watched page is writable");
-	if (slot_logs_dirty(slot) && !test_bit_le(gfn - slot->base, slot->dirty))
+	if (slot_logs_dirty(slot) &&
+	    !test_bit_le(gfn - slot->base, slot->dirty))
 		complain(a, sp, i, "writable, logged and clean");
-	if (sp->snap && sp->role.wp && (sp->snap[i] & (PTE_W | PTE_D)) != (PTE_W | PTE_D))
+	if (sp->snap && sp->role.wp &&
+	    (sp->snap[i] & (PTE_W | PTE_D)) != (PTE_W | PTE_D))
 		complain(a, sp, i, "writable, but not by the guest's entry");
 }
 
@@ -142,8 +144,8 @@ static void audit_entry(struct audit *a, struct shadow_page *sp, unsigned int i)
 		audit_link(a, sp, i);
 	if (!sp->snap || sp->unsync || table_read(a->vm, sp, i, &pte))
 		return;
-	if (pte != sp->snap[i] &&
-	    spte_change(sp->role.level == 1, sp->role.wp, sp->snap[i], pte) != SPTE_KEEP)
+	if (pte != sp->snap[i] && spte_change(sp->role.level == 1, sp->role.wp,
+					      sp->snap[i], pte) != SPTE_KEEP)
 		complain(a, sp, i, "not in step with the guest's table");
 }
 
@@ -157,7 +159,8 @@ static void audit_page(struct audit *a, struct shadow_page *sp)
 	if (!sp->role.direct) {
 		word = gfn_word(a->vm, sp->gfn);
 		if (!word || !!(*word & RMAP_TABLE) == sp->unsync)
-			complain(a, sp, -1, "neither write-protected nor unsync");
+			complain(a, sp, -1,
+				 "neither write-protected nor unsync");
 	}
 	for (i = 0; i < SPT_ENTRIES; i++)
 		audit_entry(a, sp, i);
@@ -170,18 +173,21 @@ static void audit_word(struct audit *a, gfn_t gfn, unsigned long word)
 	bool table = false;
 	u64 *spte;
 
-	for_each_rmap(spte, word, &it) {
+	for_each_rmap(spte, word, &it)
+	{
 		sp = page_of(spte);
-		if (!sp || sp->invalid || sp->role.level != 1 || !(*spte & SPTE_P) ||
+		if (!sp || sp->invalid || sp->role.level != 1 ||
+		    !(*spte & SPTE_P) ||
 		    leaf_gfn(sp, spte_index(spte)) != gfn) {
-			complain(a, NULL, -1, "rmap entry that does not map its gfn");
+			complain(a, NULL, -1,
+				 "rmap entry that does not map its gfn");
 			break;
 		}
 	}
-	for_each_table(sp, a->vm, gfn)
-		table |= !sp->unsync;
+	for_each_table(sp, a->vm, gfn) table |= !sp->unsync;
 	if (table != !!(word & RMAP_TABLE))
-		complain(a, NULL, -1, "table mark without a table, or the other way round");
+		complain(a, NULL, -1,
+			 "table mark without a table, or the other way round");
 }
 
 int shadow_audit(struct vigil_vm *vm)
@@ -207,7 +213,8 @@ int shadow_audit(struct vigil_vm *vm)
 				audit_word(&a, (idx << 9) + i, chunk[i]);
 	/* harvest is over: vm->lock is held */
 	if (vm->shadow.owed)
-		complain(&a, NULL, -1, "pages were protected and nobody flushed");
+		complain(&a, NULL, -1,
+			 "pages were protected and nobody flushed");
 	spin_unlock(&vm->shadow.lock);
 	srcu_read_unlock(&vm->srcu, srcu);
 	if (a.errors)

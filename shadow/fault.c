@@ -15,7 +15,8 @@ static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
 	return gmem_read(vcpu->vm, gpa, pte, bytes);
 }
 
-static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
+static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_,
+			unsigned int bytes)
 {
 	struct vigil_vcpu *vcpu = priv;
 
@@ -23,8 +24,8 @@ static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_, unsigned int byt
 }
 
 const struct walk_mem shadow_walk_mem = {
-	.read		= walk_read,
-	.cmpxchg	= walk_cmpxchg,
+	.read = walk_read,
+	.cmpxchg = walk_cmpxchg,
 };
 
 static bool smap_applies(struct vigil_vcpu *vcpu, u32 ec)
@@ -39,17 +40,17 @@ static int walk(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, bool set_ad,
 		struct guest_walk *w)
 {
 	const struct walk_access a = {
-		.ec	 = ec & (PFERR_W | PFERR_U | PFERR_I),
+		.ec = ec & (PFERR_W | PFERR_U | PFERR_I),
 		.smap_on = smap_applies(vcpu, ec),
-		.set_ad	 = set_ad,
+		.set_ad = set_ad,
 	};
 
 	return walk_guest(&vcpu->shadow.mode, &shadow_walk_mem, vcpu, vcpu->cr3,
 			  vcpu->shadow.pdpte, gva, &a, w);
 }
 
-int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access, bool set_ad,
-		      gpa_t *gpa, u32 *error_code)
+int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
+		      bool set_ad, gpa_t *gpa, u32 *error_code)
 {
 	struct guest_walk w;
 
@@ -125,7 +126,8 @@ static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 	spte = READ_ONCE(*sptep);
 	if (!spte_log_only(spte))
 		goto out;
-	if (ec & PFERR_U ? !(spte & SPTE_U) : (spte & SPTE_U) && smap_applies(vcpu, ec))
+	if (ec & PFERR_U ? !(spte & SPTE_U) :
+			   (spte & SPTE_U) && smap_applies(vcpu, ec))
 		goto out;
 	sp = page_of(sptep);
 	gfn = leaf_gfn(sp, spte_index(sptep));
@@ -169,8 +171,8 @@ struct fault {
 };
 
 /* is the guest's entry still what the walk saw? */
-static bool entry_current(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
-			  u64 seen)
+static bool entry_current(struct vigil_vm *vm, struct shadow_page *sp,
+			  unsigned int index, u64 seen)
 {
 	u64 pte;
 
@@ -178,8 +180,9 @@ static bool entry_current(struct vigil_vm *vm, struct shadow_page *sp, unsigned 
 }
 
 /* key of the page below @level on the way to the fault's leaf */
-static union shadow_role child_role(struct vigil_vcpu *vcpu, const struct fault *f,
-				    unsigned int level, gfn_t *gfn)
+static union shadow_role child_role(struct vigil_vcpu *vcpu,
+				    const struct fault *f, unsigned int level,
+				    gfn_t *gfn)
 {
 	union shadow_role role = vcpu->shadow.role;
 
@@ -199,7 +202,8 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu, const struct fault 
 }
 
 /* [s]: the table page that holds the leaf's SPTE; NULL: something changed */
-static struct shadow_page *descend(struct vigil_vcpu *vcpu, const struct fault *f)
+static struct shadow_page *descend(struct vigil_vcpu *vcpu,
+				   const struct fault *f)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 	struct vigil_vm *vm = vcpu->vm;
@@ -226,7 +230,8 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu, const struct fault *
 		child = NULL;
 		if (spte & SPTE_P) {
 			child = page_child(spte);
-			match = child->gfn == gfn && child->role.word == role.word;
+			match = child->gfn == gfn &&
+				child->role.word == role.word;
 			if (match && (!sp->snap || sp->snap[index] == pte))
 				continue;
 		}
@@ -248,7 +253,8 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu, const struct fault *
 }
 
 /* [s] may the guest write to the page? On a write, a leaf table is let go */
-static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f, unsigned long *word)
+static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f,
+		      unsigned long *word)
 {
 	if (watch_gfn(vcpu->vm, f->w.gfn))
 		return false;
@@ -258,7 +264,8 @@ static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f, unsigned l
 }
 
 /* [s] replace a present SPTE of the same page, keeping what the CPU has set */
-static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_, gva_t gva)
+static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
+			gva_t gva)
 {
 	u64 old = READ_ONCE(*sptep), val;
 
@@ -297,13 +304,13 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 		return SHADOW_FIXED;
 	if (!open)
 		access &= ~WALK_W;
-	spte = spte_leaf(__sme_set((u64)f->pfn << PAGE_SHIFT), access, f->host_w,
-			 f->write || !slot_logs_dirty(f->slot));
+	spte = spte_leaf(__sme_set((u64)f->pfn << PAGE_SHIFT), access,
+			 f->host_w, f->write || !slot_logs_dirty(f->slot));
 	if (spte & SPTE_W)
 		dirty_mark(f->slot, gfn);
 
-	if ((*sptep & SPTE_P) && (((*sptep ^ spte) & SPTE_ADDR) ||
-				  leaf_gfn(sp, index) != gfn)) {
+	if ((*sptep & SPTE_P) &&
+	    (((*sptep ^ spte) & SPTE_ADDR) || leaf_gfn(sp, index) != gfn)) {
 		spte_drop(vm, sptep);
 		vmm_ops->flush_gva(vcpu, f->gva);
 	}
@@ -369,7 +376,8 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 
 	spin_lock(&vm->shadow.lock);
 	if (vm_notify_retry(vm, seq, vigil_slot_hva(f->slot, f->w.gfn)) ||
-	    rcu_access_pointer(vm->slots) != slots || !READ_ONCE(vcpu->shadow.root_ok)) {
+	    rcu_access_pointer(vm->slots) != slots ||
+	    !READ_ONCE(vcpu->shadow.root_ok)) {
 		vcpu->stat.pf_retried++;
 		ret = SHADOW_FIXED;
 	} else {
@@ -379,13 +387,15 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 	return ret;
 }
 
-int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t *gpa)
+int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
+		      gpa_t *gpa)
 {
 	u32 ec = *error_code;
 	struct fault f;
 	int ret;
 
-	if ((ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) == (PFERR_P | PFERR_W) &&
+	if ((ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) ==
+		    (PFERR_P | PFERR_W) &&
 	    dirty_fault(vcpu, gva, ec)) {
 		vcpu->stat.pf_dirty++;
 		return SHADOW_FIXED;

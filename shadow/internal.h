@@ -50,19 +50,19 @@ struct shadow_page {
 
 /* ---- a gfn's word: rmap, with a mark in bit 1 ---- */
 
-#define RMAP_MANY	1ul	/* pointer to a struct rmap_block, not to an SPTE */
-#define RMAP_TABLE	2ul	/* shadowed table that the guest may not write */
-#define RMAP_FLAGS	3ul
+#define RMAP_MANY 1ul /* pointer to a struct rmap_block, not to an SPTE */
+#define RMAP_TABLE 2ul /* shadowed table that the guest may not write */
+#define RMAP_FLAGS 3ul
 
-#define RMAP_BLOCK	13
+#define RMAP_BLOCK 13
 /* one page mapped that often is unmapped instead: bounds every walk of an rmap */
-#define RMAP_MAX	1024
+#define RMAP_MAX 1024
 
 /* all blocks but the first are full */
 struct rmap_block {
 	struct rmap_block *next;
 	unsigned int n;
-	unsigned int total;	/* SPTEs in this block and those behind */
+	unsigned int total; /* SPTEs in this block and those behind */
 	u64 *spte[RMAP_BLOCK];
 };
 
@@ -77,7 +77,7 @@ unsigned int rmap_count(unsigned long head);
 u64 *rmap_first(unsigned long head, struct rmap_iter *it);
 u64 *rmap_next(struct rmap_iter *it);
 
-#define for_each_rmap(spte, head, it)					\
+#define for_each_rmap(spte, head, it) \
 	for (spte = rmap_first(head, it); spte; spte = rmap_next(it))
 
 unsigned long *gfn_word_slow(struct vigil_vm *vm, gfn_t gfn);
@@ -97,7 +97,8 @@ static inline unsigned long *slot_word(const struct vigil_slot *slot, gfn_t gfn)
 }
 
 /* [s]: take W (and with it the lock-free path) from every SPTE of the gfn */
-bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word, bool keep_log);
+bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word,
+			bool keep_log);
 /* [s]: drop every SPTE of the gfn */
 bool rmap_unmap(struct vigil_vm *vm, unsigned long *word);
 
@@ -116,8 +117,8 @@ static inline struct shadow_page *page_of(const u64 *spte)
 
 static inline struct shadow_page *page_child(u64 spte)
 {
-	return (struct shadow_page *)page_private(pfn_to_page((spte & SPTE_ADDR &
-			~sme_me_mask) >> PAGE_SHIFT));
+	return (struct shadow_page *)page_private(
+		pfn_to_page((spte & SPTE_ADDR & ~sme_me_mask) >> PAGE_SHIFT));
 }
 
 static inline unsigned long spte_pfn(u64 spte)
@@ -139,8 +140,8 @@ static inline unsigned int spte_index(const u64 *spte)
 
 struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
 
-#define for_each_table(sp, vm, g)					\
-	hlist_for_each_entry(sp, page_bucket(vm, g), hash)		\
+#define for_each_table(sp, vm, g)                          \
+	hlist_for_each_entry(sp, page_bucket(vm, g), hash) \
 		if (sp->gfn == (g) && !sp->role.direct)
 
 /*
@@ -148,18 +149,21 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
  * when there is none, in sync and its table write-protected. NULL: no memory
  * there. May flush.
  */
-struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn, union shadow_role role);
+struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
+			     union shadow_role role);
 void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 	       struct shadow_page *child, u64 pte);
 /* take one SPTE out, whatever it maps */
 void spte_drop(struct vigil_vm *vm, u64 *spte);
 /* out of every structure; to be freed by page_free_list() */
-void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed);
+void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
+	      struct list_head *freed);
 /* [s] flush what may lead to them first */
 void page_free_list(struct vigil_vm *vm, struct list_head *freed);
 /* no vCPU is there any more that would have to be flushed */
 void page_free_now(struct list_head *freed);
-void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed);
+void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
+		   struct list_head *freed);
 /* zap up to @want pages, oldest first; roots only when @roots */
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
@@ -211,27 +215,35 @@ static inline void shadow_flush_stale(struct vigil_vm *vm)
 /* [s] all shadow pages of the gfn are in step and write-protected afterwards */
 void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
 /* [s] bring entry @index in step with @pte, the guest's entry now */
-void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index, u64 pte);
+void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
+		u64 pte);
 void sync_all(struct vigil_vm *vm);
 /* [s] read a guest entry as the shadow page @sp has it at @index */
-int table_read(struct vigil_vm *vm, const struct shadow_page *sp, unsigned int index,
-	       u64 *pte);
+int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
+	       unsigned int index, u64 *pte);
 
 enum table_write { TABLE_OPEN, TABLE_CLOSED };
 
 /* [s] a write fault on a shadowed table: may the guest write it from now on? */
-enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
+enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
+			      unsigned long *word);
 
 /* ---- fault.c ---- */
 extern const struct walk_mem shadow_walk_mem;
 
 #ifdef VIGIL_DEBUG
 /* module parameter shadow_inject: faults that the auditors must find */
-enum { INJECT_NONE, INJECT_NO_FLUSH, INJECT_NO_PROTECT, INJECT_LOST_RMAP, INJECT_STALE_SPTE };
+enum {
+	INJECT_NONE,
+	INJECT_NO_FLUSH,
+	INJECT_NO_PROTECT,
+	INJECT_LOST_RMAP,
+	INJECT_STALE_SPTE
+};
 extern int shadow_inject;
-#define shadow_injected(what)	unlikely(READ_ONCE(shadow_inject) == (what))
+#define shadow_injected(what) unlikely(READ_ONCE(shadow_inject) == (what))
 #else
-#define shadow_injected(what)	false
+#define shadow_injected(what) false
 #endif
 
 #endif

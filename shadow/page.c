@@ -9,13 +9,14 @@ struct kmem_cache *shadow_header_cache;
 struct kmem_cache *shadow_link_cache;
 
 /* a fault makes at most one page a level; links: one a level and the leaf */
-#define NEED_PAGES	WALK_MAX_LEVEL
-#define NEED_TABLES	(2 * NEED_PAGES)
-#define NEED_LINKS	24
+#define NEED_PAGES WALK_MAX_LEVEL
+#define NEED_TABLES (2 * NEED_PAGES)
+#define NEED_LINKS 24
 
 /* ---- objects, allocated before the lock is taken ---- */
 
-static int fill(struct shadow_cache *c, unsigned int want, struct kmem_cache *slab)
+static int fill(struct shadow_cache *c, unsigned int want,
+		struct kmem_cache *slab)
 {
 	void *p;
 
@@ -102,7 +103,8 @@ void shadow_caches_free(struct vigil_vcpu *vcpu)
 	struct shadow_vcpu *s = &vcpu->shadow;
 
 	while (s->headers.n)
-		kmem_cache_free(shadow_header_cache, s->headers.obj[--s->headers.n]);
+		kmem_cache_free(shadow_header_cache,
+				s->headers.obj[--s->headers.n]);
 	while (s->tables.n)
 		free_page((unsigned long)s->tables.obj[--s->tables.n]);
 	while (s->links.n)
@@ -116,7 +118,8 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn)
 	return &vm->shadow.hash[hash_64(gfn, SHADOW_HASH_BITS)];
 }
 
-static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn, union shadow_role role)
+static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
+				     union shadow_role role)
 {
 	struct shadow_page *sp;
 
@@ -126,7 +129,8 @@ static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn, union shado
 	return NULL;
 }
 
-struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn, union shadow_role role)
+struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
+			     union shadow_role role)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	struct shadow_page *sp = page_find(vm, gfn, role);
@@ -213,7 +217,8 @@ static void root_gone(struct vigil_vm *vm, struct shadow_page *sp)
 	struct vigil_vcpu *vcpu;
 	unsigned int i, r;
 
-	vigil_for_each_vcpu(i, vcpu, vm) {
+	vigil_for_each_vcpu(i, vcpu, vm)
+	{
 		for (r = 0; r < SHADOW_MAX_ROOTS; r++)
 			if (vcpu->shadow.root[r] == sp)
 				break;
@@ -230,13 +235,13 @@ static void table_unmark(struct vigil_vm *vm, gfn_t gfn)
 	unsigned long *word = gfn_word(vm, gfn);
 	struct shadow_page *sp;
 
-	for_each_table(sp, vm, gfn)
-		return;
+	for_each_table(sp, vm, gfn) return;
 	if (word)
 		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
 }
 
-void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed)
+void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
+	      struct list_head *freed)
 {
 	struct rmap_iter it;
 	unsigned int i;
@@ -268,7 +273,8 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *fre
 	}
 }
 
-void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head *freed)
+void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
+		   struct list_head *freed)
 {
 	if (!--sp->roots && sp->invalid)
 		list_add(&sp->link, freed);
@@ -277,8 +283,8 @@ void page_put_root(struct vigil_vm *vm, struct shadow_page *sp, struct list_head
 /* ---- bounds ---- */
 
 /* what a VM may have without a limit of its own: about 1/16 of its memory */
-#define MIN_PAGES	128ul
-#define DEFAULT_MIN	1024ul
+#define MIN_PAGES 128ul
+#define DEFAULT_MIN 1024ul
 
 unsigned long shadow_get_limit(struct vigil_vm *vm)
 {
@@ -289,7 +295,8 @@ unsigned long shadow_get_limit(struct vigil_vm *vm)
 
 bool shadow_over_limit(struct vigil_vm *vm)
 {
-	return READ_ONCE(vm->shadow.nr_pages) + WALK_MAX_LEVEL > shadow_get_limit(vm);
+	return READ_ONCE(vm->shadow.nr_pages) + WALK_MAX_LEVEL >
+	       shadow_get_limit(vm);
 }
 
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
@@ -334,7 +341,9 @@ int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)
 	do {
 		spin_lock(&vm->shadow.lock);
 		over = vm->shadow.nr_pages > shadow_get_limit(vm) ?
-			min(64ul, vm->shadow.nr_pages - shadow_get_limit(vm)) : 0;
+			       min(64ul,
+				   vm->shadow.nr_pages - shadow_get_limit(vm)) :
+			       0;
 		page_shrink(vm, over, true, &freed);
 		page_free_list(vm, &freed);
 		spin_unlock(&vm->shadow.lock);

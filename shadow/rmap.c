@@ -16,7 +16,8 @@ static void set_head(unsigned long *head, const void *p, unsigned long many)
 	WRITE_ONCE(*head, (unsigned long)p | many | (*head & RMAP_TABLE));
 }
 
-static struct rmap_block *new_block(struct shadow_cache *links, struct rmap_block *next)
+static struct rmap_block *new_block(struct shadow_cache *links,
+				    struct rmap_block *next)
 {
 	struct rmap_block *b = links->obj[--links->n];
 
@@ -142,8 +143,7 @@ bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word, bool keep_log)
 
 	if (shadow_injected(INJECT_NO_PROTECT))
 		return false;
-	for_each_rmap(spte, *word, &it)
-		lost |= spte_clear(spte, bits);
+	for_each_rmap(spte, *word, &it) lost |= spte_clear(spte, bits);
 	if (lost)
 		shadow_narrowed(vm);
 	return lost;

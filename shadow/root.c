@@ -32,15 +32,15 @@ static struct walk_mode mode_of(struct vigil_vcpu *vcpu)
 {
 	u8 paging = paging_of(vcpu);
 
-	return (struct walk_mode) {
-		.paging	    = paging,
-		.pse	    = vcpu->cr4 & X86_CR4_PSE,
-		.pse36	    = has_pse36(vcpu),
-		.nx	    = (vcpu->efer & EFER_NX) && paging >= WALK_PAE,
-		.wp	    = vcpu->cr0 & X86_CR0_WP,
-		.smep	    = vcpu->cr4 & X86_CR4_SMEP,
-		.smap	    = vcpu->cr4 & X86_CR4_SMAP,
-		.gbpages    = guest_has(vcpu, GUEST_HAS_GBPAGES),
+	return (struct walk_mode){
+		.paging = paging,
+		.pse = vcpu->cr4 & X86_CR4_PSE,
+		.pse36 = has_pse36(vcpu),
+		.nx = (vcpu->efer & EFER_NX) && paging >= WALK_PAE,
+		.wp = vcpu->cr0 & X86_CR0_WP,
+		.smep = vcpu->cr4 & X86_CR4_SMEP,
+		.smap = vcpu->cr4 & X86_CR4_SMAP,
+		.gbpages = guest_has(vcpu, GUEST_HAS_GBPAGES),
 		.maxphyaddr = clamp_t(u8, vcpu->maxphyaddr ?: 36, 32, 52),
 	};
 }
@@ -75,12 +75,14 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 
 	if (s->initialised && !same_cpu(&mode, &s->mode))
 		shadow_zap_all(vcpu->vm);
-	if (!s->initialised || role.word != s->role.word || mode.paging == WALK_PAE ||
-	    vcpu->cr3 != s->root_cr3)
+	if (!s->initialised || role.word != s->role.word ||
+	    mode.paging == WALK_PAE || vcpu->cr3 != s->root_cr3)
 		WRITE_ONCE(s->root_ok, false);
 	s->mode = mode;
 	s->role = role;
-	s->root_level = mode.paging == WALK_5LEVEL ? 5 : mode.paging == WALK_4LEVEL ? 4 : 3;
+	s->root_level = mode.paging == WALK_5LEVEL ? 5 :
+			mode.paging == WALK_4LEVEL ? 4 :
+						     3;
 	s->initialised = true;
 	sync_all(vcpu->vm);
 }
@@ -158,7 +160,8 @@ static hpa_t pae_root_fill(struct shadow_vcpu *s, struct shadow_page **root)
 
 	/* nothing but P: W, U and A are reserved in a PDPTE */
 	for (i = 0; i < 4; i++)
-		WRITE_ONCE(s->pae_root[i], root[i] ? __sme_pa(root[i]->spt) | SPTE_P : 0);
+		WRITE_ONCE(s->pae_root[i],
+			   root[i] ? __sme_pa(root[i]->spt) | SPTE_P : 0);
 	return __sme_pa(s->pae_root);
 }
 
@@ -269,7 +272,8 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 int shadow_vcpu_init(struct vigil_vcpu *vcpu)
 {
 	/* CR3 of a guest outside long mode has 32 bits */
-	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_ZERO);
+	struct page *page =
+		alloc_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_ZERO);
 
 	if (!page)
 		return -ENOMEM;

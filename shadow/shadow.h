@@ -20,21 +20,21 @@ struct vigil_vcpu;
 struct vigil_slot;
 struct shadow_page;
 
-struct shadow_slot;	/* in types.h: per-slot rmap and large-page bookkeeping */
-struct shadow_vm;	/* per VM: lock, hash, lists, bounds */
-struct shadow_vcpu;	/* per vCPU: role, roots, preallocated objects */
+struct shadow_slot; /* in types.h: per-slot rmap and large-page bookkeeping */
+struct shadow_vm; /* per VM: lock, hash, lists, bounds */
+struct shadow_vcpu; /* per vCPU: role, roots, preallocated objects */
 
 #include "types.h"
 
 /* error-code bits of #PF, also the access bits of shadow_gva_to_gpa() */
-#define PFERR_P		(1u << 0)
-#define PFERR_W		(1u << 1)
-#define PFERR_U		(1u << 2)
-#define PFERR_RSVD	(1u << 3)
-#define PFERR_I		(1u << 4)
+#define PFERR_P (1u << 0)
+#define PFERR_W (1u << 1)
+#define PFERR_U (1u << 2)
+#define PFERR_RSVD (1u << 3)
+#define PFERR_I (1u << 4)
 
 /* ---- life ---- */
-int shadow_module_init(void);		/* kmem caches, shrinker */
+int shadow_module_init(void); /* kmem caches, shrinker */
 void shadow_module_exit(void);
 int shadow_vm_init(struct vigil_vm *vm);
 /* all vCPUs gone, notifier unregistered; frees every page */
@@ -64,8 +64,8 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot);
  * Returns whether an SPTE lost W: the caller flushes once at the end with
  * shadow_flush_vm(). Takes the shadow lock for the word.
  */
-bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t base,
-			 unsigned long mask);
+bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
+			 gfn_t base, unsigned long mask);
 /* every vCPU's guest TLB is clean when it next enters; waits for those inside */
 void shadow_flush_vm(struct vigil_vm *vm);
 /* slots changed (generation moved): cached MMIO marks are stale */
@@ -77,8 +77,8 @@ void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn);
 
 /* ---- mmu notifier (gmem.c): shadow lock held by the caller ---- */
 /* drop SPTEs of gfns [start, end) of the slot; true when a flush is needed */
-bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
-		       gfn_t end);
+bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
+		       gfn_t start, gfn_t end);
 /* clear accessed marks; returns whether any was young */
 bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 		     gfn_t end, bool clear);
@@ -105,17 +105,18 @@ int shadow_load_pdptes(struct vigil_vcpu *vcpu);
 int shadow_load(struct vigil_vcpu *vcpu);
 
 enum shadow_fault {
-	SHADOW_FIXED,		/* enter again */
-	SHADOW_GUEST,		/* the guest's own fault: *error_code is what it sees */
-	SHADOW_EMULATE,		/* write to a shadowed table or watched page: emulate */
-	SHADOW_MMIO,		/* no memory there: emulate, gpa in *gpa */
+	SHADOW_FIXED, /* enter again */
+	SHADOW_GUEST, /* the guest's own fault: *error_code is what it sees */
+	SHADOW_EMULATE, /* write to a shadowed table or watched page: emulate */
+	SHADOW_MMIO, /* no memory there: emulate, gpa in *gpa */
 	/* negative errno: -EFAULT (no host memory), -EINTR, -ENOMEM */
 };
 /*
  * A #PF that the hardware took while the guest ran. Handles dirty logging, A/D,
  * CR0.WP=0, unsync, prefetch. On SHADOW_EMULATE *gpa is the page's.
  */
-int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t *gpa);
+int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
+		      gpa_t *gpa);
 
 /*
  * The guest's own translation, for the emulator and KVM_TRANSLATE. @access:
@@ -123,8 +124,8 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code, gpa_t
  * @set_ad. 0; -EFAULT with *error_code as the guest's #PF would have it;
  * -EAGAIN when the walk could not read guest memory without sleeping (@atomic).
  */
-int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access, bool set_ad,
-		      gpa_t *gpa, u32 *error_code);
+int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
+		      bool set_ad, gpa_t *gpa, u32 *error_code);
 
 /*
  * Guest memory [gpa, gpa+len) was written by the emulator or by the kernel for

@@ -19,17 +19,20 @@ static unsigned long *chunk_get(struct vigil_vm *vm, unsigned long idx)
 		if (!chunk)
 			return NULL;
 		set_page_private(virt_to_page(chunk), 0);
-		if (xa_err(xa_store(&vm->shadow.gfns, idx, chunk, GFP_KERNEL_ACCOUNT))) {
+		if (xa_err(xa_store(&vm->shadow.gfns, idx, chunk,
+				    GFP_KERNEL_ACCOUNT))) {
 			free_page((unsigned long)chunk);
 			return NULL;
 		}
 	}
 	/* slots that share the chunk; [m] */
-	set_page_private(virt_to_page(chunk), page_private(virt_to_page(chunk)) + 1);
+	set_page_private(virt_to_page(chunk),
+			 page_private(virt_to_page(chunk)) + 1);
 	return chunk;
 }
 
-static void chunk_put(struct vigil_vm *vm, unsigned long idx, unsigned long *chunk)
+static void chunk_put(struct vigil_vm *vm, unsigned long idx,
+		      unsigned long *chunk)
 {
 	struct page *page = virt_to_page(chunk);
 
@@ -50,7 +53,8 @@ int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot)
 	unsigned long n = ((slot->base + slot->npages - 1) >> 9) - first + 1;
 
 	slot->arch.nr_chunks = 0;
-	slot->arch.chunk = kvcalloc(n, sizeof(*slot->arch.chunk), GFP_KERNEL_ACCOUNT);
+	slot->arch.chunk =
+		kvcalloc(n, sizeof(*slot->arch.chunk), GFP_KERNEL_ACCOUNT);
 	if (!slot->arch.chunk)
 		return -ENOMEM;
 	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages + slot->npages);
@@ -147,12 +151,13 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 	spin_unlock(&vm->shadow.lock);
 }
 
-bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t base,
-			 unsigned long mask)
+bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
+			 gfn_t base, unsigned long mask)
 {
 	spin_lock(&vm->shadow.lock);
 	for (; mask; mask &= mask - 1)
-		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)), true);
+		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)),
+				   true);
 	spin_unlock(&vm->shadow.lock);
 	/* a TLB may know of a writable SPTE that is gone already */
 	if (!atomic_long_read(&vm->shadow.stale))
@@ -176,8 +181,8 @@ void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 
 /* ---- MMU notifier ---- */
 
-bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
-		       gfn_t end)
+bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
+		       gfn_t start, gfn_t end)
 {
 	unsigned long *word;
 
@@ -244,7 +249,8 @@ int shadow_vm_init(struct vigil_vm *vm)
 {
 	struct shadow_vm *s = &vm->shadow;
 
-	s->hash = kvcalloc(1 << SHADOW_HASH_BITS, sizeof(*s->hash), GFP_KERNEL_ACCOUNT);
+	s->hash = kvcalloc(1 << SHADOW_HASH_BITS, sizeof(*s->hash),
+			   GFP_KERNEL_ACCOUNT);
 	if (!s->hash)
 		return -ENOMEM;
 	spin_lock_init(&s->lock);
@@ -277,7 +283,8 @@ void shadow_vm_destroy(struct vigil_vm *vm)
 	vm->shadow.hash = NULL;
 }
 
-static unsigned long shrink_count(struct shrinker *sh, struct shrink_control *sc)
+static unsigned long shrink_count(struct shrinker *sh,
+				  struct shrink_control *sc)
 {
 	struct shadow_vm *s;
 	unsigned long n = 0;
@@ -318,9 +325,9 @@ static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 }
 
 static struct shrinker shadow_shrinker = {
-	.count_objects	= shrink_count,
-	.scan_objects	= shrink_scan,
-	.seeks		= DEFAULT_SEEKS,
+	.count_objects = shrink_count,
+	.scan_objects = shrink_scan,
+	.seeks = DEFAULT_SEEKS,
 };
 
 int shadow_module_init(void)

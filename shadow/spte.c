@@ -3,7 +3,7 @@
 #include "spte.h"
 
 /* bits of a guest entry that no SPTE is made of: PWT, PCD, G, available */
-#define PTE_IRRELEVANT	(BIT_ULL(3) | BIT_ULL(4) | GENMASK_ULL(11, 8))
+#define PTE_IRRELEVANT (BIT_ULL(3) | BIT_ULL(4) | GENMASK_ULL(11, 8))
 
 enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_)
 {
@@ -15,7 +15,8 @@ enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_)
 	diff &= ~PTE_A;
 	/* D of a large page decides about the rights of the page below */
 	if (!leaf)
-		return diff & ~(new_ & PTE_PS ? 0 : PTE_D) ? SPTE_DROP : SPTE_KEEP;
+		return diff & ~(new_ & PTE_PS ? 0 : PTE_D) ? SPTE_DROP :
+							     SPTE_KEEP;
 	if (diff & ~(PTE_W | PTE_D))
 		return SPTE_DROP;
 	/* with WP=0, W in the SPTE does not follow from W in the entry */

@@ -8,24 +8,24 @@
 
 #include "walk.h"
 
-#define SPTE_P		BIT_ULL(0)
-#define SPTE_W		BIT_ULL(1)
-#define SPTE_U		BIT_ULL(2)
-#define SPTE_A		BIT_ULL(5)
-#define SPTE_D		BIT_ULL(6)
-#define SPTE_NX		BIT_ULL(63)
-#define SPTE_ADDR	GENMASK_ULL(51, 12)
+#define SPTE_P BIT_ULL(0)
+#define SPTE_W BIT_ULL(1)
+#define SPTE_U BIT_ULL(2)
+#define SPTE_A BIT_ULL(5)
+#define SPTE_D BIT_ULL(6)
+#define SPTE_NX BIT_ULL(63)
+#define SPTE_ADDR GENMASK_ULL(51, 12)
 /* software: the host's page may be written */
-#define SPTE_HOST_W	BIT_ULL(9)
+#define SPTE_HOST_W BIT_ULL(9)
 /*
  * software: guest rights, D and tables allow W; when W is missing, only the
  * dirty log wants to know. The lock-free fault path sets W if this is there.
  */
-#define SPTE_MMU_W	BIT_ULL(10)
+#define SPTE_MMU_W BIT_ULL(10)
 
-#define SPTE_LOG_ONLY	(SPTE_P | SPTE_HOST_W | SPTE_MMU_W)
+#define SPTE_LOG_ONLY (SPTE_P | SPTE_HOST_W | SPTE_MMU_W)
 
-#define SPT_ENTRIES	512
+#define SPT_ENTRIES 512
 
 /**
  * spte_leaf() - entry that maps a page
@@ -37,7 +37,8 @@
  * A is set: nobody but the host's ageing looks at it. D goes with W, so that
  * the CPU need not set it.
  */
-static inline u64 spte_leaf(u64 pa, unsigned int access, bool host_w, bool write_now)
+static inline u64 spte_leaf(u64 pa, unsigned int access, bool host_w,
+			    bool write_now)
 {
 	u64 spte = pa | SPTE_P | SPTE_A;
 
@@ -92,8 +93,10 @@ static inline unsigned int spt_index(u64 gva, unsigned int level)
  * A 32-bit table has 1,024 entries of 4 bytes: two shadow pages at level 1;
  * four at level 2, where each guest entry has two shadow entries.
  */
-static inline unsigned int spte_guest_offset(unsigned int paging, unsigned int level,
-					     unsigned int quadrant, unsigned int index)
+static inline unsigned int spte_guest_offset(unsigned int paging,
+					     unsigned int level,
+					     unsigned int quadrant,
+					     unsigned int index)
 {
 	if (paging != WALK_32)
 		return index * 8;
@@ -104,9 +107,9 @@ static inline unsigned int spte_guest_offset(unsigned int paging, unsigned int l
 
 /* what a change of a guest entry means for a present SPTE made from it */
 enum spte_change {
-	SPTE_KEEP,	/* still right, at most narrower than it could be */
-	SPTE_DROP_W,	/* W has to go */
-	SPTE_DROP,	/* all of it */
+	SPTE_KEEP, /* still right, at most narrower than it could be */
+	SPTE_DROP_W, /* W has to go */
+	SPTE_DROP, /* all of it */
 };
 
 enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_);

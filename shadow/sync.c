@@ -7,9 +7,9 @@
 #include "internal.h"
 
 /* tables out of step at a time; one more is not shadowed for a while instead */
-#define UNSYNC_MAX	128
+#define UNSYNC_MAX 128
 /* emulated writes without a use in between: this is no table any more */
-#define FLOOD_WRITES	8
+#define FLOOD_WRITES 8
 
 /* ---- flushes ---- */
 
@@ -26,15 +26,18 @@ void shadow_flush_vm(struct vigil_vm *vm)
 
 /* ---- reading guest tables under the lock ---- */
 
-int table_read(struct vigil_vm *vm, const struct shadow_page *sp, unsigned int index,
-	       u64 *pte)
+int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
+	       unsigned int index, u64 *pte)
 {
 	unsigned int bytes = sp->role.paging == WALK_32 ? 4 : 8;
 
 	*pte = 0;
-	return gmem_read_atomic(vm, (sp->gfn << PAGE_SHIFT) +
-				spte_guest_offset(sp->role.paging, sp->role.level,
-						  sp->role.quadrant, index), pte, bytes);
+	return gmem_read_atomic(
+		vm,
+		(sp->gfn << PAGE_SHIFT) +
+			spte_guest_offset(sp->role.paging, sp->role.level,
+					  sp->role.quadrant, index),
+		pte, bytes);
 }
 
 /*
@@ -60,16 +63,21 @@ static int find_changed(struct vigil_vm *vm, const struct shadow_page *sp,
 		unsigned long bits = sp->present[w], diff = 0;
 
 		for (; bits; bits &= bits - 1) {
-			unsigned int bit = __ffs(bits), i = w * BITS_PER_LONG + bit;
+			unsigned int bit = __ffs(bits),
+				     i = w * BITS_PER_LONG + bit;
 			u64 pte;
 
 			if (narrow) {
 				u32 pte32;
 
-				unsafe_get_user(pte32, (const u32 __user *)table + i, fault);
+				unsafe_get_user(pte32,
+						(const u32 __user *)table + i,
+						fault);
 				pte = pte32;
 			} else {
-				unsafe_get_user(pte, (const u64 __user *)table + i, fault);
+				unsafe_get_user(pte,
+						(const u64 __user *)table + i,
+						fault);
 			}
 			if (pte != sp->snap[i])
 				diff |= 1ul << bit;
@@ -98,11 +106,13 @@ static void entry_drop_w(struct vigil_vm *vm, u64 *spte)
 		shadow_narrowed(vm);
 }
 
-void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index, u64 pte)
+void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
+		u64 pte)
 {
 	u64 old = sp->snap[index];
 
-	if (pte == old || !test_bit(index, sp->present) || shadow_injected(INJECT_STALE_SPTE))
+	if (pte == old || !test_bit(index, sp->present) ||
+	    shadow_injected(INJECT_STALE_SPTE))
 		return;
 	switch (spte_change(sp->role.level == 1, sp->role.wp, old, pte)) {
 	case SPTE_DROP:
@@ -161,7 +171,8 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 	mark_table(vm, word);
 	/* nobody can write it any more: only now can it be read */
 	shadow_flush_stale(vm);
-	for_each_table(sp, vm, gfn) {
+	for_each_table(sp, vm, gfn)
+	{
 		if (!sp->unsync)
 			continue;
 		unsync_del(vm, sp);
@@ -196,7 +207,8 @@ void sync_all(struct vigil_vm *vm)
 	spin_unlock(&vm->shadow.lock);
 }
 
-enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
+			      unsigned long *word)
 {
 	enum table_write ret = TABLE_OPEN;
 	struct hlist_node *next;
@@ -217,7 +229,8 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *wor
 	}
 	if (ret == TABLE_OPEN && leaves) {
 		zap_leaves = vm->shadow.nr_unsync + leaves > UNSYNC_MAX;
-		hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash) {
+		hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn),
+					  hash) {
 			if (sp->gfn != gfn || sp->role.direct)
 				continue;
 			if (zap_leaves) {
@@ -226,7 +239,8 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *wor
 			}
 			sp->unsync = true;
 			list_add_tail(&sp->unsync_link, &vm->shadow.unsync);
-			WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync + 1);
+			WRITE_ONCE(vm->shadow.nr_unsync,
+				   vm->shadow.nr_unsync + 1);
 		}
 		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
 	}
@@ -236,7 +250,8 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn, unsigned long *wor
 
 /* ---- emulated writes ---- */
 
-static void written_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int offset)
+static void written_entry(struct vigil_vm *vm, struct shadow_page *sp,
+			  unsigned int offset)
 {
 	unsigned int first = offset / 8, n = 1, i;
 	u64 pte;
@@ -262,12 +277,14 @@ static void written_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned 
 	}
 }
 
-static void written_table(struct vigil_vm *vm, struct shadow_page *sp, unsigned int offset,
-			  unsigned int len, struct list_head *freed)
+static void written_table(struct vigil_vm *vm, struct shadow_page *sp,
+			  unsigned int offset, unsigned int len,
+			  struct list_head *freed)
 {
 	unsigned int bytes = sp->role.paging == WALK_32 ? 4 : 8;
 	unsigned int end = offset + len;
-	bool straddles = (offset & (bytes - 1)) && len > bytes - (offset & (bytes - 1));
+	bool straddles = (offset & (bytes - 1)) &&
+			 len > bytes - (offset & (bytes - 1));
 
 	if (straddles || ++sp->writes > FLOOD_WRITES) {
 		page_zap(vm, sp, freed);

@@ -53,44 +53,45 @@ union shadow_role {
  * 512 words for each aligned run of 512 gfns that the slot touches.
  */
 struct shadow_slot {
-	unsigned long **chunk;		/* [I] */
-	unsigned long nr_chunks;	/* [I] */
+	unsigned long **chunk; /* [I] */
+	unsigned long nr_chunks; /* [I] */
 };
 
-#define SHADOW_HASH_BITS	11
+#define SHADOW_HASH_BITS 11
 
 struct shadow_vm {
 	spinlock_t lock;
-	struct hlist_head *hash;	/* [s] 1 << SHADOW_HASH_BITS */
-	struct list_head pages;		/* [s] newest first */
-	struct list_head unsync;	/* [s] leaf tables that the guest writes freely */
-	unsigned int nr_unsync;		/* [s] */
-	unsigned long nr_pages;		/* [s] writes, [a] reads */
-	unsigned long limit;		/* [m] writes, [a] reads; 0: by memory size */
-	unsigned long mem_pages;	/* [m] in all slots */
+	struct hlist_head *hash; /* [s] 1 << SHADOW_HASH_BITS */
+	struct list_head pages; /* [s] newest first */
+	struct list_head
+		unsync; /* [s] leaf tables that the guest writes freely */
+	unsigned int nr_unsync; /* [s] */
+	unsigned long nr_pages; /* [s] writes, [a] reads */
+	unsigned long limit; /* [m] writes, [a] reads; 0: by memory size */
+	unsigned long mem_pages; /* [m] in all slots */
 	/*
 	 * gfn >> 9 -> page of 512 words, one a gfn: rmap and table mark.
 	 * Keyed by gfn alone, so an SPTE finds its word whatever happens to
 	 * the slots meanwhile. Loads under [s].
 	 */
 	struct xarray gfns;
-	unsigned long last_idx;		/* [s] the last chunk looked up */
-	unsigned long *last_chunk;	/* [s] */
+	unsigned long last_idx; /* [s] the last chunk looked up */
+	unsigned long *last_chunk; /* [s] */
 	/*
 	 * Not 0: some TLB may know more than the SPTEs allow. Counted up with
 	 * each SPTE that loses a right, back to 0 by a flush of all vCPUs.
 	 */
 	atomic_long_t stale;
-	struct list_head link;		/* shadow_vms */
+	struct list_head link; /* shadow_vms */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
-	atomic64_t downgrades;		/* [a] SPTEs that have lost a right */
-	u64 hard;			/* [s] that many are flushed when the lock is free */
-	bool owed;			/* [a] a harvest that has to flush */
+	atomic64_t downgrades; /* [a] SPTEs that have lost a right */
+	u64 hard; /* [s] that many are flushed when the lock is free */
+	bool owed; /* [a] a harvest that has to flush */
 #endif
 };
 
-#define SHADOW_CACHE_MAX	48
+#define SHADOW_CACHE_MAX 48
 
 struct shadow_cache {
 	unsigned int n;
@@ -100,27 +101,28 @@ struct shadow_cache {
 struct shadow_page;
 struct vigil_slots;
 
-#define SHADOW_MAX_ROOTS	4
+#define SHADOW_MAX_ROOTS 4
 
 struct shadow_vcpu {
-	struct walk_mode mode;		/* [v] of the guest's paging */
-	union shadow_role role;		/* [v] that pages made now have */
-	u8 root_level;			/* [v] of the shadow tables: 3, 4 or 5 */
-	bool initialised;		/* [v] */
-	bool root_ok;			/* [a] the root may be used; set under [s] */
-	unsigned long root_cr3;		/* [v] that the root was made for */
-	struct shadow_page *root[SHADOW_MAX_ROOTS]; /* [v] with a root count each */
-	u64 *pae_root;			/* [v] below 4 GiB */
-	u64 pdpte[4];			/* [v] latched */
-	struct vigil_slot *slot;	/* [v] the last one looked up */
-	u64 slot_generation;		/* [v] it is of */
-	struct shadow_cache headers;	/* [v] struct shadow_page */
-	struct shadow_cache tables;	/* [v] zeroed pages */
-	struct shadow_cache links;	/* [v] struct rmap_block */
+	struct walk_mode mode; /* [v] of the guest's paging */
+	union shadow_role role; /* [v] that pages made now have */
+	u8 root_level; /* [v] of the shadow tables: 3, 4 or 5 */
+	bool initialised; /* [v] */
+	bool root_ok; /* [a] the root may be used; set under [s] */
+	unsigned long root_cr3; /* [v] that the root was made for */
+	struct shadow_page
+		*root[SHADOW_MAX_ROOTS]; /* [v] with a root count each */
+	u64 *pae_root; /* [v] below 4 GiB */
+	u64 pdpte[4]; /* [v] latched */
+	struct vigil_slot *slot; /* [v] the last one looked up */
+	u64 slot_generation; /* [v] it is of */
+	struct shadow_cache headers; /* [v] struct shadow_page */
+	struct shadow_cache tables; /* [v] zeroed pages */
+	struct shadow_cache links; /* [v] struct rmap_block */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
-	u64 flushed;			/* [v] downgrades at the last flush */
-	u64 must_flush;			/* [v] hard downgrades at the last entry */
+	u64 flushed; /* [v] downgrades at the last flush */
+	u64 must_flush; /* [v] hard downgrades at the last entry */
 #endif
 };
 

@@ -5,8 +5,14 @@
  */
 #include "walk.h"
 
+#ifdef __KERNEL__
+#include <linux/errno.h>
+#else
+#include <errno.h>
+#endif
+
 /* how often entries may change under a walk before it gives up */
-#define WALK_TRIES	8
+#define WALK_TRIES 8
 
 bool walk_is_leaf(const struct walk_mode *m, unsigned int level, u64 pte)
 {
@@ -59,8 +65,8 @@ u64 walk_reserved(const struct walk_mode *m, unsigned int level, u64 pte)
 
 bool walk_bad_pdpte(const struct walk_mode *m, u64 pdpte)
 {
-	u64 rsvd = GENMASK_ULL(63, 52) | beyond_maxphyaddr(m) | GENMASK_ULL(8, 5) |
-		   GENMASK_ULL(2, 1);
+	u64 rsvd = GENMASK_ULL(63, 52) | beyond_maxphyaddr(m) |
+		   GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1);
 
 	return (pdpte & PTE_P) && (pdpte & rsvd);
 }
@@ -94,7 +100,8 @@ bool walk_denied(const struct walk_mode *m, unsigned int access,
 	       (m->wp || (a->ec & WALK_EC_U));
 }
 
-u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte, u64 gva)
+u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte,
+		  u64 gva)
 {
 	u64 gfn = (pte & PTE_ADDR) >> 12;
 	u64 mask = ((u64)1 << (walk_index_bits(m) * (level - 1))) - 1;
@@ -110,8 +117,8 @@ u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte, u64 gv
 	return (gfn & ~mask) | (gva >> 12 & mask);
 }
 
-static int fault(const struct walk_mode *m, const struct walk_access *a, u32 more,
-		 struct guest_walk *w)
+static int fault(const struct walk_mode *m, const struct walk_access *a,
+		 u32 more, struct guest_walk *w)
 {
 	u32 ec = a->ec & (WALK_EC_W | WALK_EC_U | WALK_EC_I);
 
@@ -122,9 +129,9 @@ static int fault(const struct walk_mode *m, const struct walk_access *a, u32 mor
 }
 
 /* 0: all bits are set; WALK_RETRY: an entry has changed */
-static int set_accessed(const struct walk_mode *m, const struct walk_mem *mem, void *priv,
-			const struct walk_access *a, unsigned int top,
-			struct guest_walk *w)
+static int set_accessed(const struct walk_mode *m, const struct walk_mem *mem,
+			void *priv, const struct walk_access *a,
+			unsigned int top, struct guest_walk *w)
 {
 	unsigned int level;
 
@@ -136,7 +143,8 @@ static int set_accessed(const struct walk_mode *m, const struct walk_mem *mem, v
 			want |= PTE_D;
 		if (want == pte)
 			continue;
-		ret = mem->cmpxchg(priv, w->table[level - 1], pte, want, walk_pte_bytes(m));
+		ret = mem->cmpxchg(priv, w->table[level - 1], pte, want,
+				   walk_pte_bytes(m));
 		if (ret > 0)
 			return WALK_RETRY;
 		if (!ret)
@@ -148,7 +156,8 @@ static int set_accessed(const struct walk_mode *m, const struct walk_mem *mem, v
 	return WALK_OK;
 }
 
-static u64 first_table(const struct walk_mode *m, u64 cr3, const u64 *pdpte, u64 gva)
+static u64 first_table(const struct walk_mode *m, u64 cr3, const u64 *pdpte,
+		       u64 gva)
 {
 	switch (m->paging) {
 	case WALK_32:
@@ -159,9 +168,9 @@ static u64 first_table(const struct walk_mode *m, u64 cr3, const u64 *pdpte, u64
 	return cr3;
 }
 
-static int walk_once(const struct walk_mode *m, const struct walk_mem *mem, void *priv,
-		     u64 cr3, const u64 *pdpte, u64 gva, const struct walk_access *a,
-		     struct guest_walk *w)
+static int walk_once(const struct walk_mode *m, const struct walk_mem *mem,
+		     void *priv, u64 cr3, const u64 *pdpte, u64 gva,
+		     const struct walk_access *a, struct guest_walk *w)
 {
 	unsigned int bits = walk_index_bits(m), bytes = walk_pte_bytes(m);
 	unsigned int level, top, access = WALK_ALL;
@@ -173,7 +182,7 @@ static int walk_once(const struct walk_mode *m, const struct walk_mem *mem, void
 	w->dirty = false;
 	if (m->paging == WALK_PAE && !(pte & PTE_P))
 		return fault(m, a, 0, w);
-	for (level = top; ; level--) {
+	for (level = top;; level--) {
 		unsigned int shift = 12 + bits * (level - 1);
 		u64 index = gva >> shift & ((1u << bits) - 1);
 
@@ -181,7 +190,7 @@ static int walk_once(const struct walk_mode *m, const struct walk_mem *mem, void
 		w->above[level - 1] = access;
 		w->table[level - 1] = (pte & PTE_ADDR) + index * bytes;
 		ret = mem->read(priv, w->table[level - 1], &pte, bytes);
-		if (ret == -11)
+		if (ret == -EAGAIN)
 			return WALK_RETRY;
 		/* a table where no memory is: as if it were empty */
 		if (ret || !(pte & PTE_P))
@@ -204,9 +213,9 @@ static int walk_once(const struct walk_mode *m, const struct walk_mem *mem, void
 	return WALK_OK;
 }
 
-int walk_guest(const struct walk_mode *m, const struct walk_mem *mem, void *priv,
-	       u64 cr3, const u64 *pdpte, u64 gva, const struct walk_access *a,
-	       struct guest_walk *w)
+int walk_guest(const struct walk_mode *m, const struct walk_mem *mem,
+	       void *priv, u64 cr3, const u64 *pdpte, u64 gva,
+	       const struct walk_access *a, struct guest_walk *w)
 {
 	unsigned int tries;
 	int ret;

@@ -11,29 +11,29 @@
 enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 
 /* bits of a guest's entry, all modes */
-#define PTE_P		BIT_ULL(0)
-#define PTE_W		BIT_ULL(1)
-#define PTE_U		BIT_ULL(2)
-#define PTE_A		BIT_ULL(5)
-#define PTE_D		BIT_ULL(6)
-#define PTE_PS		BIT_ULL(7)
-#define PTE_NX		BIT_ULL(63)
-#define PTE_ADDR	GENMASK_ULL(51, 12)
+#define PTE_P BIT_ULL(0)
+#define PTE_W BIT_ULL(1)
+#define PTE_U BIT_ULL(2)
+#define PTE_A BIT_ULL(5)
+#define PTE_D BIT_ULL(6)
+#define PTE_PS BIT_ULL(7)
+#define PTE_NX BIT_ULL(63)
+#define PTE_ADDR GENMASK_ULL(51, 12)
 
 /* rights, as in union shadow_role.access */
-#define WALK_W		1u
-#define WALK_U		2u
-#define WALK_X		4u
-#define WALK_ALL	7u
+#define WALK_W 1u
+#define WALK_U 2u
+#define WALK_X 4u
+#define WALK_ALL 7u
 
 /* of the access; P, W, U, RSVD, I are the bits of a #PF error code */
-#define WALK_EC_P	BIT(0)
-#define WALK_EC_W	BIT(1)
-#define WALK_EC_U	BIT(2)
-#define WALK_EC_RSVD	BIT(3)
-#define WALK_EC_I	BIT(4)
+#define WALK_EC_P BIT(0)
+#define WALK_EC_W BIT(1)
+#define WALK_EC_U BIT(2)
+#define WALK_EC_RSVD BIT(3)
+#define WALK_EC_I BIT(4)
 
-#define WALK_MAX_LEVEL	5
+#define WALK_MAX_LEVEL 5
 
 /**
  * struct walk_mode - the control bits that shape a walk
@@ -98,13 +98,14 @@ struct guest_walk {
  */
 struct walk_mem {
 	int (*read)(void *priv, u64 gpa, u64 *pte, unsigned int bytes);
-	int (*cmpxchg)(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes);
+	int (*cmpxchg)(void *priv, u64 gpa, u64 old, u64 new_,
+		       unsigned int bytes);
 };
 
 enum walk_result {
 	WALK_OK,
-	WALK_FAULT,	/* the guest's #PF: error_code */
-	WALK_RETRY,	/* entries changed all the time, or -EAGAIN */
+	WALK_FAULT, /* the guest's #PF: error_code */
+	WALK_RETRY, /* entries changed all the time, or -EAGAIN */
 };
 
 /**
@@ -120,9 +121,9 @@ enum walk_result {
  *
  * Return: enum walk_result.
  */
-int walk_guest(const struct walk_mode *m, const struct walk_mem *mem, void *priv,
-	       u64 cr3, const u64 *pdpte, u64 gva, const struct walk_access *a,
-	       struct guest_walk *w);
+int walk_guest(const struct walk_mode *m, const struct walk_mem *mem,
+	       void *priv, u64 cr3, const u64 *pdpte, u64 gva,
+	       const struct walk_access *a, struct guest_walk *w);
 
 /* bits of a present entry that must be zero */
 u64 walk_reserved(const struct walk_mode *m, unsigned int level, u64 pte);
@@ -136,7 +137,8 @@ unsigned int walk_pte_access(const struct walk_mode *m, u64 pte);
 bool walk_denied(const struct walk_mode *m, unsigned int access,
 		 const struct walk_access *a);
 /* gfn of the 4 KiB page at @gva inside what a leaf entry maps */
-u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte, u64 gva);
+u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte,
+		  u64 gva);
 
 static inline unsigned int walk_pte_bytes(const struct walk_mode *m)
 {
