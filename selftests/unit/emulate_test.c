@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What no process can do natively: real mode, VM86, CPL 0, control and
+ * descriptor-table registers, segment loads, and how the emulator refuses.
+ */
+#include "env.h"
+#include "unit.h"
+
+#define FL_ZF (1 << 6)
+#define FL_IF (1 << 9)
+#define FL_IOPL3 (3 << 12)
+#define FL_VM (1 << 17)
+
+#define AT (ENV_MEM + 0x100)
+#define DE 0
+#define UD 6
+#define NM 7
+#define NP 11
+#define SS 12
+#define GP 13
+
+static struct env e;
+
+/* env_step() of a string of bytes */
+#define STEP(s) env_step(&e, (const u8 *)(s), sizeof(s) - 1)
+
+static bool fault(int ret, u8 vector, int error_code)
+{
+	const struct emul_exception *x = &e.c.exception;
+
+	return ret == EMUL_FAULT && x->vector == vector &&
+	       (error_code < 0 ? !x->has_ec :
+				 x->has_ec && x->error_code == (u32)error_code);
+}
+
+/* rip did not move, and the answer was #vector */
+static void refuses(const char *what, int ret, u8 vector, int error_code)
+{
+	bool ok = fault(ret, vector, error_code) && e.c.rip == 0x1000;
+
+	if (!unit_result(ok, "%s", what))
+		printf("# status %d vector %u error %x has %d rip %llx\n", ret,
+		       e.c.exception.vector, e.c.exception.error_code,
+		       e.c.exception.has_ec, (unsigned long long)e.c.rip);
+}
+
+static void word(u64 la, u64 v, unsigned int bytes)
+{
+	memcpy(env_mem(&e, la, bytes), &v, bytes);
+}
+
+static u64 at(u64 la, unsigned int bytes)
+{
+	u64 v = 0;
+
+	memcpy(&v, env_mem(&e, la, bytes), bytes);
+	return v;
+}
+
+/* CPL 0 in the given mode, rip 0x1000, rSP in memory */
+static void kernel(enum insn_mode mode)
+{
+	env_init(&e, mode);
+	e.c.cpl = 0;
+	e.c.rip = 0x1000;
+	e.c.regs[INSN_RSP] = AT + 0x80;
+	e.c.regs[INSN_RDI] = AT;
+}
+
+/* All segments of 64K, at memory. */
+static void real_mode(void)
+{
+	unsigned int i;
+
+	kernel(INSN_MODE_16);
+	e.c.protected_mode = false;
+	e.cr[0] &= ~1ull;
+	for (i = 0; i < 6; i++) {
+		e.seg[i].base = ENV_MEM;
+		e.seg[i].sel = (u16)(ENV_MEM >> 4);
+		e.seg[i].attr = 0x93;
+	}
+	e.c.regs[INSN_RSP] = 0x1000;
+	e.c.regs[INSN_RDI] = 0x100;
+}
+
+static void test_real_mode(void)
+{
+	real_mode();
+	e.c.regs[INSN_RAX] = 0x1234;
+	unit_result(STEP("\x89\x05") == EMUL_OK && at(AT, 2) == 0x1234 &&
+			    e.c.rip == 0x1002,
+		    "real mode: MOV [DI],AX");
+
+	real_mode();
+	e.c.regs[INSN_RDI] = 0xffff;
+	refuses("real mode: a word at FFFF is #GP without error code",
+		STEP("\x8b\x05"), GP, -1);
+	real_mode();
+	e.c.regs[INSN_RBP] = 0xffff;
+	refuses("real mode: a word at SS:FFFF is #SS without error code",
+		STEP("\x8b\x46\x00"), SS, -1);
+
+	/* 16-bit addresses wrap around within the segment */
+	real_mode();
+	e.c.regs[INSN_RBX] = 0xfff0;
+	e.c.regs[INSN_RSI] = 0x0110;
+	word(ENV_MEM + 0x100, 0x77, 1);
+	unit_result(STEP("\x8a\x00") == EMUL_OK &&
+			    (u8)e.c.regs[INSN_RAX] == 0x77,
+		    "real mode: [BX+SI] wraps around at 64K");
+
+	/* a 32-bit address beyond the limit, and big real mode */
+	real_mode();
+	e.c.regs[INSN_RDI] = 0x10000;
+	refuses("real mode: a 32-bit offset beyond 64K is #GP",
+		STEP("\x67\x8a\x07"), GP, -1);
+	real_mode();
+	e.c.regs[INSN_RDI] = 0x10000;
+	e.seg[INSN_SEG_DS].limit = 0xffffffff;
+	e.seg[INSN_SEG_DS].base = ENV_MEM - 0x10000;
+	word(ENV_MEM, 0x55, 1);
+	unit_result(STEP("\x67\x8a\x07") == EMUL_OK &&
+			    (u8)e.c.regs[INSN_RAX] == 0x55,
+		    "big real mode: limits of 4G are honoured");
+
+	/* writes through a code segment are fine here */
+	real_mode();
+	e.seg[INSN_SEG_CS].attr = 0x9b;
+	e.c.regs[INSN_RAX] = 0x42;
+	unit_result(STEP("\x2e\x88\x05") == EMUL_OK && at(AT, 1) == 0x42,
+		    "real mode: a store through CS");
+
+	real_mode();
+	e.c.regs[INSN_RAX] = 0x3456;
+	unit_result(STEP("\x8e\xd8") == EMUL_OK &&
+			    e.seg[INSN_SEG_DS].sel == 0x3456 &&
+			    e.seg[INSN_SEG_DS].base == 0x34560 &&
+			    e.seg[INSN_SEG_DS].limit == 0xffff,
+		    "real mode: MOV DS");
+	real_mode();
+	word(ENV_MEM + 0x1000, 0x2000, 2);
+	unit_result(STEP("\x17") == EMUL_OK &&
+			    e.seg[INSN_SEG_SS].base == 0x20000 &&
+			    e.c.regs[INSN_RSP] == 0x1002 &&
+			    e.c.shadow == EMUL_SHADOW_MOV_SS,
+		    "real mode: POP SS, with its shadow");
+
+	real_mode();
+	e.c.regs[INSN_RSP] = 2;
+	e.c.regs[INSN_RAX] = 0xabcd;
+	unit_result(STEP("\x50") == EMUL_OK && e.c.regs[INSN_RSP] == 0 &&
+			    at(ENV_MEM, 2) == 0xabcd,
+		    "real mode: PUSH down to offset 0");
+	real_mode();
+	e.c.regs[INSN_RSP] = 0xabcd0001;
+	refuses("real mode: PUSH with SP=1 is #SS", STEP("\x50"), SS, -1);
+
+	real_mode();
+	refuses("real mode: VEX is #UD", STEP("\xc5\xf8\x10\xc1"), UD, -1);
+	real_mode();
+	refuses("real mode: SLDT is #UD", STEP("\x0f\x00\xc0"), UD, -1);
+	real_mode();
+	refuses("real mode: DIV by 0 is #DE", STEP("\xf7\xf1"), DE, -1);
+	real_mode();
+	e.c.rflags &= ~FL_IF;
+	unit_result(STEP("\xfb") == EMUL_OK && e.c.rflags & FL_IF &&
+			    e.c.shadow == EMUL_SHADOW_STI,
+		    "real mode: STI, with its shadow");
+	real_mode();
+	unit_result(STEP("\xfb") == EMUL_OK && !e.c.shadow,
+		    "STI with IF set starts no shadow");
+}
+
+static void vm86(unsigned int iopl)
+{
+	unsigned int i;
+
+	real_mode();
+	e.c.protected_mode = true;
+	e.cr[0] |= 1;
+	e.c.cpl = 3;
+	e.c.rflags |= FL_VM | iopl << 12;
+	for (i = 0; i < 6; i++)
+		e.seg[i].attr = 0xf3;
+}
+
+static void test_vm86(void)
+{
+	vm86(0);
+	e.c.regs[INSN_RDI] = 0xffff;
+	refuses("VM86: a word at FFFF is #GP(0)", STEP("\x8b\x05"), GP, 0);
+	vm86(0);
+	refuses("VM86: CLI without IOPL 3 is #GP(0)", STEP("\xfa"), GP, 0);
+	vm86(0);
+	refuses("VM86: PUSHF without IOPL 3 is #GP(0)", STEP("\x9c"), GP, 0);
+	vm86(0);
+	refuses("VM86: POPF without IOPL 3 is #GP(0)", STEP("\x9d"), GP, 0);
+	vm86(0);
+	e.cr[4] |= 1;
+	unit_result(STEP("\x9c") == EMUL_UNHANDLED,
+		    "VM86: PUSHF under VME is left to the CPU");
+	vm86(3);
+	unit_result(STEP("\x9c") == EMUL_OK &&
+			    !(at(ENV_MEM + 0xffe, 2) & ~0x7fffull),
+		    "VM86: PUSHF with IOPL 3");
+	vm86(3);
+	word(ENV_MEM + 0x1000, 0x0002, 2);
+	unit_result(STEP("\x9d") == EMUL_OK &&
+			    e.c.rflags == (FL_VM | FL_IOPL3 | 2),
+		    "VM86: POPF changes IF, but neither IOPL nor VM");
+	vm86(3);
+	e.c.regs[INSN_RAX] = 0x1234;
+	unit_result(STEP("\x8e\xc0") == EMUL_OK &&
+			    e.seg[INSN_SEG_ES].base == 0x12340,
+		    "VM86: MOV ES");
+	vm86(3);
+	refuses("VM86: VEX is #UD", STEP("\xc5\xf8\x10\xc1"), UD, -1);
+	vm86(3);
+	refuses("VM86: MOV CR0 is #GP(0)", STEP("\x0f\x20\xc0"), GP, 0);
+}
+
+static void test_flags(void)
+{
+	kernel(INSN_MODE_64);
+	word(AT + 0x80, 0x3202 | 1 << 16 | 1 << 17 | 1 << 20, 8);
+	unit_result(STEP("\x9d") == EMUL_OK && e.c.rflags == 0x3202,
+		    "POPF at CPL 0: IOPL and IF, but not RF, VM, VIP");
+	kernel(INSN_MODE_64);
+	e.c.cpl = 3;
+	word(AT + 0x80, 0x3002 | FL_ZF, 8);
+	unit_result(STEP("\x9d") == EMUL_OK && e.c.rflags == (0x202 | FL_ZF),
+		    "POPF at CPL 3: neither IOPL nor IF");
+	kernel(INSN_MODE_64);
+	e.c.rflags |= 1 << 16;
+	unit_result(STEP("\x9c") == EMUL_OK && at(AT + 0x78, 8) == 0x202 &&
+			    !(e.c.rflags & 1 << 16),
+		    "PUSHF stores RF as 0, and every instruction clears it");
+	kernel(INSN_MODE_32);
+	e.c.cpl = 3;
+	refuses("CLI at CPL 3 is #GP(0)", STEP("\xfa"), GP, 0);
+	kernel(INSN_MODE_32);
+	e.c.cpl = 3;
+	e.cr[4] |= 2;
+	unit_result(STEP("\xfa") == EMUL_UNHANDLED,
+		    "CLI under PVI is left to the CPU");
+	kernel(INSN_MODE_32);
+	unit_result(STEP("\xfa") == EMUL_OK && !(e.c.rflags & FL_IF),
+		    "CLI at CPL 0");
+}
+
+static void test_control(void)
+{
+	kernel(INSN_MODE_64);
+	e.cr[3] = 0x123456789000ull;
+	unit_result(STEP("\x0f\x20\xd8") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 0x123456789000ull,
+		    "MOV RAX,CR3");
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RAX] = 0xfffffff5;
+	unit_result(STEP("\x44\x0f\x22\xc0") == EMUL_OK &&
+			    e.cr[8] == 0xfffffff5,
+		    "MOV CR8,RAX");
+	kernel(INSN_MODE_32);
+	e.c.regs[INSN_RAX] = 0xffffffff00000011ull;
+	unit_result(STEP("\x0f\x22\xc0") == EMUL_OK && e.cr[0] == 0x11,
+		    "MOV CR0,EAX is of 32 bits outside of 64-bit mode");
+	kernel(INSN_MODE_32);
+	e.c.regs[INSN_RAX] = 5;
+	unit_result(STEP("\xf0\x0f\x22\xc0") == EMUL_OK && e.cr[8] == 5,
+		    "LOCK MOV CR0 is CR8");
+	kernel(INSN_MODE_64);
+	refuses("MOV CR1 is #UD", STEP("\x0f\x22\xc8"), UD, -1);
+	kernel(INSN_MODE_64);
+	e.c.cpl = 3;
+	refuses("MOV CR3 at CPL 3 is #GP(0)", STEP("\x0f\x22\xd8"), GP, 0);
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RAX] = 0x400;
+	unit_result(STEP("\x0f\x23\xf8") == EMUL_OK && e.dr[7] == 0x400,
+		    "MOV DR7,RAX");
+	kernel(INSN_MODE_64);
+	e.cr[0] = 0x80050033 | 8;
+	unit_result(STEP("\x0f\x06") == EMUL_OK && e.cr[0] == 0x80050033,
+		    "CLTS");
+	kernel(INSN_MODE_64);
+	e.cr[0] = 0x80050033;
+	e.c.regs[INSN_RAX] = 0xfff8;
+	unit_result(STEP("\x0f\x01\xf0") == EMUL_OK && e.cr[0] == 0x80050039,
+		    "LMSW sets TS, clears MP, and cannot clear PE");
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RAX] = ~0ull;
+	unit_result(STEP("\x66\x0f\x01\xe0") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == (~0xffffull | 0x33),
+		    "SMSW AX leaves the rest of RAX");
+	kernel(INSN_MODE_64);
+	e.c.cpl = 3;
+	e.cr[4] |= 1 << 11;
+	refuses("SMSW at CPL 3 under UMIP is #GP(0)", STEP("\x0f\x01\xe0"), GP,
+		0);
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RDI] = 0x123456789abcdefull;
+	unit_result(STEP("\x0f\x01\x3f") == EMUL_OK &&
+			    e.invlpg == 0x123456789abcdefull,
+		    "INVLPG of a non-canonical address");
+}
+
+static void test_tables(void)
+{
+	kernel(INSN_MODE_64);
+	word(AT, 0x7f, 2);
+	word(AT + 2, 0xffff888000001000ull, 8);
+	unit_result(STEP("\x0f\x01\x17") == EMUL_OK && e.gdt.limit == 0x7f &&
+			    e.gdt.base == 0xffff888000001000ull,
+		    "LGDT in 64-bit mode");
+	kernel(INSN_MODE_64);
+	word(AT + 2, 0x8000000000000000ull, 8);
+	refuses("LIDT of a non-canonical base is #GP(0)", STEP("\x0f\x01\x1f"),
+		GP, 0);
+	kernel(INSN_MODE_32);
+	word(AT, 0xff, 2);
+	word(AT + 2, 0xff001000, 4);
+	unit_result(STEP("\x66\x0f\x01\x1f") == EMUL_OK &&
+			    e.idt.limit == 0xff && e.idt.base == 0x1000,
+		    "LIDT with a 16-bit operand takes 24 bits of base");
+	kernel(INSN_MODE_32);
+	e.gdt.base = 0x12345678;
+	e.gdt.limit = 0xabc;
+	word(AT + 6, 0x5a5a, 2);
+	unit_result(STEP("\x0f\x01\x07") == EMUL_OK && at(AT, 2) == 0xabc &&
+			    at(AT + 2, 4) == 0x12345678 &&
+			    at(AT + 6, 2) == 0x5a5a,
+		    "SGDT outside of 64-bit mode stores 6 bytes");
+	kernel(INSN_MODE_64);
+	e.idt.base = 0xfffffe0000000000ull;
+	e.idt.limit = 0xfff;
+	unit_result(STEP("\x0f\x01\x0f") == EMUL_OK &&
+			    at(AT + 2, 8) == 0xfffffe0000000000ull,
+		    "SIDT in 64-bit mode stores 10 bytes");
+	kernel(INSN_MODE_64);
+	e.tr.sel = 0x40;
+	unit_result(STEP("\x0f\x00\xc8") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 0x40,
+		    "STR EAX");
+}
+
+/* GDT at the start of memory, with these at selectors 8, 16 ... */
+static const struct {
+	const char *what;
+	u64 desc;
+} descriptors[] = {
+	{ "data, DPL 0", 0x00cf92000000ffffull },
+	{ "data, DPL 3, accessed", 0x00cff3000000ffffull },
+	{ "data, read-only, DPL 0", 0x00cf90000000ffffull },
+	{ "code, readable, DPL 0", 0x00cf9a000000ffffull },
+	{ "code, not readable", 0x00cf98000000ffffull },
+	{ "data, not present", 0x00cf12000000ffffull },
+	{ "LDT", 0x00008200000000ffull },
+	{ "code, conforming, DPL 0", 0x00cf9e000000ffffull },
+	{ "data with a base, bytes", 0x1240923456780fffull },
+};
+
+static void load(enum insn_mode mode, u8 cpl, u16 sel)
+{
+	unsigned int i;
+
+	kernel(mode);
+	e.c.cpl = cpl;
+	for (i = 0; i < ARRAY_SIZE(descriptors); i++)
+		word(ENV_MEM + 8 * (i + 1), descriptors[i].desc, 8);
+	e.gdt.base = ENV_MEM;
+	e.gdt.limit = 8 * ARRAY_SIZE(descriptors) + 7;
+	e.c.regs[INSN_RAX] = sel;
+}
+
+#define MOV_DS "\x8e\xd8"
+#define MOV_SS "\x8e\xd0"
+
+static void test_segment_loads(void)
+{
+	const struct emul_seg *ds = &e.seg[INSN_SEG_DS];
+	int ret;
+
+	load(INSN_MODE_32, 0, 8);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->sel == 8 && !ds->base &&
+			    ds->limit == 0xffffffff && ds->attr == 0xc93 &&
+			    at(ENV_MEM + 8, 8) ==
+				    (descriptors[0].desc | 1ull << 40),
+		    "MOV DS: limit in pages, accessed bit set in the table");
+	load(INSN_MODE_32, 0, 72);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->base == 0x12345678 &&
+			    ds->limit == 0xfff && ds->attr == 0x493,
+		    "MOV DS: base in three pieces, limit in bytes");
+	load(INSN_MODE_32, 0, 0);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->attr & EMUL_SEG_UNUSABLE,
+		    "MOV DS: null is allowed");
+	e.c.rip = 0x1000;
+	refuses("and using it is #GP(0)", STEP("\x8b\x07"), GP, 0);
+	load(INSN_MODE_64, 0, 0);
+	unit_result(STEP(MOV_DS) == EMUL_OK && (e.c.rip = 0x1000) &&
+			    STEP("\x8b\x07") == EMUL_OK,
+		    "but not in 64-bit mode");
+	load(INSN_MODE_32, 0, 0);
+	refuses("MOV SS: null is #GP(0)", STEP(MOV_SS), GP, 0);
+	load(INSN_MODE_64, 0, 0);
+	unit_result(STEP(MOV_SS) == EMUL_OK, "except in 64-bit mode at CPL 0");
+	load(INSN_MODE_64, 0, 3);
+	refuses("with RPL 0", STEP(MOV_SS), GP, 0);
+	load(INSN_MODE_32, 3, 8);
+	refuses("MOV DS: DPL 0 at CPL 3 is #GP(sel)", STEP(MOV_DS), GP, 8);
+	load(INSN_MODE_32, 3, 19);
+	unit_result(STEP(MOV_DS) == EMUL_OK, "MOV DS: DPL 3 at CPL 3");
+	load(INSN_MODE_32, 0, 11);
+	refuses("MOV DS: RPL 3 of DPL 0 is #GP(sel)", STEP(MOV_DS), GP, 8);
+	load(INSN_MODE_32, 0, 40);
+	refuses("MOV DS: code that is not readable", STEP(MOV_DS), GP, 40);
+	load(INSN_MODE_32, 3, 67);
+	unit_result(STEP(MOV_DS) == EMUL_OK, "MOV DS: conforming code");
+	load(INSN_MODE_32, 0, 56);
+	refuses("MOV DS: a system descriptor", STEP(MOV_DS), GP, 56);
+	load(INSN_MODE_32, 0, 48);
+	refuses("MOV DS: not present is #NP(sel)", STEP(MOV_DS), NP, 48);
+	load(INSN_MODE_32, 0, 48);
+	refuses("MOV SS: not present is #SS(sel)", STEP(MOV_SS), SS, 48);
+	load(INSN_MODE_32, 0, 24);
+	refuses("MOV SS: read-only is #GP(sel)", STEP(MOV_SS), GP, 24);
+	load(INSN_MODE_32, 0, 32);
+	refuses("MOV SS: code is #GP(sel)", STEP(MOV_SS), GP, 32);
+	load(INSN_MODE_32, 0, 19);
+	refuses("MOV SS: DPL and RPL 3 at CPL 0", STEP(MOV_SS), GP, 16);
+	load(INSN_MODE_32, 0, 80);
+	refuses("MOV DS: beyond the limit is #GP(sel)", STEP(MOV_DS), GP, 80);
+	load(INSN_MODE_32, 0, 12);
+	e.ldt.attr = EMUL_SEG_UNUSABLE;
+	refuses("MOV DS: no LDT", STEP(MOV_DS), GP, 12);
+	load(INSN_MODE_32, 0, 12);
+	e.ldt.attr = 0x82;
+	e.ldt.base = ENV_MEM;
+	e.ldt.limit = 0xff;
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->sel == 12,
+		    "MOV DS: from the LDT");
+	load(INSN_MODE_32, 0, 8);
+	e.gdt.base = 0x1000;
+	ret = STEP(MOV_DS);
+	unit_result(fault(ret, ENV_PF, 0) && e.c.exception.cr2 == 0x1008,
+		    "MOV DS: a page fault in the table");
+	load(INSN_MODE_32, 0, 8);
+	e.race = 1;
+	unit_result(STEP(MOV_DS) == EMUL_RESTART && ds->sel == 0x2b,
+		    "MOV DS: the descriptor changed under it");
+	load(INSN_MODE_32, 0, 8);
+	unit_result(STEP("\x8e\xc8") == EMUL_FAULT, "MOV CS is #UD");
+	load(INSN_MODE_64, 0, 8);
+	word(AT + 0x80, 8, 8);
+	unit_result(STEP("\x0f\xa1") == EMUL_OK &&
+			    e.seg[INSN_SEG_FS].sel == 8 &&
+			    e.c.regs[INSN_RSP] == AT + 0x88,
+		    "POP FS");
+}
+
+static void test_vector_state(void)
+{
+	kernel(INSN_MODE_64);
+	e.cr[0] |= 8;
+	refuses("MOVUPS with TS is #NM", STEP("\x0f\x11\x07"), NM, -1);
+	kernel(INSN_MODE_64);
+	e.cr[0] |= 4;
+	refuses("MOVUPS with EM is #UD", STEP("\x0f\x11\x07"), UD, -1);
+	kernel(INSN_MODE_64);
+	e.cr[4] &= ~(1ull << 9);
+	refuses("MOVUPS without OSFXSR is #UD", STEP("\x0f\x11\x07"), UD, -1);
+	kernel(INSN_MODE_64);
+	e.xcr0 = 3;
+	refuses("VMOVUPS without AVX in XCR0 is #UD", STEP("\xc5\xf8\x11\x07"),
+		UD, -1);
+	kernel(INSN_MODE_64);
+	e.cr[4] &= ~(1ull << 18);
+	refuses("VMOVUPS without OSXSAVE is #UD", STEP("\xc5\xf8\x11\x07"), UD,
+		-1);
+}
+
+/* Instructions whose meaning depends on the guest's CPUID. */
+static void test_features(void)
+{
+	kernel(INSN_MODE_64);
+	e.c.features = 0;
+	e.c.regs[INSN_RCX] = 0x40;
+	unit_result(STEP("\xf3\x0f\xbd\xc1") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 6,
+		    "LZCNT without its feature is BSR");
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RCX] = 0x40;
+	unit_result(STEP("\xf3\x0f\xbd\xc1") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 25,
+		    "LZCNT");
+	kernel(INSN_MODE_64);
+	e.c.features = 0;
+	e.c.regs[INSN_RAX] = 99;
+	unit_result(STEP("\xf3\x0f\xbc\xc1") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 99,
+		    "TZCNT without its feature is BSF");
+	kernel(INSN_MODE_64);
+	e.c.features = 0;
+	refuses("ANDN without its feature is #UD", STEP("\xc4\xe2\x70\xf2\xc1"),
+		UD, -1);
+}
+
+/* What the emulator leaves to the core, or to the CPU. */
+static void test_unhandled(void)
+{
+	static const struct {
+		const char *bytes;
+		u8 n;
+	} list[] = {
+		{ "\x0f\xa2", 2 }, { "\xf4", 1 },	  { "\xe4\x70", 2 },
+		{ "\xee", 1 },	   { "\x6c", 1 },	  { "\xf3\x6f", 2 },
+		{ "\x0f\x30", 2 }, { "\x0f\x01\xd9", 3 }, { "\xcd\x80", 2 },
+		{ "\xcf", 1 },	   { "\xd9\x07", 2 },	  { "\x0f\xae\x07", 3 },
+		{ "\xff\x1f", 2 }, { "\x0f\x05", 2 },	  { "\x0f\x58\x07", 3 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		int ret;
+
+		kernel(INSN_MODE_64);
+		ret = env_step(&e, (const u8 *)list[i].bytes, list[i].n);
+		unit_result(ret == EMUL_UNHANDLED && e.c.rip == 0x1000 &&
+				    !e.reads && !e.writes,
+			    "%s is not the emulator's",
+			    vigil_insn_op_name(e.c.insn.op));
+	}
+}
+
+/* Split accesses: both pages are checked before either is written. */
+static void test_splits(void)
+{
+	const u64 edge = ENV_MEM + ENV_BYTES;
+	u8 before[ENV_BYTES];
+	unsigned int i, bad = 0;
+	int ret;
+
+	for (i = 1; i < 8; i++) {
+		kernel(INSN_MODE_64);
+		e.c.regs[INSN_RDI] = edge - i;
+		memset(e.mem, 0x11, sizeof(e.mem));
+		memcpy(before, e.mem, sizeof(before));
+		ret = STEP("\x48\x89\x07");
+		bad += !fault(ret, ENV_PF, 2) || e.c.exception.cr2 != edge ||
+		       memcmp(before, e.mem, sizeof(before));
+		e.c.rip = 0x1000;
+		ret = STEP("\xf0\x48\x01\x07");
+		bad += !fault(ret, ENV_PF, 2) || e.c.exception.cr2 != edge ||
+		       memcmp(before, e.mem, sizeof(before));
+	}
+	unit_result(!bad, "a store into a missing second page changes nothing");
+
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RDI] = ENV_MEM + 0xffd;
+	e.c.regs[INSN_RAX] = 0x1122334455667788ull;
+	unit_result(STEP("\xf0\x48\x01\x07") == EMUL_OK && e.locked &&
+			    e.split && !e.exchanges && e.writes == 2 &&
+			    at(ENV_MEM + 0xffd, 8) == 0x1122334455667788ull,
+		    "a split lock is done in two parts, and says so");
+
+	/* in 32-bit mode the linear address wraps around at 4G */
+	kernel(INSN_MODE_32);
+	e.seg[INSN_SEG_DS].base = ENV_MEM + 0x1000;
+	e.seg[INSN_SEG_DS].limit = 0xffffffff;
+	e.c.regs[INSN_RDI] = 0xfffff800;
+	word(ENV_MEM + 0x800, 0xcafe, 2);
+	unit_result(STEP("\x0f\xb7\x07") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 0xcafe,
+		    "base plus offset wraps around at 4G");
+}
+
+static void test_enter(void)
+{
+	unsigned int i, bad = 0;
+
+	/* 31 frames: as many transactions as one instruction can have */
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RSP] = ENV_MEM + 0x1080;
+	e.c.regs[INSN_RBP] = ENV_MEM + 0x1400;
+	for (i = 0; i < 32; i++)
+		word(ENV_MEM + 0x1400 - 8 * (i + 1), 0x1000 + i, 8);
+	bad = STEP("\xc8\x20\x00\x1f") != EMUL_OK;
+	for (i = 0; i < 30; i++)
+		bad += at(ENV_MEM + 0x1080 - 8 * (i + 2), 8) != 0x1000 + i;
+	unit_result(!bad && e.reads == 30 && e.writes == 32 &&
+			    e.c.regs[INSN_RBP] == ENV_MEM + 0x1078 &&
+			    e.c.regs[INSN_RSP] ==
+				    ENV_MEM + 0x1080 - 8 * 32 - 0x20,
+		    "ENTER with 31 frames");
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RSP] = ENV_MEM + 0x40;
+	e.c.regs[INSN_RBP] = ENV_MEM + 0x1400;
+	unit_result(STEP("\xc8\x20\x00\x1f") == EMUL_FAULT && !e.writes,
+		    "ENTER that will run out of its stack stores nothing");
+}
+
+int main(void)
+{
+	test_real_mode();
+	test_vm86();
+	test_flags();
+	test_control();
+	test_tables();
+	test_segment_loads();
+	test_vector_state();
+	test_features();
+	test_unhandled();
+	test_splits();
+	test_enter();
+	return unit_end();
+}
