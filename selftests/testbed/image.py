@@ -145,7 +145,7 @@ def add_ours(image):
     return dirs
 
 
-def build(path, *, kernel, argv, nonce, load, files):
+def build(path, *, kernel, argv, nonce, load, files, env):
     """Writes the initramfs. `load` lists (module path, parameters)."""
     image = Image()
     for name in ("/proc", "/sys", "/dev", "/run", "/root", "/var/log", "/mnt"):
@@ -174,6 +174,7 @@ def build(path, *, kernel, argv, nonce, load, files):
     image.libraries()
     image.text("/vigil-argv", "".join(a + "\0" for a in argv))
     image.text("/vigil-nonce", nonce, 0o600)
-    image.text("/vigil-path", ":".join(["/bin", "/sbin", "/usr/bin",
-                                        "/selftests", *dirs]))
+    env = {"HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8", **env,
+           "PATH": ":".join(["/bin", "/sbin", "/usr/bin", "/selftests", *dirs])}
+    image.text("/vigil-env", "".join(f"{k}={v}\n" for k, v in env.items()))
     image.write(path)

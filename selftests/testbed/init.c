@@ -185,6 +185,18 @@ static void load_modules(void)
 	free(list);
 }
 
+/* Each line of the file: NAME=VALUE. */
+static void environment(void)
+{
+	char *list = slurp("/vigil-env", NULL), *save = NULL;
+
+	clearenv();
+	/* putenv() keeps the strings, so the buffer stays. */
+	for (char *l = list ? strtok_r(list, "\n", &save) : NULL; l;
+	     l = strtok_r(NULL, "\n", &save))
+		putenv(l);
+}
+
 static void on_child(int sig)
 {
 	(void)sig;
@@ -327,12 +339,7 @@ int main(void)
 	dup2(null, 0);
 	dup2(out, 1);
 	dup2(out, 2);
-	clearenv();
-	text = slurp("/vigil-path", NULL);
-	setenv("PATH", text ?: "/bin", 1);
-	setenv("HOME", "/root", 1);
-	setenv("TERM", "dumb", 1);
-	setenv("LANG", "C.UTF-8", 1);
+	environment();
 	chdir("/root");
 
 	sigaction(SIGCHLD, &sa, NULL);
