@@ -47,10 +47,9 @@ int svm_caps_check(const struct host_reader *rd, const char **why)
 		*why = "the CPU does not describe its SVM (no CPUID leaf 8000000A)";
 		return -EOPNOTSUPP;
 	}
-	if (rd->rdmsr(MSR_VM_CR_ADDR, &vm_cr)) {
-		*why = "the CPU has no MSR VM_CR (C0010114)";
-		return -EOPNOTSUPP;
-	}
+	/* a CPU without that MSR (there are emulated ones) has no such switch */
+	if (rd->rdmsr(MSR_VM_CR_ADDR, &vm_cr))
+		vm_cr = 0;
 	if (vm_cr & VM_CR_SVMDIS) {
 		*why = "SVM is disabled by the firmware (MSR VM_CR bit SVMDIS): switch on \"SVM mode\" in its setup";
 		return -EPERM;

@@ -108,7 +108,9 @@ int svm_hw_enable(void)
 	rdmsrl(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	wrmsrl(MSR_EFER, efer | EFER_SVME);
+	/* #GP: disabled in a way that no register told of */
+	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
+		return -EIO;
 	rdmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
 	wrmsrl(MSR_VM_HSAVE_PA, sc->hsave_pa);
 	if (svm_caps.tsc_rate) {
