@@ -2,17 +2,33 @@
 /* Page faults: the lock-free dirty fault, then guest walk and mapping. */
 #include <asm/processor-flags.h>
 
+#include "../vmm/gmem.h"
 #include "../vmm/watch.h"
 #include "internal.h"
 
 /* ---- the guest walk over gmem ---- */
 
+static struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu, gfn_t gfn)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	struct vigil_slot *slot = s->slot;
+
+	/* the generation says that the slot still is in the array */
+	if (slot && s->slot_generation == slots->generation &&
+	    gfn - slot->base < slot->npages)
+		return slot;
+	slot = vigil_slot_of(slots, gfn);
+	s->slot = slot;
+	s->slot_generation = slots->generation;
+	return slot;
+}
+
 static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
 {
-	struct vigil_vcpu *vcpu = priv;
+	struct vigil_slot *slot = cached_slot(priv, gpa >> PAGE_SHIFT);
 
-	*pte = 0;
-	return gmem_read(vcpu->vm, gpa, pte, bytes);
+	return likely(slot) ? gmem_get_entry(slot, gpa, pte, bytes) : -EFAULT;
 }
 
 static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_,
@@ -66,22 +82,6 @@ int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
 }
 
 /* ---- the lock-free dirty fault ---- */
-
-static struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu, gfn_t gfn)
-{
-	struct shadow_vcpu *s = &vcpu->shadow;
-	struct vigil_slots *slots = vigil_slots(vcpu->vm);
-	struct vigil_slot *slot = s->slot;
-
-	/* the generation says that the slot still is in the array */
-	if (slot && s->slot_generation == slots->generation &&
-	    gfn - slot->base < slot->npages)
-		return slot;
-	slot = vigil_slot_of(slots, gfn);
-	s->slot = slot;
-	s->slot_generation = slots->generation;
-	return slot;
-}
 
 /* RCU: the leaf SPTE of @gva, NULL when a level is missing */
 static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)

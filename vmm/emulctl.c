@@ -27,6 +27,13 @@ static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write, unsigned 
 
 	if (c->cpl == 3 && !(flags & EMUL_F_SYSTEM))
 		access |= PFERR_U;
+	/* the page fault's own walk has just answered this */
+	if (vcpu->xlat.valid && vcpu->xlat.page == (la & PAGE_MASK) &&
+	    (access | PFERR_W) == (vcpu->xlat.access | PFERR_W) &&
+	    !(access & ~vcpu->xlat.access)) {
+		*gpa = vcpu->xlat.gpa | offset_in_page(la);
+		return EMUL_OK;
+	}
 	ret = shadow_gva_to_gpa(vcpu, la, access, true, gpa, &error_code);
 	if (!ret)
 		return EMUL_OK;
@@ -573,6 +580,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	int ret;
 
 	ret = vigil_emulate(c, &emulctl_ops);
+	vcpu->xlat.valid = false;
 	emul_writeback(vcpu);
 	vcpu->emul_active = false;
 	switch (ret) {
@@ -602,6 +610,19 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, c->insn.bytes,
 					   c->insn.len);
 	}
+}
+
+int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
+{
+	int ret;
+
+	vcpu->xlat.page = gva & PAGE_MASK;
+	vcpu->xlat.gpa = gpa & PAGE_MASK;
+	vcpu->xlat.access = ec & (PFERR_W | PFERR_U);
+	vcpu->xlat.valid = true;
+	ret = emulctl_run(vcpu);
+	vcpu->xlat.valid = false;
+	return ret;
 }
 
 int emulctl_run(struct vigil_vcpu *vcpu)

@@ -344,7 +344,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	}
 	vcpu->stat.pf_emulated++;
 	if (likely(!event_injected(vcpu)))
-		return emulctl_run(vcpu);
+		return emulctl_fault(vcpu, gva, gpa, error_code);
 	/*
 	 * The CPU faulted while it delivered an event: there is no instruction
 	 * to emulate. A table that the frame is pushed onto can be let go.

@@ -24,6 +24,35 @@ static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa, unsigned int le
 	return slot;
 }
 
+/* what instructions access mostly, without the general copy loops */
+static __always_inline int copy_in(void *buf, hva_t hva, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return __get_user(*(u8 *)buf, (u8 __user *)hva);
+	case 4:
+		return __get_user(*(u32 *)buf, (u32 __user *)hva);
+	case 8:
+		return __get_user(*(u64 *)buf, (u64 __user *)hva);
+	default:
+		return __copy_from_user(buf, (void __user *)hva, len);
+	}
+}
+
+static __always_inline int copy_out(hva_t hva, const void *buf, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return __put_user(*(const u8 *)buf, (u8 __user *)hva);
+	case 4:
+		return __put_user(*(const u32 *)buf, (u32 __user *)hva);
+	case 8:
+		return __put_user(*(const u64 *)buf, (u64 __user *)hva);
+	default:
+		return __copy_to_user((void __user *)hva, buf, len);
+	}
+}
+
 int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 {
 	unsigned int chunk;
@@ -32,7 +61,7 @@ int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 	for (; len; len -= chunk, gpa += chunk, buf += chunk) {
 		if (!locate(vm, gpa, len, &hva, &chunk))
 			return -EFAULT;
-		if (copy_from_user(buf, (void __user *)hva, chunk))
+		if (copy_in(buf, hva, chunk))
 			return -EFAULT;
 	}
 	return 0;
@@ -48,7 +77,7 @@ int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len
 		if (!locate(vm, gpa, len, &hva, &chunk))
 			return -EFAULT;
 		pagefault_disable();
-		ret = __copy_from_user_inatomic(buf, (void __user *)hva, chunk);
+		ret = copy_in(buf, hva, chunk);
 		pagefault_enable();
 		if (ret)
 			return -EFAULT;
@@ -68,7 +97,7 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf, unsigned int len
 			return -EFAULT;
 		if (slot->flags & KVM_MEM_READONLY)
 			return -EROFS;
-		if (copy_to_user((void __user *)hva, buf, chunk))
+		if (copy_out(hva, buf, chunk))
 			return -EFAULT;
 		dirty_mark(slot, gpa >> PAGE_SHIFT);
 		shadow_written(vm, NULL, gpa, chunk);

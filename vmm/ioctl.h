@@ -63,6 +63,8 @@ bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0, unsigned long cr4
 /* emulctl.c */
 /* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */
 int emulctl_run(struct vigil_vcpu *vcpu);
+/* the same after a #PF at @gva that was walked to @gpa for the access in @ec */
+int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
 /* registers were replaced from outside: an emulation under way is forgotten */
 void emulctl_forget(struct vigil_vcpu *vcpu);
 /* fill c's registers and modes from the vCPU */

@@ -239,6 +239,12 @@ struct vigil_vcpu {
 	/* instruction being emulated, [v] emulctl.c */
 	struct emul_ctxt emul;
 	bool emul_active;		/* waits for userspace or a monitor */
+	struct {			/* what the fault that led here was walked to */
+		bool valid;
+		u32 access;		/* PFERR_W, PFERR_U */
+		gva_t page;
+		gpa_t gpa;
+	} xlat;
 	struct vigil_io {		/* pending port or MMIO exit */
 		int kind;		/* IO_NONE, IO_PIO, IO_MMIO */
 		u8 size;

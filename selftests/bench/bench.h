@@ -36,6 +36,7 @@ struct bench {
 	uint8_t *low, *data;
 	uint64_t pool;			/* next free table */
 	uint64_t cr3;
+	int64_t runs;			/* KVM_RUN calls */
 	bool vigil;
 };
 
@@ -54,6 +55,8 @@ struct row {
 	void (*fn)(struct bench *b, struct result *r);
 };
 
+/* operations in a row, where a row has no number of its own; at most DATA_PAGES */
+extern uint64_t bench_ops;
 extern const struct row rows[];
 extern const unsigned int nr_rows;
 

@@ -26,6 +26,7 @@ static const struct argp_option options[] = {
 	{ "row", 'r', "ID", 0, "only this row", 0 },
 	{ "json", 'j', NULL, 0, "machine-readable", 0 },
 	{ "no-check", 'n', NULL, 0, "exit with 0 whatever the figures are", 0 },
+	{ "ops", 'o', "N", 0, "operations to measure in a row (2000), for profiles", 0 },
 	{ "list", 'l', NULL, 0, "list the rows", 0 },
 	{ }
 };
@@ -49,6 +50,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		args.check = false;
+		return 0;
+	case 'o':
+		bench_ops = strtoull(arg, NULL, 0);
+		if (!bench_ops || bench_ops > DATA_PAGES)
+			argp_error(state, "--ops: 1 to %llu", DATA_PAGES);
 		return 0;
 	case 'l':
 		for (i = 0; i < nr_rows; i++)

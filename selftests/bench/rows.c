@@ -9,9 +9,11 @@
 
 #include "bench.h"
 
-#define N	2000
+#define N	bench_ops
 #define AD	(PTE_A | PTE_D)
 #define RW	PTE_RW
+
+uint64_t bench_ops = 2000;
 
 /* run to the end and charge it to @ops operations, less what entering costs */
 static void measure(struct bench *b, struct result *r, uint64_t ops)
@@ -47,7 +49,7 @@ static void run_op(struct bench *b, struct result *r, const char *op, struct reg
 static void null_ioctl(struct bench *b, struct result *r)
 {
 	uint64_t t0 = now();
-	int i;
+	uint64_t i;
 
 	for (i = 0; i < N; i++)
 		ioctl(b->dev, KVM_GET_API_VERSION, 0);
@@ -58,7 +60,7 @@ static void null_ioctl(struct bench *b, struct result *r)
 static void immediate(struct bench *b, struct result *r)
 {
 	uint64_t t0;
-	int i;
+	uint64_t i;
 
 	b->run->immediate_exit = 1;
 	t0 = now();
@@ -74,13 +76,14 @@ static void user_exits(struct bench *b, struct result *r, const char *op, int wa
 {
 	struct counts before, after;
 	uint64_t t0, t1;
-	int i;
+	uint64_t i;
 
 	start(b, op, &(struct regs){ .rcx = N + 1, .rsi = MMIO });
 	if (go(b) != want)
 		die("exit %u instead of %d", b->run->exit_reason, want);
 	count(b, &before);
 	t0 = now();
+	b->runs += N;
 	for (i = 0; i < N; i++)
 		if (ioctl(b->vcpu, KVM_RUN, 0) || b->run->exit_reason != (unsigned int)want)
 			die("exit %u instead of %d", b->run->exit_reason, want);

@@ -195,6 +195,7 @@ void start(struct bench *b, const char *op, const struct regs *r)
 
 int go(struct bench *b)
 {
+	b->runs++;
 	while (ioctl(b->vcpu, KVM_RUN, 0))
 		if (errno != EINTR)
 			die("KVM_RUN: %s (exit %u)", strerror(errno), b->run->exit_reason);
@@ -300,7 +301,10 @@ void count(struct bench *b, struct counts *c)
 		c->exits = kvm_stat(b->vcpu, "exits");
 		c->flushes = kvm_stat(b->vcpu, "tlb_flush");
 		c->msr_writes = -1;
-		/* svm_vcpu_run(): VMLOAD, VMSAVE, VMLOAD around each VMRUN */
-		c->vmload = c->exits < 0 ? -1 : 3 * c->exits;
+		/*
+		 * svm_vcpu_run(): VMLOAD, VMSAVE, VMLOAD around each VMRUN; and a
+		 * VMSAVE of the host's state when KVM_RUN begins
+		 */
+		c->vmload = c->exits < 0 ? -1 : 3 * c->exits + b->runs;
 	}
 }
