@@ -598,6 +598,8 @@ static u8 spec_size(const struct insn *insn, u8 spec)
 	case SPEC_DX:
 		return 2;
 	case SPEC_Ed:
+	case SPEC_EdMb:
+	case SPEC_EdMw:
 	case SPEC_Md:
 	case SPEC_Gd:
 	case SPEC_Vd:
@@ -658,7 +660,11 @@ static void rm_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 
 	if (insn->has_mem) {
 		o->kind = INSN_OPD_MEM;
-		o->size = spec == SPEC_EwMw ? 2 : size;
+		o->size = size;
+		if (spec == SPEC_EwMw || spec == SPEC_EdMw)
+			o->size = 2;
+		else if (spec == SPEC_EdMb)
+			o->size = 1;
 		if (spec >= SPEC_Rv && spec <= SPEC_Rn)
 			insn->flags |= INSN_BAD_FORM;
 		return;
@@ -733,7 +739,7 @@ static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	switch (spec) {
 	case SPEC___:
 		break;
-	case SPEC_Eb ... SPEC_EwMw:
+	case SPEC_Eb ... SPEC_EdMw:
 	case SPEC_Wx ... SPEC_Rdq:
 	case SPEC_Qq:
 		/* MOVSXD with an operand size of 16 reads 16 bits */
@@ -845,6 +851,18 @@ static void check_forms(struct insn *insn)
 		if (insn->vex_v && insn->has_mem)
 			insn->flags |= INSN_BAD_FORM;
 		break;
+	case INSN_OP_VEXTRACT:
+		/* of 128 bits out of 256, or of an element out of 128 */
+		if (insn->vex_v || (insn->opd[0].size == 16 ?
+					    !insn->vex_l || insn->rex & REX_W :
+					    insn->vex_l))
+			insn->flags |= INSN_BAD_FORM;
+		break;
+	case INSN_OP_VMASKMOV:
+		if (insn->opcode < 0x30 && insn->rex & REX_W)
+			insn->flags |= INSN_BAD_FORM;
+		break;
+	case INSN_OP_MASKMOV:
 	case INSN_OP_RORX:
 		if (insn->vex_v || insn->vex_l)
 			insn->flags |= INSN_BAD_FORM;

@@ -121,7 +121,8 @@ enum insn_map {
 	X(INVVPID) X(VMFUNC) \
 	/* vector loads and stores */ \
 	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
-	X(MOVD_MMX) X(MOVQ_MMX) \
+	X(MOVD_MMX) X(MOVQ_MMX) X(VEXTRACT) X(MASKMOV) \
+	X(VMASKMOV) \
 	/* known by length only: everything else of x87, MMX, SSE and AVX */ \
 	X(X87) X(VECTOR)
 /* clang-format on */

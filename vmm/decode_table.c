@@ -34,6 +34,8 @@
 #define VEC INSN_VECTOR
 #define ALN (INSN_VECTOR | INSN_ALIGNED)
 #define VLEN (INSN_VECTOR | INSN_LENGTH_ONLY)
+#define VL R2(VECTOR, Vx, Wx, VLEN)
+#define VL_IMM R3(VECTOR, Vx, Wx, Ib, VLEN)
 
 /* clang-format off */
 
@@ -211,8 +213,8 @@ const struct insn_row vigil_insn_map_1b[256] = {
 	[0xc1] = GRP(REG, grp_c1),
 	[0xc2] = R1(RET, Iw, F64 | BR),
 	[0xc3] = R0(RET, F64 | BR),
-	[0xc4] = R2(LDS, Gv, Mp, LEN | N64),
-	[0xc5] = R2(LDS, Gv, Mp, LEN | N64),
+	[0xc4] = R2(LDS, Gv, Mp, WO | N64),
+	[0xc5] = R2(LDS, Gv, Mp, WO | N64),
 	[0xc6] = GRP(REG, grp_c6),
 	[0xc7] = GRP(REG, grp_c7),
 	[0xc8] = R2(ENTER, Iw, I2b, D64),
@@ -373,6 +375,9 @@ static const struct insn_row pfx_0fe7[4] = {
 static const struct insn_row pfx_0ff0[4] = {
 	{}, {}, {},			R2(VMOV, Vx, Mx, VEC | WO),
 };
+static const struct insn_row pfx_0ff7[4] = {
+	VL, R2(MASKMOV, Vdq, Rdq, VEC),
+};
 static const struct insn_row pfx_0f78[4] = {
 	R2(VMREAD, E_, Gv, LEN | SYS),	R3(VECTOR, Wx, Ib, I2b, VLEN), {},
 	ROW(VECTOR, Wx, Ib, I2b, VLEN),
@@ -467,9 +472,6 @@ static const struct insn_row mod_0f0d[2] = {
 
 /* ---- 0F ---- */
 
-#define VL R2(VECTOR, Vx, Wx, VLEN)
-#define VL_IMM R3(VECTOR, Vx, Wx, Ib, VLEN)
-
 const struct insn_row vigil_insn_map_0f[256] = {
 	[0x00] = GRP(REG, grp_0f00),
 	[0x01] = GRP(REG, grp_0f01),
@@ -539,10 +541,10 @@ const struct insn_row vigil_insn_map_0f[256] = {
 	[0xaf] = R2(IMUL, Gv, Ev, 0),
 	[0xb0] = R2(CMPXCHG, Eb, Gb, LCK),
 	[0xb1] = R2(CMPXCHG, Ev, Gv, LCK),
-	[0xb2] = R2(LDS, Gv, Mp, LEN),
+	[0xb2] = R2(LDS, Gv, Mp, WO),
 	[0xb3] = R2(BTR, Ev, Gv, LCK),
-	[0xb4] = R2(LDS, Gv, Mp, LEN),
-	[0xb5] = R2(LDS, Gv, Mp, LEN),
+	[0xb4] = R2(LDS, Gv, Mp, WO),
+	[0xb5] = R2(LDS, Gv, Mp, WO),
 	[0xb6] = R2(MOVZX, Gv, Eb, WO),
 	[0xb7] = R2(MOVZX, Gv, Ew, WO),
 	[0xb8] = GRP(PFX, pfx_0fb8),
@@ -566,7 +568,9 @@ const struct insn_row vigil_insn_map_0f[256] = {
 	[0xe7] = GRP(PFX, pfx_0fe7),
 	[0xe8 ... 0xef] = VL,
 	[0xf0] = GRP(PFX, pfx_0ff0),
-	[0xf1 ... 0xfe] = VL,
+	[0xf1 ... 0xf6] = VL,
+	[0xf7] = GRP(PFX, pfx_0ff7),
+	[0xf8 ... 0xfe] = VL,
 };
 
 /* ---- 0F38 and 0F3A ---- */
@@ -589,6 +593,24 @@ static const struct insn_row pfx_0f38f6[4] = {
 	R2(NONE, My, Gy, LEN), R2(ADCX, Gy, Ey, 0), R2(ADOX, Gy, Ey, 0),
 };
 static const struct insn_row pfx_0f38f9[4] = { R2(MOVDIRI, My, Gy, WO) };
+static const struct insn_row pfx_0f3a14[4] = {
+	{}, R3(VEXTRACT, EdMb, Vdq, Ib, VEC | WO),
+};
+static const struct insn_row pfx_0f3a15[4] = {
+	{}, R3(VEXTRACT, EdMw, Vdq, Ib, VEC | WO),
+};
+static const struct insn_row pfx_0f3a16[4] = {
+	{}, R3(VEXTRACT, Ey, Vdq, Ib, VEC | WO),
+};
+static const struct insn_row pfx_0f3a17[4] = {
+	{}, R3(VEXTRACT, Ed, Vdq, Ib, VEC | WO),
+};
+
+#define EXTRACTS						\
+	{ INSN_MAP_0F3A, 0x14, GRP(PFX, pfx_0f3a14) },		\
+	{ INSN_MAP_0F3A, 0x15, GRP(PFX, pfx_0f3a15) },		\
+	{ INSN_MAP_0F3A, 0x16, GRP(PFX, pfx_0f3a16) },		\
+	{ INSN_MAP_0F3A, 0x17, GRP(PFX, pfx_0f3a17) }
 
 const struct insn_sparse_row vigil_insn_sparse[] = {
 	{ INSN_MAP_0F38, 0x2a, GRP(PFX, pfx_0f382a) },
@@ -599,6 +621,7 @@ const struct insn_sparse_row vigil_insn_sparse[] = {
 	{ INSN_MAP_0F38, 0xf1, GRP(PFX, pfx_0f38f1) },
 	{ INSN_MAP_0F38, 0xf6, GRP(PFX, pfx_0f38f6) },
 	{ INSN_MAP_0F38, 0xf9, GRP(PFX, pfx_0f38f9) },
+	EXTRACTS,
 };
 const unsigned int vigil_insn_sparse_count = ARRAY_SIZE(vigil_insn_sparse);
 
@@ -606,6 +629,15 @@ const unsigned int vigil_insn_sparse_count = ARRAY_SIZE(vigil_insn_sparse);
  * VEX.  Map 0F has the moves of the legacy table, which decode.c finds there;
  * this is what only VEX encodes.
  */
+static const struct insn_row pfx_vex_maskload[4] = {
+	{}, R2(VMASKMOV, Vx, Mx, VEC | WO),
+};
+static const struct insn_row pfx_vex_maskstore[4] = {
+	{}, R2(VMASKMOV, Mx, Vx, VEC | WO),
+};
+static const struct insn_row pfx_vex_extract[4] = {
+	{}, R3(VEXTRACT, Wdq, Vx, Ib, VEC | WO),
+};
 static const struct insn_row pfx_vex_f2[4] = { R3(ANDN, Gy, By, Ey, WO) };
 static const struct insn_row grp_vex_f3[8] = {
 	{}, R2(BLSR, By, Ey, WO), R2(BLSMSK, By, Ey, WO), R2(BLSI, By, Ey, WO),
@@ -628,11 +660,20 @@ static const struct insn_row pfx_vex_3af0[4] = {
 
 const struct insn_sparse_row vigil_insn_vex[] = {
 	{ INSN_MAP_0F38, 0x2a, GRP(PFX, pfx_0f382a) },
+	{ INSN_MAP_0F38, 0x2c, GRP(PFX, pfx_vex_maskload) },
+	{ INSN_MAP_0F38, 0x2d, GRP(PFX, pfx_vex_maskload) },
+	{ INSN_MAP_0F38, 0x2e, GRP(PFX, pfx_vex_maskstore) },
+	{ INSN_MAP_0F38, 0x2f, GRP(PFX, pfx_vex_maskstore) },
+	{ INSN_MAP_0F38, 0x8c, GRP(PFX, pfx_vex_maskload) },
+	{ INSN_MAP_0F38, 0x8e, GRP(PFX, pfx_vex_maskstore) },
 	{ INSN_MAP_0F38, 0xf2, GRP(PFX, pfx_vex_f2) },
 	{ INSN_MAP_0F38, 0xf3, GRP(PFX, pfx_vex_f3) },
 	{ INSN_MAP_0F38, 0xf5, GRP(PFX, pfx_vex_f5) },
 	{ INSN_MAP_0F38, 0xf6, GRP(PFX, pfx_vex_f6) },
 	{ INSN_MAP_0F38, 0xf7, GRP(PFX, pfx_vex_f7) },
+	EXTRACTS,
+	{ INSN_MAP_0F3A, 0x19, GRP(PFX, pfx_vex_extract) },
+	{ INSN_MAP_0F3A, 0x39, GRP(PFX, pfx_vex_extract) },
 	{ INSN_MAP_0F3A, 0xf0, GRP(PFX, pfx_vex_3af0) },
 };
 const unsigned int vigil_insn_vex_count = ARRAY_SIZE(vigil_insn_vex);

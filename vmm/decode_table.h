@@ -26,7 +26,8 @@
 	X(Eb) X(Ew) X(Ed) X(Eq) X(Ev) X(Ey) X(E_)                           \
 	X(Mb) X(Mw) X(Md) X(Mq) X(Mv) X(My) X(Mx) X(Mdq) X(Mt) X(Mp) X(M_)  \
 	X(Rv) X(Ry) X(Rn)                                                   \
-	X(EwMw) /* Ev, but 16 bits in memory: MOV from segment, SLDT, SMSW */ \
+	/* a full register, but 16 or 8 bits in memory: SLDT, PEXTR ... */   \
+	X(EwMw) X(EdMb) X(EdMw)                                              \
 	X(Gb) X(Gw) X(Gd) X(Gv) X(Gy) X(Gz)                                 \
 	X(Zb) X(Zv) X(By)                                                   \
 	X(Ib) X(Ibs) X(Iw) X(Iz) X(Iv) X(I2b) X(Ap)                         \

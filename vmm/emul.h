@@ -165,13 +165,15 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 	X(BLSR, bls) X(BLSMSK, bls) X(BLSI, bls) X(BEXTR, bextr)           \
 	X(BZHI, bzhi) X(SHLX, shiftx) X(SHRX, shiftx) X(SARX, shiftx)      \
 	X(RORX, rorx) X(MULX, mulx) X(PDEP, pdep) X(PEXT, pext)            \
+	X(CRC32, crc32)                                                    \
 	/* emul_mov.c */                                                   \
 	X(MOV, mov) X(MOVZX, mov) X(MOVSX, movsx) X(MOVBE, movbe)          \
 	X(MOVNTI, mov) X(MOVDIRI, mov) X(XCHG, xchg) X(XADD, xadd)         \
 	X(CMPXCHG, cmpxchg) X(CMPXCHG8B, cmpxchg8b) X(LEA, lea)            \
 	X(CMOVCC, cmov) X(SETCC, setcc) X(LAHF, lahf) X(SAHF, sahf)        \
 	X(XLAT, xlat) X(SALC, salc) X(MOV_FROM_SEG, mov_from_seg)          \
-	X(MOV_TO_SEG, mov_to_seg) X(NOP, nop) X(PAUSE, nop) X(FENCE, nop)  \
+	X(MOV_TO_SEG, mov_to_seg) X(LDS, lds)                              \
+	X(NOP, nop) X(PAUSE, nop) X(FENCE, nop)  \
 	X(PREFETCH, nop) X(CLFLUSH, clflush)                               \
 	/* emul_string.c */                                                \
 	X(MOVS, string) X(CMPS, string) X(STOS, string)     \
@@ -192,7 +194,8 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 	/* emul_vec.c */                                                   \
 	X(VMOV, vmov) X(VMOVS, vmovs) X(VMOVLOW, vmovlow)                  \
 	X(VMOVHIGH, vmovhigh) X(VMOVD, vmovd) X(VMOVQ, vmovq)              \
-	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)
+	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)                        \
+	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)
 /* clang-format on */
 
 #define X(op, fn) int emul_op_##fn(struct emul_ctxt *c);

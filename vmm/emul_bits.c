@@ -348,6 +348,25 @@ int emul_op_bswap(struct emul_ctxt *c)
 	return emul_put(c, 0, res);
 }
 
+/* CRC-32C, bit by bit */
+int emul_op_crc32(struct emul_ctxt *c)
+{
+	u32 crc = emul_get_reg(c, c->insn.opd[0].reg, 4);
+	unsigned int i;
+	u64 v;
+	int ret;
+
+	ret = emul_get(c, 1, &v);
+	if (ret)
+		return ret;
+	for (i = 0; i < 8u * c->insn.opd[1].size; i++) {
+		bool odd = (crc ^ (v >> i)) & 1;
+
+		crc = crc >> 1 ^ (odd ? 0x82f63b78u : 0);
+	}
+	return emul_put(c, 0, crc);
+}
+
 /* ---- BMI1 and BMI2 ---- */
 
 int emul_op_andn(struct emul_ctxt *c)

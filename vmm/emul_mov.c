@@ -134,6 +134,42 @@ int emul_op_mov_to_seg(struct emul_ctxt *c)
 	return ret;
 }
 
+/* LDS, LES, LFS, LGS, LSS: a far pointer */
+int emul_op_lds(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opsize;
+	enum insn_seg seg;
+	u8 ptr[10] = { 0 };
+	u64 off = 0;
+	u16 sel;
+	int ret;
+
+	/* AMD and Intel do not agree on a 64-bit offset */
+	if (bytes == 8)
+		return EMUL_UNHANDLED;
+	switch (c->insn.opcode) {
+	case 0xc4:
+		seg = INSN_SEG_ES;
+		break;
+	case 0xc5:
+		seg = INSN_SEG_DS;
+		break;
+	case 0xb2:
+		seg = INSN_SEG_SS;
+		break;
+	default:
+		seg = c->insn.opcode == 0xb4 ? INSN_SEG_FS : INSN_SEG_GS;
+		break;
+	}
+	ret = emul_read(c, c->insn.seg, emul_ea(c), ptr, bytes + 2, 0);
+	if (ret)
+		return ret;
+	memcpy(&off, ptr, bytes);
+	memcpy(&sel, ptr + bytes, 2);
+	ret = emul_put(c, 0, off);
+	return ret ? ret : emul_load_seg(c, seg, sel);
+}
+
 /* ---- exchanges ---- */
 
 static u64 do_xchg(struct emul_ctxt *c, u64 old, u64 src)

@@ -233,3 +233,133 @@ int emul_op_movq_mmx(struct emul_ctxt *c)
 	return is_mem(c, 0) ? store(c, &v, 8) :
 			      c->ops->set_mmx(c, c->insn.opd[0].reg, v);
 }
+
+/* PEXTRB, PEXTRW, PEXTRD, PEXTRQ, EXTRACTPS, VEXTRACTF128, VEXTRACTI128 */
+int emul_op_vextract(struct emul_ctxt *c)
+{
+	const struct insn_opd *o = &c->insn.opd[0];
+	unsigned int bytes = o->size, all, at;
+	u8 buf[32];
+	u64 v = 0;
+	int ret;
+
+	/* into a general register, the opcode says how much */
+	if (c->insn.opcode == 0x14)
+		bytes = 1;
+	else if (c->insn.opcode == 0x15)
+		bytes = 2;
+	all = bytes == 16 ? 32 : 16;
+	at = c->insn.imm % (all / bytes) * bytes;
+
+	ret = check_vector(c);
+	if (!ret)
+		ret = get_vec(c, 1, buf, all);
+	if (ret)
+		return ret;
+	if (is_mem(c, 0))
+		return store(c, buf + at, bytes);
+	if (bytes == 16)
+		return set_vec(c, buf + at, 16);
+	memcpy(&v, buf + at, bytes);
+	return emul_put(c, 0, v);
+}
+
+/*
+ * Stores the selected elements: runs of them, after it is known that none will
+ * fault.
+ */
+static int store_selected(struct emul_ctxt *c, u64 ea, const u8 *data,
+			  u32 select, unsigned int elements, unsigned int bytes)
+{
+	unsigned int first, last, n, i;
+	u64 mask = emul_mask(c->insn.adsize);
+	int ret;
+
+	if (!select)
+		return EMUL_OK;
+	for (first = 0; !(select >> first & 1); first++)
+		;
+	for (last = elements - 1; !(select >> last & 1); last--)
+		;
+	ret = emul_probe(c, c->insn.seg, (ea + first * bytes) & mask, 1, 0);
+	if (!ret)
+		ret = emul_probe(c, c->insn.seg,
+				 (ea + (last + 1) * bytes - 1) & mask, 1, 0);
+	for (i = first; !ret && i <= last; i += n) {
+		for (n = 0; i + n <= last && select >> (i + n) & 1; n++)
+			;
+		if (n)
+			ret = emul_write(c, c->insn.seg,
+					 (ea + i * bytes) & mask,
+					 data + i * bytes, n * bytes, 0);
+		else
+			n = 1;
+	}
+	return ret;
+}
+
+/* One bit for each element whose topmost bit is set. */
+static u32 sign_bits(const u8 *mask, unsigned int elements, unsigned int bytes)
+{
+	u32 select = 0;
+	unsigned int i;
+
+	for (i = 0; i < elements; i++)
+		if (mask[(i + 1) * bytes - 1] & 0x80)
+			select |= 1u << i;
+	return select;
+}
+
+/* MASKMOVDQU: bytes, to rDI */
+int emul_op_maskmov(struct emul_ctxt *c)
+{
+	u8 data[16], mask[16];
+	int ret;
+
+	ret = check_vector(c);
+	if (!ret)
+		ret = get_vec(c, 0, data, 16);
+	if (!ret)
+		ret = get_vec(c, 1, mask, 16);
+	if (ret)
+		return ret;
+	return store_selected(c, emul_get_reg(c, INSN_RDI, c->insn.adsize),
+			      data, sign_bits(mask, 16, 1), 16, 1);
+}
+
+/* VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ */
+int emul_op_vmaskmov(struct emul_ctxt *c)
+{
+	unsigned int all = c->insn.opd[0].size, bytes, i;
+	u8 data[32] = { 0 }, mask[32];
+	u64 ea = emul_ea(c);
+	u32 select;
+	int ret;
+
+	if (c->insn.opcode < 0x30)
+		bytes = c->insn.opcode & 1 ? 8 : 4;
+	else
+		bytes = c->insn.rex & 8 ? 8 : 4;
+	ret = check_vector(c);
+	if (!ret)
+		ret = c->ops->get_vec(c, c->insn.vex_v, mask, all);
+	if (ret)
+		return ret;
+	select = sign_bits(mask, all / bytes, bytes);
+	if (is_mem(c, 0)) {
+		ret = get_vec(c, 1, data, all);
+		if (ret)
+			return ret;
+		return store_selected(c, ea, data, select, all / bytes, bytes);
+	}
+	for (i = 0; i < all / bytes; i++) {
+		if (!(select >> i & 1))
+			continue;
+		ret = emul_read(c, c->insn.seg,
+				(ea + i * bytes) & emul_mask(c->insn.adsize),
+				data + i * bytes, bytes, 0);
+		if (ret)
+			return ret;
+	}
+	return set_vec(c, data, all);
+}

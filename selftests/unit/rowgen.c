@@ -132,7 +132,7 @@ bool gen_can_mem(const struct gen_row *g)
 	    g->row->flags & INSN_FORCE_MOD3)
 		return false;
 	return gen_has_spec(g, SPEC_Eb, SPEC_M_) ||
-	       gen_has_spec(g, SPEC_EwMw, SPEC_EwMw) ||
+	       gen_has_spec(g, SPEC_EwMw, SPEC_EdMw) ||
 	       gen_has_spec(g, SPEC_Wx, SPEC_Wd) ||
 	       gen_has_spec(g, SPEC_Qq, SPEC_Qq);
 }
@@ -230,15 +230,28 @@ static bool uses_vvvv(const struct gen_row *g, bool mem)
 	case INSN_OP_VMOVHIGH:
 		return g->row->spec[0] != SPEC_Mq;
 	}
-	return gen_has_spec(g, SPEC_By, SPEC_By);
+	return g->row->op == INSN_OP_VMASKMOV ||
+	       gen_has_spec(g, SPEC_By, SPEC_By);
+}
+
+/* VEX.L: 128 or 256 bits */
+static u8 vex_l(const struct gen_row *g)
+{
+	switch (g->row->op) {
+	case INSN_OP_VMOV:
+	case INSN_OP_VMOVS:
+	case INSN_OP_VMASKMOV:
+		return unit_below(2);
+	case INSN_OP_VEXTRACT:
+		return g->row->spec[0] == SPEC_Wdq;
+	}
+	return 0;
 }
 
 static void put_vex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
 		    struct gen_insn *o)
 {
-	u8 l = g->row->op == INSN_OP_VMOV || g->row->op == INSN_OP_VMOVS ?
-		       unit_below(2) :
-		       0;
+	u8 l = vex_l(g);
 	u8 vvvv = 0, b2;
 
 	if (uses_vvvv(g, c->mem))

@@ -76,11 +76,13 @@ void sample_memory(struct env *e)
 
 void sample_vectors(struct env *e)
 {
-	unsigned int i, j;
+	unsigned int i;
+	u64 v;
 
-	for (i = 0; i < 16; i++)
-		for (j = 0; j < 32; j++)
-			e->vec[i][j] = unit_random();
+	for (i = 0; i < sizeof(e->vec); i += 8) {
+		v = unit_random();
+		memcpy((u8 *)e->vec + i, &v, 8);
+	}
 	for (i = 0; i < 8; i++)
 		e->mmx[i] = unit_random();
 }
@@ -286,6 +288,11 @@ static bool place_operands(struct env *e, const struct gen_row *g,
 		la = pick_address(cell->place, 1);
 		aim_register(&regs[INSN_RBX], la - base - (u8)regs[INSN_RAX],
 			     insn->adsize);
+		return true;
+	}
+	if (insn->op == INSN_OP_MASKMOV) {
+		la = pick_address(cell->place, 16);
+		aim_register(&regs[INSN_RDI], la - base, insn->adsize);
 		return true;
 	}
 	if (row_is_string(g)) {

@@ -46,6 +46,7 @@ static bool touches_memory(const struct gen_row *g, bool mem_form)
 	case INSN_OP_UD:
 		return false;
 	case INSN_OP_XLAT:
+	case INSN_OP_MASKMOV:
 		return true;
 	}
 	if (g->row->flags & INSN_PRIVILEGED)
@@ -56,8 +57,8 @@ static bool touches_memory(const struct gen_row *g, bool mem_form)
 static bool uses_adsize(const struct gen_row *g, bool mem_form)
 {
 	return mem_form || row_is_string(g) || has_moffs(g) ||
-	       g->row->op == INSN_OP_XLAT || g->row->op == INSN_OP_JCXZ ||
-	       g->row->op == INSN_OP_LOOP;
+	       g->row->op == INSN_OP_XLAT || g->row->op == INSN_OP_MASKMOV ||
+	       g->row->op == INSN_OP_JCXZ || g->row->op == INSN_OP_LOOP;
 }
 
 static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
@@ -67,6 +68,9 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 	struct gen_insn gi;
 
 	if (!gen_encode(g, c, &gi))
+		return false;
+	/* vendors differ */
+	if (g->row->op == INSN_OP_LDS && c->opsize == 8)
 		return false;
 	/* undefined */
 	if (g->row->op == INSN_OP_BSWAP && c->opsize == 2)
@@ -96,6 +100,7 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 			return false;
 		if (!row_is_stack(g) &&
 		    (g->row->spec[0] == SPEC_Eb || g->row->spec[1] == SPEC_Eb ||
+		     g->row->spec[0] == SPEC_EdMb ||
 		     gen_has_spec(g, SPEC_Ob, SPEC_Ob)))
 			return false;
 		if (row_is_string(g) && gen_has_spec(g, SPEC_Xb, SPEC_Yb) &&
@@ -105,7 +110,10 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 		/* a PUSH of an odd size is of memory, then that is crossing */
 		return true;
 	case PLACE_FAULT:
+		/* masked elements need not fault, and may */
 		return touches && !row_is_stack(g) &&
+		       g->row->op != INSN_OP_MASKMOV &&
+		       g->row->op != INSN_OP_VMASKMOV &&
 		       !(c->prefix & (INSN_PFX_REP | INSN_PFX_REPNE));
 	}
 	return false;
@@ -161,8 +169,7 @@ void sample_cells(const struct gen_row *g, enum insn_mode mode,
 bool sample_emulated(const struct gen_row *g)
 {
 	/* a row without a handler is one for the decoder only */
-	return !(g->row->flags & (INSN_LENGTH_ONLY | INSN_IO)) &&
-	       g->row->op != INSN_OP_CRC32;
+	return !(g->row->flags & (INSN_LENGTH_ONLY | INSN_IO));
 }
 
 bool sample_in_place(const struct env *e, const struct cell *cell, int ret)
