@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What guest/storm.S and paging/storm.c agree on. */
+#ifndef SELFTESTS_STORM_H
+#define SELFTESTS_STORM_H
+
+#define STORM_STOP	(GUEST_DATA + 0)	/* not zero: end */
+#define STORM_ROOTS	(GUEST_DATA + 64)	/* four values of CR3 */
+#define STORM_FAULTS	(GUEST_DATA + 128)	/* of each vCPU */
+#define STORM_TURNS	(GUEST_DATA + 192)	/* of each vCPU */
+#define STORM_POOL	0x140000		/* 16 pages */
+#define STORM_DATA	0x40000000		/* slot 1 */
+
+#endif
