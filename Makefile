@@ -71,6 +71,7 @@ kbuild = kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(ROOT)/$(TESTBED)/kdir) && 
 
 module: farm
 	@+$(kbuild) modules
+	@$(if $(filter $(CURDIR)/build/module,$(MODOUT)),ln -sf build/module/vigil.ko vigil.ko)
 
 sparse: farm
 	@$(TESTBED)/packages check
@@ -91,6 +92,7 @@ selftests:
 	@+$(MAKE) -C selftests
 
 check-unit:
+	@$(TESTBED)/packages build check
 	@+$(MAKE) -C selftests/unit check
 
 # --- checks
@@ -154,7 +156,7 @@ uninstall:
 	@[ -n '$(DESTDIR)' ] || depmod -a 2>/dev/null || true
 
 clean:
-	rm -rf build
+	rm -rf build vigil.ko
 	@+$(MAKE) -C tools clean
 	@+$(MAKE) -C selftests clean
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean

@@ -58,7 +58,11 @@ class Lock:
 
     def __enter__(self):
         self.file = open(self.path, "w", encoding="ascii")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that holds {self.path.name}")
+            fcntl.flock(self.file, fcntl.LOCK_EX)
 
     def __exit__(self, *unused):
         self.file.close()

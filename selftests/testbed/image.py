@@ -134,6 +134,8 @@ def add_ours(image):
     for path in sorted(tests.iterdir()):
         if path.is_file() and (path.suffix == ".txt" or os.access(path, os.X_OK)):
             image.file(path, f"/selftests/{path.name}")
+    if (tests / "Makefile").exists():
+        image.text("/selftests/list", call("make", "-s", "-C", tests, "list"))
     dirs = []
     for path in sorted((tests / "build").glob("*/*")):
         rel = path.relative_to(tests / "build")

@@ -165,37 +165,52 @@ def configure(name, tree, out, fragments):
         raise SetupError(f"kernel {name} cannot be configured with: {lost}")
 
 
+def build(name, tree, out):
+    """The kernel and its modules; keeps what booting and module builds need."""
+    make(name, tree, out, "bzImage", "modules")
+    make(name, tree, out, "modules_install", f"INSTALL_MOD_PATH={out / 'root'}",
+         "INSTALL_MOD_STRIP=1")
+    prune(out / "root", release_of(out))
+    for path in out.rglob("*.o"):
+        if path.relative_to(out).parts[0] not in ("scripts", "tools"):
+            path.unlink()
+
+
+def prepare(name, tree, out):
+    """Only what a module's build needs: clang's kernel is never booted.
+
+    The same configuration exports the same symbols, whoever compiles it.
+    """
+    make(name, tree, out, "modules_prepare")
+    gcc = built_kernel(name.removesuffix("-clang"))
+    shutil.copyfile(gcc.kdir / "Module.symvers", out / "Module.symvers")
+
+
+def release_of(out):
+    return (out / "include/config/kernel.release").read_text().strip()
+
+
 def built_kernel(name):
     """A kernel of our own from Debian's source and our fragments."""
-    base = name.removesuffix("-clang")
+    clang = name.endswith("-clang")
     fragments = [HERE / "small.config"]
-    if base == "debug":
+    if name == "debug":
         fragments.append(HERE / "debug.config")
     tree, version = source()
-    key = digest(version, name, *fragments)
-    out = CACHE / f"kernel-{name}-{key}"
+    out = CACHE / f"kernel-{name}-{digest(version, name, *fragments)}"
     with Lock(f"kernel-{name}"):
         if not (out / "complete").exists():
-            call(HERE / "packages", "kernel",
-                 *(["check"] if name.endswith("-clang") else []), progress=True)
+            call(HERE / "packages", "kernel", *(["check"] if clang else []),
+                 progress=True)
             say(f"building the kernel {name}, once: this takes minutes")
             for old in CACHE.glob(f"kernel-{name}-????????????"):
                 shutil.rmtree(old)
             out.mkdir(parents=True)
             configure(name, tree, out, fragments)
-            make(name, tree, out, "bzImage", "modules")
-            release = (out / "include/config/kernel.release").read_text().strip()
-            make(name, tree, out, "modules_install",
-                 f"INSTALL_MOD_PATH={out / 'root'}", "INSTALL_MOD_STRIP=1")
-            prune(out / "root", release)
-            # Modules are built against this tree, which needs no objects.
-            for path in out.rglob("*.o"):
-                if path.relative_to(out).parts[0] not in ("scripts", "tools"):
-                    path.unlink()
+            (prepare if clang else build)(name, tree, out)
             (out / "complete").touch()
-    release = (out / "include/config/kernel.release").read_text().strip()
-    return Kernel(name, release, out / "arch/x86/boot/bzImage", out / "vmlinux",
-                  out / "root", out)
+    return Kernel(name, release_of(out), out / "arch/x86/boot/bzImage",
+                  out / "vmlinux", out / "root", out)
 
 
 def get(name):
