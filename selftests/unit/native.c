@@ -180,6 +180,7 @@ bool native_set_segment(enum native_ldt n, const struct native_segment *s)
 			    s->expand_down ? 1 :
 					     0,
 		.read_exec_only = s->read_only,
+		.seg_not_present = s->absent,
 	};
 
 	if (syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)))

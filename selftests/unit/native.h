@@ -73,12 +73,14 @@ enum native_ldt {
 	NATIVE_LDT_CODE16 = 1,
 	NATIVE_LDT_DATA16,
 	NATIVE_LDT_GS,
+	NATIVE_LDT_FREE,
 };
 
 struct native_segment {
 	u32 base;
 	u32 limit; /* as in the descriptor: in bytes, or with pages in pages */
 	bool pages, big, code, expand_down, read_only; /* code: not readable */
+	bool absent;
 };
 
 /* What there is without native_set_segment(). */

@@ -433,6 +433,107 @@ static void test_canonical(void)
 	}
 }
 
+/* ---- loading segment registers ---- */
+
+/* What Linux has in the GDT at CPL 3's reach; the system's own are DPL 0. */
+static const u64 linux_gdt[16] = {
+	[1] = 0x00cf9b000000ffffull,  [2] = 0x00af9b000000ffffull,
+	[3] = 0x00cf93000000ffffull,  [4] = 0x00cffb000000ffffull,
+	[5] = 0x00cff3000000ffffull,  [6] = 0x00affb000000ffffull,
+	[8] = 0x00008b0000004087ull,  [10] = 0x0000820000000017ull,
+	[15] = 0x0040f50000000000ull,
+};
+
+#define LOAD_LDT 0x1400 /* where memory mirrors the LDT, and the GDT */
+#define LOAD_GDT 0x1600
+#define LOAD_ENTRIES 20
+
+/* The descriptor as it is in memory, from the hidden part. */
+static u64 pack(const struct native_segment *s)
+{
+	struct emul_seg h;
+	u64 d;
+
+	mirror(&h, s);
+	d = (s->limit & 0xffff) | (u64)(s->base & 0xffffff) << 16 |
+	    (u64)(h.attr & 0xff) << 40 | (u64)(s->limit & 0xf0000) << 32 |
+	    (u64)(h.attr & 0xf00) << 44 | (u64)(s->base & 0xff000000) << 32;
+	return s->absent ? d & ~(1ull << 47) : d;
+}
+
+static bool make_tables(void)
+{
+	u64 ldt[LOAD_ENTRIES] = { [NATIVE_LDT_CODE16] = pack(&native_code16),
+				  [NATIVE_LDT_DATA16] = pack(&native_data16),
+				  [NATIVE_LDT_GS] = pack(&native_gs) };
+	unsigned int i;
+
+	for (i = NATIVE_LDT_FREE; i < LOAD_ENTRIES; i++) {
+		struct native_segment s = {
+			.base = unit_random(),
+			.limit = unit_random() & 0xfffff,
+			.pages = i & 1,
+			.big = i & 2,
+			.code = i & 4,
+			.expand_down = !(i & 4) && i & 8,
+			.read_only = unit_below(2),
+			.absent = !unit_below(4),
+		};
+
+		if (!native_set_segment(i, &s))
+			return false;
+		ldt[i] = pack(&s);
+	}
+	memcpy((u8 *)NATIVE_MEM + LOAD_LDT, ldt, sizeof(ldt));
+	memcpy((u8 *)NATIVE_MEM + LOAD_GDT, linux_gdt, sizeof(linux_gdt));
+	return true;
+}
+
+static void test_loads(enum insn_mode mode)
+{
+	static const struct native_segment none;
+	static const struct access loads[] = {
+		{ "\x8e\xc0", 2 }, /* MOV ES,EAX */
+		{ "\x8e\xd8", 2 }, /* MOV DS,EAX */
+		{ "\x8e\xd0", 2 }, /* MOV SS,EAX */
+		{ "\x8e\x01", 2 }, /* MOV ES,[RCX] */
+		{ "\x0f\xa9", 2 }, /* POP GS */
+		{ "\x0f\xb5\x11", 3 }, /* LGS EDX,[RCX] */
+	};
+	unsigned int i;
+
+	if (!make_tables()) {
+		differing++;
+		return;
+	}
+	for (i = 0; i < 6000; i++) {
+		const struct access *a = &loads[unit_below(ARRAY_SIZE(loads))];
+		u32 pop = unit_below(8 * (LOAD_ENTRIES + 2));
+		u64 value;
+
+		if (pop >= 0x80 || unit_below(2))
+			pop |= 4;
+		env_init(&env, mode);
+		env.seg[INSN_SEG_SS].attr = 0xcf3;
+		env.ldt.base = NATIVE_MEM + LOAD_LDT;
+		env.ldt.limit = 8 * LOAD_ENTRIES - 1;
+		env.ldt.attr = 0x82;
+		env.gdt.base = NATIVE_MEM + LOAD_GDT;
+		env.gdt.limit = sizeof(linux_gdt) - 1;
+		for (unsigned int r = 0; r < 16; r++)
+			env.c.regs[r] = unit_random();
+		env.c.regs[INSN_RAX] = (env.c.regs[INSN_RAX] & ~0xffffull) |
+				       pop;
+		env.c.regs[INSN_RCX] = NATIVE_MIDDLE;
+		env.c.regs[INSN_RSP] = NATIVE_MIDDLE;
+		/* a far pointer has its selector behind the offset */
+		value = a->len == 3 ? (u64)pop << 32 | (u32)unit_random() : pop;
+		memcpy((u8 *)NATIVE_MIDDLE, &value, 8);
+		both((const u8 *)a->bytes, a->len, false, &none);
+	}
+	native_set_segment(NATIVE_LDT_GS, &native_gs);
+}
+
 /* ---- #AC, which user code can ask for by RFLAGS.AC ---- */
 
 static void test_alignment(void)
@@ -498,6 +599,10 @@ int main(void)
 	}
 	test_canonical();
 	result("canonical addresses");
+	test_loads(INSN_MODE_64);
+	result("segment loads in 64-bit mode");
+	test_loads(INSN_MODE_32);
+	result("segment loads in 32-bit code");
 	test_alignment();
 	result("alignment checks");
 	return unit_end();
