@@ -374,6 +374,27 @@ static void check_act(struct act *act, struct mon *mon)
 	      "the guest goes on with its work");
 }
 
+/* words on the stack that are addresses of the kernel's code: about a backtrace */
+static void print_stack(struct mon *mon, const struct symtab *t, uint64_t rsp)
+{
+	uint64_t words[256], off;
+	const struct symbol *s;
+	unsigned int i, n;
+
+	rsp &= ~7ull;
+	n = (4096 - (rsp & 4095)) / 8;
+	if (n > 256)
+		n = 256;
+	if (mon_read_virt(mon, 0, rsp, words, n * 8))
+		return;
+	for (i = 0; i < n; i++) {
+		s = symtab_at(t, words[i], &off);
+		if (s && off && strchr("tTwW", s->type))
+			fprintf(progress, "  rsp+%#05x %s+%#llx\n", i * 8,
+				s->name, (unsigned long long)off);
+	}
+}
+
 /* where a guest is that does not come on: for whoever has to find out why */
 static void describe_guest(struct mon *mon)
 {
@@ -390,6 +411,7 @@ static void describe_guest(struct mon *mon)
 	say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
 	    sym);
 	vigil_print_regs(progress, &state.regs, &state.sregs);
+	print_stack(mon, &t, state.regs.rsp);
 	symtab_free(&t);
 	n = mon_stats(mon, &stats);
 	for (int i = 0; i < n; i++)
