@@ -422,6 +422,16 @@ static void describe_guest(struct mon *mon)
 		free(stats);
 }
 
+static int broke_off(struct mon *mon, int err)
+{
+	char why[512];
+
+	snprintf(why, sizeof(why), "%s", vigil_error());
+	describe_guest(mon);
+	mon_detach(mon);
+	return vigil_fail(err, "%s", why);
+}
+
 static int run_monitored(struct act *act, struct demo_guest *g,
 			 const char *name, unsigned int timeout)
 {
@@ -430,9 +440,14 @@ static int run_monitored(struct act *act, struct demo_guest *g,
 	int ret;
 
 	ret = demo_expect(g, "demo: ready", NULL, 0, timeout);
-	if (ret)
-		return ret;
-	ret = mon_attach(&mon, name);
+	if (ret != -EPIPE) {
+		int err = mon_attach(&mon, name);
+
+		if (err)
+			return err;
+	}
+	if (ret == -ETIMEDOUT)
+		return broke_off(&mon, ret);
 	if (ret)
 		return ret;
 	say("attached to VM %u, process %u", mon.info.id, mon.info.pid);
@@ -449,13 +464,8 @@ static int run_monitored(struct act *act, struct demo_guest *g,
 	if (!ret)
 		check_act(act, &mon);
 	symtab_free(&t);
-	if (ret) {
-		char why[512];
-
-		snprintf(why, sizeof(why), "%s", vigil_error());
-		describe_guest(&mon);
-		ret = vigil_fail(ret, "%s", why);
-	}
+	if (ret)
+		return broke_off(&mon, ret);
 	mon_detach(&mon);
 	if (!ret)
 		ret = demo_send(g, "leave");
