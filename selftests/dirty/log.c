@@ -14,8 +14,8 @@ DECLARE_PAYLOAD(dirty32);
 DECLARE_PAYLOAD(dirty64);
 DECLARE_PAYLOAD(touch);
 
-#define LOG_PAGES	1024		/* the whole RAM of guest_start() */
-#define TEST_PAGE	(GUEST_HIGH >> 12)
+#define LOG_PAGES 1024 /* the whole RAM of guest_start() */
+#define TEST_PAGE (GUEST_HIGH >> 12)
 
 static uint64_t bitmap[LOG_PAGES / 64 + 1];
 
@@ -62,8 +62,18 @@ static void expect_pages(unsigned int first, const unsigned int *pages,
  * The guest does what EBP says and stops. Its stack and its tables have all
  * their A and D bits set, so only pages of the test get dirty.
  */
-enum { DO_NOTHING, DO_READ, DO_WRITE, DO_STRADDLE, DO_RMW, DO_STRING, DO_PUSH,
-       DO_CMPXCHG, DO_INS, NR_DO };
+enum {
+	DO_NOTHING,
+	DO_READ,
+	DO_WRITE,
+	DO_STRADDLE,
+	DO_RMW,
+	DO_STRING,
+	DO_PUSH,
+	DO_CMPXCHG,
+	DO_INS,
+	NR_DO
+};
 
 static struct vcpu *start(enum mode mode)
 {
@@ -106,13 +116,13 @@ static void exact(long mode)
 		expect_pages(0, NULL, 0, "nothing written");
 		order(v, DO_READ, GUEST_HIGH + 0x3000);
 		harvest(vm, 0);
-		if (!test_on_kvm())	/* maps a read writable, and logs it */
+		if (!test_on_kvm()) /* maps a read writable, and logs it */
 			expect_pages(0, NULL, 0, "read");
 		for (i = DO_WRITE; i < NR_DO; i++) {
 			uint32_t at = GUEST_HIGH + i * 0x4000 + 0x100;
 
 			if (i == DO_STRADDLE)
-				at += 0xefe;	/* the last two bytes */
+				at += 0xefe; /* the last two bytes */
 			order(v, i, at);
 			harvest(vm, 0);
 			pages[0] = at >> 12;
@@ -208,7 +218,7 @@ static void large_page(long mode)
 	vcpu_settle(v);
 	pt_init(&pt, vm, mode);
 	pt_identity(&pt, 0, GUEST_HIGH, PTE_W | PTE_A | PTE_D);
-	if (mode == M_PSE)	/* 4 MiB: all of RAM */
+	if (mode == M_PSE) /* 4 MiB: all of RAM */
 		pt_map(&pt, 0xc0000000, 0, 2, PTE_W | PTE_A | PTE_D);
 	else
 		pt_map(&pt, 0xc0000000, GUEST_HIGH, 2, PTE_W | PTE_A | PTE_D);
@@ -219,19 +229,22 @@ static void large_page(long mode)
 	set_sregs(v, &s);
 	/* Written before the log, so that it may be mapped large. */
 	for (i = 0; i < 0x200; i += 16)
-		order(v, DO_WRITE, 0xc0000000 + i * 0x1000 +
-		      (mode == M_PSE ? GUEST_HIGH : 0));
+		order(v, DO_WRITE,
+		      0xc0000000 + i * 0x1000 +
+			      (mode == M_PSE ? GUEST_HIGH : 0));
 	set_log(vm, true);
 	harvest(vm, 0);
 	for (i = 0; i < 3; i++) {
 		pages[i] = TEST_PAGE + 0x33 * (i + 1);
-		order(v, DO_WRITE, 0xc0000000 + pages[i] * 0x1000 -
-		      (mode == M_PSE ? 0 : GUEST_HIGH));
+		order(v, DO_WRITE,
+		      0xc0000000 + pages[i] * 0x1000 -
+			      (mode == M_PSE ? 0 : GUEST_HIGH));
 	}
 	harvest(vm, 0);
 	expect_pages(TEST_PAGE, pages, 3, "large page");
-	order(v, DO_WRITE, 0xc0000000 + pages[1] * 0x1000 -
-	      (mode == M_PSE ? 0 : GUEST_HIGH));
+	order(v, DO_WRITE,
+	      0xc0000000 + pages[1] * 0x1000 -
+		      (mode == M_PSE ? 0 : GUEST_HIGH));
 	harvest(vm, 0);
 	expect_pages(TEST_PAGE, pages + 1, 1, "large page, again");
 }
@@ -268,8 +281,8 @@ static void arguments(long unused)
 	CHECK_EQ(bitmap[2], 0xaaaaaaaaaaaaaaaaull);
 }
 
-#define SMP_PAGES	64
-#define SMP_CPUS	3
+#define SMP_PAGES 64
+#define SMP_CPUS 3
 
 static volatile bool stop_smp;
 
@@ -357,7 +370,7 @@ static const struct test_case cases[] = {
 	{ "large page (pae)", large_page, M_PAE },
 	{ "large page (long)", large_page, M_LONG },
 	{ "migration while three vCPUs write", smp_migration },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

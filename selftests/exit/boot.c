@@ -100,7 +100,7 @@ static void boot_moved(long unused)
 static const struct test_case cases[] = {
 	{ "real, protected, PAE, long, compatibility and back", boot },
 	{ "the same, state read and written at each stage", boot_moved },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -7,10 +7,13 @@
 
 #include "guest.h"
 
-#define DECLARE_LABEL3(n, l) \
-	DECLARE_LABEL(n##16, l); DECLARE_LABEL(n##32, l); DECLARE_LABEL(n##64, l)
-#define LABEL3(m, n, l) (mode_entry(m) + \
-	PICK(m, LABEL_OFF(n##16, l), LABEL_OFF(n##32, l), LABEL_OFF(n##64, l)))
+#define DECLARE_LABEL3(n, l)     \
+	DECLARE_LABEL(n##16, l); \
+	DECLARE_LABEL(n##32, l); \
+	DECLARE_LABEL(n##64, l)
+#define LABEL3(m, n, l)                                                    \
+	(mode_entry(m) + PICK(m, LABEL_OFF(n##16, l), LABEL_OFF(n##32, l), \
+			      LABEL_OFF(n##64, l)))
 
 DECLARE_PAYLOAD3(ev_sti);
 DECLARE_LABEL3(ev_sti, due);
@@ -28,7 +31,7 @@ DECLARE_LABEL(ev_idt_pf, behind);
 DECLARE_PAYLOAD(ev_nmi_block);
 DECLARE_LABEL(ev_nmi_block, handler);
 
-#define VECTOR	0x31
+#define VECTOR 0x31
 
 static void send_nmi(struct vcpu *v)
 {
@@ -264,9 +267,11 @@ static void cold_delivery(long mode)
 static void idt_page_fault(long mode)
 {
 	struct vcpu *v = START(mode, ev_idt_pf);
-	uint64_t idt = 0xa00000 - 0x800;	/* vectors 128 up: next page */
+	uint64_t idt = 0xa00000 - 0x800; /* vectors 128 up: next page */
 	struct kvm_sregs s;
-	struct pt pt = { .vm = v->vm, .mode = mode, .entry_size = 8,
+	struct pt pt = { .vm = v->vm,
+			 .mode = mode,
+			 .entry_size = 8,
 			 .levels = mode == M_LA57 ? 5 : 4 };
 	uint64_t page = GUEST_FREE;
 
@@ -340,7 +345,7 @@ static const struct test_case cases[] = {
 	{ "IDT in MMIO (pae)", idt_mmio, M_PAE },
 	{ "IDT in MMIO (long)", idt_mmio, M_LONG },
 	{ "vectors out of range", bad_vectors, M_LONG },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -16,8 +16,9 @@ DECLARE_PAYLOAD(exc_upper64);
 DECLARE_PAYLOAD(exc_vm86);
 DECLARE_PAYLOAD(exc_vm86_iopl0);
 
-#define START2(m, n) guest_start(m, PICK(m, NULL, pl_##n##32, pl_##n##64), \
-				 PICK(m, NULL, pl_##n##32_end, pl_##n##64_end))
+#define START2(m, n)                                          \
+	guest_start(m, PICK(m, NULL, pl_##n##32, pl_##n##64), \
+		    PICK(m, NULL, pl_##n##32_end, pl_##n##64_end))
 
 static void basic(long mode)
 {
@@ -50,7 +51,8 @@ static void descriptors(long mode)
 	gdt_set(v->vm, SEL_FREE + 8, 0, ~0u, data);
 	gdt_set(v->vm, SEL_FREE + 16, GUEST_TSS, 0x67, D_P | D_TYPE(9));
 	/* Execute only: may not be loaded into a data segment. */
-	gdt_set(v->vm, SEL_FREE + 24, 0, ~0u, D_P | D_S | D_DB | D_G | D_TYPE(9));
+	gdt_set(v->vm, SEL_FREE + 24, 0, ~0u,
+		D_P | D_S | D_DB | D_G | D_TYPE(9));
 	run_tries(v);
 }
 
@@ -121,7 +123,7 @@ static const struct test_case cases[] = {
 	{ "upper half of CR0 and CR4 (long)", upper_half, M_LONG },
 	CASE_VM86("sensitive instructions", vm86),
 	CASE_VM86("sensitive instructions, IOPL 0", vm86_iopl0),
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

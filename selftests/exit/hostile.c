@@ -9,9 +9,9 @@
 
 #include "guest.h"
 
-#define ROUNDS		25
-#define MAX_STOPS	60
-#define CODE_SIZE	0x800
+#define ROUNDS 25
+#define MAX_STOPS 60
+#define CODE_SIZE 0x800
 
 static void fill(void *to, size_t len)
 {
@@ -30,11 +30,31 @@ static uint64_t rnd64(void)
 static uint64_t interesting(void)
 {
 	static const uint64_t list[] = {
-		0, 1, 2, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0xffff, 0x10000,
-		0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-		0x00007fffffffffff, 0x0000800000000000, 0xffff800000000000,
-		0xffffffffffffffff, GUEST_CODE, GUEST_DATA, GUEST_IDT,
-		GUEST_GDT, GUEST_PT, GUEST_MMIO, GUEST_STACK,
+		0,
+		1,
+		2,
+		0x7f,
+		0x80,
+		0xff,
+		0xfff,
+		0x1000,
+		0xffff,
+		0x10000,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x100000000,
+		0x00007fffffffffff,
+		0x0000800000000000,
+		0xffff800000000000,
+		0xffffffffffffffff,
+		GUEST_CODE,
+		GUEST_DATA,
+		GUEST_IDT,
+		GUEST_GDT,
+		GUEST_PT,
+		GUEST_MMIO,
+		GUEST_STACK,
 	};
 
 	return random() & 3 ? list[random() % ARRAY_SIZE(list)] : rnd64();
@@ -159,8 +179,8 @@ static void random_tables(long mode)
 	for (i = 0; i < n; i++) {
 		/* int3; int $0x80; a far call; and loops of memory accesses */
 		static const char code[] = {
-			0xcc, 0xcd, 0x80, 0x0f, 0xa2, 0x8e, 0xd8, 0x8b, 0x03,
-			0x89, 0x07, 0xeb, 0xf4,
+			0xcc, 0xcd, 0x80, 0x0f, 0xa2, 0x8e, 0xd8,
+			0x8b, 0x03, 0x89, 0x07, 0xeb, 0xf4,
 		};
 		struct vcpu *v = guest_start(mode, code, code + sizeof(code));
 		struct vm *vm = v->vm;
@@ -173,8 +193,8 @@ static void random_tables(long mode)
 		if (what & 4)
 			for (k = 0; k < 300; k++)
 				wr64(vm, GUEST_PT + (random() & 0x3fff8),
-				     rnd64() & (random() & 1 ? ~0ull :
-						0x3fffff));
+				     rnd64() &
+					     (random() & 1 ? ~0ull : 0x3fffff));
 		random_regs(v);
 		ticks(4000);
 		run(v, i);
@@ -186,14 +206,34 @@ static void random_tables(long mode)
 static void random_segment(struct kvm_segment *s)
 {
 	switch (random() & 7) {
-	case 0:	s->base = interesting(); break;
-	case 1:	s->limit = interesting(); break;
-	case 2:	s->type = random(); break;
-	case 3:	s->dpl = random(); break;
-	case 4:	s->present = random(); s->unusable = random(); break;
-	case 5:	s->l = random(); s->db = random(); s->g = random(); break;
-	case 6:	s->s = random(); s->avl = random(); break;
-	case 7:	fill(s, sizeof(*s)); break;
+	case 0:
+		s->base = interesting();
+		break;
+	case 1:
+		s->limit = interesting();
+		break;
+	case 2:
+		s->type = random();
+		break;
+	case 3:
+		s->dpl = random();
+		break;
+	case 4:
+		s->present = random();
+		s->unusable = random();
+		break;
+	case 5:
+		s->l = random();
+		s->db = random();
+		s->g = random();
+		break;
+	case 6:
+		s->s = random();
+		s->avl = random();
+		break;
+	case 7:
+		fill(s, sizeof(*s));
+		break;
 	}
 }
 
@@ -215,20 +255,48 @@ static void random_state(long mode)
 		tr = s.tr;
 		while (changes--) {
 			switch (random() % 14) {
-			case 0:	s.cr0 ^= 1ull << random() % 64; break;
-			case 1:	s.cr4 ^= 1ull << random() % 64; break;
-			case 2:	s.efer ^= 1ull << random() % 64; break;
-			case 3:	s.cr3 = interesting(); break;
-			case 4:	s.cr8 = interesting(); break;
-			case 5:	random_segment(&s.cs); break;
-			case 6:	random_segment(&s.ss); break;
-			case 7:	random_segment(&s.ds); break;
-			case 8:	random_segment(&s.fs); break;
-			case 9:	random_segment(&s.ldt); break;
-			case 10: s.gdt.base = interesting(); break;
-			case 11: s.idt.base = interesting(); break;
-			case 12: s.idt.limit = random(); break;
-			case 13: random_segment(&s.gs); break;
+			case 0:
+				s.cr0 ^= 1ull << random() % 64;
+				break;
+			case 1:
+				s.cr4 ^= 1ull << random() % 64;
+				break;
+			case 2:
+				s.efer ^= 1ull << random() % 64;
+				break;
+			case 3:
+				s.cr3 = interesting();
+				break;
+			case 4:
+				s.cr8 = interesting();
+				break;
+			case 5:
+				random_segment(&s.cs);
+				break;
+			case 6:
+				random_segment(&s.ss);
+				break;
+			case 7:
+				random_segment(&s.ds);
+				break;
+			case 8:
+				random_segment(&s.fs);
+				break;
+			case 9:
+				random_segment(&s.ldt);
+				break;
+			case 10:
+				s.gdt.base = interesting();
+				break;
+			case 11:
+				s.idt.base = interesting();
+				break;
+			case 12:
+				s.idt.limit = random();
+				break;
+			case 13:
+				random_segment(&s.gs);
+				break;
 			}
 		}
 		s.tr = tr;
@@ -262,7 +330,10 @@ static void random_structs(long unused)
 		struct vcpu *v = guest_start(M_LONG, code, code + 3);
 		struct kvm_fpu f;
 		struct kvm_regs r;
-		struct { struct kvm_msrs h; struct kvm_msr_entry e[4]; } m;
+		struct {
+			struct kvm_msrs h;
+			struct kvm_msr_entry e[4];
+		} m;
 		struct kvm_mp_state mp = { .mp_state = random() & 15 };
 		unsigned int k;
 
@@ -272,9 +343,10 @@ static void random_structs(long unused)
 		memset(&m, 0, sizeof(m));
 		m.h.nmsrs = 4;
 		for (k = 0; k < 4; k++) {
-			m.e[k].index = random() & 1 ? 0xc0000080 + random() % 5 :
+			m.e[k].index = random() & 1 ?
+					       0xc0000080 + random() % 5 :
 				       random() & 1 ? 0x170 + random() % 16 :
-				       (uint32_t)random();
+						      (uint32_t)random();
 			m.e[k].data = interesting();
 		}
 		ioctl(v->fd, KVM_SET_MSRS, &m);
@@ -285,8 +357,8 @@ static void random_structs(long unused)
 			r.rip = interesting();
 		if (ioctl(v->fd, KVM_SET_REGS, &r) && errno != EINVAL)
 			FAIL("KVM_SET_REGS: errno %d", errno);
-		ioctl(v->fd, KVM_INTERRUPT, &(struct kvm_interrupt){
-				.irq = random() });
+		ioctl(v->fd, KVM_INTERRUPT,
+		      &(struct kvm_interrupt){ .irq = random() });
 		ticks(4000);
 		run(v, i);
 		ticks(0);
@@ -299,7 +371,7 @@ static const struct test_case cases[] = {
 	CASE_ALL("random tables", random_tables),
 	CASE_ALL("random state", random_state),
 	{ "random structs", random_structs },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -32,9 +32,9 @@ static void check_io(struct vcpu *v, int dir, const struct access *a)
 static void out(long mode)
 {
 	static const struct access want[] = {
-		{ PORT_TEST, 1, 0x78 }, { PORT_TEST, 2, 0x5678 },
-		{ PORT_TEST, 4, 0x12345678 },
-		{ 0x71, 1, 0x78 }, { 0x72, 2, 0x5678 }, { 0x73, 4, 0x12345678 },
+		{ PORT_TEST, 1, 0x78 },	      { PORT_TEST, 2, 0x5678 },
+		{ PORT_TEST, 4, 0x12345678 }, { 0x71, 1, 0x78 },
+		{ 0x72, 2, 0x5678 },	      { 0x73, 4, 0x12345678 },
 	};
 	struct vcpu *v = START3(mode, io_out);
 	unsigned int i;
@@ -52,8 +52,10 @@ static void out(long mode)
 static void in(long mode)
 {
 	static const struct access ask[] = {
-		{ PORT_TEST, 1, 0xa1 }, { PORT_TEST, 2, 0xb2a1 },
-		{ PORT_TEST, 4, 0xd4c3b2a1 }, { 0x71, 1, 0x77 },
+		{ PORT_TEST, 1, 0xa1 },
+		{ PORT_TEST, 2, 0xb2a1 },
+		{ PORT_TEST, 4, 0xd4c3b2a1 },
+		{ 0x71, 1, 0x77 },
 	};
 	bool is64 = mode == M_LONG || mode == M_LA57;
 	struct vcpu *v = START3(mode, io_in);
@@ -68,14 +70,14 @@ static void in(long mode)
 	CHECK_EQ(v->val[0], 0x555555a1);
 	CHECK_EQ(v->val[1], 0x5555b2a1);
 	CHECK_EQ(v->val[2], 0xd4c3b2a1);
-	if (is64)	/* a 32-bit IN clears the upper half */
+	if (is64) /* a 32-bit IN clears the upper half */
 		CHECK_EQ(v->val[3], 0);
 	CHECK_EQ(v->val[is64 ? 4 : 3] & 0xff, 0x77);
 }
 
 /* The elements which string_io in guest/io.inc moves, in order. */
 struct element {
-	uint16_t offset;	/* in the page at GUEST_LOW */
+	uint16_t offset; /* in the page at GUEST_LOW */
 	uint8_t size;
 };
 
@@ -96,9 +98,9 @@ static unsigned int elements(struct element *e)
 	return n;
 }
 
-#define MAX_ELEMENTS	500
+#define MAX_ELEMENTS 500
 /* Where the register ends: 300 + 200 + 200 - 20 + 1. */
-#define END_OFFSET	681
+#define END_OFFSET 681
 
 static void string_end(struct vcpu *v, bool is_out)
 {
@@ -174,13 +176,11 @@ static void ins(long mode)
 	CHECK(!memcmp(page, want, sizeof(want)));
 }
 
-static const struct test_case cases[] = {
-	CASE_ALL("out", out),
-	CASE_ALL("in", in),
-	CASE_ALL("rep outs", outs),
-	CASE_ALL("rep ins", ins),
-	{ }
-};
+static const struct test_case cases[] = { CASE_ALL("out", out),
+					  CASE_ALL("in", in),
+					  CASE_ALL("rep outs", outs),
+					  CASE_ALL("rep ins", ins),
+					  {} };
 
 int main(int argc, char **argv)
 {

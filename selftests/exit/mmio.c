@@ -134,12 +134,13 @@ static void compare(enum mode mode, const char *start, const char *end,
 	CHECK_EQ(got.rip, want.rip);
 }
 
-#define COMPARE(name, n, sse) \
-	static void name(long m) \
-	{ \
+#define COMPARE(name, n, sse)                                           \
+	static void name(long m)                                        \
+	{                                                               \
 		compare(m, PICK(m, pl_##n##16, pl_##n##32, pl_##n##64), \
-			PICK(m, pl_##n##16_end, pl_##n##32_end, pl_##n##64_end), \
-			sse); \
+			PICK(m, pl_##n##16_end, pl_##n##32_end,         \
+			     pl_##n##64_end),                           \
+			sse);                                           \
 	}
 
 COMPARE(mov, mmio_mov, false)
@@ -155,9 +156,12 @@ static void exits(long mode)
 		uint32_t len;
 		bool write;
 	} want[] = {
-		{ 1, 0x88, 1, true }, { 2, 0x7788, 2, true },
-		{ 4, 0x55667788, 4, true }, { 8, 0x1122334455667788, 8, true },
-		{ 0x11, 0xa5, 1, false }, { 0x12, 0xb6a5, 2, false },
+		{ 1, 0x88, 1, true },
+		{ 2, 0x7788, 2, true },
+		{ 4, 0x55667788, 4, true },
+		{ 8, 0x1122334455667788, 8, true },
+		{ 0x11, 0xa5, 1, false },
+		{ 0x12, 0xb6a5, 2, false },
 		{ 0x14, 0xd8c7b6a5, 4, false },
 		{ 0x18, 0x0102030405060708, 8, false },
 	};
@@ -199,8 +203,8 @@ static void unknown(long mode)
 	CHECK(run->emulation_failure.flags &
 	      KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);
 	CHECK(run->emulation_failure.insn_size >= 3);
-	CHECK(!memcmp(run->emulation_failure.insn_bytes,
-		      pl_mmio_unknown_insn, 3));
+	CHECK(!memcmp(run->emulation_failure.insn_bytes, pl_mmio_unknown_insn,
+		      3));
 	get_regs(v, &r);
 	CHECK_EQ(r.rip, LABEL_AT(mmio_unknown, insn));
 }
@@ -214,7 +218,7 @@ static const struct test_case cases[] = {
 	CASE_ALL("stack and page crossing", stack),
 	CASE_REAL16("sse", sse),
 	CASE_PROT("sse", sse),
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -97,7 +97,7 @@ static void hypercall(long unused)
 	}
 	CHECK_EQ(stop, STOP_END);
 	REQUIRE_EQ(v->nr_vals, 1);
-	CHECK_EQ((int32_t)v->val[0], -1000);	/* KVM_ENOSYS */
+	CHECK_EQ((int32_t)v->val[0], -1000); /* KVM_ENOSYS */
 }
 
 /* Many VMs at once, each with its own memory and its own end. */
@@ -195,7 +195,7 @@ static const struct test_case cases[] = {
 	{ "many VMs at once", many_vms },
 	{ "closed while it runs", close_while_running },
 	{ "killed while it runs", killed },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -70,12 +70,12 @@ static void cpuid_filter(long unused)
 {
 	int dev = dev_open();
 
-	CHECK(cpuid_has(dev, 1, 0, 3, 5));		/* MSR */
-	CHECK(cpuid_has(dev, 1, 0, 3, 6));		/* PAE */
-	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 29));	/* LM */
-	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 20));	/* NX */
-	CHECK(!cpuid_has(dev, 1, 0, 2, 5));		/* VMX */
-	CHECK(!cpuid_has(dev, 1, 0, 2, 3));		/* MONITOR */
+	CHECK(cpuid_has(dev, 1, 0, 3, 5)); /* MSR */
+	CHECK(cpuid_has(dev, 1, 0, 3, 6)); /* PAE */
+	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 29)); /* LM */
+	CHECK(cpuid_has(dev, 0x80000001, 0, 3, 20)); /* NX */
+	CHECK(!cpuid_has(dev, 1, 0, 2, 5)); /* VMX */
+	CHECK(!cpuid_has(dev, 1, 0, 2, 3)); /* MONITOR */
 }
 
 /* OSXSAVE follows CR4 and is not a constant. */
@@ -128,7 +128,9 @@ struct one_msr {
 static int msr_ioctl(struct vcpu *v, unsigned long what, uint32_t index,
 		     uint64_t *val)
 {
-	struct one_msr m = { .head.nmsrs = 1, .e.index = index, .e.data = *val };
+	struct one_msr m = { .head.nmsrs = 1,
+			     .e.index = index,
+			     .e.data = *val };
 	int r = ioctl(v->fd, what, &m);
 
 	*val = m.e.data;
@@ -208,19 +210,22 @@ static void take_turns(const char *start, const char *end, unsigned int turns,
 
 	for (i = 0; i < turns; i++) {
 		for (k = 0; k < 2; k++) {
-			uint64_t mine[2] = { 0x0123456789abcdef + i, i }, out[2];
+			uint64_t mine[2] = { 0x0123456789abcdef + i, i },
+				 out[2];
 			uint32_t mxcsr = 0x1fa0, mxcsr_out;
 
 			if (host_sse)
-				asm volatile("movdqu %0, %%xmm7; ldmxcsr %1"
-					     :: "m" (mine), "m" (mxcsr)
-					     : "xmm7");
+				asm volatile(
+					"movdqu %0, %%xmm7; ldmxcsr %1" ::"m"(
+						mine),
+					"m"(mxcsr)
+					: "xmm7");
 			EXPECT(v[k], STOP_SYNC);
 			if (!host_sse)
 				continue;
 			/* The guest's MXCSR would show here */
 			asm volatile("stmxcsr %0; movdqu %%xmm7, %1"
-				     : "=m" (mxcsr_out), "=m" (out) :: "memory");
+				     : "=m"(mxcsr_out), "=m"(out)::"memory");
 			CHECK_EQ(mxcsr_out & ~0x3f, 0x1f80);
 		}
 	}
@@ -263,14 +268,13 @@ static void fpu_host(long unused)
 			"movdqu %%xmm\\n, \\n*16(%[out])\n"
 			".endr\n"
 			"fnstcw %[fcw_out]\n"
-			: "=&a" (r), [fcw_out] "=m" (fcw_out)
-			: [in] "r" (in), [out] "r" (out), [fcw] "m" (fcw),
-			  [nr] "i" (16), [fd] "m" (v->fd),
-			  [cmd] "i" ((int)KVM_RUN)
-			: "rdi", "rsi", "rdx", "rcx", "r11", "memory",
-			  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
-			  "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-			  "xmm12", "xmm13", "xmm14", "xmm15");
+			: "=&a"(r), [fcw_out] "=m"(fcw_out)
+			: [in] "r"(in), [out] "r"(out), [fcw] "m"(fcw),
+			  [nr] "i"(16), [fd] "m"(v->fd), [cmd] "i"((int)KVM_RUN)
+			: "rdi", "rsi", "rdx", "rcx", "r11", "memory", "xmm0",
+			  "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+			  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+			  "xmm13", "xmm14", "xmm15");
 		if (r < 0 && r != -EINTR)
 			ERROR("KVM_RUN: %ld", r);
 		for (k = 0; k < 16; k++)
@@ -324,7 +328,17 @@ static void debug_registers(long unused)
 }
 
 #define S(n) DECLARE_LABEL(step, s##n)
-S(0); S(1); S(2); S(3); S(4); S(5); S(6); S(7); S(8); S(9); S(10);
+S(0);
+S(1);
+S(2);
+S(3);
+S(4);
+S(5);
+S(6);
+S(7);
+S(8);
+S(9);
+S(10);
 
 static void single_step(long mode)
 {
@@ -355,7 +369,8 @@ static void single_step(long mode)
 		if (v->exc.rip != GUEST_CODE + (uint64_t)(want[n] - pl_step))
 			FAIL("step %u at %#llx, not %#llx", n,
 			     (unsigned long long)v->exc.rip,
-			     (unsigned long long)(GUEST_CODE + (want[n] - pl_step)));
+			     (unsigned long long)(GUEST_CODE +
+						  (want[n] - pl_step)));
 		n++;
 	}
 	CHECK_EQ(n, ARRAY_SIZE(want));
@@ -371,7 +386,7 @@ static const struct test_case cases[] = {
 	{ "KVM_GET_FPU into KVM_SET_FPU", fpu_move },
 	{ "debug registers of two guests", debug_registers },
 	{ "single step (long)", single_step, M_LONG },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -6,6 +6,9 @@
 #ifndef SELFTESTS_ACCESS_H
 #define SELFTESTS_ACCESS_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #define ACC_COUNT	(GUEST_DATA + 0)	/* u32, commands; 0: end */
 #define ACC_ENTRY	(GUEST_DATA + 4)	/* u32, bytes of a PTE */
 #define ACC_LEFT	(GUEST_DATA + 8)	/* the guest's own, from here */

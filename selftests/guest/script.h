@@ -3,6 +3,9 @@
 #ifndef SELFTESTS_SCRIPT_H
 #define SELFTESTS_SCRIPT_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #define OP_NONE		0
 #define OP_READ		1	/* b bytes at a */
 #define OP_W8		2	/* b to a */

@@ -3,6 +3,9 @@
 #ifndef SELFTESTS_SEG_H
 #define SELFTESTS_SEG_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #define SEL_5		0x28		/* GDT[5], of the mailing list's example */
 #define OLD_BASE	0x30000
 #define NEW_BASE	0x40000

@@ -3,6 +3,9 @@
 #ifndef SELFTESTS_STORM_H
 #define SELFTESTS_STORM_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #define STORM_STOP	(GUEST_DATA + 0)	/* not zero: end */
 #define STORM_ROOTS	(GUEST_DATA + 64)	/* four values of CR3 */
 #define STORM_FAULTS	(GUEST_DATA + 128)	/* of each vCPU */

@@ -10,8 +10,8 @@
 DECLARE_PAYLOAD(touch);
 DECLARE_PAYLOAD(sum);
 
-#define GPA	0x40000000ull
-#define SIZE	0x10000
+#define GPA 0x40000000ull
+#define SIZE 0x10000
 
 static void *hva;
 
@@ -19,8 +19,11 @@ static int slot(struct vm *vm, unsigned int id, uint64_t gpa, uint64_t size,
 		const void *mem, uint32_t flags)
 {
 	struct kvm_userspace_memory_region r = {
-		.slot = id, .flags = flags, .guest_phys_addr = gpa,
-		.memory_size = size, .userspace_addr = (uintptr_t)mem,
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
 	};
 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r);
@@ -52,7 +55,7 @@ static void arguments(long unused)
 	CHECK_ERRNO(slot(vm, max, GPA, SIZE, hva, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 7 << 16, GPA, SIZE, hva, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, ~0u, GPA, SIZE, hva, 0), EINVAL);
-	CHECK_ERRNO(slot(vm, 0, 0, 0, NULL, 0), EINVAL);	/* absent */
+	CHECK_ERRNO(slot(vm, 0, 0, 0, NULL, 0), EINVAL); /* absent */
 	CHECK_OK(slot(vm, max - 1, GPA, SIZE, hva, 0));
 }
 
@@ -62,7 +65,7 @@ static void semantics(long unused)
 	char *mem = hva;
 
 	CHECK_OK(slot(vm, 1, GPA, SIZE, mem, 0));
-	CHECK_OK(slot(vm, 1, GPA, SIZE, mem, 0));	/* identical */
+	CHECK_OK(slot(vm, 1, GPA, SIZE, mem, 0)); /* identical */
 	CHECK_ERRNO(slot(vm, 1, GPA, SIZE * 2, mem, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 1, GPA, SIZE / 2, mem, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 1, GPA, SIZE, mem + 0x1000, 0), EINVAL);
@@ -70,7 +73,7 @@ static void semantics(long unused)
 	CHECK_ERRNO(slot(vm, 2, GPA + SIZE - 0x1000, SIZE, mem, 0), EEXIST);
 	CHECK_ERRNO(slot(vm, 2, GPA - 0x1000, 0x2000, mem, 0), EEXIST);
 	CHECK_ERRNO(slot(vm, 2, GPA + 0x1000, 0x1000, mem, 0), EEXIST);
-	CHECK_OK(slot(vm, 2, GPA + SIZE, SIZE, mem, 0));	/* touching */
+	CHECK_OK(slot(vm, 2, GPA + SIZE, SIZE, mem, 0)); /* touching */
 	/* Two views of the same memory are fine. */
 	CHECK_OK(slot(vm, 3, GPA + SIZE * 4, SIZE, mem, 0));
 	/* Moving: onto another one, and into a gap, which may overlap itself. */
@@ -113,8 +116,9 @@ static struct vcpu *start_at(const char *start, const char *end,
 	struct vcpu *v = guest_start(M_LONG, start, end);
 	struct kvm_sregs s;
 	struct kvm_regs r;
-	struct pt pt = { .vm = v->vm, .mode = M_LONG, .levels = 4,
-			 .entry_size = 8 };
+	struct pt pt = {
+		.vm = v->vm, .mode = M_LONG, .levels = 4, .entry_size = 8
+	};
 	unsigned int i;
 
 	get_sregs(v, &s);
@@ -223,7 +227,8 @@ static void *flip_slots(void *arg)
 	unsigned long n = 0;
 
 	while (!stop_threads) {
-		slot(vm, 1, GPA, SIZE, mem, n & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+		slot(vm, 1, GPA, SIZE, mem,
+		     n & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 		if (n % 3 == 0)
 			slot(vm, 1, GPA + 0x1000, SIZE, mem, 0);
 		slot(vm, 1, 0, 0, NULL, 0);
@@ -240,7 +245,8 @@ static void *harvest(void *arg)
 
 	while (!stop_threads) {
 		struct kvm_dirty_log log = {
-			.slot = 1, .dirty_bitmap = bitmap,
+			.slot = 1,
+			.dirty_bitmap = bitmap,
 		};
 
 		if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log) && errno != ENOENT)
@@ -329,7 +335,7 @@ static const struct test_case cases[] = {
 	{ "hole in the host's memory", host_hole },
 	{ "changes under load", under_load },
 	{ "one vCPU id, many threads", vcpu_race },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

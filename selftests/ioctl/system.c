@@ -10,17 +10,17 @@
 
 DECLARE_PAYLOAD(spin);
 
-#define BAD_POINTER	((void *)0xffff888000000000)
+#define BAD_POINTER ((void *)0xffff888000000000)
 /* Nobody has these. */
-#define UNKNOWN		_IO(KVMIO, 0xfe)
+#define UNKNOWN _IO(KVMIO, 0xfe)
 
 /* KVM itself has EINVAL there for devices and vCPUs. */
-#define CHECK_UNKNOWN(call)						\
-	do {								\
-		errno = 0;						\
-		if ((call) != -1 || (errno != ENOTTY &&			\
-		    !(test_on_kvm() && errno == EINVAL)))		\
-			FAIL("%s: errno %d, not ENOTTY", #call, errno);	\
+#define CHECK_UNKNOWN(call)                                                   \
+	do {                                                                  \
+		errno = 0;                                                    \
+		if ((call) != -1 ||                                           \
+		    (errno != ENOTTY && !(test_on_kvm() && errno == EINVAL))) \
+			FAIL("%s: errno %d, not ENOTTY", #call, errno);       \
 	} while (0)
 
 static void device(long unused)
@@ -52,7 +52,8 @@ static void extensions(long unused)
 {
 	static const int must[] = {
 		KVM_CAP_USER_MEMORY, KVM_CAP_IMMEDIATE_EXIT,
-		KVM_CAP_GET_TSC_KHZ, KVM_CAP_MAX_VCPUS, KVM_CAP_NR_MEMSLOTS,
+		KVM_CAP_GET_TSC_KHZ, KVM_CAP_MAX_VCPUS,
+		KVM_CAP_NR_MEMSLOTS,
 	};
 	struct vm *vm = vm_create_bare();
 	unsigned int i;
@@ -60,7 +61,7 @@ static void extensions(long unused)
 	for (i = 0; i < ARRAY_SIZE(must); i++) {
 		CHECK(ioctl(vm->dev, KVM_CHECK_EXTENSION, must[i]) > 0);
 		CHECK(ioctl(vm->fd, KVM_CHECK_EXTENSION, must[i]) ==
-		      ioctl(vm->dev, KVM_CHECK_EXTENSION, must[i]) ||
+			      ioctl(vm->dev, KVM_CHECK_EXTENSION, must[i]) ||
 		      test_on_kvm());
 	}
 	CHECK(ioctl(vm->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS) >= 32);
@@ -96,7 +97,10 @@ static void supported_cpuid_args(long unused)
 static void msr_list(long unused)
 {
 	int dev = dev_open();
-	struct { struct kvm_msr_list l; uint32_t idx[1000]; } m = { 0 };
+	struct {
+		struct kvm_msr_list l;
+		uint32_t idx[1000];
+	} m = { 0 };
 	uint32_t i, n, star = 0;
 
 	CHECK_ERRNO(ioctl(dev, KVM_GET_MSR_INDEX_LIST, &m), E2BIG);
@@ -115,8 +119,14 @@ static void msr_list_works(long unused)
 {
 	struct vm *vm = vm_create_bare();
 	struct vcpu *v = vcpu_create(vm);
-	struct { struct kvm_msr_list l; uint32_t idx[1000]; } m = { 0 };
-	struct { struct kvm_msrs h; struct kvm_msr_entry e[1]; } one = { 0 };
+	struct {
+		struct kvm_msr_list l;
+		uint32_t idx[1000];
+	} m = { 0 };
+	struct {
+		struct kvm_msrs h;
+		struct kvm_msr_entry e[1];
+	} one = { 0 };
 	uint32_t i;
 
 	m.l.nmsrs = 1000;
@@ -280,7 +290,7 @@ static void sregs_round_trip(long mode)
 	get_sregs(v, &s);
 	s.fs.base = 0x12345000;
 	s.fs.limit = 0xabcde;
-	s.fs.g = s.gs.g = 0;	/* has to fit the limit */
+	s.fs.g = s.gs.g = 0; /* has to fit the limit */
 	s.fs.selector = 0x1230;
 	s.gs.base = mode_long(mode) ? 0xffff888011223000 : 0x11223000;
 	s.gs.limit = 0xfffff;
@@ -302,19 +312,43 @@ static void sregs_round_trip(long mode)
 	CHECK_OK(ioctl(v->fd, KVM_SET_SREGS, &s));
 	CHECK_OK(ioctl(v->fd, KVM_GET_SREGS, &got));
 #define SAME(f) CHECK_EQ(got.f, s.f)
-#define SEGMENT(r)							\
-	do {								\
-		SAME(r.base); SAME(r.limit); SAME(r.selector);		\
-		SAME(r.type); SAME(r.s); SAME(r.dpl); SAME(r.present);	\
-		SAME(r.avl); SAME(r.l); SAME(r.db); SAME(r.g);		\
+#define SEGMENT(r)                \
+	do {                      \
+		SAME(r.base);     \
+		SAME(r.limit);    \
+		SAME(r.selector); \
+		SAME(r.type);     \
+		SAME(r.s);        \
+		SAME(r.dpl);      \
+		SAME(r.present);  \
+		SAME(r.avl);      \
+		SAME(r.l);        \
+		SAME(r.db);       \
+		SAME(r.g);        \
 	} while (0)
-	SEGMENT(cs); SEGMENT(ds); SEGMENT(ss); SEGMENT(fs); SEGMENT(gs);
+	SEGMENT(cs);
+	SEGMENT(ds);
+	SEGMENT(ss);
+	SEGMENT(fs);
+	SEGMENT(gs);
 	SEGMENT(ldt);
-	SAME(tr.base); SAME(tr.limit); SAME(tr.selector); SAME(tr.present);
+	SAME(tr.base);
+	SAME(tr.limit);
+	SAME(tr.selector);
+	SAME(tr.present);
 	SAME(es.unusable);
-	SAME(ldt.unusable); SAME(fs.unusable);
-	SAME(gdt.base); SAME(gdt.limit); SAME(idt.base); SAME(idt.limit);
-	SAME(cr0); SAME(cr2); SAME(cr3); SAME(cr4); SAME(cr8); SAME(efer);
+	SAME(ldt.unusable);
+	SAME(fs.unusable);
+	SAME(gdt.base);
+	SAME(gdt.limit);
+	SAME(idt.base);
+	SAME(idt.limit);
+	SAME(cr0);
+	SAME(cr2);
+	SAME(cr3);
+	SAME(cr4);
+	SAME(cr8);
+	SAME(efer);
 }
 
 static void mp_state(long unused)
@@ -328,7 +362,7 @@ static void mp_state(long unused)
 	CHECK_OK(ioctl(v->fd, KVM_SET_MP_STATE, &m));
 	m.mp_state = 99;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_MP_STATE, &m), EINVAL);
-	m.mp_state = KVM_MP_STATE_SIPI_RECEIVED;	/* no APIC here */
+	m.mp_state = KVM_MP_STATE_SIPI_RECEIVED; /* no APIC here */
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_MP_STATE, &m), EINVAL);
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_MP_STATE, NULL), EFAULT);
 }
@@ -390,7 +424,8 @@ static void other_process(long unused)
 
 	if (!pid) {
 		struct kvm_userspace_memory_region r = {
-			.slot = 5, .guest_phys_addr = 1 << 30,
+			.slot = 5,
+			.guest_phys_addr = 1 << 30,
 			.memory_size = 0x1000,
 			.userspace_addr = (uintptr_t)v->vm->ram,
 		};
@@ -447,7 +482,7 @@ static const struct test_case cases[] = {
 	{ "KVM_TRANSLATE (long)", translate, M_LONG },
 	{ "another process", other_process },
 	{ "mapping of kvm_run", run_mapping },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

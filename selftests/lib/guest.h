@@ -20,23 +20,23 @@
 #include "layout.h"
 #include "tap.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define MAX_VCPUS	8
-#define MAX_VALUES	256
-#define RUN_TIMEOUT_S	20	/* a run that takes longer hangs */
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MAX_VCPUS 8
+#define MAX_VALUES 256
+#define RUN_TIMEOUT_S 20 /* a run that takes longer hangs */
 
 enum mode {
-	M_REAL,		/* 64 KiB segments, code at GUEST_CODE >> 4 : 0 */
-	M_BIGREAL,	/* real mode with 4 GiB data segments */
-	M_PROT16,	/* protected, unpaged, 16-bit code */
-	M_PROT32,	/* protected, unpaged, flat 32-bit code */
-	M_VM86,		/* virtual 8086, unpaged below it */
-	M_PG32,		/* 32-bit two-level paging */
-	M_PSE,		/* the same with CR4.PSE */
+	M_REAL, /* 64 KiB segments, code at GUEST_CODE >> 4 : 0 */
+	M_BIGREAL, /* real mode with 4 GiB data segments */
+	M_PROT16, /* protected, unpaged, 16-bit code */
+	M_PROT32, /* protected, unpaged, flat 32-bit code */
+	M_VM86, /* virtual 8086, unpaged below it */
+	M_PG32, /* 32-bit two-level paging */
+	M_PSE, /* the same with CR4.PSE */
 	M_PAE,
-	M_LONG,		/* 64-bit, four levels */
-	M_LA57,		/* 64-bit, five levels */
-	M_COMPAT,	/* 32-bit code in long mode, four levels */
+	M_LONG, /* 64-bit, four levels */
+	M_LA57, /* 64-bit, five levels */
+	M_COMPAT, /* 32-bit code in long mode, four levels */
 	NR_MODES
 };
 
@@ -47,7 +47,7 @@ struct vm;
 /* An exception or interrupt that reached a vector stub. */
 struct exc {
 	unsigned int vector;
-	uint32_t error;		/* 0 where the vector has none */
+	uint32_t error; /* 0 where the vector has none */
 	uint64_t rip, cs, rflags, rsp, ss, cr2;
 };
 
@@ -57,17 +57,17 @@ struct vcpu {
 	unsigned int id;
 	struct kvm_run *run;
 	enum mode mode;
-	uint64_t val[MAX_VALUES];	/* what came through PORT_VALUE */
+	uint64_t val[MAX_VALUES]; /* what came through PORT_VALUE */
 	unsigned int nr_vals;
-	struct exc exc;			/* of the last STOP_EXC */
-	unsigned int end;		/* AL of the last STOP_END */
-	int pending_irq;		/* vector to inject when possible, or -1 */
+	struct exc exc; /* of the last STOP_EXC */
+	unsigned int end; /* AL of the last STOP_END */
+	int pending_irq; /* vector to inject when possible, or -1 */
 	unsigned int irqs_injected;
-	unsigned int windows;		/* IRQ_WINDOW_OPEN exits seen */
-	unsigned int signals;		/* EINTR seen by vcpu_go() */
-	bool stop_on_signal;		/* return STOP_SIGNAL for those */
+	unsigned int windows; /* IRQ_WINDOW_OPEN exits seen */
+	unsigned int signals; /* EINTR seen by vcpu_go() */
+	bool stop_on_signal; /* return STOP_SIGNAL for those */
 	timer_t timer;
-	int timer_tid;			/* thread that @timer signals, or 0 */
+	int timer_tid; /* thread that @timer signals, or 0 */
 	volatile bool timed_out;
 };
 
@@ -76,7 +76,7 @@ struct vm {
 	uint8_t *ram;
 	size_t ram_size;
 	size_t run_size;
-	uint64_t pt_next;	/* first free page of the page-table pool */
+	uint64_t pt_next; /* first free page of the page-table pool */
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu[MAX_VCPUS];
 };
@@ -84,7 +84,7 @@ struct vm {
 /* vm.c */
 int dev_open(void);
 struct vm *vm_create(size_t ram_size);
-struct vm *vm_create_bare(void);	/* no memory, no vCPU */
+struct vm *vm_create_bare(void); /* no memory, no vCPU */
 struct vcpu *vcpu_create(struct vm *vm);
 void vm_destroy(struct vm *vm);
 void vm_slot(struct vm *vm, unsigned int slot, uint64_t gpa, size_t size,
@@ -118,12 +118,12 @@ static inline void wr32(struct vm *vm, uint64_t gpa, uint32_t v)
 	*(volatile uint32_t *)vm_ram(vm, gpa, 4) = v;
 }
 
-#define DECLARE_PAYLOAD(n)	extern const char pl_##n[], pl_##n##_end[]
-#define DECLARE_LABEL(n, l)	extern const char pl_##n##_##l[]
-#define vm_load(vm, n)		vm_load_at(vm, GUEST_CODE, pl_##n, pl_##n##_end)
+#define DECLARE_PAYLOAD(n) extern const char pl_##n[], pl_##n##_end[]
+#define DECLARE_LABEL(n, l) extern const char pl_##n##_##l[]
+#define vm_load(vm, n) vm_load_at(vm, GUEST_CODE, pl_##n, pl_##n##_end)
 /* Offset of a LABEL() in its payload, and its address in a flat guest. */
-#define LABEL_OFF(n, l)		((uint64_t)(pl_##n##_##l - pl_##n))
-#define LABEL_AT(n, l)		(GUEST_CODE + LABEL_OFF(n, l))
+#define LABEL_OFF(n, l) ((uint64_t)(pl_##n##_##l - pl_##n))
+#define LABEL_AT(n, l) (GUEST_CODE + LABEL_OFF(n, l))
 
 /* mode.c */
 void vm_tables(struct vm *vm, enum mode mode);
@@ -154,6 +154,7 @@ static inline uint64_t mode_entry(enum mode m)
 	return mode_16bit(m) ? 0 : GUEST_CODE;
 }
 
+/* clang-format off */
 /* GDT descriptor attributes: type, S, DPL, P, then AVL, L, D, G from bit 12. */
 #define D_TYPE(t)	((t) & 0xf)
 #define D_S		0x0010
@@ -162,20 +163,21 @@ static inline uint64_t mode_entry(enum mode m)
 #define D_L		0x2000
 #define D_DB		0x4000
 #define D_G		0x8000
+/* clang-format on */
 
 /* Where a run stopped. */
 enum stop {
-	STOP_END,	/* the payload said so */
+	STOP_END, /* the payload said so */
 	STOP_SYNC,
 	STOP_EXC,
 	STOP_HLT,
-	STOP_IO,	/* a port that is not ours: see run->io */
-	STOP_MMIO,	/* see run->mmio */
+	STOP_IO, /* a port that is not ours: see run->io */
+	STOP_MMIO, /* see run->mmio */
 	STOP_SHUTDOWN,
-	STOP_SIGNAL,	/* only with stop_on_signal */
-	STOP_TIMEOUT,	/* already counted as a failure */
-	STOP_OTHER,	/* see run->exit_reason */
-	STOP_ERRNO,	/* KVM_RUN failed: see errno */
+	STOP_SIGNAL, /* only with stop_on_signal */
+	STOP_TIMEOUT, /* already counted as a failure */
+	STOP_OTHER, /* see run->exit_reason */
+	STOP_ERRNO, /* KVM_RUN failed: see errno */
 };
 
 extern const char *const stop_name[];
@@ -184,11 +186,10 @@ extern const char *const stop_name[];
 enum stop vcpu_go(struct vcpu *v);
 /* As vcpu_go(), but every other way to stop ends the case as failed. */
 void vcpu_expect(struct vcpu *v, enum stop want, const char *file, int line);
-#define EXPECT(v, stop)		vcpu_expect(v, stop, __FILE__, __LINE__)
+#define EXPECT(v, stop) vcpu_expect(v, stop, __FILE__, __LINE__)
 void vcpu_expect_exc(struct vcpu *v, unsigned int vector, uint32_t error,
 		     const char *file, int line);
-#define EXPECT_EXC(v, vec, err)	\
-	vcpu_expect_exc(v, vec, err, __FILE__, __LINE__)
+#define EXPECT_EXC(v, vec, err) vcpu_expect_exc(v, vec, err, __FILE__, __LINE__)
 /* Finish what the last exit left open, before registers are written. */
 void vcpu_settle(struct vcpu *v);
 /* Edit the frame which the vector stub will return through. */
@@ -201,8 +202,8 @@ void exc_set_flags(struct vcpu *v, uint64_t rflags);
  * Return: how many exceptions there were.
  */
 unsigned int run_tries(struct vcpu *v);
-void vcpu_describe(struct vcpu *v);	/* registers, as notes */
-void describe_exc(struct vcpu *v);	/* the last exception, as a note */
+void vcpu_describe(struct vcpu *v); /* registers, as notes */
+void describe_exc(struct vcpu *v); /* the last exception, as a note */
 int vcpu_inject_now(struct vcpu *v, unsigned int vector);
 /* SIGALRM every @us microseconds, into this thread; 0 stops it. */
 void ticks(unsigned int us);
@@ -233,16 +234,20 @@ static inline void set_sregs(struct vcpu *v, struct kvm_sregs *s)
 
 /* The common beginning of a case: a VM with one vCPU in this mode. */
 struct vcpu *guest_start(enum mode mode, const char *start, const char *end);
-#define START(mode, n)	guest_start(mode, pl_##n, pl_##n##_end)
+#define START(mode, n) guest_start(mode, pl_##n, pl_##n##_end)
 
 /* The same of a payload that exists in three widths. */
-#define DECLARE_PAYLOAD3(n) \
-	DECLARE_PAYLOAD(n##16); DECLARE_PAYLOAD(n##32); DECLARE_PAYLOAD(n##64)
+#define DECLARE_PAYLOAD3(n)     \
+	DECLARE_PAYLOAD(n##16); \
+	DECLARE_PAYLOAD(n##32); \
+	DECLARE_PAYLOAD(n##64)
 #define PICK(m, n16, n32, n64) \
 	(mode_16bit(m) ? (n16) : (m) == M_LONG || (m) == M_LA57 ? (n64) : (n32))
-#define START3(m, n) guest_start(m, PICK(m, pl_##n##16, pl_##n##32, pl_##n##64), \
-	PICK(m, pl_##n##16_end, pl_##n##32_end, pl_##n##64_end))
+#define START3(m, n)                                                \
+	guest_start(m, PICK(m, pl_##n##16, pl_##n##32, pl_##n##64), \
+		    PICK(m, pl_##n##16_end, pl_##n##32_end, pl_##n##64_end))
 
+/* clang-format off */
 /* Case table lines for one function in every mode. */
 #define CASE_REAL16(n, f) \
 	{ n " (real)", f, M_REAL }, { n " (big real)", f, M_BIGREAL }, \
@@ -254,8 +259,10 @@ struct vcpu *guest_start(enum mode mode, const char *start, const char *end);
 	{ n " (la57)", f, M_LA57 }, { n " (compat)", f, M_COMPAT }
 #define CASE_PROT(n, f) { n " (prot32)", f, M_PROT32 }, CASE_PAGED(n, f)
 #define CASE_ALL(n, f) CASE_REAL16(n, f), CASE_VM86(n, f), CASE_PROT(n, f)
+/* clang-format on */
 
 /* pt.c */
+/* clang-format off */
 #define PTE_P	(1ull << 0)
 #define PTE_W	(1ull << 1)
 #define PTE_U	(1ull << 2)
@@ -269,17 +276,18 @@ struct vcpu *guest_start(enum mode mode, const char *start, const char *end);
 #define PTE_PAT_LARGE (1ull << 12)
 #define PTE_NX	(1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
+/* clang-format on */
 
 struct pt {
 	struct vm *vm;
 	enum mode mode;
-	uint64_t root;		/* what goes into CR3 */
+	uint64_t root; /* what goes into CR3 */
 	unsigned int levels;
 	unsigned int entry_size;
 };
 
 void pt_init(struct pt *pt, struct vm *vm, enum mode mode);
-uint64_t pt_page(struct vm *vm);	/* a zeroed page of the pool */
+uint64_t pt_page(struct vm *vm); /* a zeroed page of the pool */
 unsigned int pt_shift(const struct pt *pt, unsigned int level);
 /* Where the entry for @va at @level (1: 4 KiB) is; tables made on demand. */
 uint64_t pt_entry(struct pt *pt, uint64_t va, unsigned int level);
@@ -289,6 +297,7 @@ void pt_map(struct pt *pt, uint64_t va, uint64_t pa, unsigned int level,
 	    uint64_t flags);
 void pt_identity(struct pt *pt, uint64_t from, uint64_t to, uint64_t flags);
 
+/* clang-format off */
 /* Control register bits. */
 #define CR0_PE	(1u << 0)
 #define CR0_MP	(1u << 1)
@@ -336,5 +345,6 @@ enum { DE = 0, DB = 1, NMI = 2, BP = 3, OF = 4, BR = 5, UD = 6, NM = 7, DF = 8,
 #define PF_U	4
 #define PF_RSVD	8
 #define PF_I	16
+/* clang-format on */
 
 #endif

@@ -7,6 +7,9 @@
 #ifndef SELFTESTS_LAYOUT_H
 #define SELFTESTS_LAYOUT_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #define GUEST_IVT	0x00000	/* real mode's vectors */
 #define GUEST_GDT	0x01000
 #define GUEST_IDT	0x02000

@@ -4,8 +4,8 @@
 
 #include "guest.h"
 
-#define NR_VECTORS	256
-#define TSS_LIMIT	0x168
+#define NR_VECTORS 256
+#define TSS_LIMIT 0x168
 
 static bool has_error_code(unsigned int vector)
 {
@@ -19,10 +19,10 @@ static void stubs16(struct vm *vm)
 
 	for (i = 0; i < NR_VECTORS; i++) {
 		const uint8_t code[8] = {
-			0x6a, i,		/* push $i */
-			0xe6, PORT_EXC,		/* out %al, $PORT_EXC */
-			0x83, 0xc4, 0x02,	/* add $2, %sp */
-			0xcf,			/* iret */
+			0x6a, i, /* push $i */
+			0xe6, PORT_EXC, /* out %al, $PORT_EXC */
+			0x83, 0xc4,	0x02, /* add $2, %sp */
+			0xcf, /* iret */
 		};
 		uint64_t at = GUEST_STUB16 + i * sizeof(code);
 
@@ -39,21 +39,21 @@ static void stubs_prot(struct vm *vm, uint64_t base, bool is64)
 		uint8_t code[16], *p = code;
 
 		if (!has_error_code(i)) {
-			*p++ = 0x6a;		/* push $0 */
+			*p++ = 0x6a; /* push $0 */
 			*p++ = 0;
 		}
-		*p++ = 0x6a;			/* push $i */
+		*p++ = 0x6a; /* push $i */
 		*p++ = i;
-		*p++ = 0xe6;			/* out %al, $PORT_EXC */
+		*p++ = 0xe6; /* out %al, $PORT_EXC */
 		*p++ = PORT_EXC;
 		if (is64)
 			*p++ = 0x48;
-		*p++ = 0x83;			/* add $2 words, %rsp */
+		*p++ = 0x83; /* add $2 words, %rsp */
 		*p++ = 0xc4;
 		*p++ = is64 ? 16 : 8;
 		if (is64)
 			*p++ = 0x48;
-		*p++ = 0xcf;			/* iret */
+		*p++ = 0xcf; /* iret */
 		memcpy(vm_ram(vm, base + i * 16, 16), code, p - code);
 	}
 }
@@ -89,10 +89,10 @@ void gdt_set(struct vm *vm, unsigned int sel, uint32_t base, uint32_t limit,
 		limit >>= 12;
 	wr64(vm, GUEST_GDT + (sel & ~7u),
 	     (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
-	     (uint64_t)(attr & 0xff) << 40 |
-	     (uint64_t)(limit >> 16 & 0xf) << 48 |
-	     (uint64_t)(attr >> 12 & 0xf) << 52 |
-	     (uint64_t)(base >> 24) << 56);
+		     (uint64_t)(attr & 0xff) << 40 |
+		     (uint64_t)(limit >> 16 & 0xf) << 48 |
+		     (uint64_t)(attr >> 12 & 0xf) << 52 |
+		     (uint64_t)(base >> 24) << 56);
 }
 
 /* The low 64 KiB: GDT, IDT, IVT, TSS, stubs. */
@@ -114,10 +114,10 @@ void vm_tables(struct vm *vm, enum mode mode)
 	gdt_set(vm, SEL_LDT, GUEST_LDT, 0xfff, D_P | D_TYPE(2));
 
 	if (mode_long(mode)) {
-		wr64(vm, tss + 4, GUEST_STACK0);	/* RSP0 */
+		wr64(vm, tss + 4, GUEST_STACK0); /* RSP0 */
 	} else {
-		wr32(vm, tss + 4, GUEST_STACK0);	/* ESP0 */
-		wr32(vm, tss + 8, SEL_DATA);		/* SS0 */
+		wr32(vm, tss + 4, GUEST_STACK0); /* ESP0 */
+		wr32(vm, tss + 8, SEL_DATA); /* SS0 */
 	}
 	/* I/O permission map: zeroes for the ports below 0x800 */
 	wr32(vm, tss + 0x64, 0x680000);
@@ -127,7 +127,8 @@ void vm_tables(struct vm *vm, enum mode mode)
 	stubs_prot(vm, GUEST_STUB32, false);
 	stubs_prot(vm, GUEST_STUB64, true);
 	for (i = 0; i < NR_VECTORS; i++)
-		idt_gate(vm, mode, i, idt_stub(mode_long(mode) ? M_LONG : M_PROT32, i),
+		idt_gate(vm, mode, i,
+			 idt_stub(mode_long(mode) ? M_LONG : M_PROT32, i),
 			 mode_long(mode) ? SEL_CODE64 : SEL_CODE32, 0xe,
 			 i == 0x80 || i == BP || i == OF ? 3 : 0);
 }
@@ -135,18 +136,29 @@ void vm_tables(struct vm *vm, enum mode mode)
 static struct kvm_segment real_seg(uint32_t base, uint32_t limit, int type,
 				   int dpl)
 {
-	return (struct kvm_segment) {
-		.base = base, .selector = base >> 4, .limit = limit,
-		.type = type, .s = 1, .present = 1, .dpl = dpl,
+	return (struct kvm_segment){
+		.base = base,
+		.selector = base >> 4,
+		.limit = limit,
+		.type = type,
+		.s = 1,
+		.present = 1,
+		.dpl = dpl,
 		.g = limit > 0xfffff,
 	};
 }
 
 static struct kvm_segment flat_seg(unsigned int sel, int type, bool l)
 {
-	return (struct kvm_segment) {
-		.selector = sel, .limit = ~0u, .type = type, .s = 1,
-		.present = 1, .g = 1, .db = !l, .l = l,
+	return (struct kvm_segment){
+		.selector = sel,
+		.limit = ~0u,
+		.type = type,
+		.s = 1,
+		.present = 1,
+		.g = 1,
+		.db = !l,
+		.l = l,
 	};
 }
 
@@ -192,12 +204,14 @@ static void segments(enum mode mode, struct kvm_sregs *s)
 	 * VMX wants a busy TSS. SVM does not care, and QEMU's TCG aborts on a
 	 * 32-bit ring switch through a TSS that VMLOAD loaded as busy.
 	 */
-	s->tr = (struct kvm_segment) {
-		.selector = SEL_TSS, .base = GUEST_TSS, .limit = TSS_LIMIT,
+	s->tr = (struct kvm_segment){
+		.selector = SEL_TSS,
+		.base = GUEST_TSS,
+		.limit = TSS_LIMIT,
 		.type = host_is_amd() && !mode_long(mode) ? 9 : 0xb,
 		.present = 1,
 	};
-	s->ldt = (struct kvm_segment) { .unusable = 1, .type = 2 };
+	s->ldt = (struct kvm_segment){ .unusable = 1, .type = 2 };
 }
 
 /* Fill in everything; page tables are made anew, with RAM identity mapped. */

@@ -9,6 +9,9 @@
 #ifndef SELFTESTS_PAYLOAD_H
 #define SELFTESTS_PAYLOAD_H
 
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
 #include "layout.h"
 
 #define PAYLOAD_(n)	.section .rodata; .balign 16; .globl pl_##n; pl_##n:

@@ -20,12 +20,21 @@ void pt_init(struct pt *pt, struct vm *vm, enum mode mode)
 	pt->entry_size = mode == M_PG32 || mode == M_PSE ? 4 : 8;
 	switch (mode) {
 	case M_PG32:
-	case M_PSE:	pt->levels = 2; break;
-	case M_PAE:	pt->levels = 3; break;
+	case M_PSE:
+		pt->levels = 2;
+		break;
+	case M_PAE:
+		pt->levels = 3;
+		break;
 	case M_LONG:
-	case M_COMPAT:	pt->levels = 4; break;
-	case M_LA57:	pt->levels = 5; break;
-	default:	ERROR("%s does not page", mode_name[mode]);
+	case M_COMPAT:
+		pt->levels = 4;
+		break;
+	case M_LA57:
+		pt->levels = 5;
+		break;
+	default:
+		ERROR("%s does not page", mode_name[mode]);
 	}
 	pt->root = pt_page(vm);
 }
@@ -54,7 +63,7 @@ uint64_t pt_entry(struct pt *pt, uint64_t va, unsigned int level)
 	uint64_t table = pt->root;
 	unsigned int l;
 
-	for (l = pt->levels; ; l--) {
+	for (l = pt->levels;; l--) {
 		unsigned int index = va >> pt_shift(pt, l) & ((1u << bits) - 1);
 		uint64_t gpa = table + index * pt->entry_size;
 		uint64_t e;

@@ -13,13 +13,19 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-#define MAX_INTERNAL_EXITS	1000000
+#define MAX_INTERNAL_EXITS 1000000
 
 const char *const stop_name[] = {
-	[STOP_END] = "end", [STOP_SYNC] = "sync", [STOP_EXC] = "exception",
-	[STOP_HLT] = "hlt", [STOP_IO] = "io", [STOP_MMIO] = "mmio",
-	[STOP_SHUTDOWN] = "shutdown", [STOP_SIGNAL] = "signal",
-	[STOP_TIMEOUT] = "timeout", [STOP_OTHER] = "other exit",
+	[STOP_END] = "end",
+	[STOP_SYNC] = "sync",
+	[STOP_EXC] = "exception",
+	[STOP_HLT] = "hlt",
+	[STOP_IO] = "io",
+	[STOP_MMIO] = "mmio",
+	[STOP_SHUTDOWN] = "shutdown",
+	[STOP_SIGNAL] = "signal",
+	[STOP_TIMEOUT] = "timeout",
+	[STOP_OTHER] = "other exit",
 	[STOP_ERRNO] = "errno",
 };
 
@@ -30,7 +36,7 @@ static void on_watchdog(int sig, siginfo_t *si, void *ctx)
 	(void)sig;
 	(void)ctx;
 	if (si->si_code != SI_TIMER || !v)
-		return;		/* a stray kick: EINTR is all that it does */
+		return; /* a stray kick: EINTR is all that it does */
 	v->timed_out = true;
 	v->run->immediate_exit = 1;
 }
@@ -42,7 +48,8 @@ static void watchdog(struct vcpu *v, int seconds)
 
 	if (v->timer_tid != tid) {
 		struct sigaction sa = {
-			.sa_sigaction = on_watchdog, .sa_flags = SA_SIGINFO,
+			.sa_sigaction = on_watchdog,
+			.sa_flags = SA_SIGINFO,
 		};
 		struct sigevent ev = {
 			.sigev_notify = SIGEV_THREAD_ID,
@@ -99,7 +106,8 @@ static void read_exc(struct vcpu *v)
 	} else {
 		uint32_t f[7];
 
-		sp = s.ss.base + (s.ss.db ? r.rsp & 0xffffffff : r.rsp & 0xffff);
+		sp = s.ss.base +
+		     (s.ss.db ? r.rsp & 0xffffffff : r.rsp & 0xffff);
 		memcpy(f, vm_ram(v->vm, sp, sizeof(f)), sizeof(f));
 		e->vector = f[0] & 0xff;
 		e->error = f[1];
@@ -124,12 +132,16 @@ static void exc_set_word(struct vcpu *v, unsigned int n, uint64_t val)
 	get_sregs(v, &s);
 	if (!(s.cr0 & CR0_PE))
 		memcpy(vm_ram(v->vm, s.ss.base + (r.rsp & 0xffff) + (n - 1) * 2,
-			      2), &val16, 2);
+			      2),
+		       &val16, 2);
 	else if (s.cs.l)
 		wr64(v->vm, r.rsp + n * 8, val);
 	else
-		wr32(v->vm, s.ss.base + (s.ss.db ? r.rsp & 0xffffffff :
-					 r.rsp & 0xffff) + n * 4, val);
+		wr32(v->vm,
+		     s.ss.base +
+			     (s.ss.db ? r.rsp & 0xffffffff : r.rsp & 0xffff) +
+			     n * 4,
+		     val);
 }
 
 void exc_set_rip(struct vcpu *v, uint64_t rip)
@@ -275,11 +287,13 @@ void vcpu_describe(struct vcpu *v)
 
 	if (ioctl(v->fd, KVM_GET_REGS, &r) || ioctl(v->fd, KVM_GET_SREGS, &s))
 		return;
-	test_note("vcpu %u: rip %#llx rsp %#llx rflags %#llx rax %#llx rcx %#llx rdx %#llx",
-		  v->id, r.rip, r.rsp, r.rflags, r.rax, r.rcx, r.rdx);
-	test_note("cs %#x base %#llx ss %#x cr0 %#llx cr2 %#llx cr3 %#llx cr4 %#llx efer %#llx",
-		  s.cs.selector, s.cs.base, s.ss.selector, s.cr0, s.cr2, s.cr3,
-		  s.cr4, s.efer);
+	test_note(
+		"vcpu %u: rip %#llx rsp %#llx rflags %#llx rax %#llx rcx %#llx rdx %#llx",
+		v->id, r.rip, r.rsp, r.rflags, r.rax, r.rcx, r.rdx);
+	test_note(
+		"cs %#x base %#llx ss %#x cr0 %#llx cr2 %#llx cr3 %#llx cr4 %#llx efer %#llx",
+		s.cs.selector, s.cs.base, s.ss.selector, s.cr0, s.cr2, s.cr3,
+		s.cr4, s.efer);
 	test_note("exit reason %u", run->exit_reason);
 	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		test_note("internal error %u, %u words: %#llx %#llx %#llx",
@@ -290,9 +304,8 @@ void vcpu_describe(struct vcpu *v)
 		test_note("fail entry %#llx",
 			  run->fail_entry.hardware_entry_failure_reason);
 	if (run->exit_reason == KVM_EXIT_MMIO)
-		test_note("mmio %#llx, %u bytes, write %u",
-			  run->mmio.phys_addr, run->mmio.len,
-			  run->mmio.is_write);
+		test_note("mmio %#llx, %u bytes, write %u", run->mmio.phys_addr,
+			  run->mmio.len, run->mmio.is_write);
 	if (run->exit_reason == KVM_EXIT_IO)
 		test_note("io port %#x, %u bytes, %u times, direction %u",
 			  run->io.port, run->io.size, run->io.count,
@@ -303,10 +316,11 @@ void describe_exc(struct vcpu *v)
 {
 	const struct exc *e = &v->exc;
 
-	test_note("exception %u error %#x at %#llx:%#llx rflags %#llx cr2 %#llx",
-		  e->vector, e->error, (unsigned long long)e->cs,
-		  (unsigned long long)e->rip, (unsigned long long)e->rflags,
-		  (unsigned long long)e->cr2);
+	test_note(
+		"exception %u error %#x at %#llx:%#llx rflags %#llx cr2 %#llx",
+		e->vector, e->error, (unsigned long long)e->cs,
+		(unsigned long long)e->rip, (unsigned long long)e->rflags,
+		(unsigned long long)e->cr2);
 }
 
 void vcpu_expect(struct vcpu *v, enum stop want, const char *file, int line)

@@ -17,21 +17,21 @@
 
 #include "tap.h"
 
-#define DEFAULT_TIMEOUT_S	60
+#define DEFAULT_TIMEOUT_S 60
 /* A case that fails a thousand times tells no more than the first few. */
-#define MAX_FAIL_LINES		12
+#define MAX_FAIL_LINES 12
 
-enum {	/* exit status of a case's process */
-	CASE_PASS	= 0,
-	CASE_FAIL	= 1,
-	CASE_ERROR	= 2,
-	CASE_SKIP	= 3,
+enum { /* exit status of a case's process */
+       CASE_PASS = 0,
+       CASE_FAIL = 1,
+       CASE_ERROR = 2,
+       CASE_SKIP = 3,
 };
 
 struct test_opts opts = { .dev = "/dev/vigil" };
 
-static unsigned int failures;	/* of the running case */
-static int skip_pipe = -1;	/* where the reason of a skip goes */
+static unsigned int failures; /* of the running case */
+static int skip_pipe = -1; /* where the reason of a skip goes */
 
 static void vnote(const char *prefix, const char *fmt, va_list ap)
 {
@@ -39,7 +39,7 @@ static void vnote(const char *prefix, const char *fmt, va_list ap)
 	char *p = buf, *nl;
 
 	vsnprintf(buf, sizeof(buf), fmt, ap);
-	while (p && *p) {	/* no line may look like a result */
+	while (p && *p) { /* no line may look like a result */
 		nl = strchr(p, '\n');
 		if (nl)
 			*nl++ = 0;
@@ -71,7 +71,8 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	vnote(where, fmt, ap);
 	va_end(ap);
 	if (n == MAX_FAIL_LINES)
-		test_note("FAIL (further failures of this case are counted only)");
+		test_note(
+			"FAIL (further failures of this case are counted only)");
 }
 
 void test_error(const char *file, int line, const char *fmt, ...)
@@ -140,7 +141,7 @@ run_child(const struct test_case *tc, int reason_fd)
 {
 	skip_pipe = reason_fd;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpgid(0, 0);		/* so that its own children die with it */
+	setpgid(0, 0); /* so that its own children die with it */
 	tc->fn(tc->arg);
 	if (failures > MAX_FAIL_LINES)
 		test_note("FAIL %u in all", failures);
@@ -245,7 +246,8 @@ static void run_case(const struct test_case *tc, struct totals *t)
 
 static void usage(FILE *f, const char *prog)
 {
-	fprintf(f, "usage: %s [--dev PATH] [--list] [--verbose] [CASE...]\n"
+	fprintf(f,
+		"usage: %s [--dev PATH] [--list] [--verbose] [CASE...]\n"
 		"Runs the cases whose names contain one of the words, or all.\n"
 		"  --dev PATH  device that speaks the KVM API (default %s)\n",
 		prog, opts.dev);
@@ -274,7 +276,7 @@ int test_main(int argc, char **argv, const struct test_case *cases)
 		{ "list", no_argument, NULL, 'l' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
-		{ }
+		{}
 	};
 	const struct test_case *tc;
 	struct totals t = { 0 };
@@ -285,11 +287,21 @@ int test_main(int argc, char **argv, const struct test_case *cases)
 
 	while ((c = getopt_long(argc, argv, "d:lvh", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'd': opts.dev = optarg; break;
-		case 'l': list = true; break;
-		case 'v': opts.verbose = true; break;
-		case 'h': usage(stdout, argv[0]); return 0;
-		default: usage(stderr, argv[0]); return 2;
+		case 'd':
+			opts.dev = optarg;
+			break;
+		case 'l':
+			list = true;
+			break;
+		case 'v':
+			opts.verbose = true;
+			break;
+		case 'h':
+			usage(stdout, argv[0]);
+			return 0;
+		default:
+			usage(stderr, argv[0]);
+			return 2;
 		}
 	}
 	for (tc = cases; tc->name; tc++) {

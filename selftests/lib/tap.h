@@ -30,7 +30,7 @@ struct test_case {
 
 /* What the command line said; see test_main(). */
 struct test_opts {
-	const char *dev;	/* device under test */
+	const char *dev; /* device under test */
 	bool verbose;
 };
 
@@ -53,78 +53,82 @@ unsigned int test_failures(void);
 bool test_on_kvm(void);
 bool test_on_tcg(void);
 
-#define FAIL(...)	test_fail(__FILE__, __LINE__, __VA_ARGS__)
-#define ERROR(...)	test_error(__FILE__, __LINE__, __VA_ARGS__)
-#define SKIP(...)	test_skip(__VA_ARGS__)
-#define DEBUGF(...)	do { if (opts.verbose) test_note(__VA_ARGS__); } while (0)
+#define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define ERROR(...) test_error(__FILE__, __LINE__, __VA_ARGS__)
+#define SKIP(...) test_skip(__VA_ARGS__)
+#define DEBUGF(...)                             \
+	do {                                    \
+		if (opts.verbose)               \
+			test_note(__VA_ARGS__); \
+	} while (0)
 
 /*
  * For what stock KVM is known to do wrong: the case says so when KVM is under
  * test, where it serves as an oracle for the rest.
  */
-#define SKIP_ON_KVM(...)						\
-	do {								\
-		if (test_on_kvm())					\
-			SKIP(__VA_ARGS__);				\
+#define SKIP_ON_KVM(...)                   \
+	do {                               \
+		if (test_on_kvm())         \
+			SKIP(__VA_ARGS__); \
 	} while (0)
 
 /* For what QEMU's TCG, below the host that runs the test, cannot do. */
-#define SKIP_ON_TCG(...)						\
-	do {								\
-		if (test_on_tcg())					\
-			SKIP(__VA_ARGS__);				\
+#define SKIP_ON_TCG(...)                   \
+	do {                               \
+		if (test_on_tcg())         \
+			SKIP(__VA_ARGS__); \
 	} while (0)
 
-#define CHECK(cond)							\
-	do {								\
-		if (!(cond))						\
-			FAIL("%s", #cond);				\
+#define CHECK(cond)                        \
+	do {                               \
+		if (!(cond))               \
+			FAIL("%s", #cond); \
 	} while (0)
 
 /* Fails when the two differ, and prints both in hexadecimal. */
-#define CHECK_EQ(got, want)						\
-	do {								\
-		unsigned long long __g = (unsigned long long)(got);	\
-		unsigned long long __w = (unsigned long long)(want);	\
-									\
-		if (__g != __w)						\
-			FAIL("%s is %#llx, not %#llx (%s)", #got, __g,	\
-			     __w, #want);				\
+#define CHECK_EQ(got, want)                                                 \
+	do {                                                                \
+		unsigned long long __g = (unsigned long long)(got);         \
+		unsigned long long __w = (unsigned long long)(want);        \
+                                                                            \
+		if (__g != __w)                                             \
+			FAIL("%s is %#llx, not %#llx (%s)", #got, __g, __w, \
+			     #want);                                        \
 	} while (0)
 
 /* As CHECK_EQ, but ends the case: what follows would make no sense. */
-#define REQUIRE_EQ(got, want)						\
-	do {								\
-		unsigned long long __g = (unsigned long long)(got);	\
-		unsigned long long __w = (unsigned long long)(want);	\
-									\
-		if (__g != __w) {					\
-			FAIL("%s is %#llx, not %#llx (%s)", #got, __g,	\
-			     __w, #want);				\
-			test_abort();					\
-		}							\
+#define REQUIRE_EQ(got, want)                                               \
+	do {                                                                \
+		unsigned long long __g = (unsigned long long)(got);         \
+		unsigned long long __w = (unsigned long long)(want);        \
+                                                                            \
+		if (__g != __w) {                                           \
+			FAIL("%s is %#llx, not %#llx (%s)", #got, __g, __w, \
+			     #want);                                        \
+			test_abort();                                       \
+		}                                                           \
 	} while (0)
 
 /* The call must fail with this errno. */
-#define CHECK_ERRNO(call, err)						\
-	do {								\
-		long __r;						\
-									\
-		errno = 0;						\
-		__r = (long)(call);					\
-		if (__r != -1 || errno != (err))			\
+#define CHECK_ERRNO(call, err)                                               \
+	do {                                                                 \
+		long __r;                                                    \
+                                                                             \
+		errno = 0;                                                   \
+		__r = (long)(call);                                          \
+		if (__r != -1 || errno != (err))                             \
 			FAIL("%s: returned %ld errno %d, not errno %d (%s)", \
-			     #call, __r, errno, (err), #err);		\
+			     #call, __r, errno, (err), #err);                \
 	} while (0)
 
 /* The call must not fail. */
-#define CHECK_OK(call)							\
-	do {								\
-		long __r;						\
-									\
-		errno = 0;						\
-		__r = (long)(call);					\
-		if (__r < 0)						\
+#define CHECK_OK(call)                                                        \
+	do {                                                                  \
+		long __r;                                                     \
+                                                                              \
+		errno = 0;                                                    \
+		__r = (long)(call);                                           \
+		if (__r < 0)                                                  \
 			FAIL("%s: returned %ld errno %d", #call, __r, errno); \
 	} while (0)
 

@@ -8,12 +8,14 @@
 
 #include "guest.h"
 
-#define MAX_CPUID	256
+#define MAX_CPUID 256
 
 const char *const mode_name[NR_MODES] = {
-	[M_REAL] = "real", [M_BIGREAL] = "big real", [M_PROT16] = "prot16",
-	[M_PROT32] = "prot32", [M_VM86] = "vm86", [M_PG32] = "32-bit paging",
-	[M_PSE] = "pse", [M_PAE] = "pae", [M_LONG] = "long", [M_LA57] = "la57",
+	[M_REAL] = "real",     [M_BIGREAL] = "big real",
+	[M_PROT16] = "prot16", [M_PROT32] = "prot32",
+	[M_VM86] = "vm86",     [M_PG32] = "32-bit paging",
+	[M_PSE] = "pse",       [M_PAE] = "pae",
+	[M_LONG] = "long",     [M_LA57] = "la57",
 	[M_COMPAT] = "compat",
 };
 
@@ -59,8 +61,11 @@ void vm_slot(struct vm *vm, unsigned int slot, uint64_t gpa, size_t size,
 	     void *hva, uint32_t flags)
 {
 	struct kvm_userspace_memory_region r = {
-		.slot = slot, .flags = flags, .guest_phys_addr = gpa,
-		.memory_size = size, .userspace_addr = (uintptr_t)hva,
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
 	};
 
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r))
@@ -176,8 +181,7 @@ void *vm_ram(struct vm *vm, uint64_t gpa, size_t len)
 	return vm->ram + gpa;
 }
 
-void vm_load_at(struct vm *vm, uint64_t gpa, const char *start,
-		const char *end)
+void vm_load_at(struct vm *vm, uint64_t gpa, const char *start, const char *end)
 {
 	if (end <= start || (gpa == GUEST_CODE && end - start > 0x10000))
 		ERROR("payload of %td bytes", end - start);

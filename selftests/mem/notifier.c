@@ -22,19 +22,19 @@ DECLARE_PAYLOAD(touch);
 DECLARE_PAYLOAD(sum);
 DECLARE_PAYLOAD(pound);
 
-#define GPA		0x40000000ull
-#define PAGES		512u		/* one host huge page */
-#define SIZE		(PAGES * 0x1000ul)
-#define LOAD_MS		1200
+#define GPA 0x40000000ull
+#define PAGES 512u /* one host huge page */
+#define SIZE (PAGES * 0x1000ul)
+#define LOAD_MS 1200
 
 #ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
+#define MADV_COLLAPSE 25
 #endif
 #ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
+#define MADV_PAGEOUT 21
 #endif
 
-static uint8_t *mem;		/* slot 1 */
+static uint8_t *mem; /* slot 1 */
 
 static uint64_t now_ms(void)
 {
@@ -71,8 +71,9 @@ static struct vcpu *start(const char *start, const char *end,
 			  int fd)
 {
 	struct vcpu *v = guest_start(M_LONG, start, end);
-	struct pt pt = { .vm = v->vm, .mode = M_LONG, .levels = 4,
-			 .entry_size = 8 };
+	struct pt pt = {
+		.vm = v->vm, .mode = M_LONG, .levels = 4, .entry_size = 8
+	};
 	uintptr_t at;
 	struct kvm_sregs s;
 	struct kvm_regs r;
@@ -355,7 +356,8 @@ static unsigned int read_frames(uint64_t *pfn, unsigned int n)
 
 	if (fd < 0)
 		return 0;
-	if (pread(fd, pfn, n * 8, (uintptr_t)mem / 0x1000 * 8) != (ssize_t)n * 8)
+	if (pread(fd, pfn, n * 8, (uintptr_t)mem / 0x1000 * 8) !=
+	    (ssize_t)n * 8)
 		memset(pfn, 0, n * 8);
 	close(fd);
 	for (i = 0; i < n; i++) {
@@ -482,11 +484,11 @@ static bool swap_on(const char *dev)
 	if (fd < 0)
 		return false;
 	size = lseek(fd, 0, SEEK_END);
-	info[0] = 1;				/* version */
-	info[1] = size / 4096 - 1;		/* last page */
+	info[0] = 1; /* version */
+	info[1] = size / 4096 - 1; /* last page */
 	memcpy(page + 4086, "SWAPSPACE2", 10);
-	if (size < 1 << 20 || pwrite(fd, page, sizeof(page), 0) != sizeof(page) ||
-	    fsync(fd)) {
+	if (size < 1 << 20 ||
+	    pwrite(fd, page, sizeof(page), 0) != sizeof(page) || fsync(fd)) {
 		close(fd);
 		return false;
 	}
@@ -507,7 +509,8 @@ static const char *find_swap(void)
 	if (lines > 1)
 		return "there already";
 	/* A disk of the machine is nobody's to write to: memory only. */
-	if (system("modprobe zram 2>/dev/null || insmod zram.ko 2>/dev/null") < 0)
+	if (system("modprobe zram 2>/dev/null || insmod zram.ko 2>/dev/null") <
+	    0)
 		return NULL;
 	write_file("/sys/block/zram0/disksize", "64M");
 	if (swap_on("/dev/zram0"))
@@ -564,8 +567,9 @@ static void discard_under_load(long unused)
 	pid = fork();
 	if (!pid) {
 		for (;;)
-			fallocate(fd, FALLOC_FL_PUNCH_HOLE |
-				  FALLOC_FL_KEEP_SIZE, 0, SIZE);
+			fallocate(fd,
+				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				  SIZE);
 	}
 	while (now_ms() < end) {
 		EXPECT(v, STOP_SYNC);
@@ -593,7 +597,7 @@ static const struct test_case cases[] = {
 	{ "merged by KSM", merged },
 	{ "swapped out under load", swap_under_load },
 	{ "discarded by another process under load", discard_under_load },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -22,23 +22,23 @@ DECLARE_LABEL(access64, pf);
 DECLARE_LABEL(access32, int81);
 DECLARE_LABEL(access64, int81);
 
-#define TARGET		0x40000000ull	/* aligned for a page of any size */
-#define TARGET_SIZE	(4ull << 20)
-#define RANDOM_CASES	3000
-#define MAX_LEVELS	5
+#define TARGET 0x40000000ull /* aligned for a page of any size */
+#define TARGET_SIZE (4ull << 20)
+#define RANDOM_CASES 3000
+#define MAX_LEVELS 5
 
 /* One case: entries by level (1 is the lowest), state, and the access. */
 struct spec {
 	uint64_t e[MAX_LEVELS + 1];
 	bool wp, nxe, smep, smap, ac;
 	bool user;
-	int access;		/* ACC_READ, ACC_WRITE, ACC_FETCH */
+	int access; /* ACC_READ, ACC_WRITE, ACC_FETCH */
 };
 
 struct outcome {
 	bool fault;
 	uint32_t error;
-	unsigned int leaf;	/* level where the walk ended */
+	unsigned int leaf; /* level where the walk ended */
 	bool reached_leaf;
 };
 
@@ -46,9 +46,9 @@ struct matrix {
 	struct vcpu *v;
 	struct pt pt;
 	uint64_t va;
-	uint64_t table[MAX_LEVELS + 1];	/* pages of the tables for @va */
-	uint64_t gpa[MAX_LEVELS + 1];	/* of the entries for @va */
-	uint64_t last[MAX_LEVELS + 1];	/* as last written there */
+	uint64_t table[MAX_LEVELS + 1]; /* pages of the tables for @va */
+	uint64_t gpa[MAX_LEVELS + 1]; /* of the entries for @va */
+	uint64_t last[MAX_LEVELS + 1]; /* as last written there */
 	struct kvm_sregs sregs;
 	struct acc_cmd *cmd;
 	struct spec spec[ACC_MAX];
@@ -110,7 +110,7 @@ static struct outcome model(const struct matrix *m, const struct spec *s)
 	o.error = (write ? PF_W : 0) | (s->user ? PF_U : 0);
 	if (fetch && (s->smep || (s->nxe && has_nx_bit(m))))
 		o.error |= PF_I;
-	for (level = m->pt.levels; ; level--) {
+	for (level = m->pt.levels;; level--) {
 		uint64_t e = s->e[level];
 
 		o.leaf = level;
@@ -264,7 +264,7 @@ static void add(struct matrix *m, const struct spec *s)
 		c->write[c->nr_writes++].val = e;
 		m->last[level] = e;
 		if (m->pt.mode == M_PAE && level == 3)
-			c->cr3 = m->sregs.cr3;	/* PDPTEs are latched there */
+			c->cr3 = m->sregs.cr3; /* PDPTEs are latched there */
 	}
 	if (m->run & 1 || !c->cr3)
 		c->invlpg = 1;
@@ -339,13 +339,11 @@ static unsigned int varied_bits(const struct matrix *m, unsigned int level,
 }
 
 /* Settings of WP, NXE, SMEP, SMAP and AC under which all bits are tried. */
-static const struct { bool wp, nxe, smep, smap, ac; } settings[] = {
-	{ 1, 1, 0, 0, 0 },
-	{ 0, 1, 0, 0, 0 },
-	{ 1, 0, 0, 0, 0 },
-	{ 0, 1, 1, 0, 0 },
-	{ 1, 1, 1, 1, 0 },
-	{ 0, 1, 0, 1, 1 },
+static const struct {
+	bool wp, nxe, smep, smap, ac;
+} settings[] = {
+	{ 1, 1, 0, 0, 0 }, { 0, 1, 0, 0, 0 }, { 1, 0, 0, 0, 0 },
+	{ 0, 1, 1, 0, 0 }, { 1, 1, 1, 1, 0 }, { 0, 1, 0, 1, 1 },
 	{ 0, 0, 1, 1, 0 },
 };
 
@@ -361,7 +359,7 @@ static void one_level(struct matrix *m, unsigned int leaf, unsigned int level)
 		    (settings[set].smap && !m->smap))
 			continue;
 		if (!has_nx_bit(m) && !settings[set].nxe)
-			continue;	/* the same as with NXE */
+			continue; /* the same as with NXE */
 		for (combo = 0; combo < 1u << n; combo++) {
 			struct spec s;
 
@@ -427,7 +425,9 @@ static void random_case(struct matrix *m)
 		if (level >= 4 && chance(2))
 			*e |= PTE_PS;
 		if (level == leaf && level > 1 && level < 4 && chance(5))
-			*e |= 1ull << (m->pt.entry_size == 4 ? 21 : 13 + random() % 8);
+			*e |= 1ull
+			      << (m->pt.entry_size == 4 ? 21 :
+							  13 + random() % 8);
 		if (level == leaf && chance(20))
 			*e |= PTE_G;
 	}
@@ -454,7 +454,7 @@ static void prepare(struct matrix *m, enum mode mode)
 	vm = vm_create(4 << 20);
 	m->v = vcpu_create(vm);
 	target = ram_alloc(TARGET_SIZE);
-	target[0] = 0xc3;		/* ret */
+	target[0] = 0xc3; /* ret */
 	vm_slot(vm, 1, TARGET, TARGET_SIZE, target, 0);
 	if (is64) {
 		vm_load(vm, access64);
@@ -466,11 +466,12 @@ static void prepare(struct matrix *m, enum mode mode)
 			   pl_access_user32_end);
 	}
 	vcpu_set_mode(m->v, mode);
-	idt_gate(vm, mode, PF, is64 ? LABEL_AT(access64, pf) :
-		 LABEL_AT(access32, pf), is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
-	idt_gate(vm, mode, 0x81, is64 ? LABEL_AT(access64, int81) :
-		 LABEL_AT(access32, int81), is64 ? SEL_CODE64 : SEL_CODE32,
-		 0xe, 3);
+	idt_gate(vm, mode, PF,
+		 is64 ? LABEL_AT(access64, pf) : LABEL_AT(access32, pf),
+		 is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
+	idt_gate(vm, mode, 0x81,
+		 is64 ? LABEL_AT(access64, int81) : LABEL_AT(access32, int81),
+		 is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 3);
 
 	cpuid = supported_cpuid(vm->dev);
 	m->maxphyaddr = 36;
@@ -492,7 +493,8 @@ static void prepare(struct matrix *m, enum mode mode)
 	pt_identity(&m->pt, GUEST_USTACK - 0x1000, GUEST_USTACK,
 		    PTE_W | PTE_U | PTE_A | PTE_D);
 	m->va = mode == M_LA57 ? 0xff11888040000000ull :
-		mode == M_LONG ? 0xffff888040000000ull : 0x80000000ull;
+		mode == M_LONG ? 0xffff888040000000ull :
+				 0x80000000ull;
 	for (level = m->pt.levels; level; level--) {
 		m->gpa[level] = pt_entry(&m->pt, m->va, level);
 		m->table[level] = m->gpa[level] & ~0xfffull;
@@ -500,8 +502,9 @@ static void prepare(struct matrix *m, enum mode mode)
 
 	get_sregs(m->v, &m->sregs);
 	m->sregs.cr3 = m->pt.root;
-	m->sregs.efer = is64 ? EFER_LME | EFER_LMA | EFER_SCE | EFER_NX :
-		m->nx ? EFER_NX : 0;
+	m->sregs.efer = is64  ? EFER_LME | EFER_LMA | EFER_SCE | EFER_NX :
+			m->nx ? EFER_NX :
+				0;
 	if (is64)
 		m->sregs.efer |= EFER_NX;
 	set_sregs(m->v, &m->sregs);
@@ -545,15 +548,18 @@ static void random_mix(long mode)
 	CHECK(m->faults > 100 && m->faults < m->run);
 }
 
-#define CASES(n, f) \
-	{ n " (32-bit paging)", f, M_PG32, 120 }, { n " (pse)", f, M_PSE, 120 }, \
-	{ n " (pae)", f, M_PAE, 120 }, { n " (long)", f, M_LONG, 200 }, \
-	{ n " (la57)", f, M_LA57, 200 }
+#define CASES(n, f)                                                           \
+	{ n " (32-bit paging)", f, M_PG32, 120 },                             \
+		{ n " (pse)", f, M_PSE, 120 }, { n " (pae)", f, M_PAE, 120 }, \
+		{ n " (long)", f, M_LONG, 200 },                              \
+	{                                                                     \
+		n " (la57)", f, M_LA57, 200                                   \
+	}
 
 static const struct test_case cases[] = {
 	CASES("every bit of one level", systematic),
 	CASES("random entries on all levels", random_mix),
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

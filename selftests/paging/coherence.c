@@ -13,10 +13,10 @@ DECLARE_PAYLOAD(script64);
 DECLARE_LABEL(script32, pf);
 DECLARE_LABEL(script64, pf);
 
-#define FLAGS	(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+#define FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 /* Data frames: page n of the RAM above the tables holds MARK(n) at its start. */
-#define FRAME(n) (GUEST_HIGH + (uint64_t)(n) * 0x1000)
-#define MARK(n)	(0x5a000000u + (n))
+#define FRAME(n) (GUEST_HIGH + (uint64_t)(n)*0x1000)
+#define MARK(n) (0x5a000000u + (n))
 #define NO_FAULT 0xffffffff
 
 static struct pt pt;
@@ -34,11 +34,12 @@ static struct vcpu *start(enum mode mode)
 		SKIP("no %s mode on this CPU", mode_name[mode]);
 	v = guest_start(mode, is64 ? pl_script64 : pl_script32,
 			is64 ? pl_script64_end : pl_script32_end);
-	idt_gate(v->vm, mode, PF, is64 ? LABEL_AT(script64, pf) :
-		 LABEL_AT(script32, pf), mode_long(mode) && is64 ? SEL_CODE64 :
-		 SEL_CODE32, 0xe, 0);
+	idt_gate(v->vm, mode, PF,
+		 is64 ? LABEL_AT(script64, pf) : LABEL_AT(script32, pf),
+		 mode_long(mode) && is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
 	test_va = mode == M_LA57 ? 0x100a0a0000000 :
-		  mode == M_LONG ? 0xa0a0000000 : 0xa0000000;
+		  mode == M_LONG ? 0xa0a0000000 :
+				   0xa0000000;
 	v->vm->pt_next = GUEST_PT;
 	pt_init(&pt, v->vm, mode);
 	pt_identity(&pt, 0, v->vm->ram_size, PTE_W | PTE_U | PTE_A | PTE_D);
@@ -46,7 +47,8 @@ static struct vcpu *start(enum mode mode)
 	pt_entry(&pt, test_va, 1);
 	for (level = pt.levels; level > 1; level--)
 		if (!(mode == M_PAE && level == 3))
-			pt_set(&pt, test_va, level, pt_get(&pt, test_va, level) | PTE_A);
+			pt_set(&pt, test_va, level,
+			       pt_get(&pt, test_va, level) | PTE_A);
 	for (i = 0; i < 512; i++)
 		wr32(v->vm, FRAME(i), MARK(i));
 	get_sregs(v, &s);
@@ -137,8 +139,8 @@ static void remap(long mode)
 	set_entry(v, e + pt.entry_size, FRAME(55) | FLAGS);
 	CHECK_EQ(rd(v, test_va + 0x1000), MARK(55));
 	if (pt.entry_size == 4) {
-		op(v, OP_CMPXCHG8B, e, (FRAME(56) | FLAGS) |
-		   (FRAME(57) | FLAGS) << 32, 0);
+		op(v, OP_CMPXCHG8B, e,
+		   (FRAME(56) | FLAGS) | (FRAME(57) | FLAGS) << 32, 0);
 		invlpg(v, test_va);
 		invlpg(v, test_va + 0x1000);
 		CHECK_EQ(rd(v, test_va), MARK(56));
@@ -155,10 +157,10 @@ static void becomes_present(long mode)
 	for (level = 1; level <= pt.levels; level++) {
 		uint64_t at = pt_entry(&pt, test_va, level);
 		uint64_t good = level == 1 ? FRAME(i) | FLAGS :
-				pt_get(&pt, test_va, level);
+					     pt_get(&pt, test_va, level);
 
 		if (mode == M_PAE && level == 3)
-			break;		/* latched, see below */
+			break; /* latched, see below */
 		set_entry(v, at, 0);
 		invlpg(v, test_va);
 		CHECK_EQ(rd(v, test_va), 0xfa000000);
@@ -167,7 +169,8 @@ static void becomes_present(long mode)
 		CHECK_EQ(rd(v, test_va), MARK(i));
 	}
 	/* More rights: at most one fault from a stale translation. */
-	set_entry(v, pt_entry(&pt, test_va, 1), FRAME(2) | PTE_P | PTE_A | PTE_U);
+	set_entry(v, pt_entry(&pt, test_va, 1),
+		  FRAME(2) | PTE_P | PTE_A | PTE_U);
 	invlpg(v, test_va);
 	op(v, OP_CR0, CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE, 0, 0);
 	CHECK_EQ(rd(v, test_va), MARK(2));
@@ -190,8 +193,10 @@ static void split(long mode)
 	uint64_t off = GUEST_HIGH - base;
 	unsigned int i, round;
 
-	op(v, OP_CR4, (mode == M_PSE ? CR4_PSE : CR4_PAE) |
-	   (mode == M_LA57 ? CR4_LA57 : 0), 0, 0);
+	op(v, OP_CR4,
+	   (mode == M_PSE ? CR4_PSE : CR4_PAE) |
+		   (mode == M_LA57 ? CR4_LA57 : 0),
+	   0, 0);
 	for (round = 0; round < 3; round++) {
 		set_entry(v, at, base | FLAGS | PTE_PS);
 		invlpg(v, test_va);
@@ -316,7 +321,7 @@ static void pdpte_latch(long mode)
 	wr64(v->vm, table + (test_va >> 12 & 511) * 8, FRAME(2) | FLAGS);
 	set_entry(v, at, dir | PTE_P);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(1));		/* still the old one */
+	CHECK_EQ(rd(v, test_va), MARK(1)); /* still the old one */
 	op(v, OP_CR3, pt.root, 0, 0);
 	CHECK_EQ(rd(v, test_va), MARK(2));
 	set_entry(v, at, 0);
@@ -382,7 +387,7 @@ static void host_writes_pte(long mode)
 }
 
 /* Address spaces: each has its own frame at test_va, and its own private page. */
-#define SPACES	24
+#define SPACES 24
 
 static void address_spaces(long mode)
 {
@@ -399,8 +404,10 @@ static void address_spaces(long mode)
 		memcpy(vm_ram(v->vm, space[i].root, 0x1000),
 		       vm_ram(v->vm, pt.root, 0x1000), 0x1000);
 		for (level = pt.levels; level > 1; level--)
-			pt_set(&space[i], test_va, level, pt_page(v->vm) | (mode == M_PAE && level == 3 ?
-						 PTE_P : FLAGS));
+			pt_set(&space[i], test_va, level,
+			       pt_page(v->vm) |
+				       (mode == M_PAE && level == 3 ? PTE_P :
+								      FLAGS));
 		pt_map(&space[i], test_va, FRAME(200 + i), 1,
 		       PTE_W | PTE_U | PTE_A | PTE_D);
 	}
@@ -507,7 +514,7 @@ static void two_modes(long unused)
 	for (i = 0; i < 6; i++) {
 		struct kvm_regs r;
 
-		wr32(vm, table, FRAME(i) | FLAGS);	/* both read it so */
+		wr32(vm, table, FRAME(i) | FLAGS); /* both read it so */
 		wr32(vm, table + 4, 0);
 		vcpu_settle(v);
 		get_regs(v, &r);
@@ -566,8 +573,8 @@ static void remap_code(long mode)
 
 	for (i = 0; i < 4; i++) {
 		/* movl $i, GUEST_DATA + 0x100; ret */
-		uint8_t code[] = { 0xc7, 0x04, 0x25, 0, 1, 2, 0, i, 0, 0, 0,
-				   0xc3 };
+		uint8_t code[] = { 0xc7, 0x04, 0x25, 0, 1, 2,
+				   0,	 i,    0,    0, 0, 0xc3 };
 		uint8_t code32[] = { 0xc7, 0x05, 0, 1, 2, 0, i, 0, 0, 0, 0xc3 };
 		bool is64 = mode == M_LONG || mode == M_LA57;
 
@@ -581,9 +588,12 @@ static void remap_code(long mode)
 	}
 }
 
-#define PAGING5(n, f) \
+#define PAGING5(n, f)                                                  \
 	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
-	{ n " (long)", f, M_LONG }, { n " (la57)", f, M_LA57 }
+		{ n " (long)", f, M_LONG },                            \
+	{                                                              \
+		n " (la57)", f, M_LA57                                 \
+	}
 
 static const struct test_case cases[] = {
 	PAGING5("remap", remap),
@@ -605,7 +615,7 @@ static const struct test_case cases[] = {
 	{ "one page as table of two modes", two_modes },
 	PAGING5("few shadow pages", little_memory),
 	PAGING5("remapped code", remap_code),
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -20,20 +20,20 @@ DECLARE_PAYLOAD(script64);
 DECLARE_LABEL(script32, pf);
 DECLARE_LABEL(script64, pf);
 
-#define STEPS		2500
-#define POOL		20		/* pages that are tables and data */
-#define DATA		0x40000000ull	/* slot 1: pages that are data only */
-#define DATA_SIZE	(4ull << 20)
-#define DATA_FRAMES	16		/* of them, those that entries name */
-#define ROOTS		2
-#define SLOTS		3		/* fuzzed entries of each root */
-#define NO_FAULT	0xffffffff
+#define STEPS 2500
+#define POOL 20 /* pages that are tables and data */
+#define DATA 0x40000000ull /* slot 1: pages that are data only */
+#define DATA_SIZE (4ull << 20)
+#define DATA_FRAMES 16 /* of them, those that entries name */
+#define ROOTS 2
+#define SLOTS 3 /* fuzzed entries of each root */
+#define NO_FAULT 0xffffffff
 
 static struct vcpu *v;
-static struct pt root[ROOTS];		/* identity below, fuzz above */
+static struct pt root[ROOTS]; /* identity below, fuzz above */
 static uint64_t pool[POOL];
 static uint8_t *data;
-static unsigned int now;		/* root in use */
+static unsigned int now; /* root in use */
 static bool wp;
 static unsigned int maxphyaddr;
 static bool gb_pages;
@@ -77,8 +77,8 @@ struct walk {
 	bool fault;
 	uint32_t error;
 	uint64_t gpa;
-	unsigned int n;		/* entries passed, without PDPTEs of PAE */
-	uint64_t entry[5];	/* where they are; the last is the leaf */
+	unsigned int n; /* entries passed, without PDPTEs of PAE */
+	uint64_t entry[5]; /* where they are; the last is the leaf */
 };
 
 /* PDPTEs count as they were when CR3 was loaded. */
@@ -150,7 +150,7 @@ static struct walk walk(uint64_t va, bool write)
 			uint64_t mask = (1ull << shift) - 1;
 
 			w.gpa = (e & PTE_ADDR & ~mask) | (va & mask);
-			if (large && pt->mode == M_PSE)	/* PSE-36 */
+			if (large && pt->mode == M_PSE) /* PSE-36 */
 				w.gpa = (e & 0xffc00000) | (va & mask) |
 					(e >> 13 & 0xf) << 32;
 		}
@@ -214,7 +214,8 @@ static bool is_deep(void)
 
 static uint64_t random_frame(void)
 {
-	return chance(is_deep() ? 88 : 65) ? pool[rnd(POOL)] : DATA + rnd(DATA_FRAMES) * 0x1000;
+	return chance(is_deep() ? 88 : 65) ? pool[rnd(POOL)] :
+					     DATA + rnd(DATA_FRAMES) * 0x1000;
 }
 
 static uint64_t random_entry(void)
@@ -261,9 +262,12 @@ static unsigned int slot_index(unsigned int slot)
 {
 	switch (root[0].mode) {
 	case M_PG32:
-	case M_PSE:	return 512 + slot;
-	case M_PAE:	return 1 + slot % 2;
-	default:	return 256 + slot;
+	case M_PSE:
+		return 512 + slot;
+	case M_PAE:
+		return 1 + slot % 2;
+	default:
+		return 256 + slot;
 	}
 }
 
@@ -350,8 +354,7 @@ static bool access_memory(uint64_t va, bool write, uint64_t val,
 	}
 	if (!at != o.mmio || (o.mmio && o.mmio_gpa != w.gpa)) {
 		FAIL("mmio %d at %#llx, but the address is %#llx", o.mmio,
-		     (unsigned long long)o.mmio_gpa,
-		     (unsigned long long)w.gpa);
+		     (unsigned long long)o.mmio_gpa, (unsigned long long)w.gpa);
 		show(&w, va);
 		return false;
 	}
@@ -401,7 +404,8 @@ static void step(void)
 		if (is_pae())
 			e = pool[rnd(POOL)] | PTE_P;
 		write_entry(root[rnd(ROOTS)].root +
-			    slot_index(rnd(SLOTS)) * size, e);
+				    slot_index(rnd(SLOTS)) * size,
+			    e);
 		if (is_pae())
 			flush();
 	} else if (what < 44) {
@@ -411,14 +415,14 @@ static void step(void)
 			flush();
 	} else if (what < 60) {
 		/* Where no table has an entry that is used. */
-		access_memory(random_va(0x800 + rnd(0x1f8) * 4), true,
-			      random(), 4);
+		access_memory(random_va(0x800 + rnd(0x1f8) * 4), true, random(),
+			      4);
 	} else if (what < 92) {
 		access_memory(random_va(rnd(0x3fe) * 4), false, 0, 4);
 	} else if (what < 96) {
 		wp = !wp;
-		op(OP_CR0, CR0_PE | CR0_PG | CR0_ET | CR0_NE |
-		   (wp ? CR0_WP : 0), 0);
+		op(OP_CR0,
+		   CR0_PE | CR0_PG | CR0_ET | CR0_NE | (wp ? CR0_WP : 0), 0);
 		flush();
 	} else {
 		now = rnd(ROOTS);
@@ -437,8 +441,9 @@ static void prepare(enum mode mode)
 		SKIP("no %s mode on this CPU", mode_name[mode]);
 	v = guest_start(mode, is64 ? pl_script64 : pl_script32,
 			is64 ? pl_script64_end : pl_script32_end);
-	idt_gate(v->vm, mode, PF, is64 ? LABEL_AT(script64, pf) :
-		 LABEL_AT(script32, pf), is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
+	idt_gate(v->vm, mode, PF,
+		 is64 ? LABEL_AT(script64, pf) : LABEL_AT(script32, pf),
+		 is64 ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
 	data = ram_alloc(DATA_SIZE);
 	vm_slot(v->vm, 1, DATA, DATA_SIZE, data, 0);
 	cpuid = supported_cpuid(v->vm->dev);
@@ -491,17 +496,19 @@ static void fuzz(long arg)
 		test_note("at step %lu of %lu", i, steps);
 }
 
-#define MODES(n, bits) \
+#define MODES(n, bits)                                      \
 	{ n " (32-bit paging)", fuzz, M_PG32 | bits, 200 }, \
-	{ n " (pse)", fuzz, M_PSE | bits, 200 }, \
-	{ n " (pae)", fuzz, M_PAE | bits, 200 }, \
-	{ n " (long)", fuzz, M_LONG | bits, 200 }, \
-	{ n " (la57)", fuzz, M_LA57 | bits, 200 }
+		{ n " (pse)", fuzz, M_PSE | bits, 200 },    \
+		{ n " (pae)", fuzz, M_PAE | bits, 200 },    \
+		{ n " (long)", fuzz, M_LONG | bits, 200 },  \
+	{                                                   \
+		n " (la57)", fuzz, M_LA57 | bits, 200       \
+	}
 
 static const struct test_case cases[] = {
 	MODES("random tables", 0),
 	MODES("random tables, few shadow pages", 0x100),
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

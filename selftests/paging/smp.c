@@ -7,9 +7,9 @@
 DECLARE_PAYLOAD(shoot);
 DECLARE_PAYLOAD(pound);
 
-#define FLAGS	(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
-#define VA	0xa0000000ull
-#define ROUNDS	400
+#define FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+#define VA 0xa0000000ull
+#define ROUNDS 400
 
 /* A vCPU of the same VM in the same state as @first. */
 static struct vcpu *add_vcpu(struct vcpu *first)
@@ -122,7 +122,7 @@ static const struct test_case cases[] = {
 	{ "TLB shootdown (la57)", shootdown, M_LA57 },
 	{ "four vCPUs fault at once (long)", parallel_faults, M_LONG },
 	{ "four vCPUs fault at once (la57)", parallel_faults, M_LA57 },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

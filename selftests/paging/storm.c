@@ -17,9 +17,9 @@
 DECLARE_PAYLOAD(storm);
 DECLARE_LABEL(storm, pf);
 
-#define VCPUS		3
-#define DATA_SIZE	(4ul << 20)
-#define SECONDS		3
+#define VCPUS 3
+#define DATA_SIZE (4ul << 20)
+#define SECONDS 3
 
 static uint8_t *data;
 
@@ -76,8 +76,8 @@ static void disturb(struct vm *vm, long how, unsigned int n)
 		if (n % 3 == 0)
 			vm_slot(vm, 1, 0, 0, NULL, 0);
 		vm_slot(vm, 1, STORM_DATA, DATA_SIZE, data, 0);
-		if (n % 16 == 0 && ioctl(vm->fd, KVM_SET_NR_MMU_PAGES,
-					 64 + n % 5 * 40))
+		if (n % 16 == 0 &&
+		    ioctl(vm->fd, KVM_SET_NR_MMU_PAGES, 64 + n % 5 * 40))
 			FAIL("KVM_SET_NR_MMU_PAGES: errno %d", errno);
 	}
 	usleep(how == DISTURB_NOT ? 20000 : 2000);
@@ -104,8 +104,8 @@ static void storm(long how)
 
 		memcpy(vm_ram(vm, root, 0x1000), vm_ram(vm, pt.root, 0x1000),
 		       0x1000);
-		wr64(vm, root + 256 * 8, (STORM_POOL + i * 0x1000) | PTE_P |
-		     PTE_W | PTE_U);
+		wr64(vm, root + 256 * 8,
+		     (STORM_POOL + i * 0x1000) | PTE_P | PTE_W | PTE_U);
 		wr64(vm, STORM_ROOTS + i * 8, root);
 	}
 	if (vm->pt_next > STORM_POOL)
@@ -141,7 +141,8 @@ static void storm(long how)
 		uint64_t faults = rd64(vm, STORM_FAULTS + k * 8);
 
 		test_note("vCPU %u: %llu turns, %llu faults", k,
-			  (unsigned long long)turns, (unsigned long long)faults);
+			  (unsigned long long)turns,
+			  (unsigned long long)faults);
 		CHECK(turns > 100);
 		CHECK(faults > 10 && faults < turns);
 	}
@@ -154,7 +155,7 @@ static const struct test_case cases[] = {
 	{ "storm, memory copied and discarded", storm, DISTURB_COPY },
 	{ "storm, slot moves, few shadow pages", storm, DISTURB_SLOT },
 	{ "storm, all at once", storm, DISTURB_ALL },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)

@@ -25,26 +25,32 @@ DECLARE_PAYLOAD(seg_tr);
 DECLARE_LABEL(seg_tr, int81);
 DECLARE_LABEL(seg_tr, int82);
 
-#define VECTOR		0x20
-#define TICK_US		400
-#define BIG_INTERRUPTS	150	/* stops in example one, each compared */
-#define ASKS		2000	/* exits in example two, the save is halfway */
+#define VECTOR 0x20
+#define TICK_US 400
+#define BIG_INTERRUPTS 150 /* stops in example one, each compared */
+#define ASKS 2000 /* exits in example two, the save is halfway */
 
 enum seg { SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS, SEG_CS, SEG_LDT, SEG_TR };
 
-#define IF_ON	0x100		/* in a case's argument */
+#define IF_ON 0x100 /* in a case's argument */
 
 static const struct {
 	const char *name;
 	const char *start, *end;
-	size_t offset;		/* in struct kvm_sregs */
-	unsigned int attr;	/* of GDT[5] */
+	size_t offset; /* in struct kvm_sregs */
+	unsigned int attr; /* of GDT[5] */
 } seg[] = {
-#define DATA(r) { #r, pl_seg_##r, pl_seg_##r##_end,			\
-		  offsetof(struct kvm_sregs, r),			\
-		  D_P | D_S | D_DB | D_TYPE(3) }
-	[SEG_DS] = DATA(ds), [SEG_ES] = DATA(es), [SEG_FS] = DATA(fs),
-	[SEG_GS] = DATA(gs), [SEG_SS] = DATA(ss),
+#define DATA(r)                                        \
+	{                                              \
+#r, pl_seg_##r, pl_seg_##r##_end,      \
+			offsetof(struct kvm_sregs, r), \
+			D_P | D_S | D_DB | D_TYPE(3)   \
+	}
+	[SEG_DS] = DATA(ds),
+	[SEG_ES] = DATA(es),
+	[SEG_FS] = DATA(fs),
+	[SEG_GS] = DATA(gs),
+	[SEG_SS] = DATA(ss),
 	[SEG_CS] = { "cs", pl_seg_cs, pl_seg_cs_end,
 		     offsetof(struct kvm_sregs, cs),
 		     D_P | D_S | D_DB | D_TYPE(0xb) },
@@ -107,8 +113,13 @@ static void big_real(long if_on)
 	size_t size = BIG_STORES * 4 + 0x1000;
 	uint32_t *mem = ram_alloc(size);
 	struct kvm_segment want = {
-		.selector = SEL_DATA, .limit = ~0u, .type = 3, .present = 1,
-		.s = 1, .db = 1, .g = 1,
+		.selector = SEL_DATA,
+		.limit = ~0u,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1,
 	};
 	unsigned int hits = 0, passes = 0, irqs = 0;
 	bool done = false;
@@ -124,8 +135,8 @@ static void big_real(long if_on)
 		switch (stop) {
 		case STOP_SIGNAL:
 			/* The first ticks may come before the load. */
-			if (get_seg(v, offsetof(struct kvm_sregs, fs)).selector
-			    != SEL_DATA)
+			if (get_seg(v, offsetof(struct kvm_sregs, fs))
+				    .selector != SEL_DATA)
 				break;
 			hits++;
 			compare_seg(v, offsetof(struct kvm_sregs, fs), &want,
@@ -181,8 +192,8 @@ static void build_bases(struct vm *vm, int which)
 				   seg[which].end);
 		if (which == SEG_LDT)
 			/* LDT[0] is the same as the GDT's entry would be */
-			wr64(vm, base[i], 0x0040930000000fffull |
-			     (uint64_t)base[i] << 16);
+			wr64(vm, base[i],
+			     0x0040930000000fffull | (uint64_t)base[i] << 16);
 		if (which == SEG_TR) {
 			wr64(vm, base[i] + 4, esp0[i]);
 			wr32(vm, base[i] + 0x64, 0x680000);
@@ -191,11 +202,11 @@ static void build_bases(struct vm *vm, int which)
 	}
 	gdt_set(vm, SEL_5, OLD_BASE, 0xfff, seg[which].attr);
 	if (which == SEG_TR) {
-		wr64(vm, GUEST_GDT + SEL_5 + 8, 0);	/* its upper half */
-		idt_gate(vm, M_LONG, 0x81, LABEL_AT(seg_tr, int81),
-			 SEL_CODE64, 0xe, 3);
-		idt_gate(vm, M_LONG, 0x82, LABEL_AT(seg_tr, int82),
-			 SEL_CODE64, 0xe, 3);
+		wr64(vm, GUEST_GDT + SEL_5 + 8, 0); /* its upper half */
+		idt_gate(vm, M_LONG, 0x81, LABEL_AT(seg_tr, int81), SEL_CODE64,
+			 0xe, 3);
+		idt_gate(vm, M_LONG, 0x82, LABEL_AT(seg_tr, int82), SEL_CODE64,
+			 0xe, 3);
 	}
 }
 
@@ -268,12 +279,12 @@ static void gdt5(long arg)
 				CHECK_EQ(want.limit, 0xfff);
 			}
 			compare_seg(v, offset, &want, "after an exit");
-			*((uint8_t *)v->run + v->run->io.data_offset) =
-				asks == ASKS;
+			*((uint8_t *)v->run + v->run->io.data_offset) = asks ==
+									ASKS;
 			if (if_on && asks < ASKS)
 				v->pending_irq = VECTOR;
 			if (asks == ASKS / 2) {
-				ticks(0);	/* they would disturb ioctls */
+				ticks(0); /* they would disturb ioctls */
 				v = move_to_new_vm(v);
 				ticks(TICK_US * 4);
 				compare_seg(v, offset, &want, "in the new VM");
@@ -325,7 +336,7 @@ static const struct test_case cases[] = {
 	{ "(b) GDT[5] in LDTR, IF=0", gdt5, SEG_LDT },
 	{ "(b) GDT[5] in TR, IF=1", gdt5, SEG_TR | IF_ON },
 	{ "(b) GDT[5] in TR, IF=0", gdt5, SEG_TR },
-	{ }
+	{}
 };
 
 int main(int argc, char **argv)
