@@ -303,17 +303,12 @@ static int count_zeros(struct emul_ctxt *c, bool leading)
 
 int emul_op_tzcnt(struct emul_ctxt *c)
 {
-	if (!has(c, EMUL_FEAT_BMI1))
-		return emul_op_bsf(c);
-	return count_zeros(c, false);
+	return has(c, EMUL_FEAT_BMI1) ? count_zeros(c, false) : EMUL_UNHANDLED;
 }
 
 int emul_op_lzcnt(struct emul_ctxt *c)
 {
-	if (has(c, EMUL_FEAT_LZCNT))
-		return count_zeros(c, true);
-	c->insn.op = INSN_OP_BSR;
-	return emul_op_bsf(c);
+	return has(c, EMUL_FEAT_LZCNT) ? count_zeros(c, true) : EMUL_UNHANDLED;
 }
 
 int emul_op_popcnt(struct emul_ctxt *c)
@@ -376,7 +371,7 @@ int emul_op_andn(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI1))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &a);
 	if (!ret)
 		ret = emul_get(c, 2, &b);
@@ -395,7 +390,7 @@ int emul_op_bls(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI1))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
@@ -419,7 +414,7 @@ int emul_op_bextr(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI1))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (!ret)
 		ret = emul_get(c, 2, &ctl);
@@ -441,7 +436,7 @@ int emul_op_bzhi(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI2))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (!ret)
 		ret = emul_get(c, 2, &ctl);
@@ -462,7 +457,7 @@ int emul_op_shiftx(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI2))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (!ret)
 		ret = emul_get(c, 2, &count);
@@ -485,7 +480,7 @@ int emul_op_rorx(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI2))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
@@ -502,7 +497,7 @@ int emul_op_mulx(struct emul_ctxt *c)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI2))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 2, &b);
 	if (ret)
 		return ret;
@@ -521,7 +516,7 @@ static int deposit(struct emul_ctxt *c, bool extract)
 	int ret;
 
 	if (!has(c, EMUL_FEAT_BMI2))
-		return emul_ud(c);
+		return EMUL_UNHANDLED;
 	ret = emul_get(c, 1, &v);
 	if (!ret)
 		ret = emul_get(c, 2, &mask);

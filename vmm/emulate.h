@@ -162,7 +162,11 @@ struct emul_log_entry {
 #define EMUL_SHADOW_STI BIT(0)
 #define EMUL_SHADOW_MOV_SS BIT(1)
 
-/* emul_ctxt.features; without it the encoding is BSF, BSR or #UD */
+/*
+ * emul_ctxt.features: what the host's CPU decodes, whatever CPUID tells the
+ * guest.  Without the bit it is BSF, BSR or #UD there, so such an instruction is
+ * EMUL_UNHANDLED and the CPU is to decide.
+ */
 #define EMUL_FEAT_BMI1 BIT(0) /* TZCNT, ANDN, BEXTR, BLSI, BLSMSK, BLSR */
 #define EMUL_FEAT_LZCNT BIT(1)
 #define EMUL_FEAT_BMI2 BIT(2)
@@ -188,8 +192,7 @@ struct emul_ops;
  * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
  * @long_mode: EFER.LMA
  * @va_bits: 48, or 57 with CR4.LA57; 0 is taken as 48
- * @features: EMUL_FEAT_*: what of the guest CPU's features changes the meaning
- *	of an encoding
+ * @features: EMUL_FEAT_*
  * @rep_budget: iterations of a REP in one call; 0 is taken as 1
  * @st: the committed state, also as @regs, @rip, @rflags
  * @more: result, with EMUL_OK: iterations remain, rip still points to the REP

@@ -398,7 +398,11 @@ static void test_canonical(void)
 		env.c.regs[INSN_RSP] = at;
 		env.c.regs[INSN_RBP] = at;
 		env.c.regs[INSN_RCX] = at;
-		switch (unit_below(6)) {
+		switch (unit_below(7)) {
+		case 6: /* MOV [RSP],RAX, too */
+			n = 4;
+			memcpy(b, "\x48\x89\x04\x24", n);
+			break;
 		case 0: /* MOV RAX,[RCX] */
 			n = 3;
 			memcpy(b, "\x48\x8b\x01", n);
