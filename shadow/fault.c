@@ -5,6 +5,7 @@
 #include "../vmm/gmem.h"
 #include "../vmm/watch.h"
 #include "internal.h"
+#include "walk_inline.h"
 
 /* ---- the guest walk over gmem ---- */
 
@@ -15,8 +16,8 @@ static struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu, gfn_t gfn)
 	struct vigil_slot *slot = s->slot;
 
 	/* the generation says that the slot still is in the array */
-	if (slot && s->slot_generation == slots->generation &&
-	    gfn - slot->base < slot->npages)
+	if (likely(slot && s->slot_generation == slots->generation &&
+		   gfn - slot->base < slot->npages))
 		return slot;
 	slot = vigil_slot_of(slots, gfn);
 	s->slot = slot;
@@ -31,17 +32,21 @@ static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
 	return likely(slot) ? gmem_get_entry(slot, gpa, pte, bytes) : -EFAULT;
 }
 
-static int walk_cmpxchg(void *priv, u64 gpa, u64 old, u64 new_,
-			unsigned int bytes)
+/*
+ * No shadow page is told: A and D that come take no right from an SPTE, and the
+ * fault that sets them goes on to the very entries.
+ */
+static int walk_set(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
 {
-	struct vigil_vcpu *vcpu = priv;
+	struct vigil_slot *slot = cached_slot(priv, gpa >> PAGE_SHIFT);
 
-	return gmem_cmpxchg(vcpu->vm, gpa, &old, &new_, bytes);
+	return likely(slot) ? gmem_set_entry(slot, gpa, old, new_, bytes) :
+			      -EFAULT;
 }
 
-const struct walk_mem shadow_walk_mem = {
+static const struct walk_mem shadow_walk_mem = {
 	.read = walk_read,
-	.cmpxchg = walk_cmpxchg,
+	.set = walk_set,
 };
 
 static bool smap_applies(struct vigil_vcpu *vcpu, u32 ec)
@@ -61,8 +66,8 @@ static int walk(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, bool set_ad,
 		.set_ad = set_ad,
 	};
 
-	return walk_guest(&vcpu->shadow.mode, &shadow_walk_mem, vcpu, vcpu->cr3,
-			  vcpu->shadow.pdpte, gva, &a, w);
+	return walk_guest_inline(&vcpu->shadow.mode, &shadow_walk_mem, vcpu,
+				 vcpu->cr3, vcpu->shadow.pdpte, gva, &a, w);
 }
 
 int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
@@ -170,13 +175,16 @@ struct fault {
 	struct guest_walk w;
 };
 
-/* is the guest's entry still what the walk saw? */
-static bool entry_current(struct vigil_vm *vm, struct shadow_page *sp,
-			  unsigned int index, u64 seen)
+/* [s] is the guest's entry at @gpa still what the walk saw? */
+static bool entry_current(struct vigil_vcpu *vcpu, u64 gpa, u64 seen)
 {
+	struct vigil_slot *slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
 	u64 pte;
 
-	return !table_read(vm, sp, index, &pte) && pte == seen;
+	if (!slot || gmem_get_entry_atomic(slot, gpa, &pte,
+					   walk_pte_bytes(&vcpu->shadow.mode)))
+		return false;
+	return pte == seen;
 }
 
 /* key of the page below @level on the way to the fault's leaf */
@@ -235,7 +243,8 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 			if (match && (!sp->snap || sp->snap[index] == pte))
 				continue;
 		}
-		if (sp->snap && !entry_current(vm, sp, index, pte))
+		if (sp->snap &&
+		    !entry_current(vcpu, f->w.table[level - 1], pte))
 			return NULL;
 		if (match) {
 			WRITE_ONCE(sp->snap[index], pte);
@@ -295,7 +304,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	if (!sp)
 		return SHADOW_FIXED;
 	sptep = &sp->spt[index];
-	if (sp->snap && !entry_current(vm, sp, index, f->w.pte[0]))
+	if (sp->snap && !entry_current(vcpu, f->w.table[0], f->w.pte[0]))
 		return SHADOW_FIXED;
 	/* after descend(): that may have made a table of this very page */
 	open = may_write(vcpu, f, word);

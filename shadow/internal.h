@@ -228,9 +228,6 @@ enum table_write { TABLE_OPEN, TABLE_CLOSED };
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word);
 
-/* ---- fault.c ---- */
-extern const struct walk_mem shadow_walk_mem;
-
 #ifdef VIGIL_DEBUG
 /* module parameter shadow_inject: faults that the auditors must find */
 enum {

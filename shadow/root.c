@@ -5,6 +5,7 @@
 
 #include "../vmm/cpuid.h"
 #include "internal.h"
+#include "walk_inline.h"
 
 /* ---- mode ---- */
 

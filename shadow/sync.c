@@ -4,6 +4,7 @@
  * tables that the guest may write freely until its next flush (unsync), and
  * emulated writes.
  */
+#include "../vmm/gmem.h"
 #include "internal.h"
 
 /* tables out of step at a time; one more is not shadowed for a while instead */
@@ -29,15 +30,15 @@ void shadow_flush_vm(struct vigil_vm *vm)
 int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
 	       unsigned int index, u64 *pte)
 {
-	unsigned int bytes = sp->role.paging == WALK_32 ? 4 : 8;
+	struct vigil_slot *slot = vigil_gfn_slot(vm, sp->gfn);
+	gpa_t gpa = (sp->gfn << PAGE_SHIFT) +
+		    spte_guest_offset(sp->role.paging, sp->role.level,
+				      sp->role.quadrant, index);
 
-	*pte = 0;
-	return gmem_read_atomic(
-		vm,
-		(sp->gfn << PAGE_SHIFT) +
-			spte_guest_offset(sp->role.paging, sp->role.level,
-					  sp->role.quadrant, index),
-		pte, bytes);
+	if (!slot)
+		return -EFAULT;
+	return gmem_get_entry_atomic(slot, gpa, pte,
+				     sp->role.paging == WALK_32 ? 4 : 8);
 }
 
 /*

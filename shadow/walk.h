@@ -93,13 +93,12 @@ struct guest_walk {
 /**
  * struct walk_mem - how a walk reaches guest memory
  * @read:	0; -EAGAIN: not without sleeping; else no memory is there
- * @cmpxchg:	set an entry from @old to @new_: 0; 1: it was not @old; negative:
+ * @set:	set an entry from @old to @new_: 0; 1: it was not @old; negative:
  *		it cannot be written (goes on without)
  */
 struct walk_mem {
 	int (*read)(void *priv, u64 gpa, u64 *pte, unsigned int bytes);
-	int (*cmpxchg)(void *priv, u64 gpa, u64 old, u64 new_,
-		       unsigned int bytes);
+	int (*set)(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes);
 };
 
 enum walk_result {
@@ -124,21 +123,6 @@ enum walk_result {
 int walk_guest(const struct walk_mode *m, const struct walk_mem *mem,
 	       void *priv, u64 cr3, const u64 *pdpte, u64 gva,
 	       const struct walk_access *a, struct guest_walk *w);
-
-/* bits of a present entry that must be zero */
-u64 walk_reserved(const struct walk_mode *m, unsigned int level, u64 pte);
-/* a PDPTE of PAE paging that cannot be loaded */
-bool walk_bad_pdpte(const struct walk_mode *m, u64 pdpte);
-/* does this present entry map a page (rather than a table)? */
-bool walk_is_leaf(const struct walk_mode *m, unsigned int level, u64 pte);
-/* rights that one entry allows */
-unsigned int walk_pte_access(const struct walk_mode *m, u64 pte);
-/* is the access refused by rights that are there? */
-bool walk_denied(const struct walk_mode *m, unsigned int access,
-		 const struct walk_access *a);
-/* gfn of the 4 KiB page at @gva inside what a leaf entry maps */
-u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level, u64 pte,
-		  u64 gva);
 
 static inline unsigned int walk_pte_bytes(const struct walk_mode *m)
 {

@@ -9,6 +9,7 @@
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 
+#include "gmem.h"
 #include "ioctl.h"
 #include "ops.h"
 
@@ -243,6 +244,8 @@ int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn, bool write
 	if (ro && write)
 		return -EROFS;
 	*writable = !ro;
+	if (!ro && likely(host_pte_writable(vm->mm, hva, pfn)))
+		return 0;
 	/* succeeds only where the host PTE is writable already: breaks no COW */
 	if (!ro && get_user_page_fast_only(hva, FOLL_WRITE, &page)) {
 		*pfn = page_to_guest(page, true);

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "walk.h"
+#include "walk_inline.h"
 #include "unit.h"
 
 #define MEM_SIZE (64u << 12)
