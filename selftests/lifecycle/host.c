@@ -29,6 +29,18 @@ static char *slurp(const char *path)
 	return buf;
 }
 
+void load_hoststate(void)
+{
+	int fd;
+
+	if (mod_loaded("hoststate"))
+		return;
+	fd = open("/hoststate.ko", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		ERROR("cannot load /hoststate.ko: %s", strerror(errno));
+	close(fd);
+}
+
 char *host_state(void)
 {
 	return slurp(STATE_FILE);

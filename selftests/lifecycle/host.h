@@ -12,6 +12,8 @@
 #define EFER_SVME (1ull << 12)
 #define MAX_CPUS 64
 
+/* /hoststate.ko; nothing to do when it is there */
+void load_hoststate(void);
 /* /proc/hoststate as it is now; free() it */
 char *host_state(void);
 /* fails, and says which, when a value of a CPU differs */

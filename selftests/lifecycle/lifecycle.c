@@ -21,18 +21,6 @@
 #define KVM_DEV "/dev/kvm"
 #define BUSY_WORDS "EFER.SVME is already set on CPU"
 
-static void load_hoststate(void)
-{
-	int fd;
-
-	if (mod_loaded("hoststate"))
-		return;
-	fd = open("/hoststate.ko", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-		ERROR("cannot load /hoststate.ko: %s", strerror(errno));
-	close(fd);
-}
-
 /* Neither hypervisor is there; what an earlier case left is cleared away. */
 static void bare_host(void)
 {

@@ -7,11 +7,15 @@
  * CPU, where what belongs to a process is 0. Write "svme N 0|1": EFER.SVME of
  * CPU N; "dr": zero into DR0 to DR3 of all CPUs; "online 0|1": set EFER.SVME on each CPU that comes online, before any
  * module that was loaded later sees the CPU.
+ *
+ * On a reboot it tells EFER.SVME of every CPU in the log, after everybody else
+ * was told of it.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
+#include <linux/reboot.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -229,6 +233,27 @@ static const struct proc_ops ops = {
 	.proc_release = single_release,
 };
 
+static void tell_svme(void *unused)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	pr_emerg("hoststate: going down: CPU %d has EFER.SVME %s\n",
+		 smp_processor_id(), efer & EFER_SVME ? "on" : "off");
+}
+
+static int going_down(struct notifier_block *nb, unsigned long action,
+		      void *data)
+{
+	on_each_cpu(tell_svme, NULL, 1);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_nb = {
+	.notifier_call = going_down,
+	.priority = INT_MIN,
+};
+
 static int __init hoststate_init(void)
 {
 	int ret;
@@ -240,13 +265,14 @@ static int __init hoststate_init(void)
 		return ret;
 	cpuhp = ret;
 	if (proc_create("hoststate", 0600, NULL, &ops))
-		return 0;
+		return register_reboot_notifier(&reboot_nb);
 	cpuhp_remove_state_nocalls(cpuhp);
 	return -ENOMEM;
 }
 
 static void __exit hoststate_exit(void)
 {
+	unregister_reboot_notifier(&reboot_nb);
 	remove_proc_entry("hoststate", NULL);
 	cpuhp_remove_state_nocalls(cpuhp);
 }
