@@ -40,7 +40,8 @@ help:
 	@echo '  check               everything: what .ci/run runs'
 	@echo '  check-unit          decoder, emulator, walker: in userspace, no host needed'
 	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
-	@echo '  bench               vigil beside stock KVM'
+	@echo '  bench               vigil beside stock KVM: instructions an operation'
+	@echo '                      (BENCH_ARGS=--json, --help)'
 	@echo '  style, format       clang-format with the kernel'"'"'s rules: check, apply'
 	@echo '  sparse              the module under sparse'
 	@echo '  kernel-small, kernel-debug, kernel-small-clang'
@@ -114,6 +115,12 @@ check-kvm-selftests:
 demo:
 	@+tools/demo/demo.sh $(DEMO_ARGS)
 
+bench:
+	@$(TESTBED)/packages build
+	@+$(MAKE) -s -C selftests/bench
+	@$(TESTBED)/run --icount --peer --file build/bench/bench:/bin/bench \
+		--timeout 900 -- bench $(BENCH_ARGS)
+
 demo-files:
 	@+tools/demo/demo.sh --files
 
@@ -162,4 +169,4 @@ clean:
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
 .PHONY: all help farm module sparse tools selftests check-unit style format check \
-	check-kvm-selftests demo demo-files install install-user dkms-install uninstall clean
+	check-kvm-selftests bench demo demo-files install install-user dkms-install uninstall clean
