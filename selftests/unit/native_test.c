@@ -343,6 +343,11 @@ int main(int argc, char **argv)
 		if (sample_emulated(&rows[i]) && runs_natively(&rows[i]))
 			run_row(&rows[i]);
 	}
+	for (i = 0; i < n; i++)
+		if (sample_emulated(&rows[i]) && !runs_natively(&rows[i]))
+			printf("# not here: %s, map %u opcode %02x\n",
+			       vigil_insn_op_name(rows[i].row->op), rows[i].map,
+			       rows[i].opcode);
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	results((t1.tv_sec - t0.tv_sec) + 1e-9 * (t1.tv_nsec - t0.tv_nsec));
 	return unit_end();

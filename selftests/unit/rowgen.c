@@ -196,8 +196,17 @@ static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 static void put_prefixes(const struct gen_row *g, const struct gen_cell *c,
 			 bool p66, struct gen_insn *o)
 {
-	u8 list[5];
+	static const u8 other[] = { 0x26, 0x36, 0x3e, 0x2e };
+	bool long_mode = c->mode == INSN_MODE_64;
+	u8 list[6];
 	unsigned int n = 0, i;
+
+	/*
+	 * Now and then one of the other overrides: DS, ES and SS are the same
+	 * here, and 64-bit mode must ignore them, CS too, even behind a GS.
+	 */
+	if (!unit_below(8) && (long_mode || !(c->prefix & INSN_PFX_SEG)))
+		list[n++] = other[unit_below(long_mode ? 4 : 3)];
 
 	if (c->adsize != (c->mode == INSN_MODE_64 ? 8 :
 			  c->mode == INSN_MODE_32 ? 4 :
