@@ -71,6 +71,15 @@ struct insn_sparse_row {
 	struct insn_row row;
 };
 
+/* insn.rex */
+#define REX_W 8
+#define REX_R 4
+#define REX_X 2
+#define REX_B 1
+
+/* The second half of vigil_decode(): operands, and forms that are refused. */
+void insn_operands(struct insn *insn, const struct insn_row *row);
+
 extern const struct insn_row vigil_insn_map_1b[256];
 extern const struct insn_row vigil_insn_map_0f[256];
 extern const struct insn_sparse_row vigil_insn_sparse[];

@@ -149,7 +149,7 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 /* the handlers, by file */
 /* clang-format off */
 #define EMUL_HANDLERS(X)                                                   \
-	/* emul_alu.c */                                                   \
+	/* emul_alu.c, emul_muldiv.c */                                    \
 	X(ADD, add) X(OR, or) X(ADC, adc) X(SBB, sbb) X(AND, and)          \
 	X(SUB, sub) X(XOR, xor) X(CMP, cmp) X(TEST, test) X(NOT, not)      \
 	X(NEG, neg) X(INC, inc) X(DEC, dec) X(MUL, mul) X(IMUL1, imul1)    \
