@@ -134,6 +134,7 @@ static void *run_thread(void *arg)
 	return (void *)(intptr_t)(r < 0 ? -errno : r);
 }
 
+static int regs_done;
 static volatile sig_atomic_t kicked;
 
 static void on_kick(int sig)
@@ -162,6 +163,39 @@ static void close_while_running(long unused)
 		usleep(1000);
 	} while (pthread_tryjoin_np(t, &ret));
 	CHECK_EQ((intptr_t)ret, -EINTR);
+}
+
+static void *regs_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	__atomic_store_n(&regs_done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* One thread runs the vCPU, another wants its registers: it waits. */
+static void two_threads(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct sigaction sa = { .sa_handler = on_kick };
+	pthread_t runner, reader;
+	void *ret;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_create(&runner, NULL, run_thread, v);
+	usleep(50000);
+	pthread_create(&reader, NULL, regs_thread, v);
+	usleep(50000);
+	CHECK(!__atomic_load_n(&regs_done, __ATOMIC_ACQUIRE));
+	do {
+		pthread_kill(runner, SIGUSR1);
+		usleep(1000);
+	} while (pthread_tryjoin_np(runner, &ret));
+	CHECK_EQ((intptr_t)ret, -EINTR);
+	pthread_join(reader, NULL);
+	CHECK(regs_done);
 }
 
 /* kill -9 in the middle of a run must leave nothing behind that hangs. */
@@ -194,6 +228,7 @@ static const struct test_case cases[] = {
 	{ "unknown hypercall", hypercall },
 	{ "many VMs at once", many_vms },
 	{ "closed while it runs", close_while_running },
+	{ "two threads want one vCPU", two_threads },
 	{ "killed while it runs", killed },
 	{}
 };

@@ -116,6 +116,32 @@ PAYLOAD(fpu)
 	OUT_END
 END(fpu)
 
+	/* Loads selectors of its own, works a little, looks at its bases. */
+PAYLOAD(hoststate)
+	mov $SEL_DATA, %eax
+	mov %eax, %ds
+	mov %eax, %es
+1:	OUT_SYNC
+	mov $20000, %ecx
+2:	dec %ecx
+	jnz 2b
+	mov $0xc0000100, %ecx
+	rdmsr
+	cmp $0x56789000, %eax
+	jne 9f
+	cmp $0x1234, %edx
+	jne 9f
+	mov $0xc0000101, %ecx
+	rdmsr
+	cmp $0x12345000, %eax
+	jne 9f
+	mov %ds, %eax
+	cmp $SEL_DATA, %eax
+	je 1b
+9:	OUT_VALUE
+	OUT_END
+END(hoststate)
+
 	/* DR0 to DR3 hold what EBP says; DR7 stays off. */
 PAYLOAD(debugreg)
 	mov %rbp, %rax
