@@ -122,6 +122,19 @@ void svm_nmi_progress(struct vigil_vcpu *vcpu)
 }
 
 /*
+ * Which events does the CPU deliver in a guest on its own? Neither interrupts
+ * nor exceptions that are intercepted. (Bochs 2.7 tells of the last event that
+ * it remembers when the delivery of an INT n is cut short.)
+ */
+static bool delivers_itself(const struct vmcb_control *c, enum cut_short kind,
+			    u8 vector)
+{
+	return kind == CUT_SOFT ||
+	       (kind == CUT_EXCEPTION && vector < 32 &&
+		!(c->intercept[ICPT_EXCEPTION] & BIT(vector)));
+}
+
+/*
  * What was injected has been delivered, unless EXITINTINFO has it: then the exit
  * came in the middle. INT n, INT3 and INTO are the guest's instructions, RIP is
  * still theirs: they are executed again. An INT3 or INTO that was injected
@@ -153,6 +166,9 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 		default:
 			kind = CUT_SOFT;
 		}
+		if (!(injected & EVT_VALID) &&
+		    !delivers_itself(c, kind, vector))
+			kind = CUT_SOFT;
 	}
 	svm->injected = 0;
 	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,
