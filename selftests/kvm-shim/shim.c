@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ALARM_FACTOR	60
-#define EXPORT		__attribute__((visibility("default")))
+#define ALARM_FACTOR 60
+#define EXPORT __attribute__((visibility("default")))
 
 /* Later C libraries map one of these onto the other; both are defined. */
 EXPORT int open(const char *path, int flags, ...);
@@ -88,7 +88,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	ret = real(fd, request, arg);
 	if (ret && request == KVM_CREATE_IRQCHIP && errno == ENOTTY) {
-		say(&said, "KVM_CREATE_IRQCHIP answered here, the device has none");
+		say(&said,
+		    "KVM_CREATE_IRQCHIP answered here, the device has none");
 		return 0;
 	}
 	return ret;

@@ -27,9 +27,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
 /* kmemleak does not report an object younger than this. */
-#define KMEMLEAK_AGE_S	5
+#define KMEMLEAK_AGE_S 5
 
 static int status_fd = -1;
 static char nonce[64];
