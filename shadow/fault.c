@@ -155,6 +155,9 @@ out:
 
 /* ---- mapping ---- */
 
+/* entries that are looked at together: a cache line of the guest's table */
+#define PREFETCH 8u
+
 /**
  * struct fault - one fault on its way through the slow path
  * @gva:	linear address
@@ -290,6 +293,99 @@ static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 	}
 }
 
+/* [s] a new SPTE where there was none */
+static void spte_add(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+		     unsigned int index, unsigned long *word, u64 spte, u64 pte)
+{
+	if (sp->snap)
+		WRITE_ONCE(sp->snap[index], pte);
+	__set_bit(index, sp->present);
+	rmap_add(&vcpu->shadow.links, word, &sp->spt[index]);
+	/* lock-free walkers see the entry's gfn with it */
+	smp_store_release(&sp->spt[index], spte);
+}
+
+/* is the host about to change this page? */
+static bool being_invalidated(const struct vigil_vm *vm, hva_t hva)
+{
+	return vm->notify_count && hva >= vm->notify_start &&
+	       hva < vm->notify_end;
+}
+
+/*
+ * [s] Map a page that nobody has asked for yet, if that is cheap. Rights are
+ * those that a read would get: nothing becomes dirty, A of the SPTE is left to
+ * the CPU. The host's table is looked at under the lock, so an invalidation
+ * either is seen here or finds the SPTE.
+ */
+static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+			   unsigned int index, gfn_t gfn, unsigned int access,
+			   u64 pte)
+{
+	struct vigil_slot *slot = cached_slot(vcpu, gfn);
+	struct vigil_vm *vm = vcpu->vm;
+	unsigned long *word, pfn;
+	hva_t hva;
+	u64 spte;
+
+	if (!slot || (slot->flags & KVM_MEM_READONLY) || !vcpu->shadow.links.n)
+		return;
+	hva = vigil_slot_hva(slot, gfn);
+	word = slot_word(slot, gfn);
+	if (being_invalidated(vm, hva) || rmap_count(*word) >= RMAP_MAX ||
+	    !host_pte_writable(vm->mm, hva, &pfn))
+		return;
+	if ((*word & RMAP_TABLE) || watch_gfn(vm, gfn))
+		access &= ~WALK_W;
+	spte = spte_leaf(__sme_set((u64)pfn << PAGE_SHIFT), access, true,
+			 !slot_logs_dirty(slot));
+	spte_add(vcpu, sp, index, word, spte & ~SPTE_A, pte);
+}
+
+void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+		  unsigned int index, u64 pte)
+{
+	const struct walk_mode *m = &vcpu->shadow.mode;
+	unsigned int access;
+
+	/* not present, or A would have to be set */
+	if ((pte & (PTE_P | PTE_A)) != (PTE_P | PTE_A) ||
+	    (pte & walk_reserved(m, 1, pte)))
+		return;
+	access = sp->role.access & walk_pte_access(m, pte);
+	if (!(pte & PTE_D))
+		access &= ~WALK_W;
+	prefetch_entry(vcpu, sp, index, walk_leaf_gfn(m, 1, pte, 0), access,
+		       pte);
+}
+
+/* [s] the neighbours of entry @index, whose guest entry is at @gpa */
+static void prefetch_around(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+			    unsigned int index, u64 gpa)
+{
+	unsigned int bytes = walk_pte_bytes(&vcpu->shadow.mode);
+	unsigned int i, first = index & ~(PREFETCH - 1);
+	struct vigil_slot *slot;
+	u64 pte;
+
+	for (i = first; i < first + PREFETCH; i++) {
+		if (test_bit(i, sp->present))
+			continue;
+		if (!sp->snap) {
+			prefetch_entry(vcpu, sp, i, sp->gfn + i,
+				       sp->role.access, 0);
+			continue;
+		}
+		slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
+		if (!slot ||
+		    gmem_get_entry_atomic(
+			    slot, gpa + (s64)((int)i - (int)index) * bytes,
+			    &pte, bytes))
+			return;
+		prefetch_pte(vcpu, sp, i, pte);
+	}
+}
+
 /* [s] */
 static int map(struct vigil_vcpu *vcpu, struct fault *f)
 {
@@ -332,11 +428,8 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 			rmap_unmap(vm, word);
 			shadow_flush_stale(vm);
 		}
-		if (sp->snap)
-			WRITE_ONCE(sp->snap[index], f->w.pte[0]);
-		__set_bit(index, sp->present);
-		rmap_add(&vcpu->shadow.links, word, sptep);
-		smp_store_release(sptep, spte);
+		spte_add(vcpu, sp, index, word, spte, f->w.pte[0]);
+		prefetch_around(vcpu, sp, index, f->w.table[0]);
 	}
 	sp->writes = 0;
 	if (f->write && !(spte & SPTE_W))

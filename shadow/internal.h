@@ -228,6 +228,11 @@ enum table_write { TABLE_OPEN, TABLE_CLOSED };
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word);
 
+/* ---- fault.c ---- */
+/* [s] fill an empty leaf entry from the guest's entry, if that is cheap */
+void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+		  unsigned int index, u64 pte);
+
 #ifdef VIGIL_DEBUG
 /* module parameter shadow_inject: faults that the auditors must find */
 enum {

@@ -232,6 +232,32 @@ void shadow_flush_guest(struct vigil_vcpu *vcpu)
 	vmm_ops->flush_tlb(vcpu);
 }
 
+/* [s] one level of INVLPG; false: nothing below */
+static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
+			 unsigned int index)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	u64 pte;
+
+	if (!(sp->spt[index] & SPTE_P))
+		return false;
+	if (!sp->snap)
+		return true;
+	if (table_read(vm, sp, index, &pte)) {
+		spte_drop(vm, &sp->spt[index]);
+		return false;
+	}
+	if (likely(pte == sp->snap[index]))
+		return true;
+	sync_entry(vm, sp, index, pte);
+	if (sp->spt[index] & SPTE_P)
+		return true;
+	/* most likely it is used next */
+	if (sp->role.level == 1)
+		prefetch_pte(vcpu, sp, index, pte);
+	return false;
+}
+
 /*
  * INVLPG: each entry on the way is read again, whether its table is unsync or
  * not: somebody else than the guest may have written it. The guest's other
@@ -240,27 +266,24 @@ void shadow_flush_guest(struct vigil_vcpu *vcpu)
 void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
-	unsigned int level = s->root_level, index;
+	unsigned int level = s->root_level;
 	struct vigil_vm *vm = vcpu->vm;
-	struct shadow_page *sp = s->root[0];
-	u64 pte;
+	struct shadow_page *sp;
 
+	/* without objects there is no prefetch, that is all */
+	shadow_topup(vcpu);
 	spin_lock(&vm->shadow.lock);
+	sp = s->root[0];
 	if (level == 3) {
 		sp = s->root[gva >> 30 & 3];
 		level = 2;
 	}
-	while (sp && s->root_ok && s->mode.paging != WALK_NONE) {
-		index = spt_index(gva, level);
-		if (!(sp->spt[index] & SPTE_P))
-			break;
-		if (sp->snap) {
-			if (table_read(vm, sp, index, &pte))
-				spte_drop(vm, &sp->spt[index]);
-			else
-				sync_entry(vm, sp, index, pte);
-		}
-		if (level-- == 1 || !(sp->spt[index] & SPTE_P))
+	if (!s->root_ok || s->mode.paging == WALK_NONE)
+		sp = NULL;
+	for (; sp; level--) {
+		unsigned int index = spt_index(gva, level);
+
+		if (!invlpg_entry(vcpu, sp, index) || level == 1)
 			break;
 		sp = page_child(sp->spt[index]);
 	}
