@@ -216,7 +216,7 @@ END(step)
 PAYLOAD(boot)
 	OUT_SYNC				/* 0: real */
 	cli
-	addr32 lgdtl OFF(boot, gdt_ptr) + GUEST_CODE
+	lgdtl %cs:OFF(boot, gdt_ptr)
 	mov %cr0, %eax
 	or $1, %eax
 	mov %eax, %cr0
