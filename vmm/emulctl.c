@@ -81,6 +81,13 @@ static bool mmio_queue(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf, unsi
 	return true;
 }
 
+/* the VMM has no such memory at the moment: KVM_RUN's answer, the guest may retry */
+static int no_memory(struct vigil_vcpu *vcpu)
+{
+	vcpu->emul_errno = -EFAULT;
+	return EMUL_UNHANDLED;
+}
+
 static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		   unsigned int flags)
 {
@@ -95,7 +102,7 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		vcpu->io.gpa = gpa;
 		return EMUL_PENDING;
 	}
-	return gmem_read(vcpu->vm, gpa, buf, bytes) ? EMUL_UNHANDLED : EMUL_OK;
+	return gmem_read(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) : EMUL_OK;
 }
 
 /* ask the watches about a store; the store itself is the caller's */
@@ -129,7 +136,7 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int b
 		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK : EMUL_PENDING;
 	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
 		if (gmem_read(vcpu->vm, gpa, old, bytes))
-			return EMUL_UNHANDLED;
+			return no_memory(vcpu);
 		switch (ask_watch(vcpu, la, gpa, old, buf, bytes)) {
 		case WATCH_GO:
 			break;
@@ -139,7 +146,7 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int b
 			return EMUL_PENDING;
 		}
 	}
-	return gmem_write(vcpu->vm, gpa, buf, bytes) ? EMUL_UNHANDLED : EMUL_OK;
+	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) : EMUL_OK;
 }
 
 static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
@@ -159,7 +166,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK : EMUL_PENDING;
 	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
 		if (gmem_read(vcpu->vm, gpa, now, bytes))
-			return EMUL_UNHANDLED;
+			return no_memory(vcpu);
 		if (memcmp(now, old, bytes)) {
 			memcpy(old, now, bytes);
 			return EMUL_OK;
@@ -173,7 +180,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 			return EMUL_PENDING;
 		}
 	}
-	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ? EMUL_UNHANDLED : EMUL_OK;
+	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ? no_memory(vcpu) : EMUL_OK;
 }
 
 static int op_probe(struct emul_ctxt *c, u64 la, unsigned int bytes, unsigned int flags)
@@ -606,6 +613,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	case EMUL_RESTART:
 		return emulctl_drain(vcpu);
 	default:
+		if (vcpu->emul_errno)
+			return xchg(&vcpu->emul_errno, 0);
 		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, c->insn.bytes,
 					   c->insn.len);

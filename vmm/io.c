@@ -73,6 +73,8 @@ static unsigned long masked(unsigned long old, unsigned long val, unsigned long 
 
 static int string_error(struct vigil_vcpu *vcpu)
 {
+	if (vcpu->emul_errno)
+		return xchg(&vcpu->emul_errno, 0);
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 				   string_insn(vcpu)->bytes, string_insn(vcpu)->len);
 }

@@ -239,6 +239,7 @@ struct vigil_vcpu {
 	/* instruction being emulated, [v] emulctl.c */
 	struct emul_ctxt emul;
 	bool emul_active;		/* waits for userspace or a monitor */
+	int emul_errno;			/* why the emulator gave up, 0: unknown insn */
 	struct {			/* what the fault that led here was walked to */
 		bool valid;
 		u32 access;		/* PFERR_W, PFERR_U */
