@@ -34,8 +34,10 @@ struct kvm_userspace_memory_region2 {
  * SVM off themselves: a weak reference finds out. Registers @cb in the one slot
  * there is; false when the kernel has none.
  */
-extern void cpu_emergency_register_virt_callback(void (*cb)(void)) __attribute__((weak));
-extern void cpu_emergency_unregister_virt_callback(void (*cb)(void)) __attribute__((weak));
+extern void cpu_emergency_register_virt_callback(void (*cb)(void))
+	__attribute__((weak));
+extern void cpu_emergency_unregister_virt_callback(void (*cb)(void))
+	__attribute__((weak));
 
 static inline bool compat_emergency_register(void (*cb)(void))
 {

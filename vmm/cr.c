@@ -14,15 +14,17 @@
 #include "ioctl.h"
 #include "ops.h"
 
-#define CR0_RESERVED	(~(unsigned long)(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | \
-					  X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | \
-					  X86_CR0_NW | X86_CR0_CD | X86_CR0_PG))
+#define CR0_RESERVED                                                          \
+	(~(unsigned long)(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | \
+			  X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | \
+			  X86_CR0_NW | X86_CR0_CD | X86_CR0_PG))
 /* a change of these means another reading of the page tables */
-#define CR0_PAGING	(X86_CR0_PG | X86_CR0_WP)
-#define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP | \
-			 X86_CR4_SMAP | X86_CR4_LA57)
+#define CR0_PAGING (X86_CR0_PG | X86_CR0_WP)
+#define CR4_PAGING                                                \
+	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP | \
+	 X86_CR4_SMAP | X86_CR4_LA57)
 /* PAE paging: a change of these loads the PDPTEs */
-#define CR4_PDPTR	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP)
+#define CR4_PDPTR (X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP)
 
 static bool uses_pdptes(unsigned long cr0, unsigned long cr4, u64 efer)
 {
@@ -38,9 +40,11 @@ static bool cr0_valid(unsigned long val)
 	return !(val & X86_CR0_PG) || (val & X86_CR0_PE);
 }
 
-bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0, unsigned long cr4, u64 efer)
+bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
+		   unsigned long cr4, u64 efer)
 {
-	if (!cr0_valid(cr0) || (cr4 & cpuid_cr4_never()) || (efer & cpuid_efer_never()))
+	if (!cr0_valid(cr0) || (cr4 & cpuid_cr4_never()) ||
+	    (efer & cpuid_efer_never()))
 		return false;
 	/* LMA is LME and PG; long mode has PAE */
 	if (!!(efer & EFER_LMA) != ((efer & EFER_LME) && (cr0 & X86_CR0_PG)))
@@ -107,7 +111,8 @@ int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 		val = (u32)val;
 	}
 	vcpu->cr3 = val;
-	if (uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer) && load_pdptes(vcpu)) {
+	if (uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer) &&
+	    load_pdptes(vcpu)) {
 		vcpu->cr3 = old;
 		return -EINVAL;
 	}
@@ -123,7 +128,8 @@ int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
 
 	if (val & vcpu->cr4_reserved)
 		return -EINVAL;
-	if (is_long_mode(vcpu) && (!(val & X86_CR4_PAE) || (changed & X86_CR4_LA57)))
+	if (is_long_mode(vcpu) &&
+	    (!(val & X86_CR4_PAE) || (changed & X86_CR4_LA57)))
 		return -EINVAL;
 	vcpu->cr4 = val;
 	if ((changed & CR4_PDPTR) && uses_pdptes(vcpu->cr0, val, vcpu->efer) &&
@@ -135,7 +141,8 @@ int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
 	if (changed & (CR4_PAGING & ~X86_CR4_PGE))
 		shadow_mode_changed(vcpu);
 	/* SDM, "Operations that Invalidate TLBs" */
-	if ((changed & (X86_CR4_PGE | X86_CR4_PAE)) || (changed & val & X86_CR4_SMEP))
+	if ((changed & (X86_CR4_PGE | X86_CR4_PAE)) ||
+	    (changed & val & X86_CR4_SMEP))
 		shadow_flush_guest(vcpu);
 	if (changed & CR4_PAGING)
 		fetch_flush(vcpu);
@@ -180,7 +187,9 @@ int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 		vcpu->dr[nr] = val;
 	} else if (nr == 6) {
 		/* RTM and bus-lock bits read as ones: neither is offered */
-		vcpu->dr6 = (val & (DR_TRAP_BITS | DR_STEP | DR_SWITCH | (1 << 13))) | DR6_RESERVED;
+		vcpu->dr6 = (val &
+			     (DR_TRAP_BITS | DR_STEP | DR_SWITCH | (1 << 13))) |
+			    DR6_RESERVED;
 	} else {
 		vcpu->dr7 = (val & 0xffff2bfful) | 0x400;
 	}

@@ -49,7 +49,8 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 		/* most words are clean: no locked instruction for them */
 		if (READ_ONCE(slot->dirty[i])) {
 			mask = xchg(&slot->dirty[i], 0);
-			flush |= shadow_protect_mask(vm, slot, slot->base + i * 64, mask);
+			flush |= shadow_protect_mask(vm, slot,
+						     slot->base + i * 64, mask);
 		}
 		copy[i] = mask;
 		if (!(i & 1023))
@@ -61,7 +62,9 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 	 */
 	if (flush)
 		shadow_flush_vm(vm);
-	ret = copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes) ? -EFAULT : 0;
+	ret = copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes) ?
+		      -EFAULT :
+		      0;
 out:
 	mutex_unlock(&vm->lock);
 	return ret;

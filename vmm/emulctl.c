@@ -18,8 +18,8 @@ static inline struct vigil_vcpu *emul_vcpu(struct emul_ctxt *c)
 
 /* ---- memory ---- */
 
-static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write, unsigned int flags,
-			  gpa_t *gpa)
+static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write,
+			  unsigned int flags, gpa_t *gpa)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	u32 access = write ? PFERR_W : 0, error_code;
@@ -57,14 +57,16 @@ bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la)
 {
 	gpa_t gpa;
 
-	return emul_translate(vcpu, la, true, 0, &gpa) || is_mmio(vcpu, gpa, true);
+	return emul_translate(vcpu, la, true, 0, &gpa) ||
+	       is_mmio(vcpu, gpa, true);
 }
 
 /*
  * MMIO stores are queued and leave after the instruction: nothing of it depends
  * on what the device does.
  */
-static bool mmio_queue(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes)
+static bool mmio_queue(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf,
+		       unsigned int bytes)
 {
 	struct vigil_mmio_queue *q = &vcpu->mmio;
 	unsigned int len;
@@ -95,7 +97,8 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 	gpa_t gpa;
 	int ret;
 
-	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags, &gpa);
+	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags,
+			     &gpa);
 	if (ret)
 		return ret;
 	if (is_mmio(vcpu, gpa, false)) {
@@ -106,19 +109,24 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 }
 
 /* ask the watches about a store; the store itself is the caller's */
-static enum watch_answer ask_watch(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa, const void *old,
-				   const void *new, unsigned int bytes)
+static enum watch_answer ask_watch(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
+				   const void *old, const void *new,
+				   unsigned int bytes)
 {
 	struct watch_store st = {
-		.gva = la, .gva_valid = true, .gpa = gpa, .len = bytes, .old = old,
+		.gva = la,
+		.gva_valid = true,
+		.gpa = gpa,
+		.len = bytes,
+		.old = old,
 		.new_ = new,
 	};
 
 	return watch_store(vcpu, &st);
 }
 
-static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int bytes,
-		    unsigned int flags)
+static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
+		    unsigned int bytes, unsigned int flags)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
 	u8 old[EMUL_MAX_ACCESS];
@@ -133,7 +141,8 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int b
 		return EMUL_PENDING;
 	vcpu->io.gpa = gpa;
 	if (is_mmio(vcpu, gpa, true))
-		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK : EMUL_PENDING;
+		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
+							   EMUL_PENDING;
 	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
 		if (gmem_read(vcpu->vm, gpa, old, bytes))
 			return no_memory(vcpu);
@@ -146,7 +155,8 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf, unsigned int b
 			return EMUL_PENDING;
 		}
 	}
-	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) : EMUL_OK;
+	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) :
+						       EMUL_OK;
 }
 
 static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
@@ -163,7 +173,8 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 	vcpu->io.gpa = gpa;
 	/* a device has no compare and exchange: the value was read before */
 	if (is_mmio(vcpu, gpa, true))
-		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK : EMUL_PENDING;
+		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :
+							   EMUL_PENDING;
 	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
 		if (gmem_read(vcpu->vm, gpa, now, bytes))
 			return no_memory(vcpu);
@@ -180,10 +191,13 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 			return EMUL_PENDING;
 		}
 	}
-	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ? no_memory(vcpu) : EMUL_OK;
+	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ?
+		       no_memory(vcpu) :
+		       EMUL_OK;
 }
 
-static int op_probe(struct emul_ctxt *c, u64 la, unsigned int bytes, unsigned int flags)
+static int op_probe(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		    unsigned int flags)
 {
 	gpa_t gpa;
 
@@ -197,13 +211,15 @@ static void seg_to_emul(const struct kvm_segment *k, struct emul_seg *s)
 	s->base = k->base;
 	s->limit = k->limit;
 	s->sel = k->selector;
-	s->attr = k->type | k->s << 4 | k->dpl << EMUL_SEG_DPL_SHIFT | k->present << 7 |
-		  k->avl << 8 | k->l << 9 | k->db << 10 | k->g << 11;
+	s->attr = k->type | k->s << 4 | k->dpl << EMUL_SEG_DPL_SHIFT |
+		  k->present << 7 | k->avl << 8 | k->l << 9 | k->db << 10 |
+		  k->g << 11;
 	if (k->unusable)
 		s->attr |= EMUL_SEG_UNUSABLE;
 }
 
-static int op_get_seg(struct emul_ctxt *c, enum insn_seg seg, struct emul_seg *s)
+static int op_get_seg(struct emul_ctxt *c, enum insn_seg seg,
+		      struct emul_seg *s)
 {
 	struct kvm_segment k;
 
@@ -221,15 +237,22 @@ static int op_get_sys_seg(struct emul_ctxt *c, bool tr, struct emul_seg *s)
 	return EMUL_OK;
 }
 
-static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg, const struct emul_seg *s)
+static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
+		      const struct emul_seg *s)
 {
 	struct kvm_segment k = {
-		.base = s->base, .limit = s->limit, .selector = s->sel,
-		.type = s->attr & EMUL_SEG_TYPE, .s = !!(s->attr & EMUL_SEG_S),
+		.base = s->base,
+		.limit = s->limit,
+		.selector = s->sel,
+		.type = s->attr & EMUL_SEG_TYPE,
+		.s = !!(s->attr & EMUL_SEG_S),
 		.dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3,
-		.present = !!(s->attr & EMUL_SEG_P), .avl = !!(s->attr & EMUL_SEG_AVL),
-		.l = !!(s->attr & EMUL_SEG_L), .db = !!(s->attr & EMUL_SEG_DB),
-		.g = !!(s->attr & EMUL_SEG_G), .unusable = !!(s->attr & EMUL_SEG_UNUSABLE),
+		.present = !!(s->attr & EMUL_SEG_P),
+		.avl = !!(s->attr & EMUL_SEG_AVL),
+		.l = !!(s->attr & EMUL_SEG_L),
+		.db = !!(s->attr & EMUL_SEG_DB),
+		.g = !!(s->attr & EMUL_SEG_G),
+		.unusable = !!(s->attr & EMUL_SEG_UNUSABLE),
 	};
 
 	vmm_ops->set_segment(emul_vcpu(c), (enum vigil_seg)seg, &k);
@@ -312,7 +335,9 @@ static int op_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
 	int ret = dr_set(emul_vcpu(c), nr, val);
 
-	return ret == -ENODEV ? fault(c, 6, false) : ret ? fault(c, 13, true) : EMUL_OK;
+	return ret == -ENODEV ? fault(c, 6, false) :
+	       ret	      ? fault(c, 13, true) :
+				EMUL_OK;
 }
 
 static int op_get_xcr0(struct emul_ctxt *c, u64 *val)
@@ -331,7 +356,8 @@ static int op_get_dtable(struct emul_ctxt *c, bool idt, struct emul_dtable *t)
 	return EMUL_OK;
 }
 
-static int op_set_dtable(struct emul_ctxt *c, bool idt, const struct emul_dtable *t)
+static int op_set_dtable(struct emul_ctxt *c, bool idt,
+			 const struct emul_dtable *t)
 {
 	struct kvm_dtable dt = { .base = t->base, .limit = t->limit };
 
@@ -349,16 +375,19 @@ static int op_invlpg(struct emul_ctxt *c, u64 la)
 	return EMUL_OK;
 }
 
-static int op_get_vec(struct emul_ctxt *c, unsigned int reg, void *buf, unsigned int bytes)
+static int op_get_vec(struct emul_ctxt *c, unsigned int reg, void *buf,
+		      unsigned int bytes)
 {
-	return fpu_read_vec(emul_vcpu(c), reg, buf, bytes) ? EMUL_UNHANDLED : EMUL_OK;
+	return fpu_read_vec(emul_vcpu(c), reg, buf, bytes) ? EMUL_UNHANDLED :
+							     EMUL_OK;
 }
 
 static int op_set_vec(struct emul_ctxt *c, unsigned int reg, const void *buf,
 		      unsigned int bytes, bool zero_upper)
 {
-	return fpu_write_vec(emul_vcpu(c), reg, buf, bytes, zero_upper) ? EMUL_UNHANDLED :
-									  EMUL_OK;
+	return fpu_write_vec(emul_vcpu(c), reg, buf, bytes, zero_upper) ?
+		       EMUL_UNHANDLED :
+		       EMUL_OK;
 }
 
 static int op_get_mmx(struct emul_ctxt *c, unsigned int reg, u64 *val)
@@ -372,31 +401,31 @@ static int op_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 }
 
 const struct emul_ops emulctl_ops = {
-	.read		= op_read,
-	.write		= op_write,
-	.cmpxchg	= op_cmpxchg,
-	.probe		= op_probe,
-	.get_seg	= op_get_seg,
-	.set_seg	= op_set_seg,
-	.get_sys_seg	= op_get_sys_seg,
-	.get_cr		= op_get_cr,
-	.set_cr		= op_set_cr,
-	.get_dr		= op_get_dr,
-	.set_dr		= op_set_dr,
-	.get_xcr0	= op_get_xcr0,
-	.get_dtable	= op_get_dtable,
-	.set_dtable	= op_set_dtable,
-	.invlpg		= op_invlpg,
-	.get_vec	= op_get_vec,
-	.set_vec	= op_set_vec,
-	.get_mmx	= op_get_mmx,
-	.set_mmx	= op_set_mmx,
+	.read = op_read,
+	.write = op_write,
+	.cmpxchg = op_cmpxchg,
+	.probe = op_probe,
+	.get_seg = op_get_seg,
+	.set_seg = op_set_seg,
+	.get_sys_seg = op_get_sys_seg,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_xcr0 = op_get_xcr0,
+	.get_dtable = op_get_dtable,
+	.set_dtable = op_set_dtable,
+	.invlpg = op_invlpg,
+	.get_vec = op_get_vec,
+	.set_vec = op_set_vec,
+	.get_mmx = op_get_mmx,
+	.set_mmx = op_set_mmx,
 };
 
 /* ---- one instruction, from begin to end ---- */
 
 /* REP iterations in one go before interrupts are looked at again */
-#define REP_BUDGET	64
+#define REP_BUDGET 64
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
@@ -406,6 +435,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 
 	BUILD_BUG_ON(sizeof(c->regs) != sizeof(vcpu->regs));
 	vigil_emul_begin(c);
+	vcpu->emul_errno = 0;
 	memcpy(c->regs, vcpu->regs, sizeof(c->regs));
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
@@ -436,7 +466,8 @@ static void emul_writeback(struct vigil_vcpu *vcpu)
 	vcpu->rflags = c->rflags;
 }
 
-static void mmio_exit(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int len, const void *data)
+static void mmio_exit(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int len,
+		      const void *data)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -462,7 +493,8 @@ int emulctl_drain(struct vigil_vcpu *vcpu)
 		q->count = 0;
 		return 1;
 	}
-	mmio_exit(vcpu, q->frag[q->next].gpa, q->frag[q->next].len, q->frag[q->next].data);
+	mmio_exit(vcpu, q->frag[q->next].gpa, q->frag[q->next].len,
+		  q->frag[q->next].data);
 	q->next++;
 	if (q->next < q->count) {
 		vcpu->complete = emulctl_drain;
@@ -479,7 +511,8 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu);
 static int mmio_read_done(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
-	unsigned int len = min_t(unsigned int, 8, c->pending.bytes - vcpu->io.len);
+	unsigned int len =
+		min_t(unsigned int, 8, c->pending.bytes - vcpu->io.len);
 
 	vcpu->io.kind = IO_NONE;
 	memcpy(vcpu->mmio.in + vcpu->io.len, vcpu->run->mmio.data, len);
@@ -501,7 +534,9 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 	}
 	if (c->pending.type == EMUL_XACT_READ) {
 		mmio_exit(vcpu, vcpu->io.gpa + vcpu->io.len,
-			  min_t(unsigned int, 8, c->pending.bytes - vcpu->io.len), NULL);
+			  min_t(unsigned int, 8,
+				c->pending.bytes - vcpu->io.len),
+			  NULL);
 		vcpu->complete = mmio_read_done;
 		return 0;
 	}
@@ -512,7 +547,8 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 }
 
 /* WATCH_GO, WATCH_SKIP; or 0 and below: leave for userspace, @again comes back */
-static int held_verdict(struct vigil_vcpu *vcpu, int (*again)(struct vigil_vcpu *vcpu),
+static int held_verdict(struct vigil_vcpu *vcpu,
+			int (*again)(struct vigil_vcpu *vcpu),
 			enum watch_answer *answer)
 {
 	int ret;
@@ -557,11 +593,12 @@ static int held_wait(struct vigil_vcpu *vcpu)
 		ret = held_verdict(vcpu, held_wait, &answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
-			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old, c->pending.data,
-				     c->pending.bytes);
+			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old,
+				     c->pending.data, c->pending.bytes);
 		}
 	} else {
-		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes, held_wait);
+		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes,
+				   held_wait);
 	}
 	if (ret != 1)
 		return ret;
@@ -597,7 +634,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		return emulctl_drain(vcpu);
 	case EMUL_FAULT:
 		if (c->exception.vector == 14)
-			event_page_fault(vcpu, c->exception.cr2, c->exception.error_code);
+			event_page_fault(vcpu, c->exception.cr2,
+					 c->exception.error_code);
 		else if (c->exception.has_ec)
 			event_exception_ec(vcpu, c->exception.vector,
 					   c->exception.error_code);
@@ -616,8 +654,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		if (vcpu->emul_errno)
 			return xchg(&vcpu->emul_errno, 0);
 		vcpu->stat.emul_failed++;
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, c->insn.bytes,
-					   c->insn.len);
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+					   c->insn.bytes, c->insn.len);
 	}
 }
 
@@ -644,7 +682,8 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 	if (!n)
 		return 1;
 	if (n < 0)
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+					   NULL, 0);
 	emulctl_begin(vcpu);
 	switch (vigil_decode(&c->insn, bytes, n, c->mode)) {
 	case INSN_OK:
@@ -659,6 +698,7 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 		fallthrough;
 	default:
 		vcpu->stat.emul_failed++;
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, n);
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+					   bytes, n);
 	}
 }

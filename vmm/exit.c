@@ -70,7 +70,8 @@ int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
 	u64 value = (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
 
 	vcpu->stat.exits_msr++;
-	return done_or_gp(vcpu, msr_set(vcpu, vcpu->regs[REG_RCX], value, false), len);
+	return done_or_gp(
+		vcpu, msr_set(vcpu, vcpu->regs[REG_RCX], value, false), len);
 }
 
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
@@ -136,7 +137,8 @@ int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	return 1;
 }
 
-int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write, unsigned int len)
+int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
+		unsigned int len)
 {
 	unsigned long val = vcpu->regs[reg];
 	int ret;
@@ -240,7 +242,8 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 		event_gp(vcpu);
 		return 1;
 	}
-	return done_or_gp(vcpu, fpu_set_xcr0(vcpu, vcpu->regs[REG_RCX], value), len);
+	return done_or_gp(vcpu, fpu_set_xcr0(vcpu, vcpu->regs[REG_RCX], value),
+			  len);
 }
 
 int exit_undefined(struct vigil_vcpu *vcpu)
@@ -349,7 +352,9 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	 * The CPU faulted while it delivered an event: there is no instruction
 	 * to emulate. A table that the frame is pushed onto can be let go.
 	 */
-	if (ret == SHADOW_EMULATE && shadow_unprotect(vcpu->vm, gpa >> PAGE_SHIFT))
+	if (ret == SHADOW_EMULATE &&
+	    shadow_unprotect(vcpu->vm, gpa >> PAGE_SHIFT))
 		return 1;
-	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL, 0);
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,
+				   0);
 }

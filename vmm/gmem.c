@@ -14,14 +14,16 @@
 #include "ops.h"
 
 /* the slot and user address of @gpa; how many bytes of @len the page holds */
-static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa, unsigned int len,
-				 hva_t *hva, unsigned int *chunk)
+static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa,
+				 unsigned int len, hva_t *hva,
+				 unsigned int *chunk)
 {
 	struct vigil_slot *slot = vigil_gfn_slot(vm, gpa >> PAGE_SHIFT);
 
 	*chunk = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
 	if (slot)
-		*hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
+		*hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT) +
+		       offset_in_page(gpa);
 	return slot;
 }
 
@@ -40,7 +42,8 @@ static __always_inline int copy_in(void *buf, hva_t hva, unsigned int len)
 	}
 }
 
-static __always_inline int copy_out(hva_t hva, const void *buf, unsigned int len)
+static __always_inline int copy_out(hva_t hva, const void *buf,
+				    unsigned int len)
 {
 	switch (len) {
 	case 1:
@@ -68,7 +71,8 @@ int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 	return 0;
 }
 
-int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
+int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf,
+		     unsigned int len)
 {
 	unsigned int chunk;
 	hva_t hva;
@@ -86,7 +90,8 @@ int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len
 	return 0;
 }
 
-int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf, unsigned int len)
+int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+	       unsigned int len)
 {
 	struct vigil_slot *slot;
 	unsigned int chunk;
@@ -114,14 +119,14 @@ static int cmpxchg16_user(void __user *ptr, u64 old[2], const u64 new[2])
 
 	if (!user_access_begin(ptr, 16))
 		return -EFAULT;
-	asm volatile("1: " LOCK_PREFIX "cmpxchg16b %[ptr]\n"
-		     CC_SET(z)
-		     "2:\n"
-		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
-		     : CC_OUT(z) (success), [err] "+r" (err),
-		       [ptr] "+m" (*(u64 __force (*)[2])ptr),
-		       "+a" (old[0]), "+d" (old[1])
-		     : "b" (new[0]), "c" (new[1])
+	asm volatile("1: " LOCK_PREFIX "cmpxchg16b %[ptr]\n" CC_SET(
+			     z) "2:\n" _ASM_EXTABLE_TYPE_REG(1b, 2b,
+							     EX_TYPE_EFAULT_REG,
+							     % [err])
+		     : CC_OUT(z)(success), [err] "+r"(err),
+		       [ptr] "+m"(*(u64 __force(*)[2])ptr), "+a"(old[0]),
+		       "+d"(old[1])
+		     : "b"(new[0]), "c"(new[1])
 		     : "memory");
 	user_access_end();
 	if (err)
@@ -129,8 +134,8 @@ static int cmpxchg16_user(void __user *ptr, u64 old[2], const u64 new[2])
 	return !success;
 }
 
-#define CMPXCHG_USER(type, hva, old, new)				\
-	__try_cmpxchg_user((type __user *)(hva), (type *)(old),	\
+#define CMPXCHG_USER(type, hva, old, new)                       \
+	__try_cmpxchg_user((type __user *)(hva), (type *)(old), \
 			   *(const type *)(new), fault_##type)
 
 static int cmpxchg_user(hva_t hva, void *old, const void *new, unsigned int len)
@@ -155,7 +160,8 @@ static int cmpxchg_user(hva_t hva, void *old, const void *new, unsigned int len)
  * An access that spans cache lines is not made atomic: a split lock in the
  * kernel would raise #AC on hosts that detect them.
  */
-static int cmpxchg_split(hva_t hva, void *old, const void *new, unsigned int len)
+static int cmpxchg_split(hva_t hva, void *old, const void *new,
+			 unsigned int len)
 {
 	u8 now[16];
 
@@ -181,7 +187,8 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		return -EFAULT;
 	if (slot->flags & KVM_MEM_READONLY)
 		return -EROFS;
-	if (!is_power_of_2(len) || (hva & (cache_line_size() - 1)) + len > cache_line_size() ||
+	if (!is_power_of_2(len) ||
+	    (hva & (cache_line_size() - 1)) + len > cache_line_size() ||
 	    (len == 16 && (hva & 15)))
 		ret = cmpxchg_split(hva, old, new, len);
 	else
@@ -204,10 +211,12 @@ long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 	if (!mmget_not_zero(vm->mm))
 		return -ESRCH;
 	for (; done < len; done += chunk) {
-		if (!locate(vm, gpa + done, min_t(size_t, len - done, PAGE_SIZE), &hva, &chunk))
+		if (!locate(vm, gpa + done,
+			    min_t(size_t, len - done, PAGE_SIZE), &hva, &chunk))
 			break;
 		mmap_read_lock(vm->mm);
-		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL, NULL) != 1) {
+		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL,
+					  NULL) != 1) {
 			mmap_read_unlock(vm->mm);
 			break;
 		}
@@ -232,8 +241,8 @@ static unsigned long page_to_guest(struct page *page, bool writable)
 	return page_to_pfn(page);
 }
 
-int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn, bool write,
-	     bool *writable, unsigned long *pfn)
+int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
+	     bool write, bool *writable, unsigned long *pfn)
 {
 	bool ro = slot->flags & KVM_MEM_READONLY;
 	hva_t hva = vigil_slot_hva(slot, gfn);
@@ -323,7 +332,8 @@ static bool slot_gfns(const struct vigil_slot *slot, hva_t start, hva_t end,
 	return true;
 }
 
-static int notify_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+static int notify_start(struct mmu_notifier *mn,
+			const struct mmu_notifier_range *range)
 {
 	struct vigil_vm *vm = notifier_vm(mn);
 	struct vigil_slots *slots;
@@ -337,8 +347,10 @@ static int notify_start(struct mmu_notifier *mn, const struct mmu_notifier_range
 	spin_lock(&vm->shadow.lock);
 	block_range(vm, range->start, range->end);
 	for (i = 0; i < slots->count; i++)
-		if (slot_gfns(slots->slot[i], range->start, range->end, &first, &last))
-			flush |= shadow_unmap_gfns(vm, slots->slot[i], first, last);
+		if (slot_gfns(slots->slot[i], range->start, range->end, &first,
+			      &last))
+			flush |= shadow_unmap_gfns(vm, slots->slot[i], first,
+						   last);
 	spin_unlock(&vm->shadow.lock);
 	if (flush)
 		shadow_flush_vm(vm);
@@ -346,12 +358,14 @@ static int notify_start(struct mmu_notifier *mn, const struct mmu_notifier_range
 	return 0;
 }
 
-static void notify_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+static void notify_end(struct mmu_notifier *mn,
+		       const struct mmu_notifier_range *range)
 {
 	gmem_unblock_range(notifier_vm(mn));
 }
 
-static bool notify_age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear)
+static bool notify_age(struct mmu_notifier *mn, hva_t start, hva_t end,
+		       bool clear)
 {
 	struct vigil_vm *vm = notifier_vm(mn);
 	struct vigil_slots *slots;
@@ -365,14 +379,16 @@ static bool notify_age(struct mmu_notifier *mn, hva_t start, hva_t end, bool cle
 	spin_lock(&vm->shadow.lock);
 	for (i = 0; i < slots->count; i++)
 		if (slot_gfns(slots->slot[i], start, end, &first, &last))
-			young |= shadow_age_gfns(vm, slots->slot[i], first, last, clear);
+			young |= shadow_age_gfns(vm, slots->slot[i], first,
+						 last, clear);
 	spin_unlock(&vm->shadow.lock);
 	srcu_read_unlock(&vm->srcu, idx);
 	return young;
 }
 
-static int notify_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				    unsigned long start, unsigned long end)
+static int notify_clear_flush_young(struct mmu_notifier *mn,
+				    struct mm_struct *mm, unsigned long start,
+				    unsigned long end)
 {
 	bool young = notify_age(mn, start, end, true);
 
@@ -406,10 +422,10 @@ static void notify_release(struct mmu_notifier *mn, struct mm_struct *mm)
 }
 
 const struct mmu_notifier_ops gmem_notifier_ops = {
-	.invalidate_range_start	= notify_start,
-	.invalidate_range_end	= notify_end,
-	.clear_flush_young	= notify_clear_flush_young,
-	.clear_young		= notify_clear_young,
-	.test_young		= notify_test_young,
-	.release		= notify_release,
+	.invalidate_range_start = notify_start,
+	.invalidate_range_end = notify_end,
+	.clear_flush_young = notify_clear_flush_young,
+	.clear_young = notify_clear_young,
+	.test_young = notify_test_young,
+	.release = notify_release,
 };

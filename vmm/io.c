@@ -9,7 +9,7 @@
 #include "ioctl.h"
 #include "ops.h"
 
-#define PIO_BYTES	(PAGE_SIZE / 2)
+#define PIO_BYTES (PAGE_SIZE / 2)
 
 static inline void *pio_data(struct vigil_vcpu *vcpu)
 {
@@ -63,7 +63,8 @@ static inline bool string_rep(const struct insn *insn)
 	return insn->prefix & (INSN_PFX_REP | INSN_PFX_REPNE);
 }
 
-static unsigned long masked(unsigned long old, unsigned long val, unsigned long mask)
+static unsigned long masked(unsigned long old, unsigned long val,
+			    unsigned long mask)
 {
 	/* a 32-bit result clears the upper half, a 16-bit one leaves the rest */
 	if (mask == ~0u)
@@ -76,7 +77,8 @@ static int string_error(struct vigil_vcpu *vcpu)
 	if (vcpu->emul_errno)
 		return xchg(&vcpu->emul_errno, 0);
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
-				   string_insn(vcpu)->bytes, string_insn(vcpu)->len);
+				   string_insn(vcpu)->bytes,
+				   string_insn(vcpu)->len);
 }
 
 static int queue_fault(struct vigil_vcpu *vcpu)
@@ -93,8 +95,8 @@ static int queue_fault(struct vigil_vcpu *vcpu)
 }
 
 /* linear address of the element at offset @ea, and how much of it its page holds */
-static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write, u64 *la,
-			 unsigned int *first)
+static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write,
+			 u64 *la, unsigned int *first)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	enum insn_seg seg = INSN_SEG_ES;
@@ -103,8 +105,10 @@ static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write, 
 	if (!write)
 		seg = c->insn.seg == INSN_SEG_NONE ? INSN_SEG_DS : c->insn.seg;
 	c->ops = &emulctl_ops;
-	ret = vigil_emul_linear(c, seg, ea & string_mask(&c->insn), vcpu->io.size, write, la);
-	*first = min_t(unsigned int, vcpu->io.size, PAGE_SIZE - offset_in_page(*la));
+	ret = vigil_emul_linear(c, seg, ea & string_mask(&c->insn),
+				vcpu->io.size, write, la);
+	*first = min_t(unsigned int, vcpu->io.size,
+		       PAGE_SIZE - offset_in_page(*la));
 	return ret;
 }
 
@@ -138,15 +142,17 @@ static int outs(struct vigil_vcpu *vcpu, unsigned long count)
 		if (!ret)
 			ret = emulctl_ops.read(c, la, data, first, 0);
 		if (!ret && first < size)
-			ret = emulctl_ops.read(c, la + first, data + first, size - first, 0);
+			ret = emulctl_ops.read(c, la + first, data + first,
+					       size - first, 0);
 		/* the fault of a later element comes when its turn comes */
 		if (ret)
 			break;
 		ea += vcpu->rflags & X86_EFLAGS_DF ? -(long)size : size;
 	}
 	if (!n)
-		return ret == EMUL_FAULT ? queue_fault(vcpu) :
-		       ret == EMUL_RESTART ? 1 : string_error(vcpu);
+		return ret == EMUL_FAULT   ? queue_fault(vcpu) :
+		       ret == EMUL_RESTART ? 1 :
+					     string_error(vcpu);
 	vcpu->io.count = n;
 	string_advance(vcpu, REG_RSI, n);
 	return pio_exit(vcpu);
@@ -164,7 +170,8 @@ static int ins_store(struct vigil_vcpu *vcpu)
 	while (io->done < io->count) {
 		u8 *data = pio_data(vcpu) + io->done * io->size;
 
-		ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la, &first);
+		ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la,
+				    &first);
 		if (!ret) {
 			len = io->part ? io->size - first : first;
 			if (io->part) {
@@ -223,11 +230,14 @@ static int ins(struct vigil_vcpu *vcpu, unsigned long count)
 	if (vcpu->rflags & X86_EFLAGS_DF)
 		room = offset_in_page(la) / size + 1;
 	else
-		room = max_t(unsigned long, (PAGE_SIZE - offset_in_page(la)) / size, 1);
+		room = max_t(unsigned long,
+			     (PAGE_SIZE - offset_in_page(la)) / size, 1);
 	/* MMIO stores queue up: not more of them than the queue holds */
-	vcpu->io.count = min3(count, room, (unsigned long)ARRAY_SIZE(vcpu->mmio.frag));
+	vcpu->io.count =
+		min3(count, room, (unsigned long)ARRAY_SIZE(vcpu->mmio.frag));
 	if (!emulctl_is_mmio(vcpu, la))
-		vcpu->io.count = min3(count, room, (unsigned long)PIO_BYTES / size);
+		vcpu->io.count =
+			min3(count, room, (unsigned long)PIO_BYTES / size);
 	vcpu->io.done = 0;
 	vcpu->io.part = 0;
 	vcpu->complete = ins_store;
@@ -246,11 +256,13 @@ static int string_io(struct vigil_vcpu *vcpu)
 	if (!n)
 		return 1;
 	if (n < 0)
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+					   NULL, 0);
 	emulctl_begin(vcpu);
 	insn = string_insn(vcpu);
 	if (vigil_decode(insn, bytes, n, vmm_ops->code_bits(vcpu)))
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, bytes, n);
+		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+					   bytes, n);
 	/* the bytes may have changed since the CPU saw an I/O instruction there */
 	if (insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
 		return 1;

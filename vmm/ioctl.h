@@ -24,7 +24,8 @@ int vcpu_run(struct vigil_vcpu *vcpu);
 int run_requests(struct vigil_vcpu *vcpu);
 
 /* slot.c */
-int vigil_set_slot(struct vigil_vm *vm, const struct kvm_userspace_memory_region2 *r);
+int vigil_set_slot(struct vigil_vm *vm,
+		   const struct kvm_userspace_memory_region2 *r);
 void vigil_free_slots(struct vigil_vm *vm);
 struct vigil_slots *vigil_empty_slots(void);
 
@@ -56,9 +57,8 @@ int cr8_set(struct vigil_vcpu *vcpu, unsigned long val);
 int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
 /* CR0, CR4, EFER as a set, as SET_SREGS presents them */
-bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0, unsigned long cr4,
-		   u64 efer);
-
+bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
+		   unsigned long cr4, u64 efer);
 
 /* emulctl.c */
 /* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */

@@ -31,7 +31,7 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_CHECK_EXTENSION_VM:
 		return 1;
 	case KVM_CAP_EXIT_HYPERCALL:
-		return INT_MAX;		/* the numbers that can be asked for */
+		return INT_MAX; /* the numbers that can be asked for */
 	case KVM_CAP_ENABLE_CAP_VM:
 		return 1;
 	case KVM_CAP_NR_VCPUS:
@@ -96,17 +96,17 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 
 static const struct file_operations dev_fops = {
-	.owner		= THIS_MODULE,
-	.unlocked_ioctl	= dev_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.llseek		= noop_llseek,
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = dev_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
 };
 
 static struct miscdevice vigil_device = {
-	.minor	= MISC_DYNAMIC_MINOR,
-	.name	= "vigil",
-	.fops	= &dev_fops,
-	.mode	= 0660,
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vigil",
+	.fops = &dev_fops,
+	.mode = 0660,
 };
 
 static int __init vigil_init(void)

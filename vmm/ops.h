@@ -15,7 +15,7 @@
 extern const struct host_reader host_reader_native;
 
 struct vmm_ops {
-	const char *name;		/* "svm", "vmx" */
+	const char *name; /* "svm", "vmx" */
 	/* number of host bytes of the vendor's VM and vCPU parts is its own */
 
 	/* --- host (process context unless said) --- */
@@ -25,11 +25,11 @@ struct vmm_ops {
 	 * -EPERM (firmware disabled it). Reads only through @rd.
 	 */
 	int (*check)(const struct host_reader *rd, const char **why);
-	int (*hw_setup)(void);		/* once at load: allocate, read caps */
+	int (*hw_setup)(void); /* once at load: allocate, read caps */
 	void (*hw_unsetup)(void);
 	/* on this CPU, IRQs off. -EBUSY: somebody else owns the extension */
 	int (*hw_enable)(void);
-	void (*hw_disable)(void);	/* undoes hw_enable() on this CPU, exactly */
+	void (*hw_disable)(void); /* undoes hw_enable() on this CPU, exactly */
 	/*
 	 * During a crash, NMI context, after which nothing of vigil runs: leave
 	 * the extension off whatever this CPU was doing. May be NULL.
@@ -47,9 +47,11 @@ struct vmm_ops {
 	void (*vm_destroy)(struct vigil_vm *vm);
 	int (*vcpu_create)(struct vigil_vcpu *vcpu);
 	void (*vcpu_destroy)(struct vigil_vcpu *vcpu);
-	void (*vcpu_reset)(struct vigil_vcpu *vcpu);	/* segments, tables, DR at RESET */
-	void (*vcpu_load)(struct vigil_vcpu *vcpu, int cpu);	/* preemption off */
-	void (*vcpu_put)(struct vigil_vcpu *vcpu);		/* preemption off */
+	void (*vcpu_reset)(
+		struct vigil_vcpu *vcpu); /* segments, tables, DR at RESET */
+	void (*vcpu_load)(struct vigil_vcpu *vcpu,
+			  int cpu); /* preemption off */
+	void (*vcpu_put)(struct vigil_vcpu *vcpu); /* preemption off */
 
 	/* --- register state outside struct vigil_vcpu --- */
 	void (*get_segment)(struct vigil_vcpu *vcpu, enum vigil_seg seg,
@@ -58,7 +60,7 @@ struct vmm_ops {
 			    const struct kvm_segment *s);
 	u64 (*get_seg_base)(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 	int (*get_cpl)(struct vigil_vcpu *vcpu);
-	int (*code_bits)(struct vigil_vcpu *vcpu);	/* 16, 32 or 64 */
+	int (*code_bits)(struct vigil_vcpu *vcpu); /* 16, 32 or 64 */
 	void (*get_idt)(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
 	void (*set_idt)(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
 	void (*get_gdt)(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
@@ -80,7 +82,8 @@ struct vmm_ops {
 	 */
 	int (*get_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
-	void (*set_tsc_offset)(struct vigil_vcpu *vcpu);	/* from vcpu->tsc_offset */
+	void (*set_tsc_offset)(
+		struct vigil_vcpu *vcpu); /* from vcpu->tsc_offset */
 
 	/* --- entry and exit --- */
 	/*
@@ -104,17 +107,22 @@ struct vmm_ops {
 				 const struct vigil_exception *e);
 	void (*inject_irq)(struct vigil_vcpu *vcpu, u8 vector);
 	void (*inject_nmi)(struct vigil_vcpu *vcpu);
-	void (*cancel_injection)(struct vigil_vcpu *vcpu);	/* entry was called off */
+	void (*cancel_injection)(
+		struct vigil_vcpu *vcpu); /* entry was called off */
 	/* RFLAGS.IF aside: does a STI or MOV SS shadow block? */
 	bool (*irq_shadow)(struct vigil_vcpu *vcpu);
 	void (*set_irq_shadow)(struct vigil_vcpu *vcpu, bool on);
-	void (*irq_window)(struct vigil_vcpu *vcpu, bool on);	/* exit when IRQs can be taken */
-	void (*nmi_window)(struct vigil_vcpu *vcpu);	/* exit when an NMI can be taken */
+	void (*irq_window)(struct vigil_vcpu *vcpu,
+			   bool on); /* exit when IRQs can be taken */
+	void (*nmi_window)(
+		struct vigil_vcpu *vcpu); /* exit when an NMI can be taken */
 
 	/* --- shadow/ --- */
-	void (*set_root)(struct vigil_vcpu *vcpu, hpa_t root);	/* CR3 for the guest run */
-	void (*flush_tlb)(struct vigil_vcpu *vcpu);		/* this vCPU, before entry */
-	void (*flush_gva)(struct vigil_vcpu *vcpu, gva_t gva);	/* one page, now or at entry */
+	void (*set_root)(struct vigil_vcpu *vcpu,
+			 hpa_t root); /* CR3 for the guest run */
+	void (*flush_tlb)(struct vigil_vcpu *vcpu); /* this vCPU, before entry */
+	void (*flush_gva)(struct vigil_vcpu *vcpu,
+			  gva_t gva); /* one page, now or at entry */
 };
 
 /* the vendor in use; set at load, never changed after */
@@ -148,8 +156,10 @@ int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_io(struct vigil_vcpu *vcpu, const struct exit_io *io);
 /* MOV to/from CRn; @reg is REG_* */
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len);
-int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len);
-int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write, unsigned int len);
+int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg,
+		     unsigned int len);
+int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
+		unsigned int len);
 int exit_hlt(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len);

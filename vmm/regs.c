@@ -81,7 +81,8 @@ int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *s)
 	s->apic_base = vcpu->apic_base;
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 	if (vcpu->events.irq_injected || vcpu->events.irq_pending)
-		set_bit(vcpu->events.irq_vector, (unsigned long *)s->interrupt_bitmap);
+		set_bit(vcpu->events.irq_vector,
+			(unsigned long *)s->interrupt_bitmap);
 	return 0;
 }
 
@@ -97,7 +98,8 @@ static bool sregs_valid(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 
 int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 {
-	unsigned long old_cr0 = vcpu->cr0, old_cr3 = vcpu->cr3, old_cr4 = vcpu->cr4;
+	unsigned long old_cr0 = vcpu->cr0, old_cr3 = vcpu->cr3,
+		      old_cr4 = vcpu->cr4;
 	u64 old_efer = vcpu->efer;
 	bool paging;
 	int irq;
@@ -111,8 +113,8 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	vcpu->cr4 = s->cr4;
 	vcpu->efer = s->efer;
 	/* PAE: latched here as by a MOV CR3; a bad table is the guest's problem later */
-	if ((s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) && !(s->efer & EFER_LMA) &&
-	    shadow_load_pdptes(vcpu) == -EINVAL) {
+	if ((s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) &&
+	    !(s->efer & EFER_LMA) && shadow_load_pdptes(vcpu) == -EINVAL) {
 		vcpu->cr0 = old_cr0;
 		vcpu->cr3 = old_cr3;
 		vcpu->cr4 = old_cr4;
@@ -158,7 +160,8 @@ int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr)
 	u32 error_code;
 	gpa_t gpa;
 
-	if (shadow_gva_to_gpa(vcpu, tr->linear_address, 0, false, &gpa, &error_code))
+	if (shadow_gva_to_gpa(vcpu, tr->linear_address, 0, false, &gpa,
+			      &error_code))
 		gpa = INVALID_GPA;
 	tr->physical_address = gpa;
 	tr->valid = gpa != INVALID_GPA;

@@ -75,8 +75,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 }
 
 /* this CPU has the extension off: it goes offline, or worse */
-static void run_elsewhere(struct vigil_vcpu *vcpu)
-	__must_hold(&vcpu->vm->srcu)
+static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	const char *why;
 
@@ -138,7 +137,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 /* what the last exit left to be done, then the loop */
 static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 {
-	int (*complete)(struct vigil_vcpu *vcpu) = vcpu->complete;
+	int (*complete)(struct vigil_vcpu * vcpu) = vcpu->complete;
 	int r;
 
 	if (complete) {

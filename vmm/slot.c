@@ -7,8 +7,8 @@
 #include "ioctl.h"
 #include "ops.h"
 
-#define SLOT_MAX_PAGES	((1ul << 31) - 1)
-#define SLOT_MAX_GPA	(1ull << 52)	/* widest physical address there is */
+#define SLOT_MAX_PAGES ((1ul << 31) - 1)
+#define SLOT_MAX_GPA (1ull << 52) /* widest physical address there is */
 
 struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn)
 {
@@ -23,7 +23,8 @@ struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn)
 		else
 			hi = mid;
 	}
-	if (!lo || gfn - slots->slot[lo - 1]->base >= slots->slot[lo - 1]->npages)
+	if (!lo ||
+	    gfn - slots->slot[lo - 1]->base >= slots->slot[lo - 1]->npages)
 		return NULL;
 	return slots->slot[lo - 1];
 }
@@ -44,7 +45,8 @@ struct vigil_slots *vigil_empty_slots(void)
 }
 
 /* copy of @old without @gone and with @new where it belongs; either may be NULL */
-static struct vigil_slots *slots_replace(struct vigil_slots *old, struct vigil_slot *gone,
+static struct vigil_slots *slots_replace(struct vigil_slots *old,
+					 struct vigil_slot *gone,
 					 struct vigil_slot *new)
 {
 	struct vigil_slots *s = slots_alloc(old->count - !!gone + !!new);
@@ -56,7 +58,7 @@ static struct vigil_slots *slots_replace(struct vigil_slots *old, struct vigil_s
 	for (i = 0; i < old->count; i++) {
 		if (old->slot[i] == gone)
 			continue;
-		if (new && new->base < old->slot[i]->base) {
+		if (new &&new->base < old->slot[i]->base) {
 			s->slot[n++] = new;
 			new = NULL;
 		}
@@ -115,7 +117,8 @@ static bool slot_overlaps(struct vigil_slots *slots, struct vigil_slot *except,
 	for (i = 0; i < slots->count; i++) {
 		struct vigil_slot *s = slots->slot[i];
 
-		if (s != except && base < s->base + s->npages && s->base < base + npages)
+		if (s != except && base < s->base + s->npages &&
+		    s->base < base + npages)
 			return true;
 	}
 	return false;
@@ -124,12 +127,14 @@ static bool slot_overlaps(struct vigil_slots *slots, struct vigil_slot *except,
 /* take @slot out of the published array, nothing of it is mapped on return */
 static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 {
-	struct vigil_slots *without = slots_replace(vigil_slots(vm), slot, NULL);
+	struct vigil_slots *without =
+		slots_replace(vigil_slots(vm), slot, NULL);
 
 	if (!without)
 		return -ENOMEM;
 	/* no new mapping of the range while the old ones go */
-	gmem_block_range(vm, slot->uaddr, slot->uaddr + slot->npages * PAGE_SIZE);
+	gmem_block_range(vm, slot->uaddr,
+			 slot->uaddr + slot->npages * PAGE_SIZE);
 	shadow_slot_zap(vm, slot);
 	slots_publish(vm, without);
 	gmem_unblock_range(vm);
@@ -150,7 +155,8 @@ static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
 
 static int slot_create(struct vigil_vm *vm, const struct vigil_slot *want)
 {
-	struct vigil_slot *new = kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+	struct vigil_slot *new =
+		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
 
 	if (!new)
@@ -186,7 +192,8 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	int ret;
 
 	/* the new place is made first: a failure leaves the old one alone */
-	struct vigil_slot *new = kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+	struct vigil_slot *new =
+		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
 
 	if (!new)
 		return -ENOMEM;
@@ -217,7 +224,8 @@ free:
 }
 
 /* LOG_DIRTY goes on or off; everything else is the same */
-static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old, u32 flags)
+static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
+			  u32 flags)
 {
 	struct vigil_slot *new = kmemdup(old, sizeof(*old), GFP_KERNEL_ACCOUNT);
 	struct vigil_slots *slots;
@@ -256,21 +264,23 @@ static int set_slot_locked(struct vigil_vm *vm, const struct vigil_slot *want)
 		    ((old->flags ^ want->flags) & KVM_MEM_READONLY)))
 		return -EINVAL;
 	if (old && old->base == want->base)
-		return old->flags == want->flags ? 0 :
-			slot_set_flags(vm, old, want->flags);
+		return old->flags == want->flags ?
+			       0 :
+			       slot_set_flags(vm, old, want->flags);
 	if (slot_overlaps(slots, old, want->base, want->npages))
 		return -EEXIST;
 	return old ? slot_move(vm, old, want) : slot_create(vm, want);
 }
 
-int vigil_set_slot(struct vigil_vm *vm, const struct kvm_userspace_memory_region2 *r)
+int vigil_set_slot(struct vigil_vm *vm,
+		   const struct kvm_userspace_memory_region2 *r)
 {
 	struct vigil_slot want = {
-		.base	= r->guest_phys_addr >> PAGE_SHIFT,
-		.npages	= r->memory_size >> PAGE_SHIFT,
-		.uaddr	= r->userspace_addr,
-		.flags	= r->flags,
-		.id	= r->slot & 0xffff,
+		.base = r->guest_phys_addr >> PAGE_SHIFT,
+		.npages = r->memory_size >> PAGE_SHIFT,
+		.uaddr = r->userspace_addr,
+		.flags = r->flags,
+		.id = r->slot & 0xffff,
 	};
 	int ret;
 
@@ -278,9 +288,11 @@ int vigil_set_slot(struct vigil_vm *vm, const struct kvm_userspace_memory_region
 		return -EINVAL;
 	if (r->slot >> 16 || want.id >= VIGIL_MAX_SLOTS)
 		return -EINVAL;
-	if ((r->guest_phys_addr | r->memory_size | r->userspace_addr) & ~PAGE_MASK)
+	if ((r->guest_phys_addr | r->memory_size | r->userspace_addr) &
+	    ~PAGE_MASK)
 		return -EINVAL;
-	if (r->memory_size && !access_ok((void __user *)want.uaddr, r->memory_size))
+	if (r->memory_size &&
+	    !access_ok((void __user *)want.uaddr, r->memory_size))
 		return -EINVAL;
 	if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr ||
 	    r->guest_phys_addr + r->memory_size > SLOT_MAX_GPA)

@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+/* clang-format off */
 #define VIGIL_VCPU_STATS(X)						\
 	X(exits)		/* times the guest was left */		\
 	X(exits_io)							\
@@ -45,6 +46,7 @@
 	X(watch_denied)							\
 	X(watch_held)							\
 	X(events_dropped)
+/* clang-format on */
 
 struct vigil_vcpu_stat {
 #define X(name) u64 name;

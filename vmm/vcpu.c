@@ -42,17 +42,18 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 	unsigned int i;
 
 	if (!wait) {
-		vigil_for_each_vcpu(i, vcpu, vm) {
+		vigil_for_each_vcpu(i, vcpu, vm)
+		{
 			vigil_request(vcpu, r);
 			vigil_kick(vcpu);
 		}
 		return;
 	}
-	vigil_for_each_vcpu(i, vcpu, vm)
-		vigil_request(vcpu, r);
+	vigil_for_each_vcpu(i, vcpu, vm) vigil_request(vcpu, r);
 	/* pairs with the barrier between mode = IN_GUEST and the test of requests */
 	smp_mb();
-	vigil_for_each_vcpu(i, vcpu, vm) {
+	vigil_for_each_vcpu(i, vcpu, vm)
+	{
 		int cpu, me = get_cpu();
 
 		cpu = READ_ONCE(vcpu->cpu);
@@ -61,7 +62,8 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 		 * interrupt, so after the guest was left. One per vCPU that is
 		 * inside: there are seldom many.
 		 */
-		if (cpu >= 0 && cpu != me && READ_ONCE(vcpu->mode) != VCPU_OUTSIDE) {
+		if (cpu >= 0 && cpu != me &&
+		    READ_ONCE(vcpu->mode) != VCPU_OUTSIDE) {
 			smp_call_function_single(cpu, kick_ack, NULL, 1);
 			vcpu->stat.tlb_flushes_remote += r == REQ_FLUSH_TLB;
 		}
@@ -99,8 +101,8 @@ static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
-	.sched_in	= sched_in,
-	.sched_out	= sched_out,
+	.sched_in = sched_in,
+	.sched_out = sched_out,
 };
 
 void vcpu_load(struct vigil_vcpu *vcpu)
@@ -129,7 +131,8 @@ static void vcpu_free(struct vigil_vcpu *vcpu)
 	vmm_ops->vcpu_destroy(vcpu);
 	fpu_vcpu_destroy(vcpu);
 	cpuid_vcpu_destroy(vcpu);
-	__free_pages(vcpu->run_pages, get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+	__free_pages(vcpu->run_pages,
+		     get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
 	put_pid(vcpu->pid);
 	preempt_notifier_dec();
 	kvfree(vcpu);
@@ -160,8 +163,9 @@ static struct vigil_vcpu *vcpu_alloc(struct vigil_vm *vm, u32 id)
 	preempt_notifier_init(&vcpu->preempt, &vcpu_preempt_ops);
 	fetch_flush(vcpu);
 
-	vcpu->run_pages = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP,
-				      get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+	vcpu->run_pages =
+		alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP,
+			    get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
 	if (!vcpu->run_pages)
 		goto free;
 	vcpu->run = page_address(vcpu->run_pages);
@@ -186,7 +190,8 @@ vendor:
 fpu:
 	fpu_vcpu_destroy(vcpu);
 run:
-	__free_pages(vcpu->run_pages, get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
+	__free_pages(vcpu->run_pages,
+		     get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));
 free:
 	kvfree(vcpu);
 	return ERR_PTR(ret);
@@ -225,7 +230,8 @@ static int vcpu_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int set_signal_mask(struct vigil_vcpu *vcpu, struct kvm_signal_mask __user *user)
+static int set_signal_mask(struct vigil_vcpu *vcpu,
+			   struct kvm_signal_mask __user *user)
 {
 	struct kvm_signal_mask head;
 	sigset_t set;
@@ -267,24 +273,28 @@ static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
 }
 
 /* GET_* and SET_* of one struct: copied whole, in the named order */
-#define VCPU_GET(type, fn) ({						\
-	type *_s = kzalloc(sizeof(*_s), GFP_KERNEL_ACCOUNT);		\
-	long _r = -ENOMEM;						\
-	if (_s) {							\
-		_r = fn(vcpu, _s);					\
-		if (!_r && copy_to_user(user, _s, sizeof(*_s)))		\
-			_r = -EFAULT;					\
-	}								\
-	kfree(_s);							\
-	_r; })
-#define VCPU_SET(type, fn) ({						\
-	type *_s = memdup_user(user, sizeof(*_s));			\
-	long _r = PTR_ERR_OR_ZERO(_s);					\
-	if (!_r) {							\
-		_r = fn(vcpu, _s);					\
-		kfree(_s);						\
-	}								\
-	_r; })
+#define VCPU_GET(type, fn)                                              \
+	({                                                              \
+		type *_s = kzalloc(sizeof(*_s), GFP_KERNEL_ACCOUNT);    \
+		long _r = -ENOMEM;                                      \
+		if (_s) {                                               \
+			_r = fn(vcpu, _s);                              \
+			if (!_r && copy_to_user(user, _s, sizeof(*_s))) \
+				_r = -EFAULT;                           \
+		}                                                       \
+		kfree(_s);                                              \
+		_r;                                                     \
+	})
+#define VCPU_SET(type, fn)                                 \
+	({                                                 \
+		type *_s = memdup_user(user, sizeof(*_s)); \
+		long _r = PTR_ERR_OR_ZERO(_s);             \
+		if (!_r) {                                 \
+			_r = fn(vcpu, _s);                 \
+			kfree(_s);                         \
+		}                                          \
+		_r;                                        \
+	})
 
 static long translate(struct vigil_vcpu *vcpu, void __user *user)
 {
@@ -308,7 +318,8 @@ static long interrupt(struct vigil_vcpu *vcpu, void __user *user)
 	return event_user_irq(vcpu, irq.irq);
 }
 
-static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
+			      unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	long ret;
@@ -386,12 +397,12 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 
 static const struct file_operations vcpu_fops = {
-	.owner		= THIS_MODULE,
-	.release	= vcpu_release,
-	.mmap		= vcpu_mmap,
-	.unlocked_ioctl	= vcpu_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.llseek		= noop_llseek,
+	.owner = THIS_MODULE,
+	.release = vcpu_release,
+	.mmap = vcpu_mmap,
+	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
 };
 
 static bool id_taken(struct vigil_vm *vm, u32 id)
@@ -424,7 +435,8 @@ int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id)
 	vigil_vm_get(vm);
 	atomic_inc(&vm->handles);
 	vcpu->index = vm->nr_vcpus;
-	fd = anon_inode_getfd("vigil-vcpu", &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
+	fd = anon_inode_getfd("vigil-vcpu", &vcpu_fops, vcpu,
+			      O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		atomic_dec(&vm->handles);
 		refcount_dec(&vm->users);

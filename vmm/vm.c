@@ -18,11 +18,11 @@
 #include "watch.h"
 
 /* fewer cannot hold what one instruction may touch; KVM's bound */
-#define VM_MIN_MMU_PAGES	64
+#define VM_MIN_MMU_PAGES 64
 
 DEFINE_MUTEX(vigil_vms_lock);
 LIST_HEAD(vigil_vms);
-static u32 next_vm_id;		/* vigil_vms_lock */
+static u32 next_vm_id; /* vigil_vms_lock */
 
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 {
@@ -132,7 +132,7 @@ vendor:
 	vmm_ops->vm_destroy(vm);
 hw:
 	host_hw_put();
-slots:
+	slots:
 	vigil_free_slots(vm);
 srcu:
 	cleanup_srcu_struct(&vm->srcu);
@@ -145,7 +145,8 @@ free:
 }
 
 /* a _REGION2 struct starts as a _REGION does; what is behind must be zero */
-static long set_memory_region(struct vigil_vm *vm, void __user *user, size_t size)
+static long set_memory_region(struct vigil_vm *vm, void __user *user,
+			      size_t size)
 {
 	struct kvm_userspace_memory_region2 r = {};
 
@@ -163,7 +164,8 @@ static long vm_enable_cap(struct vigil_vm *vm, void __user *user)
 
 	if (copy_from_user(&cap, user, sizeof(cap)))
 		return -EFAULT;
-	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags || cap.args[0] > INT_MAX)
+	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags ||
+	    cap.args[0] > INT_MAX)
 		return -EINVAL;
 	WRITE_ONCE(vm->hypercall_exits, cap.args[0]);
 	return 0;
@@ -207,10 +209,11 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_CREATE_VCPU:
 		return vigil_create_vcpu(vm, arg);
 	case KVM_SET_USER_MEMORY_REGION:
-		return set_memory_region(vm, user, sizeof(struct kvm_userspace_memory_region));
+		return set_memory_region(
+			vm, user, sizeof(struct kvm_userspace_memory_region));
 	case KVM_SET_USER_MEMORY_REGION2:
-		return set_memory_region(vm, user,
-					 sizeof(struct kvm_userspace_memory_region2));
+		return set_memory_region(
+			vm, user, sizeof(struct kvm_userspace_memory_region2));
 	case KVM_GET_DIRTY_LOG:
 		if (copy_from_user(&log, user, sizeof(log)))
 			return -EFAULT;
@@ -240,11 +243,11 @@ static int vm_release(struct inode *inode, struct file *file)
 }
 
 static const struct file_operations vm_fops = {
-	.owner		= THIS_MODULE,
-	.release	= vm_release,
-	.unlocked_ioctl	= vm_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.llseek		= noop_llseek,
+	.owner = THIS_MODULE,
+	.release = vm_release,
+	.unlocked_ioctl = vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
 };
 
 int vigil_create_vm(unsigned long type)

@@ -36,15 +36,15 @@ typedef unsigned long gva_t;
 typedef unsigned long hva_t;
 typedef u64 hpa_t;
 
-#define INVALID_GPA	(~(gpa_t)0)
-#define INVALID_HPA	(~(hpa_t)0)
+#define INVALID_GPA (~(gpa_t)0)
+#define INVALID_HPA (~(hpa_t)0)
 
-#define VIGIL_MAX_VCPUS		64
-#define VIGIL_MAX_SLOTS		512
-#define VIGIL_MAX_CPUID		128
+#define VIGIL_MAX_VCPUS 64
+#define VIGIL_MAX_SLOTS 512
+#define VIGIL_MAX_CPUID 128
 /* a vCPU's mmap: struct kvm_run, then the data page of PIO exits */
-#define VIGIL_PIO_PAGE_OFFSET	1
-#define VIGIL_VCPU_MMAP_PAGES	2
+#define VIGIL_PIO_PAGE_OFFSET 1
+#define VIGIL_VCPU_MMAP_PAGES 2
 
 #include "../shadow/shadow.h"
 
@@ -53,13 +53,34 @@ struct vigil_vcpu;
 
 /* general register numbers are the instruction encoding's */
 enum vigil_reg {
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+	REG_RAX,
+	REG_RCX,
+	REG_RDX,
+	REG_RBX,
+	REG_RSP,
+	REG_RBP,
+	REG_RSI,
+	REG_RDI,
+	REG_R8,
+	REG_R9,
+	REG_R10,
+	REG_R11,
+	REG_R12,
+	REG_R13,
+	REG_R14,
+	REG_R15,
 	NR_REGS
 };
 
 enum vigil_seg {
-	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR,
+	SEG_ES,
+	SEG_CS,
+	SEG_SS,
+	SEG_DS,
+	SEG_FS,
+	SEG_GS,
+	SEG_LDTR,
+	SEG_TR,
 	NR_SEGS
 };
 
@@ -73,7 +94,7 @@ struct vigil_slot {
 	gfn_t base;
 	unsigned long npages;
 	hva_t uaddr;
-	u32 flags;		/* KVM_MEM_* */
+	u32 flags; /* KVM_MEM_* */
 	u16 id;
 	/* two bitmaps of @bitmap_bytes: live one, then the copy for harvest */
 	unsigned long *dirty;
@@ -90,40 +111,40 @@ struct vigil_slots {
 };
 
 struct vigil_vm {
-	refcount_t users;		/* VM fd, vCPU fds, monitor fds */
-	atomic_t handles;		/* VM fd, vCPU fds */
-	u32 id;				/* [I] */
-	kuid_t owner;			/* [I] euid of the creator */
-	struct user_namespace *user_ns;	/* [I] */
-	struct pid *pid;		/* [I] creator's thread group */
-	struct mm_struct *mm;		/* [I] guest memory lives here */
-	u64 start_ns;			/* [I] */
-	struct list_head link;		/* vigil_vms_lock */
-	char name[VIGIL_NAME_LEN];	/* [m] */
-	struct mutex lock;		/* [m] */
+	refcount_t users; /* VM fd, vCPU fds, monitor fds */
+	atomic_t handles; /* VM fd, vCPU fds */
+	u32 id; /* [I] */
+	kuid_t owner; /* [I] euid of the creator */
+	struct user_namespace *user_ns; /* [I] */
+	struct pid *pid; /* [I] creator's thread group */
+	struct mm_struct *mm; /* [I] guest memory lives here */
+	u64 start_ns; /* [I] */
+	struct list_head link; /* vigil_vms_lock */
+	char name[VIGIL_NAME_LEN]; /* [m] */
+	struct mutex lock; /* [m] */
 	struct srcu_struct srcu;
-	struct vigil_slots __rcu *slots;	/* [r] */
-	unsigned int nr_vcpus;		/* [m] writes, [a] reads */
+	struct vigil_slots __rcu *slots; /* [r] */
+	unsigned int nr_vcpus; /* [m] writes, [a] reads */
 	struct vigil_vcpu *vcpus[VIGIL_MAX_VCPUS]; /* [a] published by nr_vcpus */
-	const char *dead;		/* [a] why this VM cannot run any more */
+	const char *dead; /* [a] why this VM cannot run any more */
 	struct mmu_notifier notifier;
 	/*
 	 * mmu-notifier protocol: a fault handler samples notify_seq, looks up
 	 * the page, takes the shadow lock, and retries when the sequence moved
 	 * or an invalidation of its range is under way (vm_notify_retry()).
 	 */
-	unsigned long notify_seq;	/* [s] */
-	unsigned long notify_count;	/* [s] invalidations under way */
-	hva_t notify_start, notify_end;	/* [s] union of them */
+	unsigned long notify_seq; /* [s] */
+	unsigned long notify_count; /* [s] invalidations under way */
+	hva_t notify_start, notify_end; /* [s] union of them */
 	struct shadow_vm shadow;
-	struct vigil_watches __rcu *watches;	/* [r] watch.c */
-	struct list_head monitors;	/* [m] monitor.c */
-	unsigned int nr_monitors;	/* [m] */
-	wait_queue_head_t monitor_wq;	/* monitors wait: events, vm->dead */
-	struct dentry *debugfs;		/* [I] stat.c */
-	void *vendor;			/* [I] the vendor's part */
-	u64 tsc_khz;			/* [I] */
-	u32 hypercall_exits;		/* [a] numbers that go to the VMM */
+	struct vigil_watches __rcu *watches; /* [r] watch.c */
+	struct list_head monitors; /* [m] monitor.c */
+	unsigned int nr_monitors; /* [m] */
+	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
+	struct dentry *debugfs; /* [I] stat.c */
+	void *vendor; /* [I] the vendor's part */
+	u64 tsc_khz; /* [I] */
+	u32 hypercall_exits; /* [a] numbers that go to the VMM */
 };
 
 /* vcpu->mode: where the vCPU's thread is, for kicks */
@@ -131,12 +152,12 @@ enum { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING, VCPU_READING_SHADOW };
 
 /* bits of vcpu->requests */
 enum vigil_request {
-	REQ_FLUSH_TLB,		/* flush this vCPU's guest TLB tag before entry */
-	REQ_LOAD_ROOT,		/* the shadow root is gone: find a new one */
-	REQ_EVENT,		/* look for events to inject */
-	REQ_SRCU,		/* drop and retake the SRCU read lock */
-	REQ_SNAPSHOT,		/* a monitor wants the registers */
-	REQ_DEAD,		/* vm->dead is set */
+	REQ_FLUSH_TLB, /* flush this vCPU's guest TLB tag before entry */
+	REQ_LOAD_ROOT, /* the shadow root is gone: find a new one */
+	REQ_EVENT, /* look for events to inject */
+	REQ_SRCU, /* drop and retake the SRCU read lock */
+	REQ_SNAPSHOT, /* a monitor wants the registers */
+	REQ_DEAD, /* vm->dead is set */
 };
 
 struct vigil_exception {
@@ -144,32 +165,32 @@ struct vigil_exception {
 	bool has_error_code;
 	u8 vector;
 	u32 error_code;
-	bool has_payload;	/* CR2 or DR6 is written when it is delivered */
+	bool has_payload; /* CR2 or DR6 is written when it is delivered */
 	u64 payload;
 };
 
 struct vigil_events {
 	struct vigil_exception exception;
-	bool irq_pending;	/* KVM_INTERRUPT, not yet given to the CPU */
-	bool irq_injected;	/* given to the CPU, not yet delivered */
+	bool irq_pending; /* KVM_INTERRUPT, not yet given to the CPU */
+	bool irq_injected; /* given to the CPU, not yet delivered */
 	u8 irq_vector;
 	unsigned int nmi_pending;
 	bool nmi_injected;
-	bool nmi_masked;	/* between delivery and IRET */
-	bool triple_fault;	/* shutdown: event_inject() ends the run */
+	bool nmi_masked; /* between delivery and IRET */
+	bool triple_fault; /* shutdown: event_inject() ends the run */
 };
 
 /* what cpuid.c derives from the CPUID that userspace set */
 struct vigil_cpuid_index {
-	u8 head[128];			/* by leaf's low bits and class */
-	u8 next[VIGIL_MAX_CPUID];	/* chains, ended by 0xff */
-	u32 features;			/* GUEST_*: cpuid.h */
-	u32 xsave_size;			/* leaf 0xD EBX, for XCR0 as it is */
-	u32 xsave_compact;		/* the same, compacted */
+	u8 head[128]; /* by leaf's low bits and class */
+	u8 next[VIGIL_MAX_CPUID]; /* chains, ended by 0xff */
+	u32 features; /* GUEST_*: cpuid.h */
+	u32 xsave_size; /* leaf 0xD EBX, for XCR0 as it is */
+	u32 xsave_compact; /* the same, compacted */
 };
 
-#define VIGIL_MTRR_VAR		8
-#define VIGIL_MCE_BANKS		32
+#define VIGIL_MTRR_VAR 8
+#define VIGIL_MCE_BANKS 32
 
 /* MSRs that the core keeps and nobody else reads */
 struct vigil_msrs {
@@ -183,20 +204,20 @@ struct vigil_msrs {
 };
 
 struct vigil_vcpu {
-	struct vigil_vm *vm;		/* [I] */
-	u32 index;			/* [I] position in vm->vcpus */
-	u32 id;				/* [I] KVM_CREATE_VCPU's argument */
-	struct mutex mutex;		/* [v] held by every vCPU ioctl */
-	struct kvm_run *run;		/* [I] shared with userspace: hostile */
-	struct page *run_pages;		/* [I] */
-	int cpu;			/* [a] last CPU it was loaded on, -1 */
-	int mode;			/* [a] VCPU_* */
-	unsigned long requests;		/* [a] enum vigil_request */
+	struct vigil_vm *vm; /* [I] */
+	u32 index; /* [I] position in vm->vcpus */
+	u32 id; /* [I] KVM_CREATE_VCPU's argument */
+	struct mutex mutex; /* [v] held by every vCPU ioctl */
+	struct kvm_run *run; /* [I] shared with userspace: hostile */
+	struct page *run_pages; /* [I] */
+	int cpu; /* [a] last CPU it was loaded on, -1 */
+	int mode; /* [a] VCPU_* */
+	unsigned long requests; /* [a] enum vigil_request */
 	struct preempt_notifier preempt;
-	bool loaded;			/* [v] preempt notifier registered */
-	bool on_hw;			/* [v] the vendor's part is loaded: host.h */
-	int srcu_idx;			/* [v] */
-	struct pid *pid;		/* [a] last thread that ran it */
+	bool loaded; /* [v] preempt notifier registered */
+	bool on_hw; /* [v] the vendor's part is loaded: host.h */
+	int srcu_idx; /* [v] */
+	struct pid *pid; /* [a] last thread that ran it */
 
 	/*
 	 * Register state, [v]. Between exit and entry regs/rip/rflags/cr2 hold
@@ -207,7 +228,7 @@ struct vigil_vcpu {
 	unsigned long regs[NR_REGS];
 	unsigned long rip;
 	unsigned long rflags;
-	unsigned long cr0, cr2, cr3, cr4, cr8;	/* as the guest sees them */
+	unsigned long cr0, cr2, cr3, cr4, cr8; /* as the guest sees them */
 	u64 efer;
 	u64 xcr0;
 	u64 tsc_offset;
@@ -217,43 +238,43 @@ struct vigil_vcpu {
 	u64 tsc_aux;
 	u64 xss;
 	unsigned long dr[4], dr6, dr7;
-	bool dr_loaded;			/* guest values are in the CPU */
-	u8 mp_state;			/* KVM_MP_STATE_* */
-	struct vigil_events events;	/* [v] */
-	struct fpu_guest fpu;		/* [v] fpu.c */
+	bool dr_loaded; /* guest values are in the CPU */
+	u8 mp_state; /* KVM_MP_STATE_* */
+	struct vigil_events events; /* [v] */
+	struct fpu_guest fpu; /* [v] fpu.c */
 	bool fpu_loaded;
 
 	/* CPUID as userspace set it, [v] */
 	struct kvm_cpuid_entry2 *cpuid;
 	int nr_cpuid;
 	u8 maxphyaddr;
-	u64 cr4_reserved;		/* CR4 bits that raise #GP */
+	u64 cr4_reserved; /* CR4 bits that raise #GP */
 	u64 efer_reserved;
 	u64 guest_xcr0_mask;
-	u64 pte_reserved_high;		/* address bits at or above maxphyaddr */
+	u64 pte_reserved_high; /* address bits at or above maxphyaddr */
 	struct vigil_cpuid_index cpuid_index;
-	struct vigil_msrs msrs;		/* [v] msr.c */
+	struct vigil_msrs msrs; /* [v] msr.c */
 
-	struct shadow_vcpu shadow;	/* [v] */
+	struct shadow_vcpu shadow; /* [v] */
 
 	/* instruction being emulated, [v] emulctl.c */
 	struct emul_ctxt emul;
-	bool emul_active;		/* waits for userspace or a monitor */
-	int emul_errno;			/* why the emulator gave up, 0: unknown insn */
-	struct {			/* what the fault that led here was walked to */
+	bool emul_active; /* waits for userspace or a monitor */
+	int emul_errno; /* why the emulator gave up, 0: unknown insn */
+	struct { /* what the fault that led here was walked to */
 		bool valid;
-		u32 access;		/* PFERR_W, PFERR_U */
+		u32 access; /* PFERR_W, PFERR_U */
 		gva_t page;
 		gpa_t gpa;
 	} xlat;
-	struct vigil_io {		/* pending port or MMIO exit */
-		int kind;		/* IO_NONE, IO_PIO, IO_MMIO */
+	struct vigil_io { /* pending port or MMIO exit */
+		int kind; /* IO_NONE, IO_PIO, IO_MMIO */
 		u8 size;
 		bool in;
 		bool string;
 		u16 port;
-		u32 count, done;	/* elements of INS */
-		u8 part;		/* of an element that crosses a page */
+		u32 count, done; /* elements of INS */
+		u8 part; /* of an element that crosses a page */
 		gpa_t gpa;
 		unsigned int len;
 		unsigned long next_rip;
@@ -265,25 +286,25 @@ struct vigil_vcpu {
 			unsigned int len;
 			u8 data[8];
 		} frag[16];
-		u8 in[EMUL_MAX_ACCESS];	/* of a read, as it comes in */
+		u8 in[EMUL_MAX_ACCESS]; /* of a read, as it comes in */
 	} mmio;
-	int (*complete)(struct vigil_vcpu *vcpu);	/* before the next entry */
+	int (*complete)(struct vigil_vcpu *vcpu); /* before the next entry */
 
-	void *held;			/* monitor.c: event that waits for a verdict */
-	struct vigil_vcpu_state *snapshot;	/* monitor.c */
-	wait_queue_head_t wq;		/* woken by kicks and verdicts */
+	void *held; /* monitor.c: event that waits for a verdict */
+	struct vigil_vcpu_state *snapshot; /* monitor.c */
+	wait_queue_head_t wq; /* woken by kicks and verdicts */
 	sigset_t sigset;
 	bool sigset_active;
 
 	/* cache of the last instruction page: fetch.c; dropped by any flush */
 	struct {
-		unsigned long page;	/* linear, ~0 when empty */
+		unsigned long page; /* linear, ~0 when empty */
 		hva_t hva;
 		u64 generation;
 	} fetch;
 
-	struct vigil_vcpu_stat stat;	/* [v] writes, [a] reads */
-	void *vendor;			/* [I] the vendor's part */
+	struct vigil_vcpu_stat stat; /* [v] writes, [a] reads */
+	void *vendor; /* [I] the vendor's part */
 };
 
 enum { IO_NONE, IO_PIO, IO_MMIO };
@@ -317,7 +338,8 @@ static inline void vigil_request(struct vigil_vcpu *vcpu, enum vigil_request r)
 }
 
 /* returns true once, with what was written before the request visible */
-static inline bool vigil_test_request(struct vigil_vcpu *vcpu, enum vigil_request r)
+static inline bool vigil_test_request(struct vigil_vcpu *vcpu,
+				      enum vigil_request r)
 {
 	if (!test_bit(r, &vcpu->requests))
 		return false;
@@ -336,9 +358,10 @@ void vigil_kick(struct vigil_vcpu *vcpu);
  */
 void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 
-#define vigil_for_each_vcpu(i, vcpu, vm)				\
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) &&	\
-	     ((vcpu) = (vm)->vcpus[i], true); (i)++)
+#define vigil_for_each_vcpu(i, vcpu, vm)                         \
+	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && \
+		      ((vcpu) = (vm)->vcpus[i], true);           \
+	     (i)++)
 
 /* ---- slot.c ---- */
 struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn);
@@ -363,7 +386,8 @@ static inline hva_t vigil_slot_hva(const struct vigil_slot *slot, gfn_t gfn)
 /* sleep, in the VMM's mm, under vm->srcu; -EFAULT where no memory is */
 int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len);
 /* marks dirty and tells shadow/; does not look at watches */
-int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf, unsigned int len);
+int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+	       unsigned int len);
 /**
  * gmem_cmpxchg() - compare and exchange of 1, 2, 4, 8 or 16 aligned bytes
  *
@@ -372,7 +396,8 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf, unsigned int len
 int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		 unsigned int len);
 /* without sleeping: page faults disabled. -EFAULT when the page is not there */
-int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len);
+int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf,
+		     unsigned int len);
 /* from any process: vm->mm is not current->mm. Returns bytes done */
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
 /**
@@ -384,11 +409,12 @@ long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
  * Return: 0; -ENOENT no slot (MMIO); -EROFS write to a read-only slot;
  * -EFAULT the VMM has no such memory; -EINTR a fatal signal; -EHWPOISON.
  */
-int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn, bool write,
-	     bool *writable, unsigned long *pfn);
+int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
+	     bool write, bool *writable, unsigned long *pfn);
 
 /* [s]: must the fault be retried? */
-static inline bool vm_notify_retry(struct vigil_vm *vm, unsigned long seq, hva_t hva)
+static inline bool vm_notify_retry(struct vigil_vm *vm, unsigned long seq,
+				   hva_t hva)
 {
 	if (vm->notify_count && hva >= vm->notify_start && hva < vm->notify_end)
 		return true;
@@ -449,7 +475,7 @@ static inline bool is_pae(const struct vigil_vcpu *vcpu)
 
 static inline bool is_long_mode(const struct vigil_vcpu *vcpu)
 {
-	return vcpu->efer & (1ull << 10);	/* EFER.LMA */
+	return vcpu->efer & (1ull << 10); /* EFER.LMA */
 }
 
 #endif

@@ -23,9 +23,9 @@ struct watch_store {
 };
 
 enum watch_answer {
-	WATCH_GO,	/* not watched, or logged: make the store */
-	WATCH_SKIP,	/* denied: go on as if it had been made */
-	WATCH_HELD,	/* an event is out: monitor_wait() before anything else */
+	WATCH_GO, /* not watched, or logged: make the store */
+	WATCH_SKIP, /* denied: go on as if it had been made */
+	WATCH_HELD, /* an event is out: monitor_wait() before anything else */
 };
 
 /*
@@ -34,7 +34,8 @@ enum watch_answer {
  * event in vcpu->held. The event's registers are vcpu's: the instruction has
  * not been committed yet.
  */
-enum watch_answer watch_store(struct vigil_vcpu *vcpu, const struct watch_store *st);
+enum watch_answer watch_store(struct vigil_vcpu *vcpu,
+			      const struct watch_store *st);
 
 /*
  * Wait for the verdict on vcpu->held. Drops vm->srcu meanwhile; wakes for

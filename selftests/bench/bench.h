@@ -9,24 +9,24 @@
 #include <stdio.h>
 
 /* guest-physical layout */
-#define CODE	0x10000ull
-#define STACK	0x20000ull
-#define GDT	0x30000ull
-#define IDT	0x31000ull
-#define ROOTS	0x32000ull		/* array of CR3 values */
-#define POOL	0x1000000ull		/* page tables, 16 MiB */
-#define LOW	0x2000000ull		/* RAM of slot 0 */
-#define DATA	0x10000000ull		/* slot 1: what is touched and logged */
+#define CODE 0x10000ull
+#define STACK 0x20000ull
+#define GDT 0x30000ull
+#define IDT 0x31000ull
+#define ROOTS 0x32000ull /* array of CR3 values */
+#define POOL 0x1000000ull /* page tables, 16 MiB */
+#define LOW 0x2000000ull /* RAM of slot 0 */
+#define DATA 0x10000000ull /* slot 1: what is touched and logged */
 #define DATA_PAGES 65536ull
-#define MMIO	0xd0000000ull
+#define MMIO 0xd0000000ull
 
-#define PTE_RW	0x3ull
-#define PTE_A	0x20ull
-#define PTE_D	0x40ull
+#define PTE_RW 0x3ull
+#define PTE_A 0x20ull
+#define PTE_D 0x40ull
 
 /* what the device says it did */
 struct counts {
-	int64_t exits, flushes, ipis, msr_writes, vmload;	/* -1: not known */
+	int64_t exits, flushes, ipis, msr_writes, vmload; /* -1: not known */
 };
 
 struct bench {
@@ -34,16 +34,16 @@ struct bench {
 	struct kvm_run *run;
 	size_t run_size;
 	uint8_t *low, *data;
-	uint64_t pool;			/* next free table */
+	uint64_t pool; /* next free table */
 	uint64_t cr3;
-	int64_t runs;			/* KVM_RUN calls */
+	int64_t runs; /* KVM_RUN calls */
 	bool vigil;
 };
 
 /* what a row cost, per operation */
 struct result {
 	double ticks;
-	struct counts n;		/* totals */
+	struct counts n; /* totals */
 	uint64_t ops;
 	bool failed;
 	char why[120];
@@ -51,7 +51,7 @@ struct result {
 
 struct row {
 	const char *id, *what;
-	double must, aim;		/* host instructions; 0: none */
+	double must, aim; /* host instructions; 0: none */
 	void (*fn)(struct bench *b, struct result *r);
 };
 
@@ -67,11 +67,13 @@ uint64_t table_page(struct bench *b);
 uint64_t new_root(struct bench *b);
 /* address of the entry for @va at @level (1: 4 KiB) of the tree at @root */
 uint64_t *entry(struct bench *b, uint64_t root, uint64_t va, int level);
-void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa, uint64_t pages,
-	      uint64_t flags);
+void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa,
+	      uint64_t pages, uint64_t flags);
 void data_slot(struct bench *b, bool log);
 void handler(struct bench *b, unsigned int vector, const char *op);
-struct regs { uint64_t rcx, rsi, rdi, rdx, r10, r11; };
+struct regs {
+	uint64_t rcx, rsi, rdi, rdx, r10, r11;
+};
 void start(struct bench *b, const char *op, const struct regs *r);
 /* KVM_RUN until an exit that is not a signal's */
 int go(struct bench *b);
@@ -88,10 +90,11 @@ static inline uint64_t now(void)
 }
 
 extern const char bench_guest[], bench_guest_end[];
-#define OPS(X) \
-	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
-	X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
-	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
+#define OPS(X)                                                               \
+	X(end)                                                               \
+	X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall)       \
+		X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) \
+			X(wp) X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
 #define X(n) extern const char op_##n[];
 OPS(X)
 #undef X

@@ -22,13 +22,15 @@ static struct {
 
 static const struct argp_option options[] = {
 	{ "dev", 'd', "PATH", 0, "device under test (/dev/vigil)", 0 },
-	{ "peer", 'p', "PATH", 0, "what it is compared with (/dev/kvm); '' for nothing", 0 },
+	{ "peer", 'p', "PATH", 0,
+	  "what it is compared with (/dev/kvm); '' for nothing", 0 },
 	{ "row", 'r', "ID", 0, "only this row", 0 },
 	{ "json", 'j', NULL, 0, "machine-readable", 0 },
 	{ "no-check", 'n', NULL, 0, "exit with 0 whatever the figures are", 0 },
-	{ "ops", 'o', "N", 0, "operations to measure in a row (2000), for profiles", 0 },
+	{ "ops", 'o', "N", 0,
+	  "operations to measure in a row (2000), for profiles", 0 },
 	{ "list", 'l', NULL, 0, "list the rows", 0 },
-	{ }
+	{}
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -71,7 +73,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* in a process of its own: a fresh VM, and a device that dies takes one row */
 static void run_row(const struct row *row, const char *dev, struct result *r)
 {
-	struct result *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	struct result *shared = mmap(NULL, sizeof(*shared),
+				     PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 	pid_t pid;
@@ -107,8 +110,9 @@ static bool hidden_worse(const struct result *v, const struct result *k)
 	/* a few per run (host ticks) are nobody's fault */
 	double slack = 0.01;
 
-#define WORSE(f) (v->n.f > 0 && k->n.f >= 0 && per_op(v->n.f, v) > per_op(k->n.f, k) + slack && \
-		  v->n.f > k->n.f + 8)
+#define WORSE(f)                      \
+	(v->n.f > 0 && k->n.f >= 0 && \
+	 per_op(v->n.f, v) > per_op(k->n.f, k) + slack && v->n.f > k->n.f + 8)
 	return WORSE(exits) || WORSE(flushes) || WORSE(ipis) || WORSE(vmload);
 #undef WORSE
 }
@@ -117,13 +121,14 @@ static void print_counts_json(const char *name, const struct result *r)
 {
 	printf("\"%s\": {\"ok\": %s, \"ticks\": %.1f, \"ops\": %llu, \"exits\": %.3f, "
 	       "\"flushes\": %.3f, \"ipis\": %.3f, \"msr_writes\": %.3f, \"vmload\": %.3f}",
-	       name, r->failed ? "false" : "true", r->ticks, (unsigned long long)r->ops,
-	       per_op(r->n.exits, r), per_op(r->n.flushes, r), per_op(r->n.ipis, r),
+	       name, r->failed ? "false" : "true", r->ticks,
+	       (unsigned long long)r->ops, per_op(r->n.exits, r),
+	       per_op(r->n.flushes, r), per_op(r->n.ipis, r),
 	       per_op(r->n.msr_writes, r), per_op(r->n.vmload, r));
 }
 
-static void print_row(const struct row *row, const struct result *v, const struct result *k,
-		      bool bad, bool *first)
+static void print_row(const struct row *row, const struct result *v,
+		      const struct result *k, bool bad, bool *first)
 {
 	if (args.json) {
 		printf("%s{\"id\": \"%s\", \"what\": \"%s\", \"must\": %.0f, \"bad\": %s, ",
@@ -146,13 +151,15 @@ static void print_row(const struct row *row, const struct result *v, const struc
 		else
 			printf(" %11s %6s", "-", "-");
 		if (row->must)
-			printf(" %9.0f %s", row->must, v->ticks <= row->must ? "yes" : "no ");
+			printf(" %9.0f %s", row->must,
+			       v->ticks <= row->must ? "yes" : "no ");
 		else
 			printf(" %9s    ", "");
-		printf("  %5.2f/%-5.2f %5.2f/%-5.2f %5.2f/%-5.2f %s", per_op(v->n.exits, v),
-		       k ? per_op(k->n.exits, k) : 0, per_op(v->n.flushes, v),
-		       k ? per_op(k->n.flushes, k) : 0, per_op(v->n.vmload, v),
-		       k ? per_op(k->n.vmload, k) : 0, bad ? "WORSE" : "");
+		printf("  %5.2f/%-5.2f %5.2f/%-5.2f %5.2f/%-5.2f %s",
+		       per_op(v->n.exits, v), k ? per_op(k->n.exits, k) : 0,
+		       per_op(v->n.flushes, v), k ? per_op(k->n.flushes, k) : 0,
+		       per_op(v->n.vmload, v), k ? per_op(k->n.vmload, k) : 0,
+		       bad ? "WORSE" : "");
 		printf("\n");
 	}
 	fflush(stdout);
@@ -162,9 +169,13 @@ static void print_row(const struct row *row, const struct result *v, const struc
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, NULL,
-		"Measure exits, faults and the dirty log on two devices of the KVM API.", NULL,
-		NULL, NULL
+		options,
+		parse,
+		NULL,
+		"Measure exits, faults and the dirty log on two devices of the KVM API.",
+		NULL,
+		NULL,
+		NULL
 	};
 	unsigned int i, worse = 0, missed = 0, failed = 0;
 	struct result v, k;
@@ -174,8 +185,9 @@ int main(int argc, char **argv)
 	if (args.json)
 		printf("[");
 	else
-		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s\n", "ticks per operation",
-		       args.dev + 5, *args.peer ? args.peer + 5 : "", "ratio", "must", "met",
+		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s\n",
+		       "ticks per operation", args.dev + 5,
+		       *args.peer ? args.peer + 5 : "", "ratio", "must", "met",
 		       "exits", "flushes", "vmload");
 	for (i = 0; i < nr_rows; i++) {
 		bool bad = false, peer = *args.peer;
@@ -188,7 +200,8 @@ int main(int argc, char **argv)
 		failed += v.failed;
 		if (peer && !k.failed && !v.failed)
 			/* one per cent: what a second boot differs by */
-			bad = v.ticks > k.ticks * 1.01 + 5 || hidden_worse(&v, &k);
+			bad = v.ticks > k.ticks * 1.01 + 5 ||
+			      hidden_worse(&v, &k);
 		worse += bad;
 		missed += rows[i].must && v.ticks > rows[i].must;
 		print_row(&rows[i], &v, peer ? &k : NULL, bad, &first);

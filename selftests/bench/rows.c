@@ -9,9 +9,9 @@
 
 #include "bench.h"
 
-#define N	bench_ops
-#define AD	(PTE_A | PTE_D)
-#define RW	PTE_RW
+#define N bench_ops
+#define AD (PTE_A | PTE_D)
+#define RW PTE_RW
 
 uint64_t bench_ops = 2000;
 
@@ -37,8 +37,8 @@ static void measure(struct bench *b, struct result *r, uint64_t ops)
 #undef D
 }
 
-static void run_op(struct bench *b, struct result *r, const char *op, struct regs regs,
-		   uint64_t ops)
+static void run_op(struct bench *b, struct result *r, const char *op,
+		   struct regs regs, uint64_t ops)
 {
 	start(b, op, &regs);
 	measure(b, r, ops);
@@ -72,7 +72,8 @@ static void immediate(struct bench *b, struct result *r)
 }
 
 /* exits that come to userspace: N round trips */
-static void user_exits(struct bench *b, struct result *r, const char *op, int want)
+static void user_exits(struct bench *b, struct result *r, const char *op,
+		       int want)
 {
 	struct counts before, after;
 	uint64_t t0, t1;
@@ -85,7 +86,8 @@ static void user_exits(struct bench *b, struct result *r, const char *op, int wa
 	t0 = now();
 	b->runs += N;
 	for (i = 0; i < N; i++)
-		if (ioctl(b->vcpu, KVM_RUN, 0) || b->run->exit_reason != (unsigned int)want)
+		if (ioctl(b->vcpu, KVM_RUN, 0) ||
+		    b->run->exit_reason != (unsigned int)want)
 			die("exit %u instead of %d", b->run->exit_reason, want);
 	t1 = now();
 	count(b, &after);
@@ -94,7 +96,9 @@ static void user_exits(struct bench *b, struct result *r, const char *op, int wa
 	r->n.exits = after.exits - before.exits;
 	r->n.flushes = after.flushes - before.flushes;
 	r->n.ipis = after.ipis - before.ipis;
-	r->n.msr_writes = before.msr_writes < 0 ? -1 : after.msr_writes - before.msr_writes;
+	r->n.msr_writes = before.msr_writes < 0 ?
+				  -1 :
+				  after.msr_writes - before.msr_writes;
 	r->n.vmload = after.vmload - before.vmload;
 }
 
@@ -177,10 +181,14 @@ static void cr3_hot(struct bench *b, struct result *r, uint64_t hot)
 {
 	populate(b, 64);
 	map_data(b, b->cr3, DATA, DATA, 64, RW | AD);
-	start(b, op_cr3, &(struct regs){ .rcx = 8, .rsi = DATA, .rdi = b->cr3, .rdx = hot });
+	start(b, op_cr3,
+	      &(struct regs){
+		      .rcx = 8, .rsi = DATA, .rdi = b->cr3, .rdx = hot });
 	go_to_end(b);
 	run_op(b, r, op_cr3,
-	       (struct regs){ .rcx = N, .rsi = DATA, .rdi = b->cr3, .rdx = hot }, N);
+	       (struct regs){
+		       .rcx = N, .rsi = DATA, .rdi = b->cr3, .rdx = hot },
+	       N);
 }
 
 static void cr3_alone(struct bench *b, struct result *r)
@@ -196,7 +204,9 @@ static void cr3_64(struct bench *b, struct result *r)
 static void spaces(struct bench *b, struct result *r, unsigned int n)
 {
 	uint64_t *roots = (uint64_t *)(b->low + ROOTS);
-	struct regs regs = { .rcx = 64, .rsi = DATA, .rdi = ROOTS, .rdx = 64, .r10 = n };
+	struct regs regs = {
+		.rcx = 64, .rsi = DATA, .rdi = ROOTS, .rdx = 64, .r10 = n
+	};
 	unsigned int i;
 
 	populate(b, 64);
@@ -237,8 +247,12 @@ static void remap(struct bench *b, struct result *r)
 	populate(b, 2);
 	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
 	run_op(b, r, op_remap,
-	       (struct regs){ .rcx = N, .rsi = DATA, .rdi = entry_gpa(b, DATA, 1),
-			      .rdx = (DATA + 4096) | RW | AD, .r10 = DATA | RW | AD }, N);
+	       (struct regs){ .rcx = N,
+			      .rsi = DATA,
+			      .rdi = entry_gpa(b, DATA, 1),
+			      .rdx = (DATA + 4096) | RW | AD,
+			      .r10 = DATA | RW | AD },
+	       N);
 }
 
 static void fill(struct bench *b, struct result *r)
@@ -252,9 +266,13 @@ static void fill(struct bench *b, struct result *r)
 	for (i = 0; i < tables; i++)
 		table_page(b);
 	run_op(b, r, op_fill,
-	       (struct regs){ .rcx = tables, .rsi = DATA, .rdi = first,
-			      .rdx = DATA | RW, .r10 = entry_gpa(b, DATA, 2),
-			      .r11 = first | RW | PTE_A }, tables * 512);
+	       (struct regs){ .rcx = tables,
+			      .rsi = DATA,
+			      .rdi = first,
+			      .rdx = DATA | RW,
+			      .r10 = entry_gpa(b, DATA, 2),
+			      .r11 = first | RW | PTE_A },
+	       tables * 512);
 }
 
 static void wp(struct bench *b, struct result *r)
@@ -278,7 +296,8 @@ static uint64_t contiguous(struct bench *b, uint64_t pages, uint64_t flags)
 	entry(b, b->cr3, DATA, 2);
 	first = b->pool;
 	for (i = 0; i < pages; i += 512)
-		*entry(b, b->cr3, DATA + i * 4096, 2) = table_page(b) | RW | PTE_A;
+		*entry(b, b->cr3, DATA + i * 4096, 2) = table_page(b) | RW |
+							PTE_A;
 	if (flags)
 		map_data(b, b->cr3, DATA, DATA, pages, flags);
 	return first;
@@ -289,8 +308,11 @@ static void pf_mapped(struct bench *b, struct result *r)
 	handler(b, 14, op_pf_map);
 	populate(b, N);
 	run_op(b, r, op_fault,
-	       (struct regs){ .rcx = N, .rsi = DATA, .rdi = contiguous(b, N, 0),
-			      .r10 = DATA | RW | AD }, N);
+	       (struct regs){ .rcx = N,
+			      .rsi = DATA,
+			      .rdi = contiguous(b, N, 0),
+			      .r10 = DATA | RW | AD },
+	       N);
 }
 
 static void pf_copied(struct bench *b, struct result *r)
@@ -302,8 +324,12 @@ static void pf_copied(struct bench *b, struct result *r)
 	first = contiguous(b, n, 1 | AD);
 	map_data(b, b->cr3, DATA + n * 4096, DATA + n * 4096, n, RW | AD);
 	run_op(b, r, op_copy,
-	       (struct regs){ .rcx = n, .rsi = DATA, .rdi = first,
-			      .r10 = (DATA + n * 4096) | RW | AD, .r11 = DATA + n * 4096 }, n);
+	       (struct regs){ .rcx = n,
+			      .rsi = DATA,
+			      .rdi = first,
+			      .r10 = (DATA + n * 4096) | RW | AD,
+			      .r11 = DATA + n * 4096 },
+	       n);
 }
 
 /* ---- the dirty log ---- */
@@ -394,14 +420,16 @@ static void log_enable(struct bench *b, struct result *r)
 
 const struct row rows[] = {
 	{ "null-ioctl", "null ioctl (floor of any call)", 0, 0, null_ioctl },
-	{ "immediate-exit", "KVM_RUN with immediate_exit", 1000, 800, immediate },
+	{ "immediate-exit", "KVM_RUN with immediate_exit", 1000, 800,
+	  immediate },
 	{ "pio", "port write to user and back", 1900, 1300, pio },
 	{ "mmio-write", "MMIO write to user and back", 3000, 2200, mmio_write },
 	{ "mmio-read", "MMIO read to user and back", 3000, 2200, mmio_read },
 	{ "cpuid", "CPUID handled in the kernel", 1000, 600, cpuid },
 	{ "rdmsr", "RDMSR handled in the kernel", 1000, 600, rdmsr },
 	{ "vmmcall", "VMMCALL handled in the kernel", 1000, 600, vmmcall },
-	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800, first_write },
+	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800,
+	  first_write },
 	{ "first-write-absent", "the same, host memory not there yet", 0, 0,
 	  first_write_absent },
 	{ "read-first", "read first", 2800, 0, read_first },
@@ -409,21 +437,29 @@ const struct row rows[] = {
 	{ "again", "touch again", 8, 0, again },
 	{ "cr3", "CR3 reload alone", 1300, 800, cr3_alone },
 	{ "cr3-64", "CR3 reload with 64 hot pages", 1600, 1100, cr3_64 },
-	{ "switch-2", "switch among 2 spaces, 64 hot pages", 1700, 1100, switch_2 },
-	{ "switch-16", "switch among 16 spaces, 64 hot pages", 2000, 1100, switch_16 },
+	{ "switch-2", "switch among 2 spaces, 64 hot pages", 1700, 1100,
+	  switch_2 },
+	{ "switch-16", "switch among 16 spaces, 64 hot pages", 2000, 1100,
+	  switch_16 },
 	{ "invlpg", "INVLPG and touch", 1500, 900, invlpg },
 	{ "remap", "remap a PTE, INVLPG, touch", 3000, 2000, remap },
-	{ "fill", "fill 512 PTEs, link the table, touch (a page)", 2800, 1500, fill },
+	{ "fill", "fill 512 PTEs, link the table, touch (a page)", 2800, 1500,
+	  fill },
 	{ "wp", "CR0.WP off and on", 2500, 1200, wp },
 	{ "pf-reflected", "guest #PF reflected", 1300, 0, pf_reflected },
 	{ "pf-mapped", "guest #PF mapped", 4000, 0, pf_mapped },
 	{ "pf-copied", "guest #PF copied on write", 6000, 0, pf_copied },
-	{ "logged-write", "first write after harvest, a page", 1600, 900, logged_write },
-	{ "harvest-0", "harvest of 256 MiB, nothing dirty", 20e3, 0, harvest_0 },
+	{ "logged-write", "first write after harvest, a page", 1600, 900,
+	  logged_write },
+	{ "harvest-0", "harvest of 256 MiB, nothing dirty", 20e3, 0,
+	  harvest_0 },
 	{ "harvest-64", "harvest of 256 MiB, 64 dirty", 30e3, 0, harvest_64 },
-	{ "harvest-4096", "harvest of 256 MiB, 4,096 dirty", 400e3, 0, harvest_4k },
-	{ "harvest-65536", "harvest of 256 MiB, all dirty", 6e6, 0, harvest_64k },
-	{ "log-enable", "enable the log on 256 MiB mapped", 5e6, 0, log_enable },
+	{ "harvest-4096", "harvest of 256 MiB, 4,096 dirty", 400e3, 0,
+	  harvest_4k },
+	{ "harvest-65536", "harvest of 256 MiB, all dirty", 6e6, 0,
+	  harvest_64k },
+	{ "log-enable", "enable the log on 256 MiB mapped", 5e6, 0,
+	  log_enable },
 };
 
 const unsigned int nr_rows = sizeof(rows) / sizeof(rows[0]);

@@ -45,7 +45,7 @@ uint64_t *entry(struct bench *b, uint64_t root, uint64_t va, int level)
 	uint64_t table = root;
 	int l;
 
-	for (l = 4; ; l--) {
+	for (l = 4;; l--) {
 		uint64_t *e = low(b, table + (va >> (9 * l) & 0xff8));
 
 		if (l == level)
@@ -56,8 +56,8 @@ uint64_t *entry(struct bench *b, uint64_t root, uint64_t va, int level)
 	}
 }
 
-void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa, uint64_t pages,
-	      uint64_t flags)
+void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa,
+	      uint64_t pages, uint64_t flags)
 {
 	uint64_t i;
 
@@ -71,15 +71,20 @@ uint64_t new_root(struct bench *b)
 
 	map_data(b, root, 0, 0, POOL / 4096 / 16, PTE_RW | PTE_A | PTE_D);
 	/* the tables: remapping guests write them */
-	map_data(b, root, POOL, POOL, (LOW - POOL) / 4096, PTE_RW | PTE_A | PTE_D);
+	map_data(b, root, POOL, POOL, (LOW - POOL) / 4096,
+		 PTE_RW | PTE_A | PTE_D);
 	map_data(b, root, MMIO, MMIO, 1, PTE_RW | PTE_A | PTE_D);
 	return root;
 }
 
-static void slot(struct bench *b, int id, uint64_t gpa, uint64_t size, void *hva, int flags)
+static void slot(struct bench *b, int id, uint64_t gpa, uint64_t size,
+		 void *hva, int flags)
 {
 	struct kvm_userspace_memory_region r = {
-		.slot = id, .flags = flags, .guest_phys_addr = gpa, .memory_size = size,
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
 		.userspace_addr = (uintptr_t)hva,
 	};
 
@@ -89,7 +94,8 @@ static void slot(struct bench *b, int id, uint64_t gpa, uint64_t size, void *hva
 
 void data_slot(struct bench *b, bool log)
 {
-	slot(b, 1, DATA, DATA_PAGES * 4096, b->data, log ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+	slot(b, 1, DATA, DATA_PAGES * 4096, b->data,
+	     log ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 static void *memory(size_t size)
@@ -125,7 +131,8 @@ static void set_mode(struct bench *b)
 	s.cr3 = b->cr3;
 	s.cr4 = 0x20;
 	s.efer = 0xd00;
-	memcpy(low(b, GDT), (uint64_t[]){ 0, 0x00209b0000000000, 0x00cf93000000ffff }, 24);
+	memcpy(low(b, GDT),
+	       (uint64_t[]){ 0, 0x00209b0000000000, 0x00cf93000000ffff }, 24);
 	if (ioctl(b->vcpu, KVM_SET_SREGS, &s))
 		die("KVM_SET_SREGS: %s", strerror(errno));
 }
@@ -135,13 +142,15 @@ void handler(struct bench *b, unsigned int vector, const char *op)
 	uint64_t rip = CODE + (op - bench_guest);
 	uint64_t *gate = low(b, IDT + 16 * vector);
 
-	gate[0] = (rip & 0xffff) | 8ull << 16 | 0x8eull << 40 | (rip >> 16 & 0xffff) << 48;
+	gate[0] = (rip & 0xffff) | 8ull << 16 | 0x8eull << 40 |
+		  (rip >> 16 & 0xffff) << 48;
 	gate[1] = rip >> 32;
 }
 
 void bench_open(struct bench *b, const char *dev)
 {
-	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + 256 * sizeof(c->entries[0]));
+	struct kvm_cpuid2 *c =
+		calloc(1, sizeof(*c) + 256 * sizeof(c->entries[0]));
 
 	memset(b, 0, sizeof(*b));
 	b->vigil = !strstr(dev, "kvm");
@@ -158,11 +167,13 @@ void bench_open(struct bench *b, const char *dev)
 	data_slot(b, false);
 	b->vcpu = ioctl(b->vm, KVM_CREATE_VCPU, 0);
 	b->run_size = ioctl(b->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
-	b->run = mmap(NULL, b->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, b->vcpu, 0);
+	b->run = mmap(NULL, b->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      b->vcpu, 0);
 	if (b->vcpu < 0 || b->run == MAP_FAILED)
 		die("%s: no vCPU: %s", dev, strerror(errno));
 	c->nent = 256;
-	if (ioctl(b->dev, KVM_GET_SUPPORTED_CPUID, c) || ioctl(b->vcpu, KVM_SET_CPUID2, c))
+	if (ioctl(b->dev, KVM_GET_SUPPORTED_CPUID, c) ||
+	    ioctl(b->vcpu, KVM_SET_CPUID2, c))
 		die("%s: CPUID: %s", dev, strerror(errno));
 	free(c);
 	memcpy(b->low + CODE, bench_guest, bench_guest_end - bench_guest);
@@ -184,8 +195,14 @@ void bench_close(struct bench *b)
 void start(struct bench *b, const char *op, const struct regs *r)
 {
 	struct kvm_regs regs = {
-		.rip = CODE + (op - bench_guest), .rsp = STACK, .rflags = 2,
-		.rcx = r->rcx, .rsi = r->rsi, .rdi = r->rdi, .rdx = r->rdx, .r10 = r->r10,
+		.rip = CODE + (op - bench_guest),
+		.rsp = STACK,
+		.rflags = 2,
+		.rcx = r->rcx,
+		.rsi = r->rsi,
+		.rdi = r->rdi,
+		.rdx = r->rdx,
+		.r10 = r->r10,
 		.r11 = r->r11,
 	};
 
@@ -198,7 +215,8 @@ int go(struct bench *b)
 	b->runs++;
 	while (ioctl(b->vcpu, KVM_RUN, 0))
 		if (errno != EINTR)
-			die("KVM_RUN: %s (exit %u)", strerror(errno), b->run->exit_reason);
+			die("KVM_RUN: %s (exit %u)", strerror(errno),
+			    b->run->exit_reason);
 	return b->run->exit_reason;
 }
 
@@ -207,8 +225,8 @@ void go_to_end(struct bench *b)
 	int why = go(b);
 
 	if (why != KVM_EXIT_IO || b->run->io.port != 0xf4)
-		die("guest stopped with exit %d, rip unknown, detail %#llx %#llx", why,
-		    (unsigned long long)b->run->mmio.phys_addr,
+		die("guest stopped with exit %d, rip unknown, detail %#llx %#llx",
+		    why, (unsigned long long)b->run->mmio.phys_addr,
 		    (unsigned long long)b->run->internal.suberror);
 }
 
@@ -232,7 +250,8 @@ static int64_t kvm_stat(int fd, const char *name)
 	for (i = 0; i < h.num_desc; i++) {
 		struct kvm_stats_desc *desc = (void *)d;
 
-		if (pread(s, d, size, h.desc_offset + i * size) != (ssize_t)size)
+		if (pread(s, d, size, h.desc_offset + i * size) !=
+		    (ssize_t)size)
 			break;
 		if (!strcmp(desc->name, name) &&
 		    pread(s, &value, 8, h.data_offset + desc->offset) != 8)
@@ -249,7 +268,9 @@ static int64_t vigil_stat(int vm, const char *name)
 	static char names[128][VIGIL_NAME_LEN];
 	uint64_t values[128];
 	struct vigil_stats st = {
-		.count = 128, .values = (uintptr_t)values, .names = (uintptr_t)names,
+		.count = 128,
+		.values = (uintptr_t)values,
+		.names = (uintptr_t)names,
 	};
 	unsigned int i;
 
@@ -273,9 +294,10 @@ static int64_t ipis(void)
 	while (fgets(line, sizeof(line), f)) {
 		for (p = line; *p == ' '; p++)
 			;
-		if (strncmp(p, "RES:", 4) && strncmp(p, "CAL:", 4) && strncmp(p, "TLB:", 4))
+		if (strncmp(p, "RES:", 4) && strncmp(p, "CAL:", 4) &&
+		    strncmp(p, "TLB:", 4))
 			continue;
-		for (p += 4; *p; ) {
+		for (p += 4; *p;) {
 			char *e;
 			int64_t v = strtoll(p, &e, 10);
 
