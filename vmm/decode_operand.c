@@ -191,10 +191,10 @@ static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	case SPEC_Eb ... SPEC_EdMw:
 	case SPEC_Wx ... SPEC_Rdq:
 	case SPEC_Qq:
-		/* MOVSXD with an operand size of 16 reads 16 bits */
 		rm_operand(insn, o, spec);
+		/* MOVSXD to 16 bits reads 4 bytes on AMD and 2 on Intel */
 		if (insn->op == INSN_OP_MOVSX && insn->opsize < o->size)
-			o->size = insn->opsize;
+			insn->flags |= INSN_LENGTH_ONLY;
 		break;
 	case SPEC_Gb ... SPEC_Gz:
 		reg_operand(insn, o, reg_field(insn), size);

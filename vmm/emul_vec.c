@@ -281,10 +281,8 @@ static int store_selected(struct emul_ctxt *c, u64 ea, const u8 *data,
 		;
 	for (last = elements - 1; !(select >> last & 1); last--)
 		;
-	ret = emul_probe(c, c->insn.seg, (ea + first * bytes) & mask, 1, 0);
-	if (!ret)
-		ret = emul_probe(c, c->insn.seg,
-				 (ea + (last + 1) * bytes - 1) & mask, 1, 0);
+	ret = emul_probe(c, c->insn.seg, (ea + first * bytes) & mask,
+			 (last - first + 1) * bytes, 0);
 	for (i = first; !ret && i <= last; i += n) {
 		for (n = 0; i + n <= last && select >> (i + n) & 1; n++)
 			;

@@ -514,11 +514,12 @@ static void test_unhandled(void)
 		const char *bytes;
 		u8 n;
 	} list[] = {
-		{ "\x0f\xa2", 2 }, { "\xf4", 1 },	  { "\xe4\x70", 2 },
-		{ "\xee", 1 },	   { "\x6c", 1 },	  { "\xf3\x6f", 2 },
-		{ "\x0f\x30", 2 }, { "\x0f\x01\xd9", 3 }, { "\xcd\x80", 2 },
-		{ "\xcf", 1 },	   { "\xd9\x07", 2 },	  { "\x0f\xae\x07", 3 },
-		{ "\xff\x1f", 2 }, { "\x0f\x05", 2 },	  { "\x0f\x58\x07", 3 },
+		{ "\x66\x63\x07", 3 }, { "\x0f\xa2", 2 }, { "\xf4", 1 },
+		{ "\xe4\x70", 2 },     { "\xee", 1 },	  { "\x6c", 1 },
+		{ "\xf3\x6f", 2 },     { "\x0f\x30", 2 }, { "\x0f\x01\xd9", 3 },
+		{ "\xcd\x80", 2 },     { "\xcf", 1 },	  { "\xd9\x07", 2 },
+		{ "\x0f\xae\x07", 3 }, { "\xff\x1f", 2 }, { "\x0f\x05", 2 },
+		{ "\x0f\x58\x07", 3 },
 	};
 	unsigned int i;
 
@@ -557,6 +558,22 @@ static void test_splits(void)
 	}
 	unit_result(!bad, "a store into a missing second page changes nothing");
 
+	/* VPMASKMOVD [RDI],XMM1,XMM0: four elements, the last in no page */
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RDI] = edge - 12;
+	memset(e.mem, 0x11, sizeof(e.mem));
+	memcpy(before, e.mem, sizeof(before));
+	memset(e.vec[1], 0xff, 16);
+	ret = STEP("\xc4\xe2\x71\x8e\x07");
+	unit_result(
+		fault(ret, ENV_PF, 2) && e.c.exception.cr2 == edge &&
+			!memcmp(before, e.mem, sizeof(before)),
+		"a masked store into a missing second page changes nothing");
+	e.vec[1][15] = 0;
+	unit_result(STEP("\xc4\xe2\x71\x8e\x07") == EMUL_OK &&
+			    !at(edge - 12, 8) && !at(edge - 4, 4),
+		    "but elements that are not selected do not fault");
+
 	kernel(INSN_MODE_64);
 	e.c.regs[INSN_RDI] = ENV_MEM + 0xffd;
 	e.c.regs[INSN_RAX] = 0x1122334455667788ull;
@@ -574,6 +591,49 @@ static void test_splits(void)
 	unit_result(STEP("\x0f\xb7\x07") == EMUL_OK &&
 			    e.c.regs[INSN_RAX] == 0xcafe,
 		    "base plus offset wraps around at 4G");
+}
+
+/* rDX:rAX / rCX in size bytes; the quotient, or #DE */
+static void divide(const char *what, const char *bytes, u8 n, u64 hi, u64 lo,
+		   u64 by, bool fits, u64 quot)
+{
+	int ret;
+
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RAX] = lo;
+	e.c.regs[INSN_RDX] = hi;
+	e.c.regs[INSN_RCX] = by;
+	ret = env_step(&e, (const u8 *)bytes, n);
+	unit_result(fits ? ret == EMUL_OK && e.c.regs[INSN_RAX] == quot :
+			   fault(ret, DE, -1) && e.c.regs[INSN_RAX] == lo,
+		    "%s", what);
+}
+
+static void test_division(void)
+{
+	const u64 min = 1ull << 63;
+
+	divide("IDIV CL: 127", "\xf6\xf9", 2, 0, 127, 1, true, 127);
+	divide("IDIV CL: 128", "\xf6\xf9", 2, 0, 128, 1, false, 0);
+	divide("IDIV CL: -128", "\xf6\xf9", 2, 0, 0xff80, 1, true, 0x80);
+	divide("IDIV CL: -129", "\xf6\xf9", 2, 0, 0xff7f, 1, false, 0);
+	divide("IDIV ECX: 2^31", "\xf7\xf9", 2, 0, 1u << 31, 1, false, 0);
+	divide("IDIV ECX: -2^31", "\xf7\xf9", 2, 0xffffffff, 1u << 31, 1, true,
+	       1u << 31);
+	divide("IDIV ECX: -2^31 - 1", "\xf7\xf9", 2, 0xffffffff, 0x7fffffff, 1,
+	       false, 0);
+	divide("IDIV RCX: 2^63", "\x48\xf7\xf9", 3, 0, min, 1, false, 0);
+	divide("IDIV RCX: -2^63", "\x48\xf7\xf9", 3, ~0ull, min, 1, true, min);
+	divide("IDIV RCX: -2^127 / -1", "\x48\xf7\xf9", 3, min, 0, ~0ull, false,
+	       0);
+	divide("IDIV RCX: -2^63 / -1", "\x48\xf7\xf9", 3, ~0ull, min, ~0ull,
+	       false, 0);
+	divide("DIV CL: 255", "\xf6\xf1", 2, 0, 255, 1, true, 255);
+	divide("DIV CL: 256", "\xf6\xf1", 2, 0, 256, 1, false, 0);
+	divide("DIV RCX: 2^64 - 1", "\x48\xf7\xf1", 3, ~0ull - 1, ~0ull, ~0ull,
+	       true, ~0ull);
+	divide("DIV RCX: 2^64", "\x48\xf7\xf1", 3, 1, 0, 1, false, 0);
+	divide("DIV RCX by 0", "\x48\xf7\xf1", 3, 0, 0, 0, false, 0);
 }
 
 static void test_enter(void)
@@ -613,6 +673,7 @@ int main(void)
 	test_features();
 	test_unhandled();
 	test_splits();
+	test_division();
 	test_enter();
 	return unit_end();
 }

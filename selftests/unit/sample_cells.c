@@ -72,6 +72,9 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 	/* vendors differ */
 	if (g->row->op == INSN_OP_LDS && c->opsize == 8)
 		return false;
+	if (gen_has_spec(g, SPEC_Ed, SPEC_Ed) && g->row->op == INSN_OP_MOVSX &&
+	    c->opsize == 2)
+		return false;
 	/* undefined */
 	if (g->row->op == INSN_OP_BSWAP && c->opsize == 2)
 		return false;
