@@ -119,15 +119,17 @@ static int cmpxchg16_user(void __user *ptr, u64 old[2], const u64 new[2])
 
 	if (!user_access_begin(ptr, 16))
 		return -EFAULT;
-	asm volatile("1: " LOCK_PREFIX "cmpxchg16b %[ptr]\n" CC_SET(
-			     z) "2:\n" _ASM_EXTABLE_TYPE_REG(1b, 2b,
-							     EX_TYPE_EFAULT_REG,
-							     % [err])
-		     : CC_OUT(z)(success), [err] "+r"(err),
-		       [ptr] "+m"(*(u64 __force(*)[2])ptr), "+a"(old[0]),
-		       "+d"(old[1])
-		     : "b"(new[0]), "c"(new[1])
+	/* clang-format off */
+	asm volatile("1: " LOCK_PREFIX "cmpxchg16b %[ptr]\n"
+		     CC_SET(z)
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
+		     : CC_OUT(z) (success), [err] "+r" (err),
+		       [ptr] "+m" (*(u64 __force (*)[2])ptr),
+		       "+a" (old[0]), "+d" (old[1])
+		     : "b" (new[0]), "c" (new[1])
 		     : "memory");
+	/* clang-format on */
 	user_access_end();
 	if (err)
 		return -EFAULT;
