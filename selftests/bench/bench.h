@@ -90,11 +90,12 @@ static inline uint64_t now(void)
 }
 
 extern const char bench_guest[], bench_guest_end[];
-#define OPS(X)                                                               \
-	X(end)                                                               \
-	X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall)       \
-		X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) \
-			X(wp) X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
+/* clang-format off */
+#define OPS(X) \
+	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
+	X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
+	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
+/* clang-format on */
 #define X(n) extern const char op_##n[];
 OPS(X)
 #undef X
