@@ -361,7 +361,8 @@ static unsigned int read_frames(uint64_t *pfn, unsigned int n)
 		memset(pfn, 0, n * 8);
 	close(fd);
 	for (i = 0; i < n; i++) {
-		pfn[i] &= (1ull << 55) - 1;
+		/* 0 for what is not in memory: bit 63 says present */
+		pfn[i] = pfn[i] >> 63 ? pfn[i] & ((1ull << 55) - 1) : 0;
 		present += !!pfn[i];
 	}
 	return present;
