@@ -132,7 +132,9 @@ kernel-%:
 install: all
 	@+kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(TESTBED)/kdir) && \
 	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
-		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') INSTALL_MOD_DIR=updates modules_install
+		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') INSTALL_MOD_DIR=updates \
+		CONFIG_MODULE_SIG_ALL= modules_install && \
+	{ [ -n '$(DESTDIR)' ] || depmod "$$(make -s -C "$$kdir" kernelrelease)"; }
 	@+$(MAKE) install-user
 
 install-user: tools
