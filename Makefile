@@ -134,7 +134,7 @@ install: all
 	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
 		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') INSTALL_MOD_DIR=updates \
 		CONFIG_MODULE_SIG_ALL= modules_install && \
-	{ [ -n '$(DESTDIR)' ] || depmod "$$(cat "$$kdir/include/config/kernel.release")"; }
+	{ [ -n '$(DESTDIR)' ] || depmod "$$(modinfo -F vermagic '$(MODOUT)/vigil.ko' | cut -d' ' -f1)"; }
 	@+$(MAKE) install-user
 
 install-user: tools
