@@ -10,6 +10,7 @@
 
 #define CPUID_EXT_MAX 0x80000000u
 #define CPUID_EXT_FEATURES 0x80000001u
+#define CPUID_HYPERVISOR 0x40000000u
 #define CPUID_EXT_SIZES 0x80000008u
 #define CPUID_SVM 0x8000000au
 
@@ -81,6 +82,14 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 	if (r[EAX] >= 7) {
 		rd->cpuid(7, 0, r);
 		caps->invpcid = r[EBX] & BIT(10);
+	}
+	rd->cpuid(1, 0, r);
+	if (r[ECX] & BIT(31)) {
+		/* "TCGTCGTCGTCG" */
+		rd->cpuid(CPUID_HYPERVISOR, 0, r);
+		caps->inject_by_virq = r[EBX] == 0x54474354 &&
+				       r[ECX] == 0x43544743 &&
+				       r[EDX] == 0x47435447;
 	}
 }
 

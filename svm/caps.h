@@ -14,6 +14,9 @@
  * @vmcb_clean:	VMCB clean bits
  * @tsc_rate:	MSR TSC_RATIO exists
  * @invpcid, @rdpru: those instructions exist, and their intercepts
+ * @inject_by_virq: interrupts go in as virtual ones (V_IRQ): QEMU's TCG delivers
+ *		one of EVENTINJ a second time, whatever RFLAGS.IF says, when
+ *		something else stops its CPU loop at the wrong moment
  */
 struct svm_caps {
 	u32 nasid;
@@ -24,6 +27,7 @@ struct svm_caps {
 	bool tsc_rate;
 	bool invpcid;
 	bool rdpru;
+	bool inject_by_virq;
 };
 
 /**

@@ -18,10 +18,29 @@ void svm_inject_exception(struct vigil_vcpu *vcpu,
 	c->event_inj_error = e->has_error_code ? e->error_code : 0;
 }
 
+/* a virtual interrupt of the highest priority */
+static void set_virq(struct vmcb *vmcb, bool on)
+{
+	const u32 virq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+	u32 ctl = vmcb->control.int_control;
+
+	vmcb->control.int_control = on ? ctl | virq : ctl & ~virq;
+	vmcb_dirty(vmcb, CLEAN_TPR);
+}
+
 void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
 {
-	to_svm(vcpu)->vmcb->control.event_inj = vector | EVT_TYPE_INTR |
-						EVT_VALID;
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (likely(!svm_caps.inject_by_virq)) {
+		svm->vmcb->control.event_inj = vector | EVT_TYPE_INTR |
+					       EVT_VALID;
+		return;
+	}
+	svm->vmcb->control.int_vector = vector;
+	svm->virq = true;
+	set_virq(svm->vmcb, true);
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_VINTR, false);
 }
 
 void svm_inject_nmi(struct vigil_vcpu *vcpu)
@@ -36,7 +55,12 @@ void svm_inject_nmi(struct vigil_vcpu *vcpu)
 
 void svm_cancel_injection(struct vigil_vcpu *vcpu)
 {
-	to_svm(vcpu)->vmcb->control.event_inj = 0;
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->control.event_inj = 0;
+	if (svm->virq)
+		set_virq(svm->vmcb, false);
+	svm->virq = false;
 }
 
 bool svm_irq_shadow(struct vigil_vcpu *vcpu)
@@ -53,19 +77,19 @@ void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
 }
 
 /*
- * A virtual interrupt of the highest priority, which is never delivered: the
- * CPU leaves the guest when it could be.
+ * A virtual interrupt that is never delivered: the CPU leaves the guest when it
+ * could be.
  */
 void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	const u32 window = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
-	u32 ctl = vmcb->control.int_control;
 
-	if (on == !!(ctl & V_IRQ))
+	/* one is on its way in: svm_event_exit() has the window asked for again */
+	if (unlikely(to_svm(vcpu)->virq))
 		return;
-	vmcb->control.int_control = on ? ctl | window : ctl & ~window;
-	vmcb_dirty(vmcb, CLEAN_TPR);
+	if (on == !!(vmcb->control.int_control & V_IRQ))
+		return;
+	set_virq(vmcb, on);
 	svm_intercept(vmcb, ICPT_MISC1, ICPT_VINTR, on);
 }
 
@@ -169,6 +193,16 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 		if (!(injected & EVT_VALID) &&
 		    !delivers_itself(c, kind, vector))
 			kind = CUT_SOFT;
+	}
+	if (unlikely(svm->virq)) {
+		/* what was not taken is still there */
+		if (c->int_control & V_IRQ) {
+			kind = CUT_IRQ;
+			vector = c->int_vector;
+		}
+		svm->virq = false;
+		set_virq(svm->vmcb, false);
+		vigil_request(vcpu, REQ_EVENT);
 	}
 	svm->injected = 0;
 	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,

@@ -112,6 +112,11 @@ static noinline void begin_step(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
+	/* a virtual interrupt goes first: its exit has the NMI looked at again */
+	if (unlikely(svm->virq)) {
+		svm->stepping = false;
+		return;
+	}
 	svm->step_tf = vcpu->rflags & X86_EFLAGS_TF;
 	if (svm->injected)
 		smp_send_reschedule(smp_processor_id());
@@ -179,7 +184,7 @@ void svm_run(struct vigil_vcpu *vcpu)
 	ctl->tlb_control = TLB_NOTHING;
 	ctl->event_inj = 0;
 	ctl->clean = svm_clean_all;
-	if ((svm->injected | ctl->exit_int_info) & EVT_VALID)
+	if (((svm->injected | ctl->exit_int_info) & EVT_VALID) || svm->virq)
 		svm_event_exit(vcpu);
 	if (unlikely(svm->stepping || svm->await_iret))
 		svm_nmi_progress(vcpu);

@@ -22,6 +22,7 @@
  * @flush:	the guest's translations go before the next entry
  * @host_loaded: the host's own state is in this CPU's VMSAVE area
  * @injected:	event_inj of the last entry, 0 when there was none
+ * @virq:	V_IRQ is an interrupt to be delivered (svm_caps.inject_by_virq)
  * @stepping:	RFLAGS.TF is ours: an NMI waits for the next boundary
  * @step_tf:	the guest's own TF meanwhile
  * @stepped:	the last exit is the #DB of our step, not the guest's
@@ -37,6 +38,7 @@ struct svm_vcpu {
 	bool host_loaded;
 	bool has_tsc_aux;
 	u32 injected;
+	bool virq;
 	bool stepping;
 	bool step_tf;
 	bool stepped;
