@@ -10,6 +10,7 @@
 /* a CPU with everything; each case takes something away */
 static struct cpu {
 	u32 ext_max, ecx1, edx1, nasid, svm_edx, ebx7, ebx8, basic_max;
+	const char *hypervisor; /* 12 characters, NULL: the bare machine */
 	u64 vm_cr;
 	int vm_cr_err;
 } cpu;
@@ -33,6 +34,16 @@ static void fake_cpuid(u32 leaf, u32 subleaf, u32 r[4])
 	switch (leaf) {
 	case 0:
 		r[EAX] = cpu.basic_max;
+		break;
+	case 1:
+		r[ECX] = cpu.hypervisor ? 1u << 31 : 0;
+		break;
+	case 0x40000000:
+		if (!cpu.hypervisor) {
+			bad_reads++;
+			break;
+		}
+		memcpy(&r[EBX], cpu.hypervisor, 12);
 		break;
 	case 7:
 		if (cpu.basic_max < 7 || subleaf)
