@@ -162,6 +162,15 @@ static void check_optional(void)
 	svm_caps_read(&reader, &c);
 	unit_result(!c.invpcid, "caps: leaf 7 is not read where it is not");
 	cpu = complete;
+	svm_caps_read(&reader, &c);
+	unit_result(!c.inject_by_virq, "caps: a bare machine is no TCG");
+	cpu.hypervisor = "TCGTCGTCGTCG";
+	svm_caps_read(&reader, &c);
+	unit_result(c.inject_by_virq, "caps: TCG is known");
+	cpu.hypervisor = "KVMKVMKVM\0\0\0";
+	svm_caps_read(&reader, &c);
+	unit_result(!c.inject_by_virq, "caps: KVM is no TCG");
+	cpu = complete;
 }
 
 static void check_hide(void)
