@@ -67,6 +67,9 @@ struct vigil_vm_list {
  * struct vigil_attach - argument of VIGIL_ATTACH
  * @vm_id:	from struct vigil_vm_info
  * @flags:	zero
+ *
+ * Return: a monitor fd; -ENOENT no such VM; -EPERM it belongs to another user;
+ * -EBUSY it has a monitor.
  */
 struct vigil_attach {
 	__u32 vm_id;
@@ -110,6 +113,13 @@ struct vigil_name {
  * A GVA watch is resolved to guest-physical pages when it is added
  * (-EFAULT when part of it is not mapped then) and so catches writes through
  * every other mapping of these pages too.
+ *
+ * A store that overlaps the range is one event and is decided as a whole, up to
+ * the end of its page. Where watches overlap, deny beats ask beats log, and one
+ * event names the strongest.
+ *
+ * Errors: -EINVAL range, kind or action; -EFAULT not mapped; -ENOSPC too many
+ * watches, or they are too scattered; -EIO the VM is dead.
  */
 struct vigil_watch {
 	__u64 start;
@@ -139,13 +149,15 @@ struct vigil_watch_list {
 #define VIGIL_EVENT_DENIED	(1 << 1) /* the write did not happen */
 #define VIGIL_EVENT_GVA_VALID	(1 << 2)
 #define VIGIL_EVENT_INSN_VALID	(1 << 3) /* insn/insn_len are the executed bytes */
-#define VIGIL_EVENT_HOST	(1 << 4) /* written by the kernel, not by an instruction */
 
 /**
  * struct vigil_event - one write to a watched range
  * @size:	sizeof(struct vigil_event) of the kernel
  * @flags:	VIGIL_EVENT_*
- * @seq:	counts the events of this monitor from 1; a gap tells drops
+ * @seq:	counts the events of this monitor from 1; a gap tells of events
+ *		that were dropped (@dropped), or of one that was withdrawn
+ *		before it was read, because the VMM gave a held vCPU other
+ *		registers
  * @time_ns:	CLOCK_MONOTONIC, nanoseconds
  * @cookie:	of the watch
  * @gva:	linear address of the first byte of the store

@@ -18,7 +18,7 @@ static int open_device(void)
 	int version;
 
 	if (fd < 0)
-		return fd;
+		return -ENODEV; /* the text says more */
 	version = ioctl(fd, VIGIL_GET_VERSION, 0);
 	if (version == VIGIL_API_VERSION)
 		return fd;
@@ -359,6 +359,9 @@ int mon_exit_code(int err)
 	case EINVAL:
 	case EIO:
 		return VIGIL_EX_FAIL;
+	case ENOEXEC:
+	case EISDIR:
+		return VIGIL_EX_INPUT;
 	case ENOMEM:
 		return VIGIL_EX_OS;
 	}

@@ -374,6 +374,11 @@ int vigil_cmd_watch(int argc, char **argv)
 		return mon_exit_code(ret);
 	fcntl(mon.fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	ret = load_symbols(&args, &mon, &t);
+	if (ret && args.file) {
+		vigil_msg("%s", vigil_error());
+		mon_detach(&mon);
+		return VIGIL_EX_INPUT;
+	}
 	if (!ret)
 		ret = add_watches(&args, &mon, &t);
 	if (!ret)

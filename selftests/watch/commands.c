@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The monitor's commands, on a guest that `vigil run' runs and that counts. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define NAME "watch-commands"
+
+/*
+ * Real mode, loaded at 0x7c00:
+ *	again: incw 0x9000; mov $0, %cx; wait: loop wait; jmp again
+ */
+static const uint8_t counter[] = { 0xff, 0x06, 0x00, 0x90, 0xb9, 0x00,
+				   0x00, 0xe2, 0xfe, 0xeb, 0xf5 };
+
+static pid_t guest;
+static char out[1 << 20];
+
+/* a shell command: its output, of both kinds, in @out; its exit status */
+static int sh(const char *cmd)
+{
+	size_t n = 0, got;
+	int status;
+	FILE *p;
+
+	fflush(NULL);
+	p = popen(cmd, "r");
+	if (!p)
+		ERROR("cannot start a command");
+	while ((got = fread(out + n, 1, sizeof(out) - 1 - n, p)))
+		n += got;
+	out[n] = 0;
+	status = pclose(p);
+	if (!WIFEXITED(status))
+		ERROR("%s: ended by a signal", cmd);
+	return WEXITSTATUS(status);
+}
+
+#define CHECK_SH(cmd, want)                                                    \
+	do {                                                                   \
+		int __s = sh(cmd);                                             \
+                                                                               \
+		if (__s != (want))                                             \
+			FAIL("%s: exit status %d, not %d: %s", cmd, __s, want, \
+			     out);                                             \
+	} while (0)
+
+#define CHECK_SAYS(text)                                   \
+	do {                                               \
+		if (!strstr(out, text))                    \
+			FAIL("no `%s' in: %s", text, out); \
+	} while (0)
+
+static void start_guest(void)
+{
+	char path[] = "/tmp/watch-commands-XXXXXX";
+	int fd = mkstemp(path), null;
+
+	if (fd < 0 || write(fd, counter, sizeof(counter)) != sizeof(counter))
+		ERROR("cannot write the guest");
+	close(fd);
+	guest = fork();
+	if (!guest) {
+		null = open("/dev/null", O_RDWR);
+		dup2(null, 0);
+		dup2(null, 1);
+		execlp("vigil", "vigil", "run", "--device", opts.dev, "--name",
+		       NAME, "--mem", "4", "--flat", path, NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500; i++) {
+		if (!sh("vigil list 2>&1") && strstr(out, NAME))
+			return;
+		usleep(20000);
+	}
+	ERROR("the guest did not start: %s", out);
+}
+
+static void stop_guest(void)
+{
+	kill(guest, SIGKILL);
+	waitpid(guest, NULL, 0);
+}
+
+static void begin(void)
+{
+	if (test_on_kvm())
+		SKIP("/dev/kvm has no monitors");
+	if (access("/bin/vigil", X_OK) && sh("command -v vigil"))
+		ERROR("there is no command `vigil'");
+	start_guest();
+}
+
+static void looking(long arg)
+{
+	begin();
+	CHECK_SH("vigil list --json", 0);
+	CHECK_SAYS("\"name\":\"" NAME "\"");
+	CHECK_SAYS("\"vcpus\":1");
+	CHECK_SH("vigil regs " NAME, 0);
+	CHECK_SAYS("cs  0000 base=0000000000000000 limit=0000ffff");
+	CHECK_SAYS("rip 0000000000007c0");
+	CHECK_SH("vigil regs --json " NAME, 0);
+	CHECK_SAYS("\"rip\":\"0x7c0");
+	CHECK_SH("vigil stat " NAME, 0);
+	CHECK_SAYS("exits ");
+	CHECK_SH("vigil stat --json " NAME, 0);
+	CHECK_SAYS("\"exits_page_fault\":");
+	/* it has no kernel, so no symbols */
+	CHECK_SH("vigil symbols " NAME " 2>&1", 1);
+	CHECK_SAYS("no kernel's symbol tables");
+	stop_guest();
+}
+
+static void refusing_nonsense(long arg)
+{
+	begin();
+	CHECK_SH("vigil regs nobody-has-this-name 2>&1", 1);
+	CHECK_SAYS("there is no VM called");
+	CHECK_SH("vigil regs 4000000000 2>&1", 1);
+	CHECK_SH("vigil watch " NAME " 2>&1", 64);
+	CHECK_SAYS("what is to be watched?");
+	CHECK_SH("vigil watch --gpa 0x9000 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --gpa nine 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 0 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action shout 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --symbol jiffies 2>&1", 1);
+	CHECK_SH("vigil watch " NAME " --gva 0x100000000 2>&1", 1);
+	CHECK_SH("vigil symbols " NAME " --symbols /etc/passwd 2>&1", 66);
+	stop_guest();
+}
+
+static void logging(long arg)
+{
+	begin();
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --count 3 2>&1", 0);
+	CHECK_SAYS("action log");
+	CHECK_SAYS("write of 2 bytes to 0x9000 at gpa 0x9000: logged");
+	CHECK_SAYS("insn ff 06 00 90  inc word ptr [0x9000]");
+	CHECK_SAYS("#3 ");
+	CHECK_SH("vigil watch " NAME " --gva 0x9000 --len 1 --count 1 --json",
+		 0);
+	CHECK_SAYS("\"result\":\"logged\"");
+	CHECK_SAYS("\"rip\":\"0x7c00\"");
+	CHECK_SAYS("\"disassembly\":\"inc word ptr [0x9000]\"");
+	stop_guest();
+}
+
+/* the counter stands still while it is watched, and goes on afterwards */
+static void denying(long arg)
+{
+	char first[8], again[8];
+	const char *at;
+
+	begin();
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --action deny"
+		 " --count 1 --json",
+		 0);
+	CHECK_SAYS("\"result\":\"denied\"");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --action deny"
+		 " --count 4 --json | sed -n '2p;4p'",
+		 0);
+	at = strstr(out, "\"old\":\"");
+	if (!at || !strstr(at + 1, "\"old\":\"")) {
+		FAIL("no two events: %s", out);
+		test_abort();
+	}
+	snprintf(first, sizeof(first), "%.4s", at + 7);
+	at = strstr(at + 1, "\"old\":\"");
+	snprintf(again, sizeof(again), "%.4s", at + 7);
+	CHECK(!strcmp(first, again));
+	stop_guest();
+}
+
+static void asking(long arg)
+{
+	begin();
+	CHECK_SH(
+		"vigil watch " NAME " --gpa 0x9000 --len 2 --action ask"
+		" --count 1 --json --exec 'grep -q \"\\\"result\\\":\\\"held\\\"\" &&"
+		" test $VIGIL_LEN = 2 && test $VIGIL_GPA = 0x9000'",
+		0);
+	CHECK_SAYS("\"result\":\"allowed\"");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --action ask"
+		 " --count 1 --json --exec 'exit 1' 2>&1",
+		 0);
+	CHECK_SAYS("\"result\":\"denied\"");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --action ask"
+		 " --count 1 --exec 'exit 7' 2>&1",
+		 0);
+	CHECK_SAYS("failed with status 7: refused");
+	/* a person who says yes, one who says no, and nobody */
+	CHECK_SH("echo y | vigil watch " NAME " --gpa 0x9000 --action ask"
+		 " --count 1 2>&1",
+		 0);
+	CHECK_SAYS("    allowed");
+	CHECK_SH("echo n | vigil watch " NAME " --gpa 0x9000 --action ask"
+		 " --count 1 2>&1",
+		 0);
+	CHECK_SAYS("    refused");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action ask --count 1"
+		 " 2>&1 </dev/null",
+		 0);
+	CHECK_SAYS("no answer: refused");
+	stop_guest();
+}
+
+/* Ctrl-C, while nothing happens and while a program ponders */
+static void interrupting(long exec)
+{
+	char cmd[256];
+
+	begin();
+	snprintf(cmd, sizeof(cmd),
+		 "vigil watch " NAME " --gpa %s --action ask"
+		 " --exec 'sleep 100' >/tmp/watch-commands.out 2>&1 & pid=$!;"
+		 " until vigil list | grep -q watched; do :; done;"
+		 " vigil regs " NAME
+		 " 2>&1; sleep 1; kill -INT $pid; wait $pid",
+		 exec ? "0x9000" : "0xa000");
+	CHECK_SH(cmd, 0);
+	CHECK_SAYS("has a monitor already");
+	CHECK_SH("vigil list", 0);
+	CHECK(!strstr(out, "watched"));
+	/* and the guest goes on */
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --count 2 2>&1", 0);
+	stop_guest();
+}
+
+/* the VM ends under the command */
+static void vm_ends(long arg)
+{
+	char cmd[256];
+
+	begin();
+	snprintf(cmd, sizeof(cmd),
+		 "vigil watch " NAME " --gpa 0xa000 2>&1 & pid=$!;"
+		 " until vigil list | grep -q watched; do :; done;"
+		 " kill -9 %d; wait $pid",
+		 (int)guest);
+	CHECK_SH(cmd, 0);
+	CHECK_SAYS("the VM is gone");
+	waitpid(guest, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "list, regs, stat, symbols", looking, 0, 60 },
+		{ "what is refused", refusing_nonsense, 0, 60 },
+		{ "watch, log", logging, 0, 60 },
+		{ "watch, deny", denying, 0, 60 },
+		{ "watch, ask", asking, 0, 60 },
+		{ "Ctrl-C", interrupting, 0, 60 },
+		{ "Ctrl-C while a program decides", interrupting, 1, 60 },
+		{ "the VM ends", vm_ends, 0, 60 },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
