@@ -262,7 +262,8 @@ static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
 static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 {
 	c->exception.vector = vector;
-	c->exception.has_ec = has_ec;
+	/* real mode pushes none */
+	c->exception.has_ec = has_ec && c->protected_mode;
 	c->exception.error_code = 0;
 	return EMUL_FAULT;
 }
@@ -429,6 +430,14 @@ const struct emul_ops emulctl_ops = {
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
+/* what the host decodes is what the guest would have executed */
+static u8 emul_features(void)
+{
+	return (boot_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
+	       (boot_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
+	       (boot_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
+}
+
 void emulctl_begin(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
@@ -445,6 +454,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->long_mode = is_long_mode(vcpu);
 	c->va_bits = vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
 	c->rep_budget = REP_BUDGET;
+	c->features = emul_features();
 }
 
 void emulctl_forget(struct vigil_vcpu *vcpu)
