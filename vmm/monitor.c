@@ -52,6 +52,13 @@ static bool may_attach(struct vigil_vm *vm)
 	       ns_capable(vm->user_ns, CAP_SYS_ADMIN);
 }
 
+/* the same, where nobody tries to: no denial to be logged */
+static bool may_see(struct vigil_vm *vm)
+{
+	return uid_eq(current_euid(), vm->owner) ||
+	       ns_capable_noaudit(vm->user_ns, CAP_SYS_ADMIN);
+}
+
 static void fill_info(struct vigil_vm *vm, struct vigil_vm_info *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -86,7 +93,7 @@ static int collect_vms(struct vigil_vm ***out)
 		}
 	}
 	list_for_each_entry(vm, &vigil_vms, link)
-		if (may_attach(vm) && refcount_inc_not_zero(&vm->users))
+		if (may_see(vm) && refcount_inc_not_zero(&vm->users))
 			vms[n++] = vm;
 	mutex_unlock(&vigil_vms_lock);
 	*out = vms;
