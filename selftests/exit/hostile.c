@@ -9,7 +9,7 @@
 
 #include "guest.h"
 
-#define ROUNDS 25
+#define ROUNDS 15
 #define MAX_STOPS 60
 #define CODE_SIZE 0x800
 
