@@ -9,7 +9,8 @@
 
 /* ---- the guest walk over gmem ---- */
 
-static struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu, gfn_t gfn)
+static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
+						      gfn_t gfn)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
@@ -300,7 +301,8 @@ static void spte_add(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	if (sp->snap)
 		WRITE_ONCE(sp->snap[index], pte);
 	__set_bit(index, sp->present);
-	rmap_add(&vcpu->shadow.links, word, &sp->spt[index]);
+	if (!shadow_injected(INJECT_LOST_RMAP) || (index & 7))
+		rmap_add(&vcpu->shadow.links, word, &sp->spt[index]);
 	/* lock-free walkers see the entry's gfn with it */
 	smp_store_release(&sp->spt[index], spte);
 }
@@ -425,7 +427,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 		spte_update(vcpu, sptep, spte, f->gva);
 	} else {
 		if (unlikely(rmap_count(*word) >= RMAP_MAX)) {
-			rmap_unmap(vm, word);
+			rmap_drop_all(vm, word);
 			shadow_flush_stale(vm);
 		}
 		spte_add(vcpu, sp, index, word, spte, f->w.pte[0]);

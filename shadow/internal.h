@@ -99,8 +99,8 @@ static inline unsigned long *slot_word(const struct vigil_slot *slot, gfn_t gfn)
 /* [s]: take W (and with it the lock-free path) from every SPTE of the gfn */
 bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word,
 			bool keep_log);
-/* [s]: drop every SPTE of the gfn */
-bool rmap_unmap(struct vigil_vm *vm, unsigned long *word);
+/* [s]: drop every SPTE of a gfn, or that points to a shadow page */
+void rmap_drop_all(struct vigil_vm *vm, unsigned long *head);
 
 /* ---- page.c ---- */
 extern struct kmem_cache *shadow_header_cache;

@@ -205,8 +205,10 @@ void spte_drop(struct vigil_vm *vm, u64 *spte)
 	if (old & SPTE_D)
 		host_dirty(spte_pfn(old));
 	word = gfn_word(vm, leaf_gfn(sp, index));
-	if (!WARN_ON_ONCE(!word) && !shadow_injected(INJECT_LOST_RMAP))
+	if (likely(word))
 		rmap_remove(word, spte);
+	else
+		vigil_vm_kill(vm, "shadow: an SPTE of no slot");
 }
 
 /* ---- the end of a page ---- */
@@ -243,16 +245,13 @@ static void table_unmark(struct vigil_vm *vm, gfn_t gfn)
 void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	      struct list_head *freed)
 {
-	struct rmap_iter it;
 	unsigned int i;
-	u64 *spte;
 
 	if (sp->invalid)
 		return;
 	for_each_set_bit(i, sp->present, SPT_ENTRIES)
 		spte_drop(vm, &sp->spt[i]);
-	while ((spte = rmap_first(sp->parents, &it)))
-		spte_drop(vm, spte);
+	rmap_drop_all(vm, &sp->parents);
 	hlist_del_init(&sp->hash);
 	if (sp->unsync) {
 		list_del(&sp->unsync_link);

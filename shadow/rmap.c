@@ -149,15 +149,19 @@ bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word, bool keep_log)
 	return lost;
 }
 
-bool rmap_unmap(struct vigil_vm *vm, unsigned long *word)
+void rmap_drop_all(struct vigil_vm *vm, unsigned long *head)
 {
 	struct rmap_iter it;
-	bool any = false;
+	unsigned int count;
 	u64 *spte;
 
-	while ((spte = rmap_first(*word, &it))) {
+	while ((spte = rmap_first(*head, &it))) {
+		count = rmap_count(*head);
 		spte_drop(vm, spte);
-		any = true;
+		if (likely(rmap_count(*head) < count))
+			continue;
+		/* an entry whose SPTE maps something else: do not spin on it */
+		rmap_remove(head, spte);
+		vigil_vm_kill(vm, "shadow: a reverse map is wrong");
 	}
-	return any;
 }

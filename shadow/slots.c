@@ -112,7 +112,7 @@ void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot)
 	spin_lock(&vm->shadow.lock);
 	for (gfn = slot->base; gfn < slot->base + slot->npages; gfn++) {
 		if (*slot_word(slot, gfn) & ~RMAP_FLAGS)
-			rmap_unmap(vm, slot_word(slot, gfn));
+			rmap_drop_all(vm, slot_word(slot, gfn));
 		if (!(gfn & 511))
 			shadow_break(vm, true);
 	}
@@ -189,7 +189,7 @@ bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 	for (; start < end; start++) {
 		word = slot_word(slot, start);
 		if (*word & ~RMAP_FLAGS)
-			rmap_unmap(vm, word);
+			rmap_drop_all(vm, word);
 		/* the invalidation under way keeps the range from coming back */
 		if (!(start & 511))
 			shadow_break(vm, false);

@@ -190,13 +190,14 @@ static inline u64 walk_first_table(const struct walk_mode *m, u64 cr3,
 	return cr3;
 }
 
+/* @narrow: 32-bit paging, a constant where this is inlined */
 static __always_inline int walk_once(const struct walk_mode *m,
 				     const struct walk_mem *mem, void *priv,
 				     u64 cr3, const u64 *pdpte, u64 gva,
 				     const struct walk_access *a,
-				     struct guest_walk *w)
+				     struct guest_walk *w, const bool narrow)
 {
-	unsigned int bits = walk_index_bits(m), bytes = walk_pte_bytes(m);
+	const unsigned int bits = narrow ? 10 : 9, bytes = narrow ? 4 : 8;
 	unsigned int level, top, access = WALK_ALL;
 	u64 pte = walk_first_table(m, cr3, pdpte, gva);
 	u64 rsvd = walk_always_reserved(m);
@@ -256,7 +257,12 @@ walk_guest_inline(const struct walk_mode *m, const struct walk_mem *mem,
 		return WALK_OK;
 	}
 	for (tries = 0; tries < WALK_TRIES; tries++) {
-		ret = walk_once(m, mem, priv, cr3, pdpte, gva, a, w);
+		if (m->paging == WALK_32)
+			ret = walk_once(m, mem, priv, cr3, pdpte, gva, a, w,
+					true);
+		else
+			ret = walk_once(m, mem, priv, cr3, pdpte, gva, a, w,
+					false);
 		if (ret != WALK_RETRY)
 			return ret;
 	}
