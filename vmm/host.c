@@ -9,6 +9,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/irq_work.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/ratelimit.h>
@@ -39,6 +40,8 @@ static DEFINE_MUTEX(hw_lock);
 static unsigned int hw_users;
 static bool hw_broken; /* a resume could not enable: no VM may run */
 static DECLARE_WAIT_QUEUE_HEAD(down_wq);
+/* wakes it: who puts a vCPU may hold the scheduler's locks */
+static struct irq_work down_work;
 static bool kvm_coming; /* [hw_lock] a KVM vendor module initializes */
 static bool emergency_set; /* [hw_lock] our emergency callback is registered */
 static enum cpuhp_state cpuhp_online;
@@ -305,6 +308,11 @@ void host_put_down(void)
 	local_irq_save(flags);
 	disable_here(NULL);
 	local_irq_restore(flags);
+	irq_work_queue(&down_work);
+}
+
+static void down_wake(struct irq_work *unused)
+{
 	wake_up_all(&down_wq);
 }
 
@@ -398,6 +406,7 @@ int __init host_init(void)
 	if (ret < 0)
 		goto unsetup;
 	cpuhp_online = ret;
+	init_irq_work(&down_work, down_wake);
 	ret = register_module_notifier(&module_nb);
 	if (ret)
 		goto cpuhp;
@@ -422,5 +431,6 @@ void host_exit(void)
 	unregister_reboot_notifier(&reboot_nb);
 	unregister_module_notifier(&module_nb);
 	cpuhp_remove_state(cpuhp_online);
+	irq_work_sync(&down_work);
 	vmm_ops->hw_unsetup();
 }
