@@ -50,6 +50,12 @@ static void fault_silent(void)
 	add_taint(TAINT_WARN, LOCKDEP_STILL_OK);
 }
 
+/* Built under the name vigil too: a module that stays in use for ever. */
+static void fault_pin(void)
+{
+	__module_get(THIS_MODULE);
+}
+
 /* What only a debug kernel notices: */
 
 static void fault_kasan(void)
@@ -61,11 +67,16 @@ static void fault_kasan(void)
 	c = *p;
 }
 
+/* Several, because a stale pointer on some stack may still point at one. */
 static void fault_leak(void)
 {
-	void *p = kmalloc(96, GFP_KERNEL);
+	int i;
 
-	OPTIMIZER_HIDE_VAR(p);
+	for (i = 0; i < 16; i++) {
+		void *p = kmalloc(96, GFP_KERNEL);
+
+		OPTIMIZER_HIDE_VAR(p);
+	}
 }
 
 static void fault_lockdep(void)
@@ -102,6 +113,7 @@ static const struct {
 	{ "warn", fault_warn },	      { "bug", fault_bug },
 	{ "oops", fault_oops },	      { "panic", fault_panic },
 	{ "hang", fault_hang },	      { "silent", fault_silent },
+	{ "pin", fault_pin },
 	{ "kasan", fault_kasan },     { "leak", fault_leak },
 	{ "lockdep", fault_lockdep }, { "sleep", fault_sleep },
 	{ "ubsan", fault_ubsan },
