@@ -110,13 +110,12 @@ static const struct {
 	const char *name;
 	void (*fn)(void);
 } faults[] = {
-	{ "warn", fault_warn },	      { "bug", fault_bug },
-	{ "oops", fault_oops },	      { "panic", fault_panic },
-	{ "hang", fault_hang },	      { "silent", fault_silent },
-	{ "pin", fault_pin },
-	{ "kasan", fault_kasan },     { "leak", fault_leak },
-	{ "lockdep", fault_lockdep }, { "sleep", fault_sleep },
-	{ "ubsan", fault_ubsan },
+	{ "warn", fault_warn },	  { "bug", fault_bug },
+	{ "oops", fault_oops },	  { "panic", fault_panic },
+	{ "hang", fault_hang },	  { "silent", fault_silent },
+	{ "pin", fault_pin },	  { "kasan", fault_kasan },
+	{ "leak", fault_leak },	  { "lockdep", fault_lockdep },
+	{ "sleep", fault_sleep }, { "ubsan", fault_ubsan },
 };
 
 static int __init fault_init(void)
