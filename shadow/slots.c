@@ -297,25 +297,32 @@ static unsigned long shrink_count(struct shrinker *sh,
 	return n;
 }
 
+static unsigned long shrink_vm(struct shadow_vm *s, unsigned long want)
+{
+	struct vigil_vm *vm = container_of(s, struct vigil_vm, shadow);
+	unsigned long n;
+	LIST_HEAD(freed);
+
+	/* whoever holds it may be the one that needs memory */
+	if (!spin_trylock(&s->lock))
+		return 0;
+	n = page_shrink(vm, want, false, &freed);
+	page_free_list(vm, &freed);
+	spin_unlock(&s->lock);
+	return n;
+}
+
 static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 {
 	unsigned long want = sc->nr_to_scan / 2 + 1, n = 0;
 	struct shadow_vm *s;
-	LIST_HEAD(freed);
 
 	if (!mutex_trylock(&shadow_vms_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(s, &shadow_vms, link) {
-		struct vigil_vm *vm = container_of(s, struct vigil_vm, shadow);
-
 		if (n >= want)
 			break;
-		/* whoever holds it may be the one that needs memory */
-		if (!spin_trylock(&s->lock))
-			continue;
-		n += page_shrink(vm, want - n, false, &freed);
-		page_free_list(vm, &freed);
-		spin_unlock(&s->lock);
+		n += shrink_vm(s, want - n);
 	}
 	/* not always the same VM first */
 	if (!list_empty(&shadow_vms))
