@@ -210,21 +210,56 @@ static void asking(long arg)
 	stop_guest();
 }
 
+/* `vigil watch' at @gpa in the background, attached when this returns */
+static pid_t spawn_watch(const char *gpa, const char *exec)
+{
+	pid_t pid;
+	int fd;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		fd = open("/tmp/watch-commands.out",
+			  O_CREAT | O_TRUNC | O_WRONLY, 0600);
+		dup2(fd, 1);
+		dup2(fd, 2);
+		execlp("vigil", "vigil", "watch", NAME, "--gpa", gpa,
+		       "--action", "ask", "--exec", exec, NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500; i++) {
+		if (!sh("cat /tmp/watch-commands.out 2>&1") &&
+		    strstr(out, "watching 8 bytes"))
+			return pid;
+		usleep(20000);
+	}
+	ERROR("it does not watch: %s", out);
+}
+
+static int end_of(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
 /* Ctrl-C, while nothing happens and while a program ponders */
 static void interrupting(long exec)
 {
-	char cmd[256];
+	pid_t pid;
 
 	begin();
-	snprintf(cmd, sizeof(cmd),
-		 "vigil watch " NAME " --gpa %s --action ask"
-		 " --exec 'sleep 100' >/tmp/watch-commands.out 2>&1 & pid=$!;"
-		 " until vigil list | grep -q watched; do :; done;"
-		 " vigil regs " NAME
-		 " 2>&1; sleep 1; kill -INT $pid; wait $pid",
-		 exec ? "0x9000" : "0xa000");
-	CHECK_SH(cmd, 0);
+	unlink("/tmp/watch-commands.decides");
+	pid = spawn_watch(exec ? "0x9000" : "0xa000",
+			  "touch /tmp/watch-commands.decides; exec sleep 100");
+	CHECK_SH("vigil regs " NAME " 2>&1", 1);
 	CHECK_SAYS("has a monitor already");
+	while (exec && access("/tmp/watch-commands.decides", F_OK))
+		usleep(10000);
+	kill(pid, SIGINT);
+	CHECK_EQ(end_of(pid), 0);
 	CHECK_SH("vigil list", 0);
 	CHECK(!strstr(out, "watched"));
 	/* and the guest goes on */
@@ -235,17 +270,14 @@ static void interrupting(long exec)
 /* the VM ends under the command */
 static void vm_ends(long arg)
 {
-	char cmd[256];
+	pid_t pid;
 
 	begin();
-	snprintf(cmd, sizeof(cmd),
-		 "vigil watch " NAME " --gpa 0xa000 2>&1 & pid=$!;"
-		 " until vigil list | grep -q watched; do :; done;"
-		 " kill -9 %d; wait $pid",
-		 (int)guest);
-	CHECK_SH(cmd, 0);
+	pid = spawn_watch("0xa000", "exit 0");
+	stop_guest();
+	CHECK_EQ(end_of(pid), 0);
+	CHECK_SH("cat /tmp/watch-commands.out", 0);
 	CHECK_SAYS("the VM is gone");
-	waitpid(guest, NULL, 0);
 }
 
 int main(int argc, char **argv)
