@@ -312,20 +312,6 @@ static unsigned long shrink_vm(struct shadow_vm *s, unsigned long want)
 	return n;
 }
 
-static unsigned long shrink_vm(struct vigil_vm *vm, unsigned long want)
-{
-	unsigned long n = 0;
-	LIST_HEAD(freed);
-
-	/* whoever holds it may be the one that needs memory */
-	if (spin_trylock(&vm->shadow.lock)) {
-		n = page_shrink(vm, want, false, &freed);
-		page_free_list(vm, &freed);
-		spin_unlock(&vm->shadow.lock);
-	}
-	return n;
-}
-
 static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 {
 	unsigned long want = sc->nr_to_scan / 2 + 1, n = 0;
