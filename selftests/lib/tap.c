@@ -121,6 +121,13 @@ bool test_on_kvm(void)
 	return !strcmp(slash ? slash + 1 : opts.dev, "kvm");
 }
 
+bool test_on_bochs(void)
+{
+	const char *cpu = getenv("TESTBED_CPU");
+
+	return cpu && strstr(cpu, "bochs");
+}
+
 bool test_on_tcg(void)
 {
 	unsigned int a, b, c, d;

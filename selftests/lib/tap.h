@@ -52,6 +52,7 @@ void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 unsigned int test_failures(void);
 bool test_on_kvm(void);
 bool test_on_tcg(void);
+bool test_on_bochs(void); /* as the testbed says */
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define ERROR(...) test_error(__FILE__, __LINE__, __VA_ARGS__)
