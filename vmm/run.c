@@ -146,10 +146,9 @@ static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 		if (r <= 0)
 			return r;
 	}
-	if (READ_ONCE(vcpu->run->immediate_exit)) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
+	/* the reason of the exit that this completed stays, as clients expect */
+	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
-	}
 	event_run_begin(vcpu);
 	return run_loop(vcpu);
 }
@@ -166,7 +165,6 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		return -EINVAL;
 	/* the way out of a race with a signal: nothing is loaded for it */
 	if (READ_ONCE(run->immediate_exit) && !vcpu->complete) {
-		run->exit_reason = KVM_EXIT_INTR;
 		event_run_end(vcpu);
 		return -EINTR;
 	}
