@@ -161,14 +161,21 @@ static int outs(struct vigil_vcpu *vcpu, unsigned long count)
 /* store the elements that userspace has supplied, from vcpu->io.done on */
 static int ins_store(struct vigil_vcpu *vcpu)
 {
+	const struct insn *insn = string_insn(vcpu);
+	unsigned long mask = string_mask(insn);
 	struct vigil_io *io = &vcpu->io;
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned int first, len;
+	u8 *data;
 	int ret;
 	u64 la;
 
 	while (io->done < io->count) {
-		u8 *data = pio_data(vcpu) + io->done * io->size;
+		/* userspace may have made RCX smaller: no more than it says */
+		if (!io->part && string_rep(insn) &&
+		    !(vcpu->regs[REG_RCX] & mask))
+			break;
+		data = pio_data(vcpu) + io->done * io->size;
 
 		ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la,
 				    &first);
