@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The auditors of a debug module find what they are there for: with a fault
+ * injected (module parameter shadow_inject), paging/coherence must not pass, and
+ * must have been stopped by the auditor. Without one it passes: its own run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define PARAMETER "/sys/module/vigil/parameters/shadow_inject"
+
+static void inject(long what)
+{
+	FILE *f = fopen(PARAMETER, "w");
+
+	if (!f || fprintf(f, "%ld\n", what) < 0 || fclose(f))
+		ERROR("%s: %s", PARAMETER, strerror(errno));
+}
+
+/* run paging/coherence, return its status; its output tells who stopped it */
+static int run_coherence(bool *by_auditor)
+{
+	char path[PATH_MAX], command[PATH_MAX + 64], line[1024];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	FILE *p;
+
+	if (n < 0)
+		ERROR("/proc/self/exe: %s", strerror(errno));
+	path[n] = 0;
+	snprintf(command, sizeof(command), "%s/coherence --dev %s 2>&1",
+		 dirname(path), opts.dev);
+	p = popen(command, "r");
+	if (!p)
+		ERROR("%s: %s", command, strerror(errno));
+	*by_auditor = false;
+	while (fgets(line, sizeof(line), p)) {
+		if (strstr(line, "VIGIL_AUDIT:") ||
+		    strstr(line, "Input/output error"))
+			*by_auditor = true;
+	}
+	return pclose(p);
+}
+
+static void found(long what)
+{
+	bool by_auditor;
+	int status;
+
+	if (access(PARAMETER, W_OK))
+		SKIP("the module was built without auditors");
+	inject(what);
+	status = run_coherence(&by_auditor);
+	inject(0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		ERROR("paging/coherence ended with %#x", status);
+	CHECK_EQ(WEXITSTATUS(status), 1);
+	CHECK(by_auditor);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "a flush that is missing", found, 1, 300 },
+		{ "a table without write protection", found, 2, 300 },
+		{ "a lost rmap entry", found, 3, 300 },
+		{ "an SPTE that is stale", found, 4, 300 },
+		{}
+	};
+
+	return test_main(argc, argv, cases);
+}
