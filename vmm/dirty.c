@@ -25,6 +25,31 @@ static struct vigil_slot *slot_by_id(struct vigil_vm *vm, u32 id)
 	return NULL;
 }
 
+/* words between two looks at the scheduler */
+#define HARVEST_WORDS 1024ul
+
+/* fetch and clear the words [i, end); was a right taken away? */
+static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
+		    unsigned long *copy, size_t i, size_t end)
+{
+	bool flush = false;
+
+	for (; i < end; i++) {
+		unsigned long mask;
+
+		/* most words are clean: no locked instruction for them */
+		if (likely(!READ_ONCE(slot->dirty[i]))) {
+			copy[i] = 0;
+			continue;
+		}
+		mask = xchg(&slot->dirty[i], 0);
+		flush |= shadow_protect_mask(vm, slot, slot->base + i * 64,
+					     mask);
+		copy[i] = mask;
+	}
+	return flush;
+}
+
 int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 {
 	struct vigil_slot *slot;
@@ -43,18 +68,10 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 
 	words = slot->bitmap_bytes / sizeof(long);
 	copy = slot->dirty + words;
-	for (i = 0; i < words; i++) {
-		unsigned long mask = 0;
-
-		/* most words are clean: no locked instruction for them */
-		if (READ_ONCE(slot->dirty[i])) {
-			mask = xchg(&slot->dirty[i], 0);
-			flush |= shadow_protect_mask(vm, slot,
-						     slot->base + i * 64, mask);
-		}
-		copy[i] = mask;
-		if (!(i & 1023))
-			cond_resched();
+	for (i = 0; i < words; i += HARVEST_WORDS) {
+		flush |= harvest(vm, slot, copy, i,
+				 min(words, i + HARVEST_WORDS));
+		cond_resched();
 	}
 	/*
 	 * A write that was let through before it lost W is in the bitmap copy;

@@ -101,7 +101,23 @@ static void run_row(const struct row *row, const char *dev, struct result *r)
 
 static double per_op(int64_t n, const struct result *r)
 {
+	if (n < 0)
+		return -1;
 	return r->ops ? (double)n / r->ops : 0;
+}
+
+/* "vigil's/the peer's", with a dash for what is not known */
+static const char *pair(char buf[32], int64_t v, const struct result *rv,
+			int64_t k, const struct result *rk)
+{
+	char one[2][12] = { "-", "-" };
+
+	if (v >= 0)
+		snprintf(one[0], sizeof(one[0]), "%.2f", per_op(v, rv));
+	if (rk && k >= 0)
+		snprintf(one[1], sizeof(one[1]), "%.2f", per_op(k, rk));
+	snprintf(buf, 32, "%s/%s", one[0], one[1]);
+	return buf;
 }
 
 /* what is nearly free under emulation may not be more than the peer's */
@@ -130,6 +146,8 @@ static void print_counts_json(const char *name, const struct result *r)
 static void print_row(const struct row *row, const struct result *v,
 		      const struct result *k, bool bad, bool *first)
 {
+	char buf[4][32];
+
 	if (args.json) {
 		printf("%s{\"id\": \"%s\", \"what\": \"%s\", \"must\": %.0f, \"bad\": %s, ",
 		       *first ? "" : ",\n ", row->id, row->what, row->must,
@@ -155,10 +173,11 @@ static void print_row(const struct row *row, const struct result *v,
 			       v->ticks <= row->must ? "yes" : "no ");
 		else
 			printf(" %9s    ", "");
-		printf("  %5.2f/%-5.2f %5.2f/%-5.2f %5.2f/%-5.2f %s",
-		       per_op(v->n.exits, v), k ? per_op(k->n.exits, k) : 0,
-		       per_op(v->n.flushes, v), k ? per_op(k->n.flushes, k) : 0,
-		       per_op(v->n.vmload, v), k ? per_op(k->n.vmload, k) : 0,
+		printf("  %-11s %-11s %-11s %-11s %s",
+		       pair(buf[0], v->n.exits, v, k ? k->n.exits : -1, k),
+		       pair(buf[1], v->n.flushes, v, k ? k->n.flushes : -1, k),
+		       pair(buf[2], v->n.vmload, v, k ? k->n.vmload : -1, k),
+		       pair(buf[3], v->n.ipis, v, k ? k->n.ipis : -1, k),
 		       bad ? "WORSE" : "");
 		printf("\n");
 	}
@@ -185,10 +204,10 @@ int main(int argc, char **argv)
 	if (args.json)
 		printf("[");
 	else
-		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s\n",
+		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s %s\n",
 		       "ticks per operation", args.dev + 5,
 		       *args.peer ? args.peer + 5 : "", "ratio", "must", "met",
-		       "exits", "flushes", "vmload");
+		       "exits", "flushes", "vmload", "ipis");
 	for (i = 0; i < nr_rows; i++) {
 		bool bad = false, peer = *args.peer;
 
