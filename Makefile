@@ -34,7 +34,8 @@ help:
 	@echo '  clean'
 	@echo 'Use:'
 	@echo '  install, uninstall  module, tools, udev rule, manual pages (DESTDIR=, PREFIX=)'
-	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools'
+	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools (KVER= another'
+	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
 	@echo 'Test:'
 	@echo '  check               everything: what .ci/run runs'
@@ -151,7 +152,7 @@ dkms-install: install-user
 	mkdir -p /usr/src/vigil-$(VERSION)
 	cp -r Kbuild dkms.conf $(wildcard $(MODDIRS)) /usr/src/vigil-$(VERSION)
 	dkms status vigil/$(VERSION) | grep -q . || dkms add vigil/$(VERSION)
-	dkms install --force vigil/$(VERSION)
+	dkms install --force vigil/$(VERSION) $(if $(KVER),-k '$(KVER)')
 
 uninstall:
 	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
