@@ -27,6 +27,8 @@ int run_requests(struct vigil_vcpu *vcpu)
 		return run_dead(vcpu);
 	if (vigil_test_request(vcpu, REQ_SRCU)) {
 		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+		wait_event(vcpu->vm->srcu_wq,
+			   !atomic_read(&vcpu->vm->srcu_syncs));
 		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 	}
 	if (vigil_test_request(vcpu, REQ_SNAPSHOT))

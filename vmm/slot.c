@@ -75,9 +75,7 @@ static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 	struct vigil_slots *old = vigil_slots(vm);
 
 	rcu_assign_pointer(vm->slots, new);
-	/* vCPUs hold the SRCU read lock across exits: ask them to let go */
-	vigil_request_all(vm, REQ_SRCU, false);
-	synchronize_srcu_expedited(&vm->srcu);
+	vm_synchronize(vm);
 	kvfree(old);
 	shadow_slots_changed(vm);
 }

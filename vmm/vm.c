@@ -32,6 +32,16 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 	wake_up_all(&vm->monitor_wq);
 }
 
+void vm_synchronize(struct vigil_vm *vm)
+{
+	atomic_inc(&vm->srcu_syncs);
+	/* the count is seen by who sees the request */
+	vigil_request_all(vm, REQ_SRCU, false);
+	synchronize_srcu_expedited(&vm->srcu);
+	if (atomic_dec_and_test(&vm->srcu_syncs))
+		wake_up_all(&vm->srcu_wq);
+}
+
 static void vm_destroy(struct vigil_vm *vm)
 {
 	mutex_lock(&vigil_vms_lock);
@@ -83,6 +93,7 @@ static struct vigil_vm *vm_create(void)
 	refcount_set(&vm->users, 1);
 	atomic_set(&vm->handles, 1);
 	mutex_init(&vm->lock);
+	init_waitqueue_head(&vm->srcu_wq);
 	INIT_LIST_HEAD(&vm->link);
 	INIT_LIST_HEAD(&vm->monitors);
 	vm->owner = current_euid();

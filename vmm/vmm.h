@@ -141,6 +141,8 @@ struct vigil_vm {
 	struct list_head monitors; /* [m] monitor.c */
 	unsigned int nr_monitors; /* [m] */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
+	atomic_t srcu_syncs; /* vm_synchronize() under way */
+	wait_queue_head_t srcu_wq; /* vCPUs wait: that it ends */
 	struct dentry *debugfs; /* [I] stat.c */
 	void *vendor; /* [I] the vendor's part */
 	u64 tsc_khz; /* [I] */
@@ -322,6 +324,15 @@ void vigil_vm_close(struct vigil_vm *vm);
  * KVM_EXIT_INTERNAL_ERROR and -EIO from there on. The first reason stays.
  */
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
+/**
+ * vm_synchronize() - nobody looks at what was replaced before the call
+ *
+ * synchronize_srcu() of vm->srcu, which vCPUs hold while their guests run: they
+ * let go, and wait outside until it is over. One that took the lock again at
+ * once would hold up the grace period just the same, as it may be counted where
+ * it was before.
+ */
+void vm_synchronize(struct vigil_vm *vm);
 
 /* ---- vcpu.c ---- */
 /**

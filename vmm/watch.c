@@ -114,8 +114,7 @@ int watch_publish(struct vigil_vm *vm)
 	 * a page that it found unwatched is mapped by now, so that whoever
 	 * write-protects afterwards misses nothing.
 	 */
-	vigil_request_all(vm, REQ_SRCU, true);
-	synchronize_srcu_expedited(&vm->srcu);
+	vm_synchronize(vm);
 	kvfree(old);
 	return 0;
 }
