@@ -196,7 +196,9 @@ static void forgotten(long arg)
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
 	ticks(1000);
 	v->stop_on_signal = true;
-	EXPECT(v, STOP_SIGNAL);
+	do
+		EXPECT(v, STOP_SIGNAL);
+	while (!mon_ready(mon, 0));
 	ticks(0);
 	ev = mon_event(mon);
 	get_regs(v, &r);
@@ -317,6 +319,27 @@ static void while_running(long arg)
 		id = mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
 		/* no write has come through since the call returned */
 		seen = rd64(v->vm, TARGET);
+		if (!mon_ready(mon, 5000)) {
+			for (int k = 0; k < 2; k++) {
+				test_note(
+					"round %d: memory %#llx, exits %llu, faults %llu, emulated %llu, hits %llu, flushes %llu, irq %llu",
+					i,
+					(unsigned long long)rd64(v->vm, TARGET),
+					(unsigned long long)mon_stat(mon,
+								     "exits"),
+					(unsigned long long)mon_stat(
+						mon, "exits_page_fault"),
+					(unsigned long long)mon_stat(
+						mon, "emulated"),
+					(unsigned long long)mon_stat(
+						mon, "watch_hits"),
+					(unsigned long long)mon_stat(
+						mon, "tlb_flushes"),
+					(unsigned long long)mon_stat(
+						mon, "exits_irq"));
+				usleep(300000);
+			}
+		}
 		ev = mon_event(mon);
 		CHECK_EQ(bytes64(ev.old), seen);
 		CHECK_EQ(bytes64(ev.new_), seen + 1);

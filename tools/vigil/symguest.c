@@ -15,8 +15,8 @@
 #define CHUNK (1u << 20)
 /* where no guest has memory any more */
 #define SCAN_END (1ull << 46)
-/* chunks without memory in a row, outside of it: 64 GiB */
-#define MAX_HOLE (64u << 10)
+/* chunks without memory in a row: the hole below 4 GiB is not as large */
+#define MAX_HOLE 4096u
 
 static int add_symbol(void *priv, uint64_t addr, char type, const char *name)
 {
