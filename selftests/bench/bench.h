@@ -79,6 +79,8 @@ void start(struct bench *b, const char *op, const struct regs *r);
 int go(struct bench *b);
 void go_to_end(struct bench *b);
 void count(struct bench *b, struct counts *c);
+/* count WRMSRs from here on: costs time, so in a run of its own */
+bool trace_msrs(bool on);
 void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...);
 
 static inline uint64_t now(void)

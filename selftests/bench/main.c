@@ -71,7 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* in a process of its own: a fresh VM, and a device that dies takes one row */
-static void run_row(const struct row *row, const char *dev, struct result *r)
+static void run_once(const struct row *row, const char *dev, struct result *r)
 {
 	struct result *shared = mmap(NULL, sizeof(*shared),
 				     PROT_READ | PROT_WRITE,
@@ -97,6 +97,20 @@ static void run_row(const struct row *row, const char *dev, struct result *r)
 	*r = *shared;
 	r->failed = !WIFEXITED(status) || WEXITSTATUS(status);
 	munmap(shared, sizeof(*shared));
+}
+
+/* once for the time, once more for the WRMSRs, whose tracing takes time */
+static void run_row(const struct row *row, const char *dev, struct result *r)
+{
+	struct result traced;
+
+	run_once(row, dev, r);
+	if (r->failed || !trace_msrs(true))
+		return;
+	run_once(row, dev, &traced);
+	trace_msrs(false);
+	if (!traced.failed)
+		r->n.msr_writes = traced.n.msr_writes;
 }
 
 static double per_op(int64_t n, const struct result *r)
@@ -129,7 +143,8 @@ static bool hidden_worse(const struct result *v, const struct result *k)
 #define WORSE(f)                      \
 	(v->n.f > 0 && k->n.f >= 0 && \
 	 per_op(v->n.f, v) > per_op(k->n.f, k) + slack && v->n.f > k->n.f + 8)
-	return WORSE(exits) || WORSE(flushes) || WORSE(ipis) || WORSE(vmload);
+	return WORSE(exits) || WORSE(flushes) || WORSE(ipis) || WORSE(vmload) ||
+	       WORSE(msr_writes);
 #undef WORSE
 }
 
@@ -146,7 +161,7 @@ static void print_counts_json(const char *name, const struct result *r)
 static void print_row(const struct row *row, const struct result *v,
 		      const struct result *k, bool bad, bool *first)
 {
-	char buf[4][32];
+	char buf[5][32];
 
 	if (args.json) {
 		printf("%s{\"id\": \"%s\", \"what\": \"%s\", \"must\": %.0f, \"bad\": %s, ",
@@ -173,11 +188,13 @@ static void print_row(const struct row *row, const struct result *v,
 			       v->ticks <= row->must ? "yes" : "no ");
 		else
 			printf(" %9s    ", "");
-		printf("  %-11s %-11s %-11s %-11s %s",
+		printf("  %-11s %-11s %-11s %-11s %-11s %s",
 		       pair(buf[0], v->n.exits, v, k ? k->n.exits : -1, k),
 		       pair(buf[1], v->n.flushes, v, k ? k->n.flushes : -1, k),
 		       pair(buf[2], v->n.vmload, v, k ? k->n.vmload : -1, k),
 		       pair(buf[3], v->n.ipis, v, k ? k->n.ipis : -1, k),
+		       pair(buf[4], v->n.msr_writes, v,
+			    k ? k->n.msr_writes : -1, k),
 		       bad ? "WORSE" : "");
 		printf("\n");
 	}
@@ -204,10 +221,10 @@ int main(int argc, char **argv)
 	if (args.json)
 		printf("[");
 	else
-		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s %s\n",
+		printf("%-46s %11s %11s %6s %9s %3s  %-11s %-11s %-11s %-11s %s\n",
 		       "ticks per operation", args.dev + 5,
 		       *args.peer ? args.peer + 5 : "", "ratio", "must", "met",
-		       "exits", "flushes", "vmload", "ipis");
+		       "exits", "flushes", "vmload", "ipis", "wrmsr");
 	for (i = 0; i < nr_rows; i++) {
 		bool bad = false, peer = *args.peer;
 
