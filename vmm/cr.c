@@ -61,7 +61,7 @@ static int load_pdptes(struct vigil_vcpu *vcpu)
 	return shadow_load_pdptes(vcpu) ? -EINVAL : 0;
 }
 
-int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
+static int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
 {
 	unsigned long old = vcpu->cr0, changed;
 	u64 old_efer = vcpu->efer;
@@ -99,7 +99,7 @@ int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
 	return 0;
 }
 
-int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
+static int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 {
 	unsigned long old = vcpu->cr3;
 
@@ -122,7 +122,7 @@ int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 	return 0;
 }
 
-int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
+static int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
 {
 	unsigned long old = vcpu->cr4, changed = old ^ val;
 
@@ -157,6 +157,48 @@ int cr8_set(struct vigil_vcpu *vcpu, unsigned long val)
 		return -EINVAL;
 	vcpu->cr8 = val;
 	return 0;
+}
+
+int cr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val)
+{
+	switch (nr) {
+	case 0:
+		*val = vcpu->cr0;
+		return 0;
+	case 2:
+		*val = vcpu->cr2;
+		return 0;
+	case 3:
+		*val = vcpu->cr3;
+		return 0;
+	case 4:
+		*val = vcpu->cr4;
+		return 0;
+	case 8:
+		*val = vcpu->cr8;
+		return 0;
+	default:
+		return -ENODEV;
+	}
+}
+
+int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
+{
+	switch (nr) {
+	case 0:
+		return cr0_set(vcpu, val);
+	case 2:
+		vcpu->cr2 = val;
+		return 0;
+	case 3:
+		return cr3_set(vcpu, val);
+	case 4:
+		return cr4_set(vcpu, val);
+	case 8:
+		return cr8_set(vcpu, val);
+	default:
+		return -ENODEV;
+	}
 }
 
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val)

@@ -14,17 +14,6 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 	return slot->dirty ? 0 : -ENOMEM;
 }
 
-static struct vigil_slot *slot_by_id(struct vigil_vm *vm, u32 id)
-{
-	struct vigil_slots *slots = vigil_slots(vm);
-	unsigned int i;
-
-	for (i = 0; i < slots->count; i++)
-		if (slots->slot[i]->id == id)
-			return slots->slot[i];
-	return NULL;
-}
-
 /* words between two looks at the scheduler */
 #define HARVEST_WORDS 1024ul
 
@@ -62,7 +51,7 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	ret = -ENOENT;
-	slot = slot_by_id(vm, log->slot);
+	slot = vigil_slot_by_id(vigil_slots(vm), log->slot);
 	if (!slot || !slot->dirty)
 		goto out;
 

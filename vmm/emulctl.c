@@ -270,27 +270,12 @@ static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 
 static int op_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 {
-	struct vigil_vcpu *vcpu = emul_vcpu(c);
+	unsigned long v;
 
-	switch (nr) {
-	case 0:
-		*val = vcpu->cr0;
-		return EMUL_OK;
-	case 2:
-		*val = vcpu->cr2;
-		return EMUL_OK;
-	case 3:
-		*val = vcpu->cr3;
-		return EMUL_OK;
-	case 4:
-		*val = vcpu->cr4;
-		return EMUL_OK;
-	case 8:
-		*val = vcpu->cr8;
-		return EMUL_OK;
-	default:
+	if (cr_get(emul_vcpu(c), nr, &v))
 		return fault(c, 6, false);
-	}
+	*val = v;
+	return EMUL_OK;
 }
 
 static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
@@ -299,27 +284,10 @@ static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 	int ret;
 
 	vcpu->stat.exits_cr++;
-	switch (nr) {
-	case 0:
-		ret = cr0_set(vcpu, val);
-		break;
-	case 2:
-		vcpu->cr2 = val;
-		ret = 0;
-		break;
-	case 3:
-		ret = cr3_set(vcpu, val);
-		break;
-	case 4:
-		ret = cr4_set(vcpu, val);
-		break;
-	case 8:
-		ret = cr8_set(vcpu, val);
-		break;
-	default:
-		return fault(c, 6, false);
-	}
-	return ret ? fault(c, 13, true) : EMUL_OK;
+	ret = cr_set(vcpu, nr, val);
+	return ret == -ENODEV ? fault(c, 6, false) :
+	       ret	      ? fault(c, 13, true) :
+				EMUL_OK;
 }
 
 static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)

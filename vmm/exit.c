@@ -82,26 +82,7 @@ int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	vcpu->stat.exits_cr++;
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;
-	switch (cr) {
-	case 0:
-		ret = cr0_set(vcpu, val);
-		break;
-	case 2:
-		vcpu->cr2 = val;
-		ret = 0;
-		break;
-	case 3:
-		ret = cr3_set(vcpu, val);
-		break;
-	case 4:
-		ret = cr4_set(vcpu, val);
-		break;
-	case 8:
-		ret = cr8_set(vcpu, val);
-		break;
-	default:
-		ret = -ENODEV;
-	}
+	ret = cr_set(vcpu, cr, val);
 	return done_or_gp(vcpu, ret, len);
 }
 
@@ -110,23 +91,7 @@ int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	unsigned long val;
 
 	vcpu->stat.exits_cr++;
-	switch (cr) {
-	case 0:
-		val = vcpu->cr0;
-		break;
-	case 2:
-		val = vcpu->cr2;
-		break;
-	case 3:
-		val = vcpu->cr3;
-		break;
-	case 4:
-		val = vcpu->cr4;
-		break;
-	case 8:
-		val = vcpu->cr8;
-		break;
-	default:
+	if (cr_get(vcpu, cr, &val)) {
 		event_ud(vcpu);
 		return 1;
 	}

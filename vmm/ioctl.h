@@ -26,6 +26,7 @@ int run_requests(struct vigil_vcpu *vcpu);
 /* slot.c */
 int vigil_set_slot(struct vigil_vm *vm,
 		   const struct kvm_userspace_memory_region2 *r);
+struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id);
 void vigil_free_slots(struct vigil_vm *vm);
 struct vigil_slots *vigil_empty_slots(void);
 
@@ -49,10 +50,10 @@ void vcpu_reset(struct vigil_vcpu *vcpu);
 /*
  * cr.c: what a guest's write does. 0, or -EINVAL: #GP, nothing changed.
  */
-int cr0_set(struct vigil_vcpu *vcpu, unsigned long val);
-int cr3_set(struct vigil_vcpu *vcpu, unsigned long val);
-int cr4_set(struct vigil_vcpu *vcpu, unsigned long val);
 int cr8_set(struct vigil_vcpu *vcpu, unsigned long val);
+/* any of them by number; -EINVAL: #GP; -ENODEV: #UD */
+int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
+int cr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
 /* -EINVAL: #GP; -ENODEV: #UD */
 int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);

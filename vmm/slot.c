@@ -97,7 +97,7 @@ void vigil_free_slots(struct vigil_vm *vm)
 	kvfree(slots);
 }
 
-static struct vigil_slot *slot_by_id(struct vigil_slots *slots, u16 id)
+struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id)
 {
 	unsigned int i;
 
@@ -254,7 +254,7 @@ nomem:
 static int set_slot_locked(struct vigil_vm *vm, const struct vigil_slot *want)
 {
 	struct vigil_slots *slots = vigil_slots(vm);
-	struct vigil_slot *old = slot_by_id(slots, want->id);
+	struct vigil_slot *old = vigil_slot_by_id(slots, want->id);
 
 	if (!want->npages)
 		return old ? slot_delete(vm, old) : -EINVAL;

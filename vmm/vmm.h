@@ -150,7 +150,7 @@ struct vigil_vm {
 };
 
 /* vcpu->mode: where the vCPU's thread is, for kicks */
-enum { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING, VCPU_READING_SHADOW };
+enum { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING };
 
 /* bits of vcpu->requests */
 enum vigil_request {
