@@ -53,8 +53,8 @@ def debian_headers():
     found = [p for p in pathlib.Path("/usr/src").glob("linux-headers-6.1.*-amd64")
              if "-rt-" not in p.name and "-cloud-" not in p.name]
     if not found:
-        raise SetupError("no headers of Debian's 6.1 kernel: run `make headers`"
-                         " (apt-get install linux-headers-amd64)")
+        raise SetupError("no headers of Debian's 6.1 kernel: as root, "
+                         "apt-get install linux-headers-amd64")
     return max(found, key=lambda p: numbers(p.name))
 
 
@@ -83,6 +83,7 @@ def unpack(image, vmlinux):
 
 def debian_kernel():
     """Debian's stock kernel, from the package that matches the headers."""
+    call(HERE / "packages", "testbed", progress=True)
     kdir = debian_headers()
     release = kdir.name.removeprefix("linux-headers-")
     version = call("dpkg-query", "-W", "-f", "${Version}", kdir.name)
