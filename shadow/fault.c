@@ -201,6 +201,7 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu,
 	if (level <= f->w.level || vcpu->shadow.mode.paging == WALK_NONE) {
 		role.word = 0;
 		role.direct = 1;
+		role.ept = vcpu->shadow.role.ept;
 		role.access = f->access;
 		*gfn = f->w.gfn & ~((1ull << 9 * (level - 1)) - 1);
 	} else {
@@ -341,7 +342,8 @@ static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		access &= ~WALK_W;
 	spte = spte_leaf(__sme_set((u64)pfn << PAGE_SHIFT), access, true,
 			 !slot_logs_dirty(slot));
-	spte_add(vcpu, sp, index, word, spte & ~SPTE_A, pte);
+	spte = sp->role.ept ? spte_ept_leaf(spte) : spte & ~SPTE_A;
+	spte_add(vcpu, sp, index, word, spte, pte);
 }
 
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
@@ -413,6 +415,8 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 		access &= ~WALK_W;
 	spte = spte_leaf(__sme_set((u64)f->pfn << PAGE_SHIFT), access,
 			 f->host_w, f->write || !slot_logs_dirty(f->slot));
+	if (sp->role.ept)
+		spte = spte_ept_leaf(spte);
 	if (spte & SPTE_W)
 		dirty_mark(f->slot, gfn);
 

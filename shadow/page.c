@@ -171,7 +171,9 @@ void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 	__set_bit(index, parent->present);
 	rmap_add(&vcpu->shadow.links, &child->parents, spte);
 	/* lock-free walkers see the child whole */
-	smp_store_release(spte, spte_table(__sme_pa(child->spt)));
+	smp_store_release(spte, child->role.ept ?
+					spte_ept_table(__sme_pa(child->spt)) :
+					spte_table(__sme_pa(child->spt)));
 }
 
 /* the guest's stores went past the host's page table */

@@ -7,6 +7,8 @@
 #include "internal.h"
 #include "walk_inline.h"
 
+bool shadow_direct_ept __ro_after_init;
+
 /* ---- mode ---- */
 
 static u8 paging_of(const struct vigil_vcpu *vcpu)
@@ -50,8 +52,10 @@ static union shadow_role role_of(const struct walk_mode *m)
 {
 	union shadow_role role = { .word = 0 };
 
-	if (m->paging == WALK_NONE)
+	if (m->paging == WALK_NONE) {
+		role.ept = shadow_direct_ept;
 		return role;
+	}
 	role.paging = m->paging;
 	role.wp = m->wp;
 	role.smep_nwp = m->smep && !m->wp;
@@ -81,9 +85,9 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 		WRITE_ONCE(s->root_ok, false);
 	s->mode = mode;
 	s->role = role;
-	s->root_level = mode.paging == WALK_5LEVEL ? 5 :
-			mode.paging == WALK_4LEVEL ? 4 :
-						     3;
+	s->root_level = mode.paging == WALK_5LEVEL	       ? 5 :
+			mode.paging == WALK_4LEVEL || role.ept ? 4 :
+								 3;
 	s->initialised = true;
 	sync_all(vcpu->vm);
 }

@@ -33,6 +33,13 @@ struct shadow_vcpu; /* per vCPU: role, roots, preallocated objects */
 #define PFERR_RSVD (1u << 3)
 #define PFERR_I (1u << 4)
 
+/*
+ * Unpaged guests run on a root in EPT format, with linear addresses that are
+ * physical ones: said by the vendor's hw_setup(), never changed after. Else they
+ * run on a page table that maps the lower 4 GiB one to one.
+ */
+extern bool shadow_direct_ept; /* __ro_after_init */
+
 /* ---- life ---- */
 int shadow_module_init(void); /* kmem caches, shrinker */
 void shadow_module_exit(void);

@@ -208,16 +208,35 @@ static bool spte_age(u64 *spte, bool clear)
 	return true;
 }
 
+/*
+ * EPT's entries have no A bit here: one that is asked about was young, and goes,
+ * so that the next access makes it again. A gfn has one at most.
+ */
+static bool gfn_age(struct vigil_vm *vm, unsigned long word, bool clear)
+{
+	u64 *spte, *ept = NULL;
+	struct rmap_iter it;
+	bool young = false;
+
+	for_each_rmap(spte, word, &it)
+	{
+		if (page_of(spte)->role.ept)
+			ept = spte;
+		else
+			young |= spte_age(spte, clear);
+	}
+	if (ept && clear)
+		spte_drop(vm, ept);
+	return young || ept;
+}
+
 bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 		     gfn_t end, bool clear)
 {
-	struct rmap_iter it;
 	bool young = false;
-	u64 *spte;
 
 	for (; start < end; start++)
-		for_each_rmap(spte, *slot_word(slot, start), &it)
-			young |= spte_age(spte, clear);
+		young |= gfn_age(vm, *slot_word(slot, start), clear);
 	return young;
 }
 

@@ -63,6 +63,24 @@ static inline u64 spte_table(u64 pa)
 	return pa | SPTE_P | SPTE_W | SPTE_U | SPTE_A;
 }
 
+/*
+ * The same two in EPT format, without EPT's own A and D. For direct pages, whose
+ * rights are all but W: X is where U is, and the bits of A and D become memory
+ * type 6, write-back, and "ignore PAT". So D stays what it is here, while A is
+ * always set.
+ */
+#define EPT_TYPE_WB GENMASK_ULL(5, 4)
+
+static inline u64 spte_ept_leaf(u64 spte)
+{
+	return spte | EPT_TYPE_WB;
+}
+
+static inline u64 spte_ept_table(u64 pa)
+{
+	return pa | SPTE_P | SPTE_W | SPTE_U;
+}
+
 /* does only the dirty log (if anything) stand between the guest and a write? */
 static inline bool spte_log_only(u64 spte)
 {

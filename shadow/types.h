@@ -22,6 +22,7 @@
  * besides the gfn
  * @level:	1: its entries map 4 KiB pages
  * @direct:	no guest table behind it: gpa -> hpa from @gfn on
+ * @ept:	in EPT format (direct, of an unpaged guest)
  * @paging:	enum walk_paging of the guest
  * @access:	WALK_W, WALK_U, WALK_X that all the levels above allow
  * @wp:		CR0.WP
@@ -36,6 +37,7 @@ union shadow_role {
 	struct {
 		u32 level : 3;
 		u32 direct : 1;
+		u32 ept : 1;
 		u32 paging : 3;
 		u32 access : 3;
 		u32 wp : 1;
@@ -44,7 +46,7 @@ union shadow_role {
 		u32 nx : 1;
 		u32 pse : 1;
 		u32 quadrant : 2;
-		u32 unused : 15;
+		u32 unused : 14;
 	};
 };
 

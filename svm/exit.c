@@ -3,14 +3,12 @@
  * Exits: what happened, from EXITCODE, EXITINFO and, where the CPU does not tell,
  * from the instruction itself. What is to be done about it, the core decides.
  */
-#include <linux/ptrace.h>
 #include <linux/rcupdate.h>
-#include <asm/mce.h>
-#include <asm/processor-flags.h>
 #include <asm/unaligned.h>
 
 #include "../vmm/decode.h"
 #include "../vmm/event.h"
+#include "../vmm/host.h"
 #include "../vmm/ioctl.h"
 #include "svm.h"
 
@@ -380,8 +378,6 @@ int svm_handle_exit(struct vigil_vcpu *vcpu)
 {
 	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
 
-	if (unlikely(svm_reload_segments))
-		svm_reload_hidden(vcpu);
 	/* the frequent ones: a call through a pointer costs a retpoline */
 	switch (code) {
 	case EXIT_EXCP_PF:
@@ -404,19 +400,6 @@ int svm_handle_exit(struct vigil_vcpu *vcpu)
 	if (unlikely(!handlers[code]))
 		return exit_unexpected(vcpu, code);
 	return handlers[code](vcpu);
-}
-
-/* an intercepted #MC is not delivered to the host: hand it over */
-static noinline void host_machine_check(void)
-{
-#ifdef CONFIG_X86_MCE
-	struct pt_regs regs = {
-		.cs = 3, /* it hit a guest, not the kernel */
-		.flags = X86_EFLAGS_IF,
-	};
-
-	do_machine_check(&regs);
-#endif
 }
 
 void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu)

@@ -22,12 +22,6 @@ MODULE_PARM_DESC(
 	svm_hide,
 	"test: optional SVM features to do without: nrips,decode,flushbyasid,vmcbclean,all");
 
-bool svm_reload_segments __ro_after_init;
-module_param_named(reload_segments, svm_reload_segments, bool, 0444);
-MODULE_PARM_DESC(
-	reload_segments,
-	"test: after every exit reload hidden segment parts from the tables, WRONGLY; the segments tests must fail");
-
 int svm_check(const struct host_reader *rd, const char **why)
 {
 	return svm_caps_check(rd, why);
@@ -62,8 +56,6 @@ int svm_hw_setup(void)
 	}
 	svm_host_mce = __read_cr4() & X86_CR4_MCE;
 	svm_clean_all = svm_caps.vmcb_clean ? CLEAN_ALL : 0;
-	if (svm_reload_segments)
-		pr_warn("vigil: reload_segments is set: guests will break, this is a test\n");
 
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *sc = per_cpu_ptr(&svm_cpu, cpu);

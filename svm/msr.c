@@ -4,6 +4,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "../vmm/msr.h"
 #include "svm.h"
 
 #define DEBUGCTL_KNOWN 0x3full
@@ -84,13 +85,6 @@ static bool is_address(u32 msr)
 	       msr != MSR_IA32_SYSENTER_CS;
 }
 
-static bool is_canonical(const struct vigil_vcpu *vcpu, u64 addr)
-{
-	int unused = vcpu->cr4 & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(addr << unused) >> unused) == addr;
-}
-
 int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 {
 	u64 *field = msr_field(&to_svm(vcpu)->vmcb->save, msr);
@@ -128,7 +122,7 @@ int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 	u64 now;
 
 	if (field) {
-		if (is_address(msr) && !is_canonical(vcpu, value))
+		if (is_address(msr) && !msr_canonical(vcpu, value))
 			return -EINVAL;
 		/* loaded by VMLOAD, which no clean bit covers */
 		*field = value;

@@ -74,7 +74,6 @@ DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
 extern struct svm_caps svm_caps; /* __ro_after_init */
 extern u32 svm_clean_all; /* CLEAN_ALL, or 0 without clean bits */
 extern u64 svm_host_mce; /* X86_CR4_MCE, if the host has it on */
-extern bool svm_reload_segments;
 
 static inline struct svm_vcpu *to_svm(const struct vigil_vcpu *vcpu)
 {
@@ -158,8 +157,5 @@ void svm_event_exit(struct vigil_vcpu *vcpu);
 void svm_nmi_progress(struct vigil_vcpu *vcpu);
 /* the guest is about to execute IRET with NMIs masked */
 void svm_exit_iret(struct vigil_vcpu *vcpu);
-
-/* reload.c: the test-only fault */
-void svm_reload_hidden(struct vigil_vcpu *vcpu);
 
 #endif

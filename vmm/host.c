@@ -12,12 +12,14 @@
 #include <linux/irq_work.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
+#include <linux/ptrace.h>
 #include <linux/ratelimit.h>
 #include <linux/reboot.h>
 #include <linux/syscore_ops.h>
 #include <linux/wait.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
@@ -27,7 +29,7 @@
 #include "msr.h"
 #include "watch.h"
 
-static const struct vmm_ops *const vendors[] = { &svm_ops };
+static const struct vmm_ops *const vendors[] = { &svm_ops, &vmx_ops };
 
 const struct vmm_ops *vmm_ops __ro_after_init;
 struct host_info host_info __ro_after_init;
@@ -81,6 +83,20 @@ static void disable_here(void *unused)
 		return;
 	__this_cpu_write(host_cpu_on, false);
 	vmm_ops->hw_disable();
+}
+
+/* --- machine checks --- */
+
+void host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = {
+		.cs = 3, /* it hit a guest, not the kernel */
+		.flags = X86_EFLAGS_IF,
+	};
+
+	do_machine_check(&regs);
+#endif
 }
 
 /* --- emergency: panic, kdump, emergency restart --- */

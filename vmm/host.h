@@ -61,6 +61,9 @@ void host_hw_put(void);
 
 void host_put_down(void);
 
+/* an intercepted #MC is not delivered to the host: hands it over. IRQs off */
+void host_machine_check(void);
+
 /**
  * host_vcpu_load() - a vCPU is about to be loaded on this CPU
  *

@@ -92,6 +92,10 @@ static inline void fetch_flush(struct vigil_vcpu *vcpu)
 	vcpu->fetch.page = ~0ul;
 }
 
+/* reload.c: the test-only fault */
+extern bool reload_segments; /* __ro_after_init */
+void reload_hidden(struct vigil_vcpu *vcpu);
+
 /* exit.c */
 int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 			unsigned int len);

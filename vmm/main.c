@@ -125,6 +125,8 @@ static int __init vigil_init(void)
 	ret = misc_register(&vigil_device);
 	if (ret)
 		goto stat;
+	if (reload_segments)
+		pr_warn("vigil: reload_segments is set: guests will break, this is a test\n");
 	pr_info("vigil: %s, /dev/vigil ready\n", vmm_ops->name);
 	return 0;
 

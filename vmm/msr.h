@@ -36,6 +36,15 @@ int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
  */
 int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host);
 
+/* may an MSR that holds a linear address be @addr in the guest's mode? */
+static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
+{
+	/* CR4.LA57 */
+	int unused = vcpu->cr4 & (1ul << 12) ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(addr << unused) >> unused) == addr;
+}
+
 /* KVM_GET_MSR_INDEX_LIST: 0; -E2BIG with nmsrs set to the number; -EFAULT */
 int msr_index_list(struct kvm_msr_list __user *arg);
 

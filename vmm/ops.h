@@ -128,7 +128,7 @@ struct vmm_ops {
 /* the vendor in use; set at load, never changed after */
 extern const struct vmm_ops *vmm_ops;
 
-extern const struct vmm_ops svm_ops;
+extern const struct vmm_ops svm_ops, vmx_ops;
 
 /* ---- what a vendor's exit handlers call: exit.c ---- */
 

@@ -115,6 +115,8 @@ static int run_loop(struct vigil_vcpu *vcpu)
 			}
 		}
 		if (enter_guest(vcpu)) {
+			if (unlikely(reload_segments))
+				reload_hidden(vcpu);
 			r = vmm_ops->handle_exit(vcpu);
 			if (r <= 0)
 				return r;

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exits: what happened, from EXIT_REASON and the fields that go with it. What is
+ * to be done about it, the core decides.
+ */
+#include <linux/rcupdate.h>
+
+#include "../vmm/event.h"
+#include "../vmm/host.h"
+#include "../vmm/ioctl.h"
+#include "vmx.h"
+
+#define DR6_REASONS 0x600ful /* B0-B3, BD, BS: as in the qualification */
+
+static unsigned int insn_len(void)
+{
+	return vmcs_read32(EXIT_INSTRUCTION_LEN);
+}
+
+/* ---- instructions ---- */
+
+static int on_cpuid(struct vigil_vcpu *vcpu)
+{
+	return exit_cpuid(vcpu, insn_len());
+}
+
+static int on_rdmsr(struct vigil_vcpu *vcpu)
+{
+	return exit_rdmsr(vcpu, insn_len());
+}
+
+static int on_wrmsr(struct vigil_vcpu *vcpu)
+{
+	return exit_wrmsr(vcpu, insn_len());
+}
+
+static int on_io(struct vigil_vcpu *vcpu)
+{
+	u32 info = vmcs_readl(EXIT_QUALIFICATION);
+	struct exit_io io = {
+		.port = info >> IO_PORT_SHIFT,
+		.size = (info & IO_SIZE) + 1,
+		.in = info & IO_IN,
+		.string = info & IO_STRING,
+		.rep = info & IO_REP,
+		.next_rip = vcpu->rip + insn_len(),
+	};
+
+	if (vmx_code_bits(vcpu) != 64)
+		io.next_rip = (u32)io.next_rip;
+	return exit_io(vcpu, &io);
+}
+
+static int on_hlt(struct vigil_vcpu *vcpu)
+{
+	return exit_hlt(vcpu, insn_len());
+}
+
+static int on_vmcall(struct vigil_vcpu *vcpu)
+{
+	return exit_hypercall(vcpu, insn_len());
+}
+
+static int on_xsetbv(struct vigil_vcpu *vcpu)
+{
+	return exit_xsetbv(vcpu, insn_len());
+}
+
+/* guest memory is coherent, whatever the guest does with caches */
+static int on_cache(struct vigil_vcpu *vcpu)
+{
+	exit_skip(vcpu, insn_len());
+	return 1;
+}
+
+/* no performance counter is offered */
+static int on_rdpmc(struct vigil_vcpu *vcpu)
+{
+	event_gp(vcpu);
+	return 1;
+}
+
+static int on_cr(struct vigil_vcpu *vcpu)
+{
+	u32 info = vmcs_readl(EXIT_QUALIFICATION);
+	int cr = info & CR_NUMBER, reg = (info >> CR_GPR_SHIFT) & CR_GPR;
+
+	switch (info & CR_ACCESS) {
+	case CR_ACCESS_TO:
+		return exit_mov_to_cr(vcpu, cr, reg, insn_len());
+	case CR_ACCESS_FROM:
+		return exit_mov_from_cr(vcpu, cr, reg, insn_len());
+	default: /* CLTS, LMSW */
+		return exit_emulate(vcpu);
+	}
+}
+
+static int on_dr(struct vigil_vcpu *vcpu)
+{
+	u32 info = vmcs_readl(EXIT_QUALIFICATION);
+
+	/* unlike SVM's, these exits come before the check of the privilege */
+	if (vmx_get_cpl(vcpu)) {
+		event_gp(vcpu);
+		return 1;
+	}
+	return exit_mov_dr(vcpu, info & DR_NUMBER,
+			   (info >> CR_GPR_SHIFT) & CR_GPR, !(info & DR_FROM),
+			   insn_len());
+}
+
+static int on_invlpg(struct vigil_vcpu *vcpu)
+{
+	return exit_invlpg(vcpu, vmcs_readl(EXIT_QUALIFICATION), insn_len());
+}
+
+/* ---- exceptions and events ---- */
+
+static int on_page_fault(struct vigil_vcpu *vcpu)
+{
+	return exit_page_fault(vcpu, vmcs_readl(EXIT_QUALIFICATION),
+			       vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
+}
+
+/*
+ * The exit comes before the delivery: a #DB that its own delivery raises again
+ * exits each time instead of looping in the CPU. ICEBP is a trap whose RIP is
+ * still the instruction's own.
+ */
+static int on_debug(struct vigil_vcpu *vcpu, u32 info)
+{
+	vcpu->stat.exits_exception++;
+	if ((info & INFO_TYPE) == INFO_TYPE_PRIV_EXCEPTION)
+		vcpu->rip += insn_len();
+	event_db(vcpu, vmcs_readl(EXIT_QUALIFICATION) & DR6_REASONS);
+	return 1;
+}
+
+static int on_exception(struct vigil_vcpu *vcpu)
+{
+	u32 info = vmcs_read32(EXIT_INTERRUPTION_INFO);
+
+	/* done with IRQs off */
+	if ((info & INFO_TYPE) == INFO_TYPE_NMI)
+		return 1;
+	switch (info & INFO_VECTOR) {
+	case 14:
+		return on_page_fault(vcpu);
+	case 1:
+		return on_debug(vcpu, info);
+	case 17:
+		return exit_reflect(vcpu, 17, info & INFO_ERROR_CODE,
+				    vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
+	case 18:
+		return 1;
+	default:
+		return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
+	}
+}
+
+/* an unpaged guest: its linear address is the physical one */
+static int on_ept_violation(struct vigil_vcpu *vcpu)
+{
+	u32 info = vmcs_readl(EXIT_QUALIFICATION);
+
+	return exit_page_fault(vcpu, vmcs_read64(GUEST_PHYSICAL_ADDRESS),
+			       (info & EPT_WRITE ? PFERR_W : 0) |
+				       (info & EPT_FETCH ? PFERR_I : 0) |
+				       (info & EPT_ALLOWED ? PFERR_P : 0));
+}
+
+static int on_ept_misconfig(struct vigil_vcpu *vcpu)
+{
+	vigil_vm_kill(vcpu->vm, "shadow: an EPT entry that the CPU refuses");
+	return 1;
+}
+
+/* done with IRQs off, or the host takes it when they are on again */
+static int on_host_event(struct vigil_vcpu *vcpu)
+{
+	return 1;
+}
+
+static int on_irq_window(struct vigil_vcpu *vcpu)
+{
+	vmx_irq_window(vcpu, false);
+	return exit_irq_window(vcpu);
+}
+
+static int on_nmi_window(struct vigil_vcpu *vcpu)
+{
+	vmx_set_cpu_ctl(to_vmx(vcpu), CPU_NMI_WINDOW, false);
+	vigil_request(vcpu, REQ_EVENT);
+	return 1;
+}
+
+/* task switches: not supported, and said so */
+static int on_unsupported(struct vigil_vcpu *vcpu)
+{
+	return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
+}
+
+/* clang-format off */
+static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
+	[EXIT_EXCEPTION]	= on_exception,
+	[EXIT_INTERRUPT]	= on_host_event,
+	[EXIT_TRIPLE_FAULT]	= exit_triple_fault,
+	[EXIT_INTERRUPT_WINDOW]	= on_irq_window,
+	[EXIT_NMI_WINDOW]	= on_nmi_window,
+	[EXIT_TASK_SWITCH]	= on_unsupported,
+	[EXIT_CPUID]		= on_cpuid,
+	[EXIT_GETSEC]		= exit_undefined,
+	[EXIT_HLT]		= on_hlt,
+	[EXIT_INVD]		= on_cache,
+	[EXIT_INVLPG]		= on_invlpg,
+	[EXIT_RDPMC]		= on_rdpmc,
+	[EXIT_RSM]		= exit_undefined,
+	[EXIT_VMCALL]		= on_vmcall,
+	[EXIT_VMCLEAR ... EXIT_VMXON] = exit_undefined,
+	[EXIT_CR]		= on_cr,
+	[EXIT_DR]		= on_dr,
+	[EXIT_IO]		= on_io,
+	[EXIT_RDMSR]		= on_rdmsr,
+	[EXIT_WRMSR]		= on_wrmsr,
+	[EXIT_MWAIT]		= exit_undefined,
+	[EXIT_MONITOR]		= exit_undefined,
+	[EXIT_EPT_VIOLATION]	= on_ept_violation,
+	[EXIT_EPT_MISCONFIG]	= on_ept_misconfig,
+	[EXIT_INVEPT]		= exit_undefined,
+	[EXIT_RDTSCP]		= exit_undefined,
+	[EXIT_INVVPID]		= exit_undefined,
+	[EXIT_WBINVD]		= on_cache,
+	[EXIT_XSETBV]		= on_xsetbv,
+	[EXIT_INVPCID]		= exit_undefined,
+	[EXIT_XSAVES]		= exit_undefined,
+	[EXIT_XRSTORS]		= exit_undefined,
+};
+/* clang-format on */
+
+/*
+ * The entry did not happen. With a state that a guest passes through on its way
+ * between modes, the instructions up to its end are emulated; an event cannot
+ * be delivered in it.
+ */
+static int on_refused(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->failed)
+		return exit_fail_entry(vcpu, vmcs_read32(VM_INSTRUCTION_ERROR));
+	switch (vmx->exit_reason & ~(u32)EXIT_ENTRY_FAILED) {
+	case EXIT_INVALID_GUEST:
+		if (!vmx_in_transition(vcpu))
+			break;
+		if (event_injected(vcpu))
+			return exit_internal_error(
+				vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL, 0);
+		return exit_emulate(vcpu);
+	case EXIT_MACHINE_CHECK:
+		return 1;
+	}
+	return exit_fail_entry(vcpu, vmx->exit_reason);
+}
+
+int vmx_handle_exit(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 reason = vmx->exit_reason;
+
+	if (unlikely(vmx->failed || (reason & EXIT_ENTRY_FAILED)))
+		return on_refused(vcpu);
+	/* the frequent ones: a call through a pointer costs a retpoline */
+	switch (reason) {
+	case EXIT_EXCEPTION:
+		return on_exception(vcpu);
+	case EXIT_IO:
+		return on_io(vcpu);
+	case EXIT_WRMSR:
+		return on_wrmsr(vcpu);
+	case EXIT_CR:
+		return on_cr(vcpu);
+	case EXIT_CPUID:
+		return on_cpuid(vcpu);
+	case EXIT_INTERRUPT:
+		return 1;
+	}
+	if (unlikely(reason >= NR_EXITS || !handlers[reason]))
+		return exit_unexpected(vcpu, reason);
+	return handlers[reason](vcpu);
+}
+
+void vmx_handle_exit_irqoff(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 info;
+
+	if (unlikely(vmx->failed))
+		return;
+	switch (vmx->exit_reason) {
+	case EXIT_INTERRUPT:
+		vcpu->stat.exits_irq++;
+		/* a CPU that only runs a guest is not in a read-side section */
+		rcu_note_context_switch(false);
+		break;
+	case EXIT_EXCEPTION:
+		info = vmcs_read32(EXIT_INTERRUPTION_INFO);
+		if ((info & INFO_TYPE) == INFO_TYPE_NMI) {
+			vcpu->stat.exits_nmi++;
+			/* the exit has taken it, and blocks the next: its IRET ends that */
+			asm volatile("int $2" : : : "memory");
+		} else if (unlikely((info & INFO_VECTOR) == 18)) {
+			host_machine_check();
+		}
+		break;
+	case EXIT_ENTRY_FAILED | EXIT_MACHINE_CHECK:
+		host_machine_check();
+		break;
+	}
+}

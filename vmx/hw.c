@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMX on the host's CPUs: switched on, switched off, as found. Module parameters. */
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <asm/desc.h>
+#include <asm/perf_event.h>
+#include <asm/msr.h>
+#include <asm/tlbflush.h>
+
+#include "vmx.h"
+
+DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
+struct vmx_caps vmx_caps __ro_after_init;
+
+const u32 vmx_msr_number[NR_VMX_MSRS] = {
+	[VMX_STAR] = MSR_STAR,
+	[VMX_LSTAR] = MSR_LSTAR,
+	[VMX_CSTAR] = MSR_CSTAR,
+	[VMX_SFMASK] = MSR_SYSCALL_MASK,
+};
+
+static char *vmx_hide = "";
+module_param(vmx_hide, charp, 0444);
+MODULE_PARM_DESC(
+	vmx_hide,
+	"test: optional VMX features to do without: unrestricted,vpid,invvpid,invept,all");
+
+int vmx_check(const struct host_reader *rd, const char **why)
+{
+	return vmx_caps_check(rd, why);
+}
+
+static void free_cpus(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct vmx_cpu *vc = per_cpu_ptr(&vmx_cpu, cpu);
+
+		free_page((unsigned long)vc->vmxon);
+		vc->vmxon = NULL;
+	}
+}
+
+int vmx_hw_setup(void)
+{
+	struct page *page;
+	int cpu, ret;
+
+	vmx_caps_read(&host_reader_native, &vmx_caps);
+	ret = vmx_caps_hide(&vmx_caps, vmx_hide);
+	if (ret) {
+		pr_err("vigil: vmx_hide=%s: unknown name; unrestricted, vpid, invvpid, invept or all\n",
+		       vmx_hide);
+		return ret;
+	}
+	for_each_possible_cpu(cpu) {
+		struct vmx_cpu *vc = per_cpu_ptr(&vmx_cpu, cpu);
+
+		INIT_LIST_HEAD(&vc->active);
+		page = alloc_pages_node(cpu_to_node(cpu),
+					GFP_KERNEL | __GFP_ZERO, 0);
+		if (!page)
+			goto nomem;
+		vc->vmxon = page_address(page);
+		vc->vmxon->revision = vmx_caps.revision;
+	}
+	ret = vmx_maps_alloc();
+	if (ret)
+		goto nomem;
+	shadow_direct_ept = vmx_caps.unrestricted;
+	return 0;
+nomem:
+	free_cpus();
+	return -ENOMEM;
+}
+
+void vmx_hw_unsetup(void)
+{
+	vmx_maps_free();
+	free_cpus();
+}
+
+bool vmx_hw_owned(void)
+{
+	return __read_cr4() & X86_CR4_VMXE;
+}
+
+/* SDM volume 3, "Guidelines for Use of the INVVPID Instruction" */
+static void forget_translations(void)
+{
+	if (vmx_caps.vpid)
+		vmx_invvpid(INVVPID_ALL, 0, 0);
+	if (vmx_caps.unrestricted)
+		vmx_invept(INVEPT_ALL, 0);
+}
+
+int vmx_hw_enable(void)
+{
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	int i;
+
+	if (vmx_hw_owned())
+		return -EBUSY;
+	/* Processor Trace may have to be off in VMX operation */
+	intel_pt_handle_vmx(1);
+	cr4_set_bits(X86_CR4_VMXE);
+	/* the switch is off, and still somebody is in VMX operation */
+	if (vmx_vmxon(__pa(vc->vmxon))) {
+		cr4_clear_bits(X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
+		return -EBUSY;
+	}
+	forget_translations();
+	native_store_gdt(&vc->gdt);
+	store_idt(&vc->idt);
+	for (i = 0; i < NR_VMX_MSRS; i++) {
+		rdmsrl(vmx_msr_number[i], vc->host_msr[i]);
+		vc->msr[i] = vc->host_msr[i];
+	}
+	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
+		rdmsrl(MSR_TSC_AUX, vc->host_tsc_aux);
+	vc->tsc_aux = vc->host_tsc_aux;
+	vc->current_vmcs = NULL;
+	vc->vmcs = NULL;
+	return 0;
+}
+
+void vmx_hw_disable(void)
+{
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	struct vmx_vcpu *vmx, *next;
+
+	list_for_each_entry_safe(vmx, next, &vc->active, link)
+		vmx_deactivate_here(vmx);
+	vmx_vmxoff();
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+	/* an exit sets the limits to 64 KiB; the GDT's went back with each put */
+	load_idt(&vc->idt);
+}
+
+void vmx_hw_emergency(void)
+{
+	if (!vmx_hw_owned())
+		return;
+	vmx_vmxoff();
+	cr4_clear_bits(X86_CR4_VMXE);
+}

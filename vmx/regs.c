@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Segments, descriptor tables, and the modes that the hardware runs a guest in. */
+#include <asm/cpufeature.h>
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+
+#include "../vmm/cpuid.h"
+#include "vmx.h"
+
+/*
+ * The VMCS has the segments in the order of enum vigil_seg, two apart. Fields
+ * by a variable number: the width is the caller's to know.
+ */
+static unsigned long seg_read(enum vmcs_field es, enum vigil_seg seg)
+{
+	return __vmcs_read(es + 2 * seg);
+}
+
+static void seg_put(enum vmcs_field es, enum vigil_seg seg, unsigned long v)
+{
+	__vmcs_write(es + 2 * seg, v);
+}
+
+u32 vmx_seg_ar(struct vmx_vcpu *vmx, enum vigil_seg seg)
+{
+	if (!(vmx->cached & CACHED_AR(seg))) {
+		vmx->seg[seg].ar = seg_read(GUEST_ES_ACCESS_RIGHTS, seg);
+		vmx->cached |= CACHED_AR(seg);
+	}
+	return vmx->seg[seg].ar;
+}
+
+const struct vmx_seg *vmx_seg(struct vmx_vcpu *vmx, enum vigil_seg seg)
+{
+	struct vmx_seg *s = &vmx->seg[seg];
+
+	if (!(vmx->cached & CACHED_SEG(seg))) {
+		s->selector = seg_read(GUEST_ES_SELECTOR, seg);
+		s->limit = seg_read(GUEST_ES_LIMIT, seg);
+		s->base = seg_read(GUEST_ES_BASE, seg);
+		vmx_seg_ar(vmx, seg);
+		vmx->cached |= CACHED_SEG(seg);
+	}
+	return s;
+}
+
+void vmx_seg_write(struct vmx_vcpu *vmx, enum vigil_seg seg,
+		   const struct vmx_seg *s)
+{
+	seg_put(GUEST_ES_SELECTOR, seg, s->selector);
+	seg_put(GUEST_ES_LIMIT, seg, s->limit);
+	seg_put(GUEST_ES_BASE, seg, s->base);
+	seg_put(GUEST_ES_ACCESS_RIGHTS, seg, s->ar);
+	vmx->seg[seg] = *s;
+	vmx->cached |= CACHED_SEG(seg) | CACHED_AR(seg);
+}
+
+/* SS.DPL is the CPL, also where SS is unusable */
+void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     struct kvm_segment *s)
+{
+	const struct vmx_seg *v = vmx_seg(to_vmx(vcpu), seg);
+
+	*s = (struct kvm_segment){
+		.base = v->base,
+		.limit = v->limit,
+		.selector = v->selector,
+		.type = v->ar & SEG_AR_TYPE,
+		.s = !!(v->ar & SEG_AR_S),
+		.dpl = (v->ar >> SEG_AR_DPL_SHIFT) & 3,
+		.present = (v->ar & SEG_AR_P) && !(v->ar & SEG_AR_UNUSABLE),
+		.avl = !!(v->ar & SEG_AR_AVL),
+		.l = !!(v->ar & SEG_AR_L),
+		.db = !!(v->ar & SEG_AR_DB),
+		.g = !!(v->ar & SEG_AR_G),
+		.unusable = !!(v->ar & SEG_AR_UNUSABLE),
+	};
+}
+
+/*
+ * Entries want of a usable segment what loading it has done: it was accessed,
+ * and a TSS is busy.
+ */
+void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     const struct kvm_segment *s)
+{
+	struct vmx_seg v = {
+		.selector = s->selector,
+		.limit = s->limit,
+		.base = s->base,
+		.ar = (s->type & SEG_AR_TYPE) | (s->s & 1) << 4 |
+		      (s->dpl & 3) << SEG_AR_DPL_SHIFT | (s->avl & 1) << 12 |
+		      (s->l & 1) << 13 | (s->db & 1) << 14 | (s->g & 1) << 15,
+	};
+
+	if (!s->present || s->unusable)
+		v.ar |= SEG_AR_UNUSABLE;
+	else
+		v.ar |= SEG_AR_P;
+	if (seg == SEG_TR)
+		v.ar |= 2;
+	else if (seg != SEG_LDTR && !(v.ar & SEG_AR_UNUSABLE))
+		v.ar |= SEG_AR_ACCESSED;
+	vmx_seg_write(to_vmx(vcpu), seg, &v);
+}
+
+u64 vmx_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg)
+{
+	const struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->cached & CACHED_SEG(seg))
+		return vmx->seg[seg].base;
+	return seg_read(GUEST_ES_BASE, seg);
+}
+
+int vmx_get_cpl(struct vigil_vcpu *vcpu)
+{
+	if (!is_protmode(vcpu))
+		return 0;
+	if (vcpu->rflags & X86_EFLAGS_VM)
+		return 3;
+	return (vmx_seg_ar(to_vmx(vcpu), SEG_SS) >> SEG_AR_DPL_SHIFT) & 3;
+}
+
+int vmx_code_bits(struct vigil_vcpu *vcpu)
+{
+	u32 ar = vmx_seg_ar(to_vmx(vcpu), SEG_CS);
+
+	if (is_long_mode(vcpu) && (ar & SEG_AR_L))
+		return 64;
+	return ar & SEG_AR_DB ? 32 : 16;
+}
+
+void vmx_get_idt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt)
+{
+	dt->base = vmcs_readl(GUEST_IDTR_BASE);
+	dt->limit = vmcs_read32(GUEST_IDTR_LIMIT);
+}
+
+void vmx_set_idt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
+{
+	vmcs_writel(GUEST_IDTR_BASE, dt->base);
+	vmcs_write32(GUEST_IDTR_LIMIT, dt->limit);
+}
+
+void vmx_get_gdt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt)
+{
+	dt->base = vmcs_readl(GUEST_GDTR_BASE);
+	dt->limit = vmcs_read32(GUEST_GDTR_LIMIT);
+}
+
+void vmx_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
+{
+	vmcs_writel(GUEST_GDTR_BASE, dt->base);
+	vmcs_write32(GUEST_GDTR_LIMIT, dt->limit);
+}
+
+/* the kinds of CR0, CR4, EFER and controls that a guest runs with */
+static void set_secondary(struct vmx_vcpu *vmx)
+{
+	const u32 ept = CPU2_EPT | CPU2_UNRESTRICTED;
+	u32 ctl = vmx->cpu2_ctl & ~(ept | CPU2_RDTSCP);
+
+	if (vmx->on_ept)
+		ctl |= ept;
+	if (vmx->has_tsc_aux)
+		ctl |= CPU2_RDTSCP;
+	if (ctl == vmx->cpu2_ctl)
+		return;
+	vmx->cpu2_ctl = ctl;
+	vmcs_write32(SECONDARY_CONTROLS, ctl);
+}
+
+/* a 16-bit TSS can be in TR when the guest enters long mode, which VMX refuses */
+static void long_mode_tr(struct vmx_vcpu *vmx)
+{
+	struct vmx_seg tr = *vmx_seg(vmx, SEG_TR);
+
+	if ((tr.ar & SEG_AR_TYPE) != 3)
+		return;
+	tr.ar |= 8;
+	vmx_seg_write(vmx, SEG_TR, &tr);
+}
+
+/*
+ * A paged guest runs on shadow page tables, with WP and NX on; their format is
+ * the 4- or 5-level one in long mode and PAE's otherwise. An unpaged one runs on
+ * EPT with the CR0 it has; without unrestricted guest on an identity map in
+ * PAE format, with paging on. LME would turn PG into long mode before the guest
+ * is paged: it waits for LMA.
+ */
+void vmx_update_modes(struct vigil_vcpu *vcpu)
+{
+	const u64 cr0_unpaged = X86_CR0_PE | X86_CR0_PG;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	bool long_mode = is_long_mode(vcpu);
+	u64 cr0, cr4, efer;
+	u32 entry;
+
+	vmx->on_ept = shadow_direct_ept && !is_paging(vcpu);
+	set_secondary(vmx);
+
+	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET;
+	if (vmx->on_ept)
+		cr0 |= vmx_caps.cr0_fixed0 & ~cr0_unpaged;
+	else
+		cr0 |= vmx_caps.cr0_fixed0 | cr0_unpaged | X86_CR0_WP;
+	vmcs_writel(GUEST_CR0, cr0 & vmx_caps.cr0_fixed1);
+	vmcs_writel(CR0_READ_SHADOW, vcpu->cr0);
+
+	/* an #MC must find CR4.MCE as the host has it: without, the CPU shuts down */
+	cr4 = (vcpu->cr4 & ~(u64)X86_CR4_PCIDE) | vmx_caps.cr4_fixed0 |
+	      (__read_cr4() & X86_CR4_MCE);
+	if (!vmx->on_ept)
+		cr4 |= X86_CR4_PAE;
+	/* shadow tables of an unpaged guest are user pages */
+	if (!is_paging(vcpu))
+		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+	vmcs_writel(GUEST_CR4, cr4 & vmx_caps.cr4_fixed1);
+	vmcs_writel(CR4_READ_SHADOW, vcpu->cr4);
+
+	efer = vcpu->efer | EFER_NX;
+	if (!long_mode)
+		efer &= ~(u64)EFER_LME;
+	vmcs_write64(GUEST_IA32_EFER, efer);
+
+	entry = long_mode ? vmx->entry_ctl | ENTRY_IA32E :
+			    vmx->entry_ctl & ~ENTRY_IA32E;
+	if (entry != vmx->entry_ctl) {
+		vmx->entry_ctl = entry;
+		vmcs_write32(ENTRY_CONTROLS, entry);
+		if (long_mode)
+			long_mode_tr(vmx);
+	}
+}
+
+void vmx_update_dr7(struct vigil_vcpu *vcpu)
+{
+	vmcs_writel(GUEST_DR7, vcpu->dr7);
+}
+
+void vmx_update_cpuid(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* with RDTSCP hidden the instruction does not exist */
+	vmx->has_tsc_aux = vmx_caps.rdtscp && guest_has(vcpu, GUEST_HAS_RDTSCP);
+	vmx_update_modes(vcpu);
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A vCPU on a CPU: load, put, enter; TLB flushes; the table of operations. */
+#include <linux/smp.h>
+#include <asm/debugreg.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include <asm/segment.h>
+#include <asm/special_insns.h>
+
+#include "vmx.h"
+
+/* the CPU's part of the host state: the VMCS has that of another CPU, or none */
+static noinline void set_host_cpu(struct vmx_vcpu *vmx, int cpu)
+{
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	u64 v;
+
+	vmx->host.cr0 = read_cr0();
+	vmcs_writel(HOST_CR0, vmx->host.cr0);
+	vmcs_writel(HOST_TR_BASE,
+		    (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	vmcs_writel(HOST_GDTR_BASE, vc->gdt.address);
+	vmcs_writel(HOST_IDTR_BASE, vc->idt.address);
+	rdmsrl(MSR_GS_BASE, v);
+	vmcs_writel(HOST_GS_BASE, v);
+	rdmsrl(MSR_IA32_SYSENTER_CS, v);
+	vmcs_write32(HOST_SYSENTER_CS, v);
+	rdmsrl(MSR_IA32_SYSENTER_ESP, v);
+	vmcs_writel(HOST_SYSENTER_ESP, v);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, v);
+	vmcs_writel(HOST_SYSENTER_EIP, v);
+	vmx->cpu = cpu;
+	/* what it left in this CPU's TLB may be of long ago */
+	vmx->flush = true;
+}
+
+static noinline void activate(struct vmx_vcpu *vmx, int cpu)
+{
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	unsigned long flags;
+
+	vmx_deactivate(vmx);
+	local_irq_save(flags);
+	/* the first time, this is what makes the page a VMCS */
+	vmx_vmclear(vmx->vmcs_pa);
+	vmx->vmcs_cpu = cpu;
+	list_add(&vmx->link, &vc->active);
+	local_irq_restore(flags);
+}
+
+void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+
+	if (unlikely(READ_ONCE(vmx->vmcs_cpu) != cpu))
+		activate(vmx, cpu);
+	if (unlikely(vc->current_vmcs != vmx)) {
+		vmx_vmptrld(vmx->vmcs_pa);
+		vc->current_vmcs = vmx;
+	}
+	if (unlikely(vmx->cpu != cpu))
+		set_host_cpu(vmx, cpu);
+	/* the last guest's branches must not steer this one */
+	if (unlikely(vc->vmcs != vmx->vmcs)) {
+		vc->vmcs = vmx->vmcs;
+		if (!cpu_feature_enabled(X86_FEATURE_IBPB_ON_VMEXIT)) {
+			indirect_branch_prediction_barrier();
+			vcpu->stat.msr_writes++;
+		}
+	}
+}
+
+static void put_segments(struct vmx_vcpu *vmx)
+{
+	/* selectors of user space, which no exit can load */
+	if (unlikely(vmx->host.vmcs_fs != vmx->host.fs)) {
+		loadsegment(fs, vmx->host.fs);
+		wrmsrl(MSR_FS_BASE, vmx->host.fs_base);
+	}
+	if (unlikely(vmx->host.vmcs_gs != vmx->host.gs))
+		load_gs_index(vmx->host.gs);
+	if (unlikely(vmx->host.ds | vmx->host.es)) {
+		loadsegment(ds, vmx->host.ds);
+		loadsegment(es, vmx->host.es);
+	}
+}
+
+static void put_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+{
+	int i;
+
+	for (i = 0; i < NR_VMX_MSRS; i++) {
+		if (vc->msr[i] == vc->host_msr[i])
+			continue;
+		wrmsrl(vmx_msr_number[i], vc->host_msr[i]);
+		vc->msr[i] = vc->host_msr[i];
+		vcpu->stat.msr_writes++;
+	}
+	if (unlikely(vc->tsc_aux != vc->host_tsc_aux)) {
+		wrmsrl(MSR_TSC_AUX, vc->host_tsc_aux);
+		vc->tsc_aux = vc->host_tsc_aux;
+		vcpu->stat.msr_writes++;
+	}
+}
+
+void vmx_vcpu_put(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+
+	if (unlikely(vcpu->dr_loaded)) {
+		hw_breakpoint_restore();
+		vcpu->dr_loaded = false;
+	}
+	if (!vmx->host_loaded)
+		return;
+	vmx->host_loaded = false;
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	put_segments(vmx);
+	/* after the selector, which brings a base of its own */
+	wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	vcpu->stat.msr_writes++;
+	put_msrs(vcpu, vc);
+	/* an exit leaves limits of 64 KiB, and a TSS without its I/O bitmap */
+	native_load_gdt(&vc->gdt);
+	invalidate_tss_limit();
+}
+
+/* an exit loads null or kernel selectors only */
+static u16 host_selector(u16 sel)
+{
+	return sel & 7 ? 0 : sel;
+}
+
+static void save_segments(struct vmx_vcpu *vmx)
+{
+	u16 sel;
+
+	savesegment(fs, vmx->host.fs);
+	savesegment(gs, vmx->host.gs);
+	savesegment(ds, vmx->host.ds);
+	savesegment(es, vmx->host.es);
+	rdmsrl(MSR_FS_BASE, vmx->host.fs_base);
+
+	sel = host_selector(vmx->host.fs);
+	if (sel != vmx->host.vmcs_fs)
+		vmcs_write16(HOST_FS_SELECTOR, sel);
+	vmx->host.vmcs_fs = sel;
+	sel = host_selector(vmx->host.gs);
+	if (sel != vmx->host.vmcs_gs)
+		vmcs_write16(HOST_GS_SELECTOR, sel);
+	vmx->host.vmcs_gs = sel;
+	if (vmx->host.fs_base != vmx->host.vmcs_fs_base)
+		vmcs_writel(HOST_FS_BASE, vmx->host.fs_base);
+	vmx->host.vmcs_fs_base = vmx->host.fs_base;
+}
+
+static void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i;
+
+	/* outside long mode the guest has no SYSCALL */
+	if (!is_long_mode(vcpu))
+		return;
+	for (i = 0; i < NR_VMX_MSRS; i++) {
+		if (vc->msr[i] == vmx->msr[i])
+			continue;
+		wrmsrl(vmx_msr_number[i], vmx->msr[i]);
+		vc->msr[i] = vmx->msr[i];
+		vcpu->stat.msr_writes++;
+	}
+}
+
+/*
+ * The first entry since vcpu_load(): what entries and exits do not switch. It
+ * stays the same until this thread leaves the kernel or the CPU.
+ */
+static noinline void save_host(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	save_segments(vmx);
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	vcpu->stat.msr_writes++;
+	vmx->host.debugctl = get_debugctlmsr();
+	vmx->host_loaded = true;
+}
+
+static noinline void set_tsc_aux(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+{
+	wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
+	vc->tsc_aux = vcpu->tsc_aux;
+	vcpu->stat.msr_writes++;
+}
+
+/* no translation of before is used by this entry */
+static noinline void flush(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* without a VPID of its own an entry flushes linear translations itself */
+	if (vmx->vpid)
+		vmx_invvpid(vmx_caps.invvpid_single ? INVVPID_SINGLE :
+						      INVVPID_ALL,
+			    vmx->vpid, 0);
+	if (vmx->on_ept)
+		vmx_invept(vmx_caps.invept_single ? INVEPT_SINGLE : INVEPT_ALL,
+			   vmx->eptp);
+	vmx->flush = false;
+	vcpu->stat.tlb_flushes++;
+#ifdef VIGIL_DEBUG
+	shadow_audit_flushed(vcpu);
+#endif
+}
+
+/*
+ * The guest's breakpoints are armed by the VMCS's DR7; their addresses are not
+ * part of it. The host's must not fire while they are being changed.
+ */
+static noinline void load_breakpoints(struct vigil_vcpu *vcpu)
+{
+	set_debugreg(0, 7);
+	if (!(vcpu->dr7 & DR7_ENABLES))
+		return;
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+	vcpu->dr_loaded = true;
+}
+
+static __always_inline void write_guest(struct vigil_vcpu *vcpu,
+					struct vmx_vcpu *vmx)
+{
+	if (vcpu->rip != vmx->rip)
+		vmcs_writel(GUEST_RIP, vcpu->rip);
+	if (vcpu->regs[REG_RSP] != vmx->rsp)
+		vmcs_writel(GUEST_RSP, vcpu->regs[REG_RSP]);
+	if (vcpu->rflags != vmx->rflags)
+		vmcs_writel(GUEST_RFLAGS, vcpu->rflags);
+	/* the registers of the host that others may change meanwhile */
+	if (unlikely(__read_cr3() != vmx->host.cr3)) {
+		vmx->host.cr3 = __read_cr3();
+		vmcs_writel(HOST_CR3, vmx->host.cr3);
+	}
+	if (unlikely(__read_cr4() != vmx->host.cr4)) {
+		vmx->host.cr4 = __read_cr4();
+		vmcs_writel(HOST_CR4, vmx->host.cr4);
+	}
+}
+
+static __always_inline void read_guest(struct vigil_vcpu *vcpu,
+				       struct vmx_vcpu *vmx)
+{
+	vmx->rip = vcpu->rip = vmcs_readl(GUEST_RIP);
+	vmx->rsp = vcpu->regs[REG_RSP] = vmcs_readl(GUEST_RSP);
+	vmx->rflags = vcpu->rflags = vmcs_readl(GUEST_RFLAGS);
+}
+
+void vmx_run(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	u16 ldt;
+
+	/* an entry would run something else than real mode */
+	if (unlikely(!is_protmode(vcpu) && !vmx->on_ept)) {
+		vmx->failed = false;
+		vmx->exit_reason = EXIT_ENTRY_FAILED | EXIT_INVALID_GUEST;
+		return;
+	}
+	if (unlikely(!vmx->host_loaded))
+		save_host(vcpu, vc);
+	load_msrs(vcpu, vc);
+	if (unlikely(vmx->flush))
+		flush(vcpu);
+	if (vmx->has_tsc_aux && unlikely(vcpu->tsc_aux != vc->tsc_aux))
+		set_tsc_aux(vcpu, vc);
+	write_guest(vcpu, vmx);
+	vmx_event_enter(vcpu);
+	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
+		load_breakpoints(vcpu);
+	/* modify_ldt() of another thread reaches this CPU by an interrupt */
+	store_ldt(ldt);
+	if (native_read_cr2() != vcpu->cr2)
+		native_write_cr2(vcpu->cr2);
+
+	vmx->failed = vmx_enter(vcpu->regs, &vmx->host_rsp, vmx->launched);
+
+	vcpu->cr2 = native_read_cr2();
+	if (unlikely(ldt))
+		asm volatile("lldt %0" : : "rm"(ldt));
+	if (unlikely(vmx->host.debugctl))
+		update_debugctlmsr(vmx->host.debugctl);
+	/* the exit left DR7 with nothing enabled */
+	if (unlikely(hw_breakpoint_active())) {
+		hw_breakpoint_restore();
+		vcpu->dr_loaded = false;
+	}
+	if (unlikely(vmx->failed)) {
+		vmx_event_not_entered(vcpu);
+		return;
+	}
+	vmx->cached = 0;
+	vmx->launched = true;
+	vmx->exit_reason = vmcs_read32(EXIT_REASON);
+	read_guest(vcpu, vmx);
+	if (unlikely(vmx->exit_reason & EXIT_ENTRY_FAILED)) {
+		vmx_event_not_entered(vcpu);
+		return;
+	}
+	vmx_event_exit(vcpu);
+}
+
+void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->on_ept) {
+		root |= EPTP_WB | EPTP_WALK_4;
+		if (vmx->eptp == root)
+			return;
+		vmx->eptp = root;
+		vmcs_write64(EPT_POINTER, root);
+	} else {
+		if (vmx->cr3 == root)
+			return;
+		vmx->cr3 = root;
+		vmcs_writel(GUEST_CR3, root);
+	}
+	vcpu->stat.root_switches++;
+}
+
+void vmx_flush_tlb(struct vigil_vcpu *vcpu)
+{
+	to_vmx(vcpu)->flush = true;
+}
+
+void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	preempt_disable();
+	if (vmx->on_ept || (vmx->vpid && !vmx_caps.invvpid_address))
+		vmx->flush = true;
+	/* what another CPU remembers goes when it is loaded there */
+	else if (vmx->vpid && vmx->cpu == smp_processor_id())
+		vmx_invvpid(INVVPID_ADDRESS, vmx->vpid, gva);
+	preempt_enable();
+}
+
+/* clang-format off */
+const struct vmm_ops vmx_ops = {
+	.name			= "vmx",
+	.owned_what		= "CR4.VMXE is already set",
+	.kvm_module		= "kvm_intel",
+	.check			= vmx_check,
+	.hw_setup		= vmx_hw_setup,
+	.hw_unsetup		= vmx_hw_unsetup,
+	.hw_enable		= vmx_hw_enable,
+	.hw_disable		= vmx_hw_disable,
+	.hw_emergency		= vmx_hw_emergency,
+	.hw_owned		= vmx_hw_owned,
+	.vm_init		= vmx_vm_init,
+	.vm_destroy		= vmx_vm_destroy,
+	.vcpu_create		= vmx_vcpu_create,
+	.vcpu_destroy		= vmx_vcpu_destroy,
+	.vcpu_reset		= vmx_vcpu_reset,
+	.vcpu_load		= vmx_vcpu_load,
+	.vcpu_put		= vmx_vcpu_put,
+	.get_segment		= vmx_get_segment,
+	.set_segment		= vmx_set_segment,
+	.get_seg_base		= vmx_get_seg_base,
+	.get_cpl		= vmx_get_cpl,
+	.code_bits		= vmx_code_bits,
+	.get_idt		= vmx_get_idt,
+	.set_idt		= vmx_set_idt,
+	.get_gdt		= vmx_get_gdt,
+	.set_gdt		= vmx_set_gdt,
+	.update_cr0		= vmx_update_modes,
+	.update_cr4		= vmx_update_modes,
+	.update_efer		= vmx_update_modes,
+	.update_dr7		= vmx_update_dr7,
+	.update_cpuid		= vmx_update_cpuid,
+	.get_msr		= vmx_get_msr,
+	.set_msr		= vmx_set_msr,
+	.set_tsc_offset		= vmx_set_tsc_offset,
+	.run			= vmx_run,
+	.handle_exit		= vmx_handle_exit,
+	.handle_exit_irqoff	= vmx_handle_exit_irqoff,
+	.entry_problem		= vmx_entry_problem,
+	.inject_exception	= vmx_inject_exception,
+	.inject_irq		= vmx_inject_irq,
+	.inject_nmi		= vmx_inject_nmi,
+	.cancel_injection	= vmx_cancel_injection,
+	.irq_shadow		= vmx_irq_shadow,
+	.set_irq_shadow		= vmx_set_irq_shadow,
+	.irq_window		= vmx_irq_window,
+	.nmi_window		= vmx_nmi_window,
+	.set_root		= vmx_set_root,
+	.flush_tlb		= vmx_flush_tlb,
+	.flush_gva		= vmx_flush_gva,
+};
+/* clang-format on */

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The VMX vendor's own structures, and what its files offer each other. */
+#ifndef VIGIL_VMX_VMX_H
+#define VIGIL_VMX_VMX_H
+
+#include <linux/percpu.h>
+#include <uapi/asm/debugreg.h>
+
+#include "../vmm/ops.h"
+#include "caps.h"
+#include "insn.h"
+#include "vmcs.h"
+
+#define DR6_NONE 0xffff0ff0ul
+#define DR7_NONE 0x400ul
+#define DR7_ENABLES 0xfful
+
+/* MSRs that hold the guest's values while its vCPU is loaded and has entered */
+enum vmx_msr { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, NR_VMX_MSRS };
+
+/* a segment register as the VMCS has it */
+struct vmx_seg {
+	u16 selector;
+	u32 limit;
+	u32 ar; /* SEG_AR_* */
+	unsigned long base;
+};
+
+/* bits of vmx_vcpu.cached: a whole segment by its number, its access rights alone */
+#define CACHED_SEG(seg) BIT(seg)
+#define CACHED_AR(seg) BIT(NR_SEGS + (seg))
+#define CACHED_INTERRUPTIBILITY BIT(2 * NR_SEGS)
+
+/**
+ * struct vmx_vcpu - vcpu->vendor. All [v] but @vmcs_cpu and @link
+ * @vmcs_cpu:	CPU on which the VMCS is active, -1: none. Changes on that CPU,
+ *		IRQs off, or nowhere
+ * @link:	vmx_cpu.active of @vmcs_cpu
+ * @cpu:	CPU that the host state in the VMCS is of
+ * @launched:	VMLAUNCH was done since the last VMCLEAR
+ * @vpid:	0: translations are not tagged
+ * @flush:	the guest's translations go before the next entry
+ * @host_loaded: @host is filled in, the guest's MSRs are in the CPU
+ * @on_ept:	the guest is unpaged and runs on EPT
+ * @cr3, @eptp:	what the VMCS has; @eptp also when it is not in use
+ * @cpu_ctl, @cpu2_ctl, @entry_ctl: the controls that the VMCS has
+ * @rip, @rsp, @rflags: what the VMCS has
+ * @cached:	CACHED_*: read from the VMCS since the last exit
+ * @injected:	ENTRY_INTERRUPTION_INFO of the last entry
+ * @idt_info:	IDT_VECTORING_INFO of the last exit
+ * @failed:	the last entry's instruction failed
+ * @msr:	the guest's
+ */
+struct vmx_vcpu {
+	struct vmcs *vmcs;
+	u64 vmcs_pa;
+	int vmcs_cpu;
+	struct list_head link;
+	int cpu;
+	bool launched;
+	bool flush;
+	bool host_loaded;
+	bool has_tsc_aux;
+	bool on_ept;
+	bool failed;
+	u16 vpid;
+	unsigned long host_rsp;
+	unsigned long cr3;
+	u64 eptp;
+	u32 cpu_ctl, cpu2_ctl, entry_ctl;
+	unsigned long rip, rsp, rflags;
+
+	u32 exit_reason;
+	u32 idt_info;
+	u32 injected;
+	unsigned long cached;
+	u32 interruptibility;
+	struct vmx_seg seg[NR_SEGS];
+
+	u64 msr[NR_VMX_MSRS];
+	u64 kernel_gs_base;
+
+	/* the host's, of the thread and CPU that it is loaded on */
+	struct {
+		unsigned long cr0, cr3, cr4; /* as the VMCS has them */
+		unsigned long fs_base;
+		u16 fs, gs, ds, es; /* as they were */
+		u16 vmcs_fs, vmcs_gs; /* as the VMCS has them */
+		unsigned long vmcs_fs_base;
+		u64 kernel_gs_base;
+		u64 debugctl;
+	} host;
+};
+
+/**
+ * struct vmx_cpu - per host CPU
+ * @active:	struct vmx_vcpu whose VMCS this CPU may have in its own memory
+ * @current_vmcs: of VMPTRLD
+ * @vmcs:	whose guest ran here last, for the branch predictor barrier
+ * @host_msr, @msr: the host's values; what the MSRs hold now
+ * @host_tsc_aux, @tsc_aux: the same
+ * @idt, @gdt:	before an exit has widened their limits
+ * @vmxon:	region of VMXON
+ */
+struct vmx_cpu {
+	struct list_head active;
+	struct vmx_vcpu *current_vmcs;
+	struct vmcs *vmcs;
+	u64 host_msr[NR_VMX_MSRS];
+	u64 msr[NR_VMX_MSRS];
+	u64 host_tsc_aux;
+	u64 tsc_aux;
+	struct desc_ptr idt, gdt;
+	struct vmcs *vmxon;
+};
+
+DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
+extern struct vmx_caps vmx_caps; /* __ro_after_init */
+/* numbers of the MSRs of enum vmx_msr */
+extern const u32 vmx_msr_number[NR_VMX_MSRS];
+
+static inline struct vmx_vcpu *to_vmx(const struct vigil_vcpu *vcpu)
+{
+	return vcpu->vendor;
+}
+
+/* hw.c */
+int vmx_check(const struct host_reader *rd, const char **why);
+int vmx_hw_setup(void);
+void vmx_hw_unsetup(void);
+int vmx_hw_enable(void);
+void vmx_hw_disable(void);
+void vmx_hw_emergency(void);
+bool vmx_hw_owned(void);
+
+/* vmcs.c */
+int vmx_maps_alloc(void);
+void vmx_maps_free(void);
+int vmx_vm_init(struct vigil_vm *vm);
+void vmx_vm_destroy(struct vigil_vm *vm);
+int vmx_vcpu_create(struct vigil_vcpu *vcpu);
+void vmx_vcpu_destroy(struct vigil_vcpu *vcpu);
+void vmx_vcpu_reset(struct vigil_vcpu *vcpu);
+void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on);
+void vmx_set_tsc_offset(struct vigil_vcpu *vcpu);
+const char *vmx_entry_problem(struct vigil_vcpu *vcpu);
+/* is what VM entry refuses of a kind that the guest leaves by itself? */
+bool vmx_in_transition(struct vigil_vcpu *vcpu);
+/* out of the memory of the CPU it is active on, which may be another one */
+void vmx_deactivate(struct vmx_vcpu *vmx);
+/* the same on this CPU, IRQs off */
+void vmx_deactivate_here(struct vmx_vcpu *vmx);
+
+/* run.c */
+void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu);
+void vmx_vcpu_put(struct vigil_vcpu *vcpu);
+void vmx_run(struct vigil_vcpu *vcpu);
+void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root);
+void vmx_flush_tlb(struct vigil_vcpu *vcpu);
+void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
+
+/* exit.c */
+int vmx_handle_exit(struct vigil_vcpu *vcpu);
+void vmx_handle_exit_irqoff(struct vigil_vcpu *vcpu);
+
+/* regs.c */
+/* from the VMCS, unless it is cached already */
+const struct vmx_seg *vmx_seg(struct vmx_vcpu *vmx, enum vigil_seg seg);
+u32 vmx_seg_ar(struct vmx_vcpu *vmx, enum vigil_seg seg);
+void vmx_seg_write(struct vmx_vcpu *vmx, enum vigil_seg seg,
+		   const struct vmx_seg *s);
+void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     struct kvm_segment *s);
+void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
+		     const struct kvm_segment *s);
+u64 vmx_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg);
+int vmx_get_cpl(struct vigil_vcpu *vcpu);
+int vmx_code_bits(struct vigil_vcpu *vcpu);
+void vmx_get_idt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
+void vmx_set_idt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
+void vmx_get_gdt(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
+void vmx_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
+void vmx_update_modes(struct vigil_vcpu *vcpu);
+void vmx_update_dr7(struct vigil_vcpu *vcpu);
+void vmx_update_cpuid(struct vigil_vcpu *vcpu);
+
+/* msr.c */
+int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
+int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
+void vmx_msr_map_init(u8 *map);
+
+/* event.c */
+void vmx_inject_exception(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e);
+void vmx_inject_irq(struct vigil_vcpu *vcpu, u8 vector);
+void vmx_inject_nmi(struct vigil_vcpu *vcpu);
+void vmx_cancel_injection(struct vigil_vcpu *vcpu);
+u32 vmx_interruptibility(struct vmx_vcpu *vmx);
+void vmx_set_interruptibility(struct vmx_vcpu *vmx, u32 state);
+bool vmx_irq_shadow(struct vigil_vcpu *vcpu);
+void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
+void vmx_irq_window(struct vigil_vcpu *vcpu, bool on);
+void vmx_nmi_window(struct vigil_vcpu *vcpu);
+/* right before an entry: what the interruptibility state wants of the others */
+void vmx_event_enter(struct vigil_vcpu *vcpu);
+/* after an exit: what became of the injected event, of blocking by NMI */
+void vmx_event_exit(struct vigil_vcpu *vcpu);
+/* the entry failed: what was injected was not delivered */
+void vmx_event_not_entered(struct vigil_vcpu *vcpu);
+
+#endif
