@@ -271,6 +271,24 @@ struct vigil_stats {
 	__u64 names;
 };
 
+/**
+ * struct vigil_fail_entry - what KVM_EXIT_FAIL_ENTRY leaves in struct kvm_run
+ * @hardware_entry_failure_reason: as KVM has it: EXITCODE, exit reason or
+ *		VM-instruction error
+ * @cpu:	as KVM has it
+ * @pad:	zero
+ * @why:	which of the CPU's checks the guest's state fails, in words,
+ *		NUL-terminated; empty when vigil finds none
+ *
+ * At the address of kvm_run.fail_entry, whose two fields come first.
+ */
+struct vigil_fail_entry {
+	__u64 hardware_entry_failure_reason;
+	__u32 cpu;
+	__u32 pad;
+	char why[112];
+};
+
 /* on /dev/vigil */
 #define VIGIL_GET_VERSION	_IO(VIGIL_IOC, 0x00)
 #define VIGIL_LIST_VMS		_IOWR(VIGIL_IOC, 0x01, struct vigil_vm_list)

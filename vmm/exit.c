@@ -248,10 +248,16 @@ int exit_emulate(struct vigil_vcpu *vcpu)
 int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
 {
 	struct kvm_run *run = vcpu->run;
+	struct vigil_fail_entry *f = (void *)run->padding;
+	const char *why = vmm_ops->entry_problem(vcpu);
 
+	static_assert(sizeof(*f) <= sizeof_field(struct kvm_run, padding));
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-	run->fail_entry.hardware_entry_failure_reason = reason;
-	run->fail_entry.cpu = vcpu->cpu;
+	memset(f, 0, sizeof(*f));
+	f->hardware_entry_failure_reason = reason;
+	f->cpu = vcpu->cpu;
+	if (why)
+		strscpy(f->why, why, sizeof(f->why));
 	return 0;
 }
 

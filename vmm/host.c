@@ -36,6 +36,7 @@ struct host_info host_info __ro_after_init;
 
 DEFINE_PER_CPU(bool, host_cpu_on);
 DEFINE_PER_CPU(bool, host_cpu_loaded);
+DEFINE_PER_CPU(bool, host_cpu_leaving); /* it goes offline */
 bool host_down; /* the machine is going down */
 
 static DEFINE_MUTEX(hw_lock);
@@ -261,6 +262,7 @@ static int cpu_online_cb(unsigned int cpu)
 	unsigned long flags;
 	int ret;
 
+	__this_cpu_write(host_cpu_leaving, false);
 	if (!hw_users)
 		return 0;
 	local_irq_save(flags);
@@ -279,10 +281,31 @@ static int cpu_offline_cb(unsigned int cpu)
 {
 	unsigned long flags;
 
+	/* nobody is loaded: this is the hotplug thread, and it is pinned here */
 	local_irq_save(flags);
+	__this_cpu_write(host_cpu_leaving, true);
 	disable_here(NULL);
 	local_irq_restore(flags);
 	return 0;
+}
+
+/*
+ * Slow path of host_vcpu_load(). The scheduler pushes tasks from a CPU that goes
+ * offline when it next sees them: one that is in the middle of a vCPU's
+ * business until then needs the extension for it.
+ */
+bool host_load_off(void)
+{
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	local_irq_save(flags);
+	if (__this_cpu_read(host_cpu_leaving) && !READ_ONCE(host_down))
+		ret = enable_here();
+	if (ret)
+		__this_cpu_write(host_cpu_loaded, false);
+	local_irq_restore(flags);
+	return !ret;
 }
 
 static int host_suspend(void)
@@ -317,14 +340,15 @@ static void down_ipi(void *unused)
 		disable_here(NULL);
 }
 
-void host_put_down(void)
+void host_put_off(void)
 {
 	unsigned long flags;
 
 	local_irq_save(flags);
 	disable_here(NULL);
 	local_irq_restore(flags);
-	irq_work_queue(&down_work);
+	if (READ_ONCE(host_down))
+		irq_work_queue(&down_work);
 }
 
 static void down_wake(struct irq_work *unused)

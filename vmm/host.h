@@ -32,6 +32,7 @@ extern struct host_info host_info; /* __ro_after_init */
 
 DECLARE_PER_CPU(bool, host_cpu_on);
 DECLARE_PER_CPU(bool, host_cpu_loaded);
+DECLARE_PER_CPU(bool, host_cpu_leaving);
 extern bool host_down;
 
 /**
@@ -59,7 +60,8 @@ int host_hw_get(void);
 /* that VM is gone; the last one turns the extension off. May sleep */
 void host_hw_put(void);
 
-void host_put_down(void);
+bool host_load_off(void);
+void host_put_off(void);
 
 /* an intercepted #MC is not delivered to the host: hands it over. IRQs off */
 void host_machine_check(void);
@@ -67,10 +69,11 @@ void host_machine_check(void);
 /**
  * host_vcpu_load() - a vCPU is about to be loaded on this CPU
  *
- * Preemption off. False for the moment in which a CPU that goes offline still
- * runs tasks, after a resume that failed, and while the machine goes down:
- * then instructions of the extension raise #UD, so the vendor's vcpu_load() and
- * vcpu_put() are not called, and the vCPU cannot enter.
+ * Preemption off. False after a resume that failed, and while the machine goes
+ * down: then instructions of the extension raise #UD, so the vendor's
+ * vcpu_load() and vcpu_put() are not called, the vCPU cannot enter, and its VM
+ * is lost. On a CPU that goes offline and still runs tasks for a moment, the
+ * extension is on while a vCPU is loaded.
  * While it is loaded nobody turns this CPU's extension off.
  */
 static inline bool host_vcpu_load(void)
@@ -78,10 +81,7 @@ static inline bool host_vcpu_load(void)
 	__this_cpu_write(host_cpu_loaded, true);
 	/* before the look at host_cpu_on: an IPI on this CPU turns that off */
 	barrier();
-	if (likely(__this_cpu_read(host_cpu_on)))
-		return true;
-	__this_cpu_write(host_cpu_loaded, false);
-	return false;
+	return likely(__this_cpu_read(host_cpu_on)) || host_load_off();
 }
 
 /* the vendor's vcpu_put() is done; preemption off */
@@ -89,8 +89,9 @@ static inline void host_vcpu_put(void)
 {
 	__this_cpu_write(host_cpu_loaded, false);
 	barrier();
-	if (unlikely(READ_ONCE(host_down)))
-		host_put_down();
+	if (unlikely(READ_ONCE(host_down) ||
+		     __this_cpu_read(host_cpu_leaving)))
+		host_put_off();
 }
 
 /**

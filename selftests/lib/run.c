@@ -323,8 +323,9 @@ void vcpu_describe(struct vcpu *v)
 			  run->internal.data[0], run->internal.data[1],
 			  run->internal.data[2]);
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
-		test_note("fail entry %#llx",
-			  run->fail_entry.hardware_entry_failure_reason);
+		test_note("fail entry %#llx: %s",
+			  run->fail_entry.hardware_entry_failure_reason,
+			  ((struct vigil_fail_entry *)&run->fail_entry)->why);
 	if (run->exit_reason == KVM_EXIT_MMIO)
 		test_note("mmio %#llx, %u bytes, write %u", run->mmio.phys_addr,
 			  run->mmio.len, run->mmio.is_write);

@@ -78,14 +78,15 @@ void report_shutdown(struct machine *m)
 
 void report_fail_entry(struct machine *m)
 {
+	const struct vigil_fail_entry *f = (void *)&m->vcpu.run->fail_entry;
+
 	begin(m);
-	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx:",
-		  (unsigned long long)m->vcpu.run->fail_entry
-			  .hardware_entry_failure_reason);
+	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx: %s",
+		  (unsigned long long)f->hardware_entry_failure_reason,
+		  f->why[0] ? f->why : "of what vigil checks, all is right");
 	report_state(m);
 	vigil_msg(
-		"the state above is one that the hardware does not accept; dmesg has the "
-		"hypervisor's view");
+		"the state above is one that the hardware does not accept");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_ENTRY);
 }
 
