@@ -14,10 +14,11 @@
 
 #include "vmcs.h"
 
+/* clang-format off */
 /* 0; -EIO: it failed or faulted */
 static __always_inline int vmx_vmxon(u64 pa)
 {
-	asm goto("1: vmxon %0; jbe %l[fail]\n\t" _ASM_EXTABLE(1b, % l[fail])
+	asm goto("1: vmxon %0; jbe %l[fail]\n\t" _ASM_EXTABLE(1b, %l[fail])
 		 :
 		 : "m"(pa)
 		 : "memory", "cc"
@@ -30,7 +31,7 @@ fail:
 /* also where VMX is off already, as in a crash */
 static __always_inline void vmx_vmxoff(void)
 {
-	asm goto("1: vmxoff\n\t" _ASM_EXTABLE(1b, % l[out])::
+	asm goto("1: vmxoff\n\t" _ASM_EXTABLE(1b, %l[out])::
 			 : "memory", "cc"
 		 : out);
 out:;
@@ -38,7 +39,7 @@ out:;
 
 static __always_inline void vmx_vmclear(u64 pa)
 {
-	asm goto("1: vmclear %0\n\t" _ASM_EXTABLE(1b, % l[out])
+	asm goto("1: vmclear %0\n\t" _ASM_EXTABLE(1b, %l[out])
 		 :
 		 : "m"(pa)
 		 : "memory", "cc"
@@ -48,13 +49,14 @@ out:;
 
 static __always_inline void vmx_vmptrld(u64 pa)
 {
-	asm goto("1: vmptrld %0\n\t" _ASM_EXTABLE(1b, % l[out])
+	asm goto("1: vmptrld %0\n\t" _ASM_EXTABLE(1b, %l[out])
 		 :
 		 : "m"(pa)
 		 : "memory", "cc"
 		 : out);
 out:;
 }
+/* clang-format on */
 
 static __always_inline unsigned long __vmcs_read(unsigned long field)
 {
