@@ -93,32 +93,26 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 	}
 }
 
-/* is the @len bytes long @name the string @known? */
-static bool is_name(const char *name, size_t len, const char *known)
-{
-	return strlen(known) == len && !memcmp(name, known, len);
-}
-
 int svm_caps_hide(struct svm_caps *caps, const char *names)
 {
 	struct svm_caps c = *caps;
 
 	while (*names) {
 		size_t len = strcspn(names, ",");
-		bool all = is_name(names, len, "all");
+		bool all = reader_name_is(names, len, "all");
 
-		if (all || is_name(names, len, "nrips"))
+		if (all || reader_name_is(names, len, "nrips"))
 			c.nrips = false;
-		if (all || is_name(names, len, "decode"))
+		if (all || reader_name_is(names, len, "decode"))
 			c.decode_assists = false;
-		if (all || is_name(names, len, "flushbyasid"))
+		if (all || reader_name_is(names, len, "flushbyasid"))
 			c.flush_by_asid = false;
-		if (all || is_name(names, len, "vmcbclean"))
+		if (all || reader_name_is(names, len, "vmcbclean"))
 			c.vmcb_clean = false;
-		if (!all && !is_name(names, len, "nrips") &&
-		    !is_name(names, len, "decode") &&
-		    !is_name(names, len, "flushbyasid") &&
-		    !is_name(names, len, "vmcbclean"))
+		if (!all && !reader_name_is(names, len, "nrips") &&
+		    !reader_name_is(names, len, "decode") &&
+		    !reader_name_is(names, len, "flushbyasid") &&
+		    !reader_name_is(names, len, "vmcbclean"))
 			return -EINVAL;
 		names += len;
 		names += *names == ',';

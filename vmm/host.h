@@ -89,8 +89,7 @@ static inline void host_vcpu_put(void)
 {
 	__this_cpu_write(host_cpu_loaded, false);
 	barrier();
-	if (unlikely(READ_ONCE(host_down) ||
-		     __this_cpu_read(host_cpu_leaving)))
+	if (unlikely(READ_ONCE(host_down) || __this_cpu_read(host_cpu_leaving)))
 		host_put_off();
 }
 

@@ -15,4 +15,11 @@ struct host_reader {
 	int (*rdmsr)(u32 msr, u64 *value);
 };
 
+/* the @len bytes at @name, of a list with commas, are the string @known */
+static inline bool reader_name_is(const char *name, size_t len,
+				  const char *known)
+{
+	return strlen(known) == len && !memcmp(name, known, len);
+}
+
 #endif

@@ -253,30 +253,26 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 	read_secondary(rd, caps);
 }
 
-/* is the @len bytes long @name the string @known? */
-static bool is_name(const char *name, size_t len, const char *known)
-{
-	return strlen(known) == len && !memcmp(name, known, len);
-}
-
 int vmx_caps_hide(struct vmx_caps *caps, const char *names)
 {
 	struct vmx_caps c = *caps;
 
 	while (*names) {
 		size_t len = strcspn(names, ",");
-		bool all = is_name(names, len, "all"), known = all;
+		bool all = reader_name_is(names, len, "all");
 
-		if (all || is_name(names, len, "unrestricted"))
-			c.unrestricted = false, known = true;
-		if (all || is_name(names, len, "vpid"))
-			c.vpid = false, known = true;
-		if (all || is_name(names, len, "invvpid"))
-			c.invvpid_address = c.invvpid_single = false,
-			known = true;
-		if (all || is_name(names, len, "invept"))
-			c.invept_single = false, known = true;
-		if (!known)
+		if (all || reader_name_is(names, len, "unrestricted"))
+			c.unrestricted = false;
+		if (all || reader_name_is(names, len, "vpid"))
+			c.vpid = false;
+		if (all || reader_name_is(names, len, "invvpid"))
+			c.invvpid_address = c.invvpid_single = false;
+		if (all || reader_name_is(names, len, "invept"))
+			c.invept_single = false;
+		if (!all && !reader_name_is(names, len, "unrestricted") &&
+		    !reader_name_is(names, len, "vpid") &&
+		    !reader_name_is(names, len, "invvpid") &&
+		    !reader_name_is(names, len, "invept"))
 			return -EINVAL;
 		names += len;
 		names += *names == ',';

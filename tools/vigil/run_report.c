@@ -81,12 +81,12 @@ void report_fail_entry(struct machine *m)
 	const struct vigil_fail_entry *f = (void *)&m->vcpu.run->fail_entry;
 
 	begin(m);
-	vigil_msg("the CPU refused to enter the guest, hardware reason %#llx: %s",
-		  (unsigned long long)f->hardware_entry_failure_reason,
-		  f->why[0] ? f->why : "of what vigil checks, all is right");
-	report_state(m);
 	vigil_msg(
-		"the state above is one that the hardware does not accept");
+		"the CPU refused to enter the guest, hardware reason %#llx: %s",
+		(unsigned long long)f->hardware_entry_failure_reason,
+		f->why[0] ? f->why : "of what vigil checks, all is right");
+	report_state(m);
+	vigil_msg("the state above is one that the hardware does not accept");
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_ENTRY);
 }
 

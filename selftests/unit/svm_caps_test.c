@@ -92,7 +92,7 @@ static void check(const char *what, int want, const char *word)
 	int ret = svm_caps_check(&reader, &why);
 
 	unit_result(ret == want && (!want ? !why : why && strstr(why, word)),
-		    "caps: %s: %d, %s", what, ret, why ? why : "no reason");
+		    "svm caps: %s: %d, %s", what, ret, why ? why : "no reason");
 	cpu = complete;
 }
 
@@ -139,37 +139,37 @@ static void check_optional(void)
 	unit_result(c.nasid == 16 && c.nrips && c.decode_assists &&
 			    c.flush_by_asid && c.vmcb_clean && c.tsc_rate &&
 			    c.invpcid && c.rdpru,
-		    "caps: all read");
+		    "svm caps: all read");
 	cpu.svm_edx = 1 << 3;
 	svm_caps_read(&reader, &c);
 	unit_result(c.nrips && !c.decode_assists && !c.flush_by_asid &&
 			    !c.vmcb_clean && !c.tsc_rate,
-		    "caps: next RIP alone");
+		    "svm caps: next RIP alone");
 	cpu.svm_edx = 1 << 5;
 	svm_caps_read(&reader, &c);
 	unit_result(c.vmcb_clean && !c.nrips && !c.flush_by_asid,
-		    "caps: clean bits alone");
+		    "svm caps: clean bits alone");
 	cpu.svm_edx = 1 << 6;
 	svm_caps_read(&reader, &c);
 	unit_result(c.flush_by_asid && !c.vmcb_clean && !c.decode_assists,
-		    "caps: flush by ASID alone");
+		    "svm caps: flush by ASID alone");
 	cpu.svm_edx = 1 << 7;
 	svm_caps_read(&reader, &c);
 	unit_result(c.decode_assists && !c.flush_by_asid,
-		    "caps: decode assists alone");
+		    "svm caps: decode assists alone");
 	cpu = complete;
 	cpu.basic_max = 6;
 	svm_caps_read(&reader, &c);
-	unit_result(!c.invpcid, "caps: leaf 7 is not read where it is not");
+	unit_result(!c.invpcid, "svm caps: leaf 7 is not read where it is not");
 	cpu = complete;
 	svm_caps_read(&reader, &c);
-	unit_result(!c.inject_by_virq, "caps: a bare machine is no TCG");
+	unit_result(!c.inject_by_virq, "svm caps: a bare machine is no TCG");
 	cpu.hypervisor = "TCGTCGTCGTCG";
 	svm_caps_read(&reader, &c);
-	unit_result(c.inject_by_virq, "caps: TCG is known");
+	unit_result(c.inject_by_virq, "svm caps: TCG is known");
 	cpu.hypervisor = "KVMKVMKVM\0\0\0";
 	svm_caps_read(&reader, &c);
-	unit_result(!c.inject_by_virq, "caps: KVM is no TCG");
+	unit_result(!c.inject_by_virq, "svm caps: KVM is no TCG");
 	cpu = complete;
 }
 
@@ -204,7 +204,7 @@ static void check_hide(void)
 				    c.decode_assists == t[i].decode &&
 				    c.flush_by_asid == t[i].flush &&
 				    c.vmcb_clean == t[i].clean,
-			    "caps: svm_hide=%s: %d", t[i].names, ret);
+			    "svm caps: svm_hide=%s: %d", t[i].names, ret);
 	}
 }
 
@@ -214,6 +214,7 @@ int main(void)
 	check_refusals();
 	check_optional();
 	check_hide();
-	unit_result(!bad_reads, "caps: nothing is read that may not be there");
+	unit_result(!bad_reads,
+		    "svm caps: nothing is read that may not be there");
 	return unit_end();
 }
