@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <vigil.h>
+
 #include "command.h"
 #include "run.h"
 
