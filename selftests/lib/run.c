@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The run loop: ports of the payloads, injection, and a watchdog. */
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -323,9 +324,10 @@ void vcpu_describe(struct vcpu *v)
 			  run->internal.data[0], run->internal.data[1],
 			  run->internal.data[2]);
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
-		test_note("fail entry %#llx: %s",
+		test_note("fail entry %#llx: %.111s",
 			  run->fail_entry.hardware_entry_failure_reason,
-			  ((struct vigil_fail_entry *)&run->fail_entry)->why);
+			  run->padding +
+				  offsetof(struct vigil_fail_entry, why));
 	if (run->exit_reason == KVM_EXIT_MMIO)
 		test_note("mmio %#llx, %u bytes, write %u", run->mmio.phys_addr,
 			  run->mmio.len, run->mmio.is_write);
