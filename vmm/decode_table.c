@@ -66,7 +66,7 @@ static const struct insn_row grp_ff[8] = {
 	R1(CALL, Ev, RO | F64 | BR),
 	R1(CALL_FAR, Mp, LEN | BR),
 	R1(JMP, Ev, RO | F64 | BR),
-	R1(JMP_FAR, Mp, LEN | BR),
+	R1(JMP_FAR, Mp, RO | BR),
 	R1(PUSH, Ev, RO | D64),
 };
 static const struct insn_row grp_8f[8] = { R1(POP, Ev, WO | D64) };
@@ -209,7 +209,7 @@ const struct insn_row vigil_insn_map_1b[256] = {
 	[0xe7] = R2(OUT, Ib, Az, IO | SYS),
 	[0xe8] = R1(CALL, Jz, F64 | BR),
 	[0xe9] = R1(JMP, Jz, F64 | BR),
-	[0xea] = R1(JMP_FAR, Ap, LEN | BR | N64),
+	[0xea] = R1(JMP_FAR, Ap, BR | N64),
 	[0xeb] = R1(JMP, Jb, F64 | BR),
 	[0xec] = R2(IN, Ab, DX, IO | SYS),
 	[0xed] = R2(IN, Az, DX, IO | SYS),

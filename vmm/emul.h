@@ -185,6 +185,8 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 	X(JMP, jmp) X(RET, ret) X(JCC, jcc) X(JCXZ, jcxz) X(LOOP, loop)    \
 	X(CLC, flag_op) X(STC, flag_op) X(CMC, flag_op) X(CLD, flag_op)    \
 	X(STD, flag_op) X(CLI, cli) X(STI, sti)                            \
+	/* emul_seg.c */                                                    \
+	X(JMP_FAR, jmp_far)                                                \
 	/* emul_sys.c */                                                   \
 	X(SGDT, sgdt) X(SIDT, sgdt) X(LGDT, lgdt) X(LIDT, lgdt)            \
 	X(SLDT, sldt) X(STR, sldt) X(SMSW, smsw) X(LMSW, lmsw)             \

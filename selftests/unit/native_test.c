@@ -44,6 +44,7 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_MOV_TO_SEG:
 	case INSN_OP_LDS:
 	case INSN_OP_POP_SEG:
+	case INSN_OP_JMP_FAR:
 	case INSN_OP_SGDT:
 	case INSN_OP_SIDT:
 	case INSN_OP_SLDT:
