@@ -18,6 +18,7 @@
 #define VMX_CPU 0x482u
 #define VMX_EXIT 0x483u
 #define VMX_ENTRY 0x484u
+#define VMX_MISC 0x485u
 #define VMX_CR0_FIXED0 0x486u
 #define VMX_CR0_FIXED1 0x487u
 #define VMX_CR4_FIXED0 0x488u
@@ -247,6 +248,9 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 		.cr4_fixed0 = rdmsr(rd, VMX_CR4_FIXED0),
 		.cr4_fixed1 = rdmsr(rd, VMX_CR4_FIXED1),
 	};
+	caps->preemption_timer = group_msr(rd, G_PIN) >> 32 &
+				 PIN_PREEMPTION_TIMER;
+	caps->timer_shift = rdmsr(rd, VMX_MISC) & 0x1f;
 	if (!(cpu & CPU_SECONDARY))
 		return;
 	caps->cpu |= CPU_SECONDARY;

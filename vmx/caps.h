@@ -19,6 +19,8 @@
  * @invept_single: INVEPT of one EPT; of all there always is when @unrestricted
  * @rdtscp:	RDTSCP and RDPID can be given to a guest
  * @wbinvd:	WBINVD can be intercepted
+ * @preemption_timer: there is one; it counts the TSC shifted right by
+ *		@timer_shift
  */
 struct vmx_caps {
 	u32 revision;
@@ -32,6 +34,8 @@ struct vmx_caps {
 	bool invept_single;
 	bool rdtscp;
 	bool wbinvd;
+	bool preemption_timer;
+	u8 timer_shift;
 };
 
 /**

@@ -228,6 +228,7 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_EPT_MISCONFIG]	= on_ept_misconfig,
 	[EXIT_INVEPT]		= exit_undefined,
 	[EXIT_RDTSCP]		= exit_undefined,
+	[EXIT_PREEMPTION_TIMER]	= on_host_event,
 	[EXIT_INVVPID]		= exit_undefined,
 	[EXIT_WBINVD]		= on_cache,
 	[EXIT_XSETBV]		= on_xsetbv,

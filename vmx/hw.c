@@ -26,6 +26,13 @@ MODULE_PARM_DESC(
 	vmx_hide,
 	"test: optional VMX features to do without: unrestricted,vpid,invvpid,invept,all");
 
+u32 vmx_if0_timer __ro_after_init;
+static unsigned int vmx_if0_ticks;
+module_param(vmx_if0_ticks, uint, 0444);
+MODULE_PARM_DESC(
+	vmx_if0_ticks,
+	"for Bochs, which holds interrupts back while a guest that was entered with IF=0 keeps it so: leave such a guest after this many TSC ticks (default 0: never)");
+
 int vmx_check(const struct host_reader *rd, const char **why)
 {
 	return vmx_caps_check(rd, why);
@@ -55,6 +62,12 @@ int vmx_hw_setup(void)
 		       vmx_hide);
 		return ret;
 	}
+	if (vmx_if0_ticks && !vmx_caps.preemption_timer) {
+		pr_err("vigil: vmx_if0_ticks: this CPU has no VMX-preemption timer\n");
+		return -EOPNOTSUPP;
+	}
+	if (vmx_if0_ticks)
+		vmx_if0_timer = (vmx_if0_ticks >> vmx_caps.timer_shift) + 1;
 	for_each_possible_cpu(cpu) {
 		struct vmx_cpu *vc = per_cpu_ptr(&vmx_cpu, cpu);
 

@@ -7,6 +7,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
+#include <asm/processor-flags.h>
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 
@@ -263,6 +264,18 @@ static __always_inline void read_guest(struct vigil_vcpu *vcpu,
 	vmx->rflags = vcpu->rflags = vmcs_readl(GUEST_RFLAGS);
 }
 
+/* module parameter vmx_if0_ticks: the timer starts anew with each entry */
+static noinline void set_if0_timer(struct vmx_vcpu *vmx, bool on)
+{
+	u32 ctl = on ? vmx->pin_ctl | PIN_PREEMPTION_TIMER :
+		       vmx->pin_ctl & ~PIN_PREEMPTION_TIMER;
+
+	if (ctl == vmx->pin_ctl)
+		return;
+	vmx->pin_ctl = ctl;
+	vmcs_write32(PIN_BASED_CONTROLS, ctl);
+}
+
 void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -284,6 +297,8 @@ void vmx_run(struct vigil_vcpu *vcpu)
 		set_tsc_aux(vcpu, vc);
 	write_guest(vcpu, vmx);
 	vmx_event_enter(vcpu);
+	if (unlikely(vmx_if0_timer))
+		set_if0_timer(vmx, !(vcpu->rflags & X86_EFLAGS_IF));
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
 		load_breakpoints(vcpu);
 	/* modify_ldt() of another thread reaches this CPU by an interrupt */

@@ -137,10 +137,11 @@ void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on)
  */
 static void reset_controls(struct vmx_vcpu *vmx)
 {
+	vmx->pin_ctl = vmx_caps.pin;
 	vmx->cpu_ctl = vmx_caps.cpu;
 	vmx->cpu2_ctl = vmx_caps.cpu2 | (vmx->vpid ? CPU2_VPID : 0);
 	vmx->entry_ctl = vmx_caps.entry;
-	vmcs_write32(PIN_BASED_CONTROLS, vmx_caps.pin);
+	vmcs_write32(PIN_BASED_CONTROLS, vmx->pin_ctl);
 	vmcs_write32(CPU_BASED_CONTROLS, vmx->cpu_ctl);
 	if (vmx->cpu_ctl & CPU_SECONDARY)
 		vmcs_write32(SECONDARY_CONTROLS, vmx->cpu2_ctl);
@@ -149,6 +150,8 @@ static void reset_controls(struct vmx_vcpu *vmx)
 	if (vmx->vpid)
 		vmcs_write16(VPID, vmx->vpid);
 
+	if (vmx_if0_timer)
+		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);
 	vmcs_write32(EXCEPTION_BITMAP, BIT(1) | BIT(14) | BIT(17) | BIT(18));
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);

@@ -100,6 +100,7 @@ enum vmcs_field {
 	GUEST_INTERRUPTIBILITY	= 0x4824,
 	GUEST_ACTIVITY_STATE	= 0x4826,
 	GUEST_SYSENTER_CS	= 0x482a,
+	PREEMPTION_TIMER	= 0x482e,
 	HOST_SYSENTER_CS	= 0x4c00,
 	/* natural width */
 	CR0_MASK		= 0x6000,
@@ -146,6 +147,7 @@ enum vmcs_field {
 #define PIN_EXTERNAL_INTERRUPT	BIT(0)
 #define PIN_NMI			BIT(3)
 #define PIN_VIRTUAL_NMIS	BIT(5)
+#define PIN_PREEMPTION_TIMER	BIT(6)
 
 /* primary processor-based controls */
 #define CPU_INTERRUPT_WINDOW	BIT(2)
@@ -268,6 +270,7 @@ enum vmx_exit {
 	EXIT_EPT_MISCONFIG	= 49,
 	EXIT_INVEPT		= 50,
 	EXIT_RDTSCP		= 51,
+	EXIT_PREEMPTION_TIMER	= 52,
 	EXIT_INVVPID		= 53,
 	EXIT_WBINVD		= 54,
 	EXIT_XSETBV		= 55,

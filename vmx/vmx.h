@@ -43,7 +43,7 @@ struct vmx_seg {
  * @host_loaded: @host is filled in, the guest's MSRs are in the CPU
  * @on_ept:	the guest is unpaged and runs on EPT
  * @cr3, @eptp:	what the VMCS has; @eptp also when it is not in use
- * @cpu_ctl, @cpu2_ctl, @entry_ctl: the controls that the VMCS has
+ * @pin_ctl, @cpu_ctl, @cpu2_ctl, @entry_ctl: the controls that the VMCS has
  * @rip, @rsp, @rflags: what the VMCS has
  * @cached:	CACHED_*: read from the VMCS since the last exit
  * @injected:	ENTRY_INTERRUPTION_INFO of the last entry
@@ -67,7 +67,7 @@ struct vmx_vcpu {
 	unsigned long host_rsp;
 	unsigned long cr3;
 	u64 eptp;
-	u32 cpu_ctl, cpu2_ctl, entry_ctl;
+	u32 pin_ctl, cpu_ctl, cpu2_ctl, entry_ctl;
 	unsigned long rip, rsp, rflags;
 
 	u32 exit_reason;
@@ -116,6 +116,7 @@ struct vmx_cpu {
 
 DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
 extern struct vmx_caps vmx_caps; /* __ro_after_init */
+extern u32 vmx_if0_timer; /* __ro_after_init; 0: not wanted */
 /* numbers of the MSRs of enum vmx_msr */
 extern const u32 vmx_msr_number[NR_VMX_MSRS];
 

@@ -70,6 +70,9 @@ static int fake_rdmsr(u32 msr, u64 *value)
 			bad_reads++;
 		*value = cpu.ept_vpid;
 		return 0;
+	case VMX_MISC:
+		*value = 0x20000065;
+		return 0;
 	case VMX_CR0_FIXED0:
 		*value = 0x80000021;
 		return 0;
@@ -173,7 +176,8 @@ static void check_controls(void)
 		    "vmx caps: secondary controls");
 	unit_result(c.unrestricted && c.vpid && c.invvpid_address &&
 			    c.invvpid_single && c.invept_single && c.rdtscp &&
-			    c.wbinvd,
+			    c.wbinvd && c.preemption_timer &&
+			    c.timer_shift == 5,
 		    "vmx caps: all read");
 }
 
