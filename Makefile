@@ -37,12 +37,14 @@ help:
 	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools (KVER= another'
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
+	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes)'
 	@echo 'Test:'
 	@echo '  check               everything: what .ci/run runs'
+	@echo '  check-full          that and what takes hours: all rounds, all on VMX'
 	@echo '  check-unit          decoder, emulator, walker: in userspace, no host needed'
 	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
 	@echo '  bench               vigil beside stock KVM: instructions an operation'
-	@echo '                      (BENCH_ARGS=--json, --help)'
+	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
 	@echo '  style, format       clang-format with the kernel'"'"'s rules: check, apply'
 	@echo '  sparse              the module under sparse'
 	@echo '  kernel-small, kernel-debug, kernel-small-clang'
@@ -110,17 +112,23 @@ format:
 check:
 	@selftests/check
 
+check-full:
+	@selftests/check --full
+
 check-kvm-selftests:
 	@selftests/kvm-shim/run
 
 demo:
-	@+tools/demo/demo.sh $(DEMO_ARGS)
+	@+tools/demo/demo.sh $(if $(CPU),--cpu $(CPU)) $(DEMO_ARGS)
+
+# A tick is an instruction: of QEMU when it counts them, of Bochs always.
+bench-host = $(if $(filter-out svm,$(CPU)),--cpu $(CPU) --timeout 3600,--icount --timeout 900)
 
 bench:
 	@$(TESTBED)/packages build
 	@+$(MAKE) -s -C selftests/bench
-	@$(TESTBED)/run --icount --peer --file build/bench/bench:/bin/bench \
-		--timeout 900 -- bench $(BENCH_ARGS)
+	@$(TESTBED)/run $(bench-host) --peer --file build/bench/bench:/bin/bench \
+		-- bench $(BENCH_ARGS)
 
 demo-files:
 	@+tools/demo/demo.sh --files
@@ -171,5 +179,5 @@ clean:
 	@+$(MAKE) -C selftests clean
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
-.PHONY: all help farm module sparse tools selftests check-unit style format check \
+.PHONY: all help farm module sparse tools selftests check-unit style format check check-full \
 	check-kvm-selftests bench demo demo-files install install-user dkms-install uninstall clean

@@ -38,6 +38,7 @@ struct bench {
 	uint64_t cr3;
 	int64_t runs; /* KVM_RUN calls */
 	bool vigil;
+	bool svm; /* the host's CPU is AMD's */
 };
 
 /* what a row cost, per operation */
@@ -95,7 +96,7 @@ extern const char bench_guest[], bench_guest_end[];
 /* clang-format off */
 #define OPS(X) \
 	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
-	X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
+	X(vmcall) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
 	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
 /* clang-format on */
 #define X(n) extern const char op_##n[];

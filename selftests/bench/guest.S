@@ -59,6 +59,14 @@ OP(vmmcall)
 	jnz 1b
 	END
 
+OP(vmcall)
+	mov %rcx, %r8
+1:	mov $0xffff, %eax
+	vmcall
+	dec %r8
+	jnz 1b
+	END
+
 /* write, or read, one word in each page from rsi on */
 OP(write)
 1:	mov %rcx, (%rsi)

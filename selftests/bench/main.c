@@ -3,7 +3,7 @@
  * bench - the same client on /dev/kvm and /dev/vigil, one table.
  *
  * Ticks are host instructions when the emulated host counts them
- * (selftests/testbed/run --icount). Exits with 1 when a row is slower than the
+ * (selftests/testbed/run --icount, or any with Bochs). Exits with 1 when a row is slower than the
  * peer, or does more of what emulation hides (exits, flushes, IPIs, VMLOADs).
  */
 #include <argp.h>

@@ -15,6 +15,18 @@
 
 uint64_t bench_ops = 2000;
 
+static void charge(struct result *r, const struct counts *before,
+		   const struct counts *after)
+{
+#define D(f) r->n.f = before->f < 0 ? -1 : after->f - before->f
+	D(exits);
+	D(flushes);
+	D(ipis);
+	D(msr_writes);
+	D(vmload);
+#undef D
+}
+
 /* run to the end and charge it to @ops operations, less what entering costs */
 static void measure(struct bench *b, struct result *r, uint64_t ops)
 {
@@ -28,13 +40,7 @@ static void measure(struct bench *b, struct result *r, uint64_t ops)
 	count(b, &after);
 	r->ticks = (double)(t1 - t0) / ops;
 	r->ops = ops;
-#define D(f) r->n.f = before.f < 0 ? -1 : after.f - before.f
-	D(exits);
-	D(flushes);
-	D(ipis);
-	D(msr_writes);
-	D(vmload);
-#undef D
+	charge(r, &before, &after);
 }
 
 static void run_op(struct bench *b, struct result *r, const char *op,
@@ -93,13 +99,7 @@ static void user_exits(struct bench *b, struct result *r, const char *op,
 	count(b, &after);
 	r->ticks = (double)(t1 - t0) / N;
 	r->ops = N;
-	r->n.exits = after.exits - before.exits;
-	r->n.flushes = after.flushes - before.flushes;
-	r->n.ipis = after.ipis - before.ipis;
-	r->n.msr_writes = before.msr_writes < 0 ?
-				  -1 :
-				  after.msr_writes - before.msr_writes;
-	r->n.vmload = after.vmload - before.vmload;
+	charge(r, &before, &after);
 }
 
 static void pio(struct bench *b, struct result *r)
@@ -127,9 +127,10 @@ static void rdmsr(struct bench *b, struct result *r)
 	run_op(b, r, op_rdmsr, (struct regs){ .rcx = N }, N);
 }
 
-static void vmmcall(struct bench *b, struct result *r)
+static void hypercall(struct bench *b, struct result *r)
 {
-	run_op(b, r, op_vmmcall, (struct regs){ .rcx = N }, N);
+	run_op(b, r, b->svm ? op_vmmcall : op_vmcall, (struct regs){ .rcx = N },
+	       N);
 }
 
 /* ---- faults ---- */
@@ -387,8 +388,7 @@ static void harvest_n(struct bench *b, struct result *r, uint64_t pages)
 	count(b, &after);
 	r->ticks = ticks;
 	r->ops = 1;
-	r->n.flushes = after.flushes - before.flushes;
-	r->n.ipis = after.ipis - before.ipis;
+	charge(r, &before, &after);
 }
 
 static void harvest_0(struct bench *b, struct result *r)
@@ -433,7 +433,8 @@ const struct row rows[] = {
 	{ "mmio-read", "MMIO read to user and back", 3000, 2200, mmio_read },
 	{ "cpuid", "CPUID handled in the kernel", 1000, 600, cpuid },
 	{ "rdmsr", "RDMSR handled in the kernel", 1000, 600, rdmsr },
-	{ "vmmcall", "VMMCALL handled in the kernel", 1000, 600, vmmcall },
+	{ "hypercall", "hypercall handled in the kernel", 1000, 600,
+	  hypercall },
 	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800,
 	  first_write },
 	{ "first-write-absent", "the same, host memory not there yet", 0, 0,

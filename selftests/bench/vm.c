@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* One 64-bit guest with one vCPU, by the plain KVM API. */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -148,6 +149,13 @@ void handler(struct bench *b, unsigned int vector, const char *op)
 	gate[1] = rip >> 32;
 }
 
+static bool on_svm(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 2);
+}
+
 void bench_open(struct bench *b, const char *dev)
 {
 	struct kvm_cpuid2 *c =
@@ -155,6 +163,7 @@ void bench_open(struct bench *b, const char *dev)
 
 	memset(b, 0, sizeof(*b));
 	b->vigil = !strstr(dev, "kvm");
+	b->svm = on_svm();
 	b->dev = open(dev, O_RDWR | O_CLOEXEC);
 	if (b->dev < 0)
 		die("%s: %s", dev, strerror(errno));
@@ -369,6 +378,8 @@ void count(struct bench *b, struct counts *c)
 		 * svm_vcpu_run(): VMLOAD, VMSAVE, VMLOAD around each VMRUN; and a
 		 * VMSAVE of the host's state when KVM_RUN begins
 		 */
-		c->vmload = c->exits < 0 ? -1 : 3 * c->exits + b->runs;
+		c->vmload = c->exits < 0 || !b->svm ?
+				    -1 :
+				    3 * c->exits + b->runs;
 	}
 }

@@ -12,6 +12,7 @@
 DECLARE_PAYLOAD(spin);
 DECLARE_PAYLOAD(triple);
 DECLARE_PAYLOAD(vmmcall);
+DECLARE_PAYLOAD(vmcall);
 
 static void triple(long mode)
 {
@@ -88,7 +89,8 @@ static void signal_mask(long unused)
 
 static void hypercall(long unused)
 {
-	struct vcpu *v = START(M_LONG, vmmcall);
+	struct vcpu *v = test_on_svm() ? START(M_LONG, vmmcall) :
+					 START(M_LONG, vmcall);
 	enum stop stop = vcpu_go(v);
 
 	if (stop == STOP_OTHER && v->run->exit_reason == KVM_EXIT_HYPERCALL) {

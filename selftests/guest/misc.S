@@ -23,6 +23,14 @@ PAYLOAD(vmmcall)
 	OUT_END
 END(vmmcall)
 
+	/* Intel's form of the same */
+PAYLOAD(vmcall)
+	mov $0x7777, %eax
+	vmcall
+	OUT_VALUE
+	OUT_END
+END(vmcall)
+
 	/* CPUID of the leaf that comes in by the port, until it is ~0. */
 PAYLOAD(cpuid)
 1:	in $0x71, %eax

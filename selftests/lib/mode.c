@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Descriptor tables, vector stubs and start states of every CPU mode. */
-#include <cpuid.h>
-
 #include "guest.h"
 
 #define NR_VECTORS 256
@@ -162,13 +160,6 @@ static struct kvm_segment flat_seg(unsigned int sel, int type, bool l)
 	};
 }
 
-static bool host_is_amd(void)
-{
-	unsigned int a, b, c, d;
-
-	return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 2);
-}
-
 static void segments(enum mode mode, struct kvm_sregs *s)
 {
 	struct kvm_segment data;
@@ -208,7 +199,7 @@ static void segments(enum mode mode, struct kvm_sregs *s)
 		.selector = SEL_TSS,
 		.base = GUEST_TSS,
 		.limit = TSS_LIMIT,
-		.type = host_is_amd() && !mode_long(mode) ? 9 : 0xb,
+		.type = test_on_svm() && !mode_long(mode) ? 9 : 0xb,
 		.present = 1,
 	};
 	s->ldt = (struct kvm_segment){ .unusable = 1, .type = 2 };

@@ -20,6 +20,8 @@
 #define DEFAULT_TIMEOUT_S 60
 /* A case that fails a thousand times tells no more than the first few. */
 #define MAX_FAIL_LINES 12
+/* of the rounds that QEMU is given */
+#define BOCHS_SHARE 10
 
 enum { /* exit status of a case's process */
        CASE_PASS = 0,
@@ -125,7 +127,23 @@ bool test_on_bochs(void)
 {
 	const char *cpu = getenv("TESTBED_CPU");
 
-	return cpu && strstr(cpu, "bochs");
+	return cpu && (strstr(cpu, "bochs") || !strcmp(cpu, "vmx"));
+}
+
+unsigned long test_rounds(unsigned long n)
+{
+	const char *full = getenv("VIGIL_FULL");
+
+	if (full)
+		return n * atol(full);
+	return test_on_bochs() ? (n + BOCHS_SHARE - 1) / BOCHS_SHARE : n;
+}
+
+bool test_on_svm(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 2);
 }
 
 bool test_on_tcg(void)

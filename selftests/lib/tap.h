@@ -52,7 +52,14 @@ void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 unsigned int test_failures(void);
 bool test_on_kvm(void);
 bool test_on_tcg(void);
+bool test_on_svm(void); /* AMD's extension, and not Intel's */
 bool test_on_bochs(void); /* as the testbed says */
+/*
+ * How many rounds a loop makes that would make @n on an emulator of the usual
+ * speed: fewer on Bochs, which is slow. With VIGIL_FULL=k in the environment: k
+ * times @n everywhere.
+ */
+unsigned long test_rounds(unsigned long n);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define ERROR(...) test_error(__FILE__, __LINE__, __VA_ARGS__)

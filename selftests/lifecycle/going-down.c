@@ -23,7 +23,7 @@ static void go_down(long panic)
 	spin_moves(a);
 	spin_moves(b);
 	spin_moves(c);
-	host_svme_is(true);
+	host_extension_is(true);
 	if (test_failures())
 		return;
 	if (!panic)

@@ -117,8 +117,19 @@ void host_same(const char *before, const char *after)
 	CHECK_EQ(strlen(after), strlen(before));
 }
 
-void host_svme_is(bool on)
+const struct extension *host_extension(void)
 {
+	static const struct extension svm = { "EFER.SVME", "EFER", 1 << 12,
+					      "kvm-amd", "kvm_amd" };
+	static const struct extension vmx = { "CR4.VMXE", "CR4", 1 << 13,
+					      "kvm-intel", "kvm_intel" };
+
+	return test_on_svm() ? &svm : &vmx;
+}
+
+void host_extension_is(bool on)
+{
+	const struct extension *ext = host_extension();
 	char *state = host_state();
 	int cpu, seen = 0;
 
@@ -126,8 +137,8 @@ void host_svme_is(bool on)
 		if (!host_has_cpu(state, cpu))
 			continue;
 		seen++;
-		if (!!(host_value(state, cpu, "EFER") & EFER_SVME) != on)
-			FAIL("EFER.SVME of CPU %d is %s", cpu,
+		if (!!(host_value(state, cpu, ext->reg) & ext->mask) != on)
+			FAIL("%s of CPU %d is %s", ext->bit, cpu,
 			     on ? "off" : "on");
 	}
 	if (!seen)

@@ -9,8 +9,18 @@
 
 #include "guest.h"
 
-#define EFER_SVME (1ull << 12)
 #define MAX_CPUS 64
+
+/* The CPU vendor's extension. */
+struct extension {
+	const char *bit; /* that says it is on, "EFER.SVME" */
+	const char *reg; /* where /proc/hoststate shows the bit */
+	uint64_t mask;
+	const char *kvm; /* the module of stock KVM, "kvm-amd" */
+	const char *kvm_sys; /* the same as the kernel names it */
+};
+
+const struct extension *host_extension(void);
 
 /* /hoststate.ko; nothing to do when it is there */
 void load_hoststate(void);
@@ -22,14 +32,14 @@ void host_same(const char *before, const char *after);
 uint64_t host_value(const char *state, int cpu, const char *name);
 /* is the CPU in @state, so online? */
 bool host_has_cpu(const char *state, int cpu);
-/* fails unless EFER.SVME is @on on every online CPU */
-void host_svme_is(bool on);
+/* fails unless the extension's bit is @on on every online CPU */
+void host_extension_is(bool on);
 /* to /proc/hoststate */
 void host_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* 0, or the errno of the write to the CPU's "online" */
 int host_set_online(int cpu, bool on);
 
-/* by the names that are in /vigil-modules: "vigil", "kvm-amd", ... */
+/* by the names that are in /vigil-modules: "vigil", "kvm", ... */
 bool mod_loaded(const char *name);
 bool mod_exists(const char *name); /* in this host's image */
 void mod_load(const char *name);

@@ -19,21 +19,19 @@
 
 #define VIGIL_DEV "/dev/vigil"
 #define KVM_DEV "/dev/kvm"
-#define BUSY_WORDS "EFER.SVME is already set on CPU"
 
 /* Neither hypervisor is there; what an earlier case left is cleared away. */
 static void bare_host(void)
 {
 	if (mod_loaded("vigil"))
 		REQUIRE_EQ(mod_unload("vigil"), 0);
-	if (mod_loaded("kvm-amd"))
-		REQUIRE_EQ(mod_unload("kvm-amd"), 0);
+	if (mod_loaded(host_extension()->kvm))
+		REQUIRE_EQ(mod_unload(host_extension()->kvm), 0);
 	/* only now: its hotplug callback goes before those of later modules */
 	load_hoststate();
 	host_command("online 0");
 	host_set_online(1, true);
-	/* stock KVM leaves a guest's breakpoint addresses, with DR7 off */
-	host_command("dr");
+	host_command("kvm");
 	opts.dev = VIGIL_DEV;
 }
 
@@ -45,9 +43,9 @@ static void with_vigil(void)
 
 static void need_peer(void)
 {
-	if (!mod_exists("kvm-amd"))
+	if (!mod_exists(host_extension()->kvm))
 		ERROR("run this with --peer: KVM is not in this host");
-	/* what kvm-amd needs stays loaded */
+	/* what the vendor's module needs stays loaded */
 	CHECK(mod_loaded("kvm"));
 }
 
@@ -78,18 +76,18 @@ static void first_to_last(long arg)
 
 	with_vigil();
 	before = host_state();
-	host_svme_is(false);
+	host_extension_is(false);
 	dev = open_dev(VIGIL_DEV);
-	host_svme_is(false);
+	host_extension_is(false);
 	a = create_vm(dev);
-	host_svme_is(true);
+	host_extension_is(true);
 	b = create_vm(dev);
 	close(a);
-	host_svme_is(true);
+	host_extension_is(true);
 	close(b);
-	host_svme_is(false);
+	host_extension_is(false);
 	a = create_vm(dev);
-	host_svme_is(true);
+	host_extension_is(true);
 	close(a);
 	close(dev);
 	after = host_state();
@@ -128,7 +126,7 @@ static void refused_while_open(long arg)
 	close(vcpu);
 	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
 	close(mon);
-	host_svme_is(false);
+	host_extension_is(false);
 	CHECK_EQ(mod_unload("vigil"), 0);
 }
 
@@ -153,7 +151,7 @@ static void mapped_run(long arg)
 	v->run->immediate_exit = 1;
 	munmap(v->run, vm->run_size);
 	CHECK_EQ(mod_unload("vigil"), 0);
-	host_svme_is(false);
+	host_extension_is(false);
 }
 
 /* --- nothing is left --- */
@@ -211,7 +209,7 @@ static void nothing_left(long arg)
 	s = spin_start(1);
 	spin_moves(s);
 	spin_stop(s);
-	host_svme_is(false);
+	host_extension_is(false);
 	CHECK_EQ(mod_unload("vigil"), 0);
 	after = host_state();
 	host_same(before, after);
@@ -238,7 +236,7 @@ static void offline_under_vm(long arg)
 		spin_moves(a);
 		spin_moves(b);
 		CHECK_EQ(host_set_online(1, true), 0);
-		host_svme_is(true);
+		host_extension_is(true);
 		spin_moves(a);
 		spin_moves(b);
 	}
@@ -259,17 +257,18 @@ static void online_without_vm(long arg)
 	spin_moves(s);
 	spin_stop(s);
 	CHECK_EQ(host_set_online(1, true), 0);
-	host_svme_is(false);
+	host_extension_is(false);
 	s = spin_start(1);
-	host_svme_is(true);
+	host_extension_is(true);
 	spin_moves(s);
 	spin_stop(s);
-	host_svme_is(false);
+	host_extension_is(false);
 }
 
 static void taken_cpu_stays_offline(long arg)
 {
 	struct spinner *s;
+	char text[128];
 	int log;
 
 	with_vigil();
@@ -278,16 +277,18 @@ static void taken_cpu_stays_offline(long arg)
 	host_command("online 1");
 	log = log_open();
 	CHECK_EQ(host_set_online(1, true), EBUSY);
-	CHECK(log_has(log,
-		      "vigil: CPU 1 stays offline: EFER.SVME is already set"));
+	snprintf(text, sizeof(text),
+		 "vigil: CPU 1 stays offline: %s is already set",
+		 host_extension()->bit);
+	CHECK(log_has(log, text));
 	close(log);
 	spin_moves(s);
 	host_command("online 0");
 	CHECK_EQ(host_set_online(1, true), 0);
-	host_svme_is(true);
+	host_extension_is(true);
 	spin_moves(s);
 	spin_stop(s);
-	host_svme_is(false);
+	host_extension_is(false);
 }
 
 /* --- somebody else --- */
@@ -300,22 +301,23 @@ static void owned_by_another(long cpu)
 
 	with_vigil();
 	dev = open_dev(VIGIL_DEV);
-	host_command("svme %ld 1", cpu);
+	host_command("extension %ld 1", cpu);
 	before = host_state();
 	log = log_open();
 	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
-	snprintf(text, sizeof(text), "vigil: " BUSY_WORDS " %ld;", cpu);
+	snprintf(text, sizeof(text), "vigil: %s is already set on CPU %ld;",
+		 host_extension()->bit, cpu);
 	CHECK(log_has(log, text));
 	close(log);
 	/* all or nothing, and theirs as it was */
 	after = host_state();
 	host_same(before, after);
-	host_command("svme %ld 0", cpu);
+	host_command("extension %ld 0", cpu);
 	vm = create_vm(dev);
-	host_svme_is(true);
+	host_extension_is(true);
 	close(vm);
 	close(dev);
-	host_svme_is(false);
+	host_extension_is(false);
 }
 
 /* One guest on @dev, from its VM's creation to its end. */
@@ -326,10 +328,10 @@ static void one_guest(const char *dev)
 
 	opts.dev = dev;
 	s = spin_start(1);
-	host_svme_is(true);
+	host_extension_is(true);
 	spin_moves(s);
 	spin_stop(s);
-	host_svme_is(false);
+	host_extension_is(false);
 	if (!strcmp(dev, VIGIL_DEV)) {
 		after = host_state();
 		host_same(before, after);
@@ -348,35 +350,39 @@ static void in_turn(long kvm_first)
 	need_peer();
 	bare_host();
 	before = host_state();
-	mod_load(kvm_first ? "kvm-amd" : "vigil");
-	mod_load(kvm_first ? "vigil" : "kvm-amd");
+	mod_load(kvm_first ? host_extension()->kvm : "vigil");
+	mod_load(kvm_first ? "vigil" : host_extension()->kvm);
 	for (i = 0; i < 3; i++) {
 		one_guest(kvm_first ? KVM_DEV : VIGIL_DEV);
 		one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
 	}
-	CHECK_EQ(mod_unload(kvm_first ? "kvm-amd" : "vigil"), 0);
+	CHECK_EQ(mod_unload(kvm_first ? host_extension()->kvm : "vigil"), 0);
 	one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
-	CHECK_EQ(mod_unload(kvm_first ? "vigil" : "kvm-amd"), 0);
-	host_command("dr");
+	CHECK_EQ(mod_unload(kvm_first ? "vigil" : host_extension()->kvm), 0);
+	host_command("kvm");
 	after = host_state();
 	host_same(before, after);
 }
 
 static void kvm_runs(long arg)
 {
+	const char *kvm = host_extension()->kvm_sys;
 	struct spinner *s;
+	char text[128];
 	int dev, log;
 
 	need_peer();
 	with_vigil();
-	mod_load("kvm-amd");
+	mod_load(host_extension()->kvm);
 	opts.dev = KVM_DEV;
 	s = spin_start(-1);
 	spin_moves(s);
 	dev = open_dev(VIGIL_DEV);
 	log = log_open();
 	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
-	CHECK(log_has(log, "unload kvm_amd (rmmod kvm_amd) or stop its VMs"));
+	snprintf(text, sizeof(text), "unload %s (rmmod %s) or stop its VMs",
+		 kvm, kvm);
+	CHECK(log_has(log, text));
 	close(log);
 	spin_moves(s);
 	spin_stop(s);
@@ -394,11 +400,11 @@ static void vigil_runs(long arg)
 	s = spin_start(-1);
 	spin_moves(s);
 	/* KVM's module is loaded, and refuses a VM, while ours runs */
-	mod_load("kvm-amd");
+	mod_load(host_extension()->kvm);
 	dev = open_dev(KVM_DEV);
 	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
 	spin_moves(s);
-	host_svme_is(true);
+	host_extension_is(true);
 	spin_stop(s);
 	one_guest(KVM_DEV);
 	close(dev);
@@ -451,10 +457,10 @@ static void suspend(long arg)
 	REQUIRE_EQ(to_file("/sys/power/pm_test", "core"), 0);
 	REQUIRE_EQ(to_file("/sys/power/state", "mem"), 0);
 	CHECK_EQ(to_file("/sys/power/pm_test", "none"), 0);
-	host_svme_is(true);
+	host_extension_is(true);
 	spin_moves(s);
 	spin_stop(s);
-	host_svme_is(false);
+	host_extension_is(false);
 	after = host_state();
 	host_same(before, after);
 }

@@ -535,8 +535,7 @@ static void systematic(long mode)
 
 static void random_mix(long mode)
 {
-	const char *full = getenv("VIGIL_FULL");
-	long n = RANDOM_CASES * (full ? atol(full) : 1);
+	long n = test_rounds(RANDOM_CASES);
 	struct matrix *m = &matrix;
 
 	prepare(m, mode);

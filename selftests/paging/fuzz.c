@@ -474,8 +474,8 @@ static void prepare(enum mode mode)
 
 static void fuzz(long arg)
 {
-	const char *full = getenv("VIGIL_FULL"), *seed = getenv("VIGIL_SEED");
-	unsigned long i, steps = STEPS * (full ? atol(full) : 1);
+	const char *seed = getenv("VIGIL_SEED");
+	unsigned long i, steps = test_rounds(STEPS);
 	bool few_pages = arg & 0x100;
 
 	prepare(arg & 0xff);

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# demo.sh [--here|--files] [ARG...]: `vigil demo ARG...' in an emulated host,
-# with everything that it needs fetched and built first.
+# demo.sh [--cpu C|--here|--files] [ARG...]: `vigil demo ARG...' in an emulated
+# host, with everything that it needs fetched and built first.
 #
+#   --cpu C   of the emulated host: svm (default), svm-bochs, vmx
 #   --here    on this machine, which has vigil.ko loaded
 #   --files   build only, and say where the files are
 set -e
@@ -10,8 +11,9 @@ set -e
 top=$(cd "$(dirname "$0")/../.." && pwd)
 testbed=$top/selftests/testbed
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vigil
-where=emulated
+where=emulated cpu=svm
 case $1 in
+--cpu) cpu=$2 && shift 2 ;;
 --here | --files) where=${1#--} && shift ;;
 esac
 
@@ -50,7 +52,13 @@ here)
 *)
 	step "the emulated host"
 	shift 4
-	exec "$testbed/run" --kernel 6.1 --timeout 330 \
+	# Bochs: a host kernel that starts soon, and more time for the guests
+	case $cpu in
+	svm) host="--kernel 6.1 --timeout 330" ;;
+	*) host="--kernel small --timeout 1800" && set -- --timeout 900 "$@" ;;
+	esac
+	# shellcheck disable=SC2086
+	exec "$testbed/run" --cpu "$cpu" $host \
 		--file "$kernel:/demo/vmlinuz" \
 		--file "$work/rootkit-small.ko:/demo/rootkit.ko" \
 		-- vigil demo --kernel /demo/vmlinuz --rootkit /demo/rootkit.ko "$@"

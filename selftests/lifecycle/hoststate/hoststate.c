@@ -4,12 +4,13 @@
  * and plays the other hypervisor.
  *
  * /proc/hoststate, read: lines "cpuN NAME VALUE", from a kernel thread on each
- * CPU, where what belongs to a process is 0. Write "svme N 0|1": EFER.SVME of
- * CPU N; "dr": zero into DR0 to DR3 of all CPUs; "online 0|1": set EFER.SVME on each CPU that comes online, before any
- * module that was loaded later sees the CPU.
+ * CPU, where what belongs to a process is 0. Write "extension N 0|1": the bit of
+ * CPU N that says that its extension is in use (EFER.SVME, CR4.VMXE); "online
+ * 0|1": set it on each CPU that comes online, before any module that was loaded
+ * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind.
  *
- * On a reboot it tells EFER.SVME of every CPU in the log, after everybody else
- * was told of it.
+ * On a reboot it tells that bit of every CPU in the log, after everybody else was
+ * told of it.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -26,6 +27,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
+#include <asm/tlbflush.h>
 
 #define MAX_VALUES 64
 
@@ -37,7 +39,7 @@ struct state {
 
 static DEFINE_PER_CPU(struct state, states);
 static DEFINE_MUTEX(lock);
-static bool svme_at_online;
+static bool on_at_online;
 static enum cpuhp_state cpuhp;
 
 static const struct {
@@ -45,6 +47,7 @@ static const struct {
 	u32 msr;
 } msrs[] = {
 	{ "EFER", MSR_EFER },
+	{ "FEAT_CTL", MSR_IA32_FEAT_CTL },
 	{ "VM_HSAVE_PA", MSR_VM_HSAVE_PA },
 	{ "VM_CR", MSR_VM_CR },
 	{ "TSC_RATIO", 0xc0000104 },
@@ -162,35 +165,60 @@ static int show(struct seq_file *m, void *unused)
 	return 0;
 }
 
-static void set_svme(void *on)
+static bool extension_on(void)
 {
 	u64 efer;
 
+	if (!boot_cpu_has(X86_FEATURE_SVM))
+		return __read_cr4() & X86_CR4_VMXE;
+	rdmsrl(MSR_EFER, efer);
+	return efer & EFER_SVME;
+}
+
+static void set_extension(void *on)
+{
+	u64 efer;
+
+	if (!boot_cpu_has(X86_FEATURE_SVM)) {
+		if (on)
+			cr4_set_bits(X86_CR4_VMXE);
+		else
+			cr4_clear_bits(X86_CR4_VMXE);
+		return;
+	}
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, on ? efer | EFER_SVME : efer & ~(u64)EFER_SVME);
 }
 
-/* nobody watches anything in this host: only leftovers can be there */
-static void clear_dr(void *unused)
+/*
+ * The breakpoint addresses of a guest, with DR7 off: nobody watches anything in
+ * this host. And VMX's exits leave 64 KiB as limit of the IDT.
+ */
+static void after_kvm(void *unused)
 {
+	struct desc_ptr idt;
+
 	set_debugreg(0, 7);
 	set_debugreg(0, 0);
 	set_debugreg(0, 1);
 	set_debugreg(0, 2);
 	set_debugreg(0, 3);
+	store_idt(&idt);
+	idt.size = IDT_ENTRIES * sizeof(gate_desc) - 1;
+	load_idt(&idt);
 }
 
 static int going_online(unsigned int cpu)
 {
-	if (svme_at_online)
-		set_svme((void *)1);
+	if (on_at_online)
+		set_extension((void *)1);
 	return 0;
 }
 
 static int going_offline(unsigned int cpu)
 {
-	if (svme_at_online)
-		set_svme(NULL);
+	if (on_at_online)
+		set_extension(NULL);
 	return 0;
 }
 
@@ -210,18 +238,19 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 	if (copy_from_user(buf, user, len))
 		return -EFAULT;
 	buf[len] = 0;
-	if (!strcmp(buf, "dr")) {
-		on_each_cpu(clear_dr, NULL, 1);
+	if (!strcmp(buf, "kvm")) {
+		on_each_cpu(after_kvm, NULL, 1);
 		return len;
 	}
 	if (sscanf(buf, "online %d", &on) == 1) {
-		svme_at_online = on;
+		on_at_online = on;
 		return len;
 	}
-	if (sscanf(buf, "svme %d %d", &cpu, &on) != 2 || cpu < 0 ||
+	if (sscanf(buf, "extension %d %d", &cpu, &on) != 2 || cpu < 0 ||
 	    cpu >= nr_cpu_ids)
 		return -EINVAL;
-	return smp_call_function_single(cpu, set_svme, on ? (void *)1 : NULL, 1) ?:
+	return smp_call_function_single(cpu, set_extension,
+					on ? (void *)1 : NULL, 1) ?:
 		       len;
 }
 
@@ -233,19 +262,16 @@ static const struct proc_ops ops = {
 	.proc_release = single_release,
 };
 
-static void tell_svme(void *unused)
+static void tell_extension(void *unused)
 {
-	u64 efer;
-
-	rdmsrl(MSR_EFER, efer);
-	pr_emerg("hoststate: going down: CPU %d has EFER.SVME %s\n",
-		 smp_processor_id(), efer & EFER_SVME ? "on" : "off");
+	pr_emerg("hoststate: going down: CPU %d has the extension %s\n",
+		 smp_processor_id(), extension_on() ? "on" : "off");
 }
 
 static int going_down(struct notifier_block *nb, unsigned long action,
 		      void *data)
 {
-	on_each_cpu(tell_svme, NULL, 1);
+	on_each_cpu(tell_extension, NULL, 1);
 	return NOTIFY_DONE;
 }
 
