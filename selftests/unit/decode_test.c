@@ -6,6 +6,7 @@
 #include <capstone/capstone.h>
 #include <stdlib.h>
 
+#include "rng.h"
 #include "rowgen.h"
 #include "unit.h"
 
@@ -353,8 +354,7 @@ int main(void)
 					    CS_MODE_64 };
 	unsigned int i;
 
-	if (getenv("UNIT_SEED"))
-		unit_rng ^= strtoull(getenv("UNIT_SEED"), NULL, 0) | 1;
+	unit_seed();
 	for (i = 0; i < 3; i++) {
 		if (cs_open(CS_ARCH_X86, cs_modes[i], &capstone[i])) {
 			fprintf(stderr, "libcapstone does not open\n");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "rng.h"
 #include "sample.h"
 #include "unit.h"
 
@@ -327,8 +328,7 @@ int main(int argc, char **argv)
 		unit_skip("native", why);
 		return unit_end();
 	}
-	if (getenv("UNIT_SEED"))
-		unit_rng ^= strtoull(getenv("UNIT_SEED"), NULL, 0) | 1;
+	unit_seed();
 	if (getenv("UNIT_SAMPLES"))
 		samples_per_cell = strtoul(getenv("UNIT_SAMPLES"), NULL, 0);
 	if (!native_mode_available(INSN_MODE_16))
@@ -341,6 +341,8 @@ int main(int argc, char **argv)
 		if (argc > 1 &&
 		    strcmp(argv[1], vigil_insn_op_name(rows[i].row->op)))
 			continue;
+		/* and has the samples of a run of everything */
+		unit_restart(i);
 		if (sample_emulated(&rows[i]) && runs_natively(&rows[i]))
 			run_row(&rows[i]);
 	}

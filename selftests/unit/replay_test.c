@@ -5,8 +5,7 @@
  * pends must not change the outcome, and no store may happen twice; a denied
  * store must leave registers and flags as if it had been done.
  */
-#include <stdlib.h>
-
+#include "rng.h"
 #include "sample.h"
 #include "unit.h"
 
@@ -401,8 +400,7 @@ static void test_misuse(void)
 
 int main(void)
 {
-	if (getenv("UNIT_SEED"))
-		unit_rng ^= strtoull(getenv("UNIT_SEED"), NULL, 0) | 1;
+	unit_seed();
 	test_denied();
 	test_budget();
 	test_races();

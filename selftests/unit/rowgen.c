@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "rng.h"
 #include "rowgen.h"
-#include "unit.h"
 
 /* ---- listing ---- */
 

@@ -2,8 +2,8 @@
 /*
  * Instructions and states for a cell.
  */
+#include "rng.h"
 #include "sample.h"
-#include "unit.h"
 
 static_assert(ENV_MEM == NATIVE_MEM, "one memory");
 

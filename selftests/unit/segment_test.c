@@ -6,8 +6,7 @@
  * The segments are of the LDT, made at random so that their edges lie within or
  * near the two pages of memory.
  */
-#include <stdlib.h>
-
+#include "rng.h"
 #include "sample.h"
 #include "unit.h"
 
@@ -582,8 +581,7 @@ int main(void)
 		unit_skip("segments", why);
 		return unit_end();
 	}
-	if (getenv("UNIT_SEED"))
-		unit_rng ^= strtoull(getenv("UNIT_SEED"), NULL, 0) | 1;
+	unit_seed();
 	test_gs(INSN_MODE_64);
 	/* nothing but its base counts in 64-bit mode */
 	unit_result(!differing && runs > 1000,

@@ -7,7 +7,6 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 static unsigned int unit_passed, unit_failed, unit_skipped;
@@ -47,23 +46,6 @@ __attribute__((unused)) static int unit_end(void)
 	       unit_passed + unit_failed + unit_skipped, unit_passed,
 	       unit_failed, unit_skipped);
 	return unit_failed ? 1 : 0;
-}
-
-/* The same numbers in every run, unless UNIT_SEED says otherwise. */
-static uint64_t unit_rng = 0x9e3779b97f4a7c15ull;
-
-__attribute__((unused)) static uint64_t unit_random(void)
-{
-	unit_rng ^= unit_rng << 13;
-	unit_rng ^= unit_rng >> 7;
-	unit_rng ^= unit_rng << 17;
-	return unit_rng * 0x2545f4914f6cdd1dull;
-}
-
-/* 0 to n - 1 */
-__attribute__((unused)) static unsigned int unit_below(unsigned int n)
-{
-	return (unit_random() >> 32) % n;
 }
 
 #endif /* UNIT_UNIT_H */

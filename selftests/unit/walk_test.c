@@ -5,8 +5,9 @@
  */
 #include <errno.h>
 
-#include "walk_inline.h"
+#include "rng.h"
 #include "unit.h"
+#include "walk_inline.h"
 
 #define MEM_SIZE (64u << 12)
 #define RANDOM_WALKS 150000
@@ -507,6 +508,7 @@ int main(void)
 {
 	u8 paging;
 
+	unit_seed();
 	for (paging = WALK_32; paging <= WALK_5LEVEL; paging++)
 		random_walks(paging);
 	accessed_dirty();
