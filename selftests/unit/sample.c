@@ -299,6 +299,15 @@ static bool place_operands(struct env *e, const struct gen_row *g,
 		u64 dst = pick_address(cell->place, bytes);
 
 		la = pick_address(cell->place, bytes);
+		/* a fault of both, of the source, of the destination */
+		if (cell->place == PLACE_FAULT) {
+			unsigned int which = unit_below(3);
+
+			if (which == 1)
+				dst = pick_address(PLACE_INSIDE, bytes);
+			else if (which == 2)
+				la = pick_address(PLACE_INSIDE, bytes);
+		}
 		aim_register(&regs[INSN_RSI], la - base, insn->adsize);
 		aim_register(&regs[INSN_RDI], dst - data_base(cell),
 			     insn->adsize);
