@@ -43,7 +43,6 @@ const struct native_segment native_gs = { .base = NATIVE_GS_BASE,
 					  .big = true };
 
 static bool have16;
-static u8 signal_stack[1 << 16];
 
 static_assert(offsetof(struct native_state, vec) == 136, "known to assembly");
 static_assert(offsetof(struct native_state, mmx) == 648, "known to assembly");
@@ -230,7 +229,7 @@ const char *native_init(void)
 		.sa_sigaction = on_fault,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
-	stack_t ss = { .ss_sp = signal_stack, .ss_size = sizeof(signal_stack) };
+	stack_t ss = { .ss_size = 1 << 16 };
 	unsigned int i;
 
 	find_features();
@@ -246,7 +245,14 @@ const char *native_init(void)
 	if (!native_set_segment(NATIVE_LDT_GS, &native_gs))
 		return "modify_ldt() is refused";
 
-	if (sigaltstack(&ss, NULL))
+	/*
+	 * Above 4G: an ESP that happens to point into it would make the kernel
+	 * go on there, and kill us where there is no room for the frame.
+	 */
+	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ss.ss_sp == MAP_FAILED || (u64)ss.ss_sp >> 32 == 0 ||
+	    sigaltstack(&ss, NULL))
 		return "no alternate signal stack";
 	for (i = 0; i < ARRAY_SIZE(signals); i++)
 		if (sigaction(signals[i], &sa, NULL))

@@ -19,6 +19,7 @@ void unit_seed(void)
 	seed = s ? strtoull(s, NULL, 0) : 0;
 	unit_restart(0);
 	printf("# UNIT_SEED=%" PRIu64 "\n", seed);
+	fflush(stdout); /* whatever comes of it */
 }
 
 void unit_restart(uint64_t n)
