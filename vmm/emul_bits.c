@@ -364,17 +364,25 @@ int emul_op_crc32(struct emul_ctxt *c)
 
 /* ---- BMI1 and BMI2 ---- */
 
+/* Operand 1 and, where @b is not NULL, operand 2, if the CPU has the feature. */
+static int bmi_get(struct emul_ctxt *c, u8 feature, u64 *a, u64 *b)
+{
+	int ret;
+
+	if (!has(c, feature))
+		return EMUL_UNHANDLED;
+	ret = emul_get(c, 1, a);
+	if (!ret && b)
+		ret = emul_get(c, 2, b);
+	return ret;
+}
+
 int emul_op_andn(struct emul_ctxt *c)
 {
 	unsigned int bytes = c->insn.opd[0].size;
 	u64 a, b, res;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI1, &a, &b);
 
-	if (!has(c, EMUL_FEAT_BMI1))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &a);
-	if (!ret)
-		ret = emul_get(c, 2, &b);
 	if (ret)
 		return ret;
 	res = ~a & b;
@@ -387,11 +395,8 @@ int emul_op_bls(struct emul_ctxt *c)
 {
 	unsigned int bytes = c->insn.opd[0].size;
 	u64 v, res, fl;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI1, &v, NULL);
 
-	if (!has(c, EMUL_FEAT_BMI1))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
 	if (c->insn.op == INSN_OP_BLSR)
@@ -411,13 +416,8 @@ int emul_op_bextr(struct emul_ctxt *c)
 {
 	unsigned int start, len;
 	u64 v, ctl, res;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI1, &v, &ctl);
 
-	if (!has(c, EMUL_FEAT_BMI1))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
-	if (!ret)
-		ret = emul_get(c, 2, &ctl);
 	if (ret)
 		return ret;
 	start = ctl & 0xff;
@@ -433,13 +433,8 @@ int emul_op_bzhi(struct emul_ctxt *c)
 {
 	unsigned int bits = 8 * c->insn.opd[0].size, n;
 	u64 v, ctl, fl;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI2, &v, &ctl);
 
-	if (!has(c, EMUL_FEAT_BMI2))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
-	if (!ret)
-		ret = emul_get(c, 2, &ctl);
 	if (ret)
 		return ret;
 	n = ctl & 0xff;
@@ -454,13 +449,8 @@ int emul_op_shiftx(struct emul_ctxt *c)
 {
 	unsigned int bytes = c->insn.opd[0].size, n;
 	u64 v, count;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI2, &v, &count);
 
-	if (!has(c, EMUL_FEAT_BMI2))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
-	if (!ret)
-		ret = emul_get(c, 2, &count);
 	if (ret)
 		return ret;
 	n = shift_count(count, bytes);
@@ -477,11 +467,8 @@ int emul_op_rorx(struct emul_ctxt *c)
 {
 	unsigned int bytes = c->insn.opd[0].size, bits = 8 * bytes, n;
 	u64 v;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI2, &v, NULL);
 
-	if (!has(c, EMUL_FEAT_BMI2))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
 	n = shift_count(c->insn.imm, bytes);
@@ -513,13 +500,8 @@ static int deposit(struct emul_ctxt *c, bool extract)
 {
 	unsigned int i, k = 0;
 	u64 v, mask, res = 0;
-	int ret;
+	int ret = bmi_get(c, EMUL_FEAT_BMI2, &v, &mask);
 
-	if (!has(c, EMUL_FEAT_BMI2))
-		return EMUL_UNHANDLED;
-	ret = emul_get(c, 1, &v);
-	if (!ret)
-		ret = emul_get(c, 2, &mask);
 	if (ret)
 		return ret;
 	for (i = 0; i < 64; i++) {

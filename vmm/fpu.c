@@ -213,11 +213,26 @@ int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg)
 
 /* --- single registers, for the emulator --- */
 
+/* The register's number is part of the instruction: a switch has all of them. */
 /* clang-format off */
-#define REG_CASES(OP)						\
-	OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)		\
-	OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
+#define CASES_0_7(OP, ...)						\
+	OP(0, __VA_ARGS__) OP(1, __VA_ARGS__) OP(2, __VA_ARGS__)	\
+	OP(3, __VA_ARGS__) OP(4, __VA_ARGS__) OP(5, __VA_ARGS__)	\
+	OP(6, __VA_ARGS__) OP(7, __VA_ARGS__)
+#define CASES_0_15(OP, ...)						\
+	CASES_0_7(OP, __VA_ARGS__)					\
+	OP(8, __VA_ARGS__) OP(9, __VA_ARGS__) OP(10, __VA_ARGS__)	\
+	OP(11, __VA_ARGS__) OP(12, __VA_ARGS__) OP(13, __VA_ARGS__)	\
+	OP(14, __VA_ARGS__) OP(15, __VA_ARGS__)
 /* clang-format on */
+#define STORE_REG(n, insn, regs, mem)                                \
+	case n:                                                      \
+		asm volatile(insn " %%" regs #n ", %0" : "=m"(mem)); \
+		break;
+#define LOAD_REG(n, insn, regs, mem)                             \
+	case n:                                                  \
+		asm volatile(insn " %0, %%" regs #n ::"m"(mem)); \
+		break;
 
 typedef struct {
 	u8 b[16];
@@ -247,62 +262,37 @@ static bool has_avx(void)
 
 static void get_xmm(unsigned int reg, vec128 *v)
 {
-#define OP(n)                                                      \
-	case n:                                                    \
-		asm volatile("movdqu %%xmm" #n ", %0" : "=m"(*v)); \
-		break;
 	switch (reg) {
-		REG_CASES(OP)
+		CASES_0_15(STORE_REG, "movdqu", "xmm", *v)
 	}
-#undef OP
 }
 
 static void set_xmm(unsigned int reg, const vec128 *v)
 {
-#define OP(n)                                                  \
-	case n:                                                \
-		asm volatile("movdqu %0, %%xmm" #n ::"m"(*v)); \
-		break;
 	switch (reg) {
-		REG_CASES(OP)
+		CASES_0_15(LOAD_REG, "movdqu", "xmm", *v)
 	}
-#undef OP
 }
 
 static void set_xmm_zero_upper(unsigned int reg, const vec128 *v)
 {
-#define OP(n)                                                   \
-	case n:                                                 \
-		asm volatile("vmovdqu %0, %%xmm" #n ::"m"(*v)); \
-		break;
 	switch (reg) {
-		REG_CASES(OP)
+		CASES_0_15(LOAD_REG, "vmovdqu", "xmm", *v)
 	}
-#undef OP
 }
 
 static void get_ymm(unsigned int reg, vec256 *v)
 {
-#define OP(n)                                                       \
-	case n:                                                     \
-		asm volatile("vmovdqu %%ymm" #n ", %0" : "=m"(*v)); \
-		break;
 	switch (reg) {
-		REG_CASES(OP)
+		CASES_0_15(STORE_REG, "vmovdqu", "ymm", *v)
 	}
-#undef OP
 }
 
 static void set_ymm(unsigned int reg, const vec256 *v)
 {
-#define OP(n)                                                   \
-	case n:                                                 \
-		asm volatile("vmovdqu %0, %%ymm" #n ::"m"(*v)); \
-		break;
 	switch (reg) {
-		REG_CASES(OP)
+		CASES_0_15(LOAD_REG, "vmovdqu", "ymm", *v)
 	}
-#undef OP
 }
 
 int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
@@ -353,46 +343,32 @@ pending:
 	return true;
 }
 
-int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
+static int access_mmx(unsigned int reg, u64 *val, bool write)
 {
 	int ret = 0;
 
 	regs_begin();
 	if (x87_pending()) {
 		ret = -EDOM;
-		goto out;
+	} else if (write) {
+		switch (reg & 7) {
+			CASES_0_7(LOAD_REG, "movq", "mm", *val)
+		}
+	} else {
+		switch (reg & 7) {
+			CASES_0_7(STORE_REG, "movq", "mm", *val)
+		}
 	}
-	switch (reg & 7) {
-#define OP(n)                                                     \
-	case n:                                                   \
-		asm volatile("movq %%mm" #n ", %0" : "=m"(*val)); \
-		break;
-		OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
-#undef OP
-	}
-out:
 	regs_end();
 	return ret;
 }
 
+int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
+{
+	return access_mmx(reg, val, false);
+}
+
 int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val)
 {
-	int ret = 0;
-
-	regs_begin();
-	if (x87_pending()) {
-		ret = -EDOM;
-		goto out;
-	}
-	switch (reg & 7) {
-#define OP(n)                                                \
-	case n:                                              \
-		asm volatile("movq %0, %%mm" #n ::"m"(val)); \
-		break;
-		OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7)
-#undef OP
-	}
-out:
-	regs_end();
-	return ret;
+	return access_mmx(reg, &val, true);
 }
