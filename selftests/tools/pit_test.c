@@ -3,32 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dev_pit.h"
 #include "tap.h"
 
 static struct pit pit;
-static struct timers timers;
-static uint64_t now, deadline, slowness;
-static unsigned int edges;
-static bool level;
-
-static uint64_t get_clock(void *ctx)
-{
-	now += slowness;
-	return now;
-}
-
-static void set_deadline(void *ctx, uint64_t ns)
-{
-	deadline = ns;
-}
-
-static void set_irq(void *ctx, unsigned int n, bool up)
-{
-	if (up && !level)
-		edges++;
-	level = up;
-}
 
 static void out(uint16_t port, uint8_t val)
 {
@@ -43,27 +22,13 @@ static uint8_t in(uint16_t port)
 /* Moves the clock to the first ns of tick @t (since the start of the test). */
 static void to_tick(uint64_t t)
 {
-	uint64_t target = 1000 + (t * NSEC_PER_SEC + PIT_HZ - 1) / PIT_HZ;
-
-	while (deadline <= target) {
-		if (now < deadline)
-			now = deadline;
-		timers_run(&timers);
-	}
-	now = target;
-	timers_run(&timers);
+	clock_to(1000 + (t * NSEC_PER_SEC + PIT_HZ - 1) / PIT_HZ);
 }
 
 static void setup(void)
 {
-	now = 1000;
-	slowness = 0;
-	deadline = UINT64_MAX;
-	edges = 0;
-	level = false;
-	timers = (struct timers){ .clock = get_clock,
-				  .deadline_changed = set_deadline };
-	pit_init(&pit, &timers, (struct irq_line){ set_irq, NULL, 0 });
+	clock_setup(1000);
+	pit_init(&pit, &timers, (struct irq_line){ clock_set_irq, NULL, 0 });
 }
 
 static void program(unsigned int ch, uint8_t control, uint16_t count)
@@ -189,9 +154,7 @@ static void test_slow_host(long arg)
 		out(0x40, 5);
 		out(0x40, 0);
 		CHECK(deadline != UINT64_MAX);
-		if (now < deadline)
-			now = deadline;
-		timers_run(&timers);
+		clock_to_deadline();
 		CHECK_EQ(edges, i);
 	}
 }
@@ -387,9 +350,7 @@ static void test_storm(long arg)
 	edges = 0;
 	while (now < NSEC_PER_SEC / 100) {
 		CHECK(deadline != UINT64_MAX);
-		if (now < deadline)
-			now = deadline;
-		timers_run(&timers);
+		clock_to_deadline();
 		if (++rounds > 1000)
 			break;
 	}

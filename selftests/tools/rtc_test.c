@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dev_rtc.h"
 #include "tap.h"
 
@@ -10,27 +11,6 @@
 #define WALL (1709251198ull * NSEC_PER_SEC + NSEC_PER_SEC / 2)
 
 static struct rtc rtc;
-static struct timers timers;
-static uint64_t now, deadline;
-static unsigned int edges;
-static bool level;
-
-static uint64_t get_clock(void *ctx)
-{
-	return now;
-}
-
-static void set_deadline(void *ctx, uint64_t ns)
-{
-	deadline = ns;
-}
-
-static void set_irq(void *ctx, unsigned int n, bool up)
-{
-	if (up && !level)
-		edges++;
-	level = up;
-}
 
 static void out(uint8_t reg, uint8_t val)
 {
@@ -52,29 +32,16 @@ static uint8_t flags(void)
 
 static void setup(void)
 {
-	now = 5000;
-	deadline = UINT64_MAX;
-	edges = 0;
-	level = false;
-	timers = (struct timers){ .clock = get_clock,
-				  .deadline_changed = set_deadline };
-	rtc_init(&rtc, &timers, (struct irq_line){ set_irq, NULL, 8 }, WALL,
-		 3ull << 30, 5ull << 30);
+	clock_setup(5000);
+	rtc_init(&rtc, &timers, (struct irq_line){ clock_set_irq, NULL, 8 },
+		 WALL, 3ull << 30, 5ull << 30);
 	/* The alarm is at midnight after a reset, which these tests pass. */
 	out(0x05, 0x12);
 }
 
-/* Moves the clock, taking every deadline on the way. */
 static void advance(uint64_t ns)
 {
-	uint64_t target = now + ns;
-
-	while (deadline <= target) {
-		if (now < deadline)
-			now = deadline;
-		timers_run(&timers);
-	}
-	now = target;
+	clock_to(now + ns);
 }
 
 static void test_time(long arg)
