@@ -52,13 +52,22 @@ struct vigil_options {
 extern struct vigil_options vigil_options;
 
 /**
- * vigil_common_argp - parses the common options into &vigil_options
- *
- * A subcommand lists it as a child of its own parser:
- *	static const struct argp_child children[] = {
- *		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 } };
+ * vigil_common_children - a subcommand's argp.children: they parse the common
+ * options into &vigil_options
  */
-extern const struct argp vigil_common_argp;
+extern const struct argp_child vigil_common_children[];
+
+/**
+ * vigil_parse_vm() - the argument of a subcommand that takes one VM
+ * @key: from argp
+ * @arg: from argp
+ * @state: from argp
+ * @vm: where the VM is to be noted; NULL before
+ *
+ * Return: what the subcommand's parser returns.
+ */
+error_t vigil_parse_vm(int key, char *arg, struct argp_state *state,
+		       const char **vm);
 
 /**
  * struct vigil_command - one row of the command table in main.c

@@ -599,15 +599,12 @@ static int make_initrd(const struct args *args, char *path)
 
 int vigil_cmd_demo(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
 		.doc = "Boot Debian's stock 6.1 kernel twice and let a rootkit in it overwrite "
 		       "read-only data: told of the first time, refused the second time.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct args args = {
 		.rootkit = DATA_DIR "/rootkit.ko",

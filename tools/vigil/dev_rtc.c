@@ -80,6 +80,22 @@ static void to_tm(uint64_t ns, struct tm *tm)
 	gmtime_r(&t, tm);
 }
 
+static bool is_time(unsigned int reg)
+{
+	switch (reg) {
+	case REG_SEC:
+	case REG_MIN:
+	case REG_HOUR:
+	case REG_WDAY:
+	case REG_MDAY:
+	case REG_MONTH:
+	case REG_YEAR:
+	case REG_CENTURY:
+		return true;
+	}
+	return false;
+}
+
 static uint8_t read_time(const struct rtc *rtc, unsigned int reg)
 {
 	struct tm tm;
@@ -263,18 +279,12 @@ static void rtc_write(struct device *dev, uint16_t port, unsigned int size,
 		rtc->index = val & 0x7f;
 		return;
 	}
-	switch (rtc->index) {
-	case REG_SEC:
-	case REG_MIN:
-	case REG_HOUR:
-	case REG_WDAY:
-	case REG_MDAY:
-	case REG_MONTH:
-	case REG_YEAR:
-	case REG_CENTURY:
+	if (is_time(rtc->index)) {
 		write_time(rtc, rtc->index, val);
 		schedule(rtc);
-		break;
+		return;
+	}
+	switch (rtc->index) {
 	case REG_A:
 		refresh(rtc);
 		rtc->cmos[REG_A] = val & ~A_UIP;
@@ -302,16 +312,9 @@ static uint32_t rtc_read(struct device *dev, uint16_t port, unsigned int size)
 
 	if (port == 0x70)
 		return 0xff;
-	switch (rtc->index) {
-	case REG_SEC:
-	case REG_MIN:
-	case REG_HOUR:
-	case REG_WDAY:
-	case REG_MDAY:
-	case REG_MONTH:
-	case REG_YEAR:
-	case REG_CENTURY:
+	if (is_time(rtc->index))
 		return read_time(rtc, rtc->index);
+	switch (rtc->index) {
 	case REG_A:
 		val = rtc->cmos[REG_A];
 		if (!(rtc->cmos[REG_B] & B_SET) &&

@@ -88,13 +88,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 int vigil_cmd_list(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.parser = parse,
 		.doc = "List the VMs that you may attach to: your own, or all for root.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct vigil_vm_info *list;
 	int i, n;

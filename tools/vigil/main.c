@@ -71,7 +71,27 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-const struct argp vigil_common_argp = { common_options, parse_common };
+static const struct argp common_argp = { common_options, parse_common };
+
+const struct argp_child vigil_common_children[] = { { &common_argp, 0,
+						      "Common options:", 10 },
+						    { 0 } };
+
+error_t vigil_parse_vm(int key, char *arg, struct argp_state *state,
+		       const char **vm)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*vm)
+			argp_error(state, "`%s' is one argument too many", arg);
+		*vm = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which VM? (vigil list)");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
 
 static const struct vigil_command *find_command(const char *name)
 {
@@ -149,8 +169,7 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &vigil_common_argp },
-						      { 0 } };
+	static const struct argp_child children[] = { { &common_argp }, { 0 } };
 	static const struct argp argp = {
 		.parser = parse_main,
 		.args_doc = "COMMAND [ARG...]",

@@ -101,33 +101,18 @@ static struct json_object *state_json(const struct vigil_vcpu_state *st)
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	const char **vm = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (*vm)
-			argp_error(state, "`%s' is one argument too many", arg);
-		*vm = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_usage(state);
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
+	return vigil_parse_vm(key, arg, state, state->input);
 }
 
 int vigil_cmd_regs(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.parser = parse,
 		.args_doc = "VM",
 		.doc = "Show the registers of a VM's vCPUs: general, control, and segment "
 		       "registers with their hidden part. VM is a number or a name. The guest "
 		       "goes on at once.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct json_object *all;
 	struct vigil_vcpu_state st;

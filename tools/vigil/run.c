@@ -237,9 +237,6 @@ static int run_guests(const struct run_options *opt)
 
 int vigil_cmd_run(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_run,
@@ -249,7 +246,7 @@ int vigil_cmd_run(int argc, char **argv)
 		       "Linux gets the command line `console=ttyS0 noapic nolapic acpi=off "
 		       "pci=off no_timer_check reboot=k io_delay=none tsc=reliable "
 		       "tsc_early_khz=N' and then what --append says.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct parse p = {
 		.opt = {

@@ -22,20 +22,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
 
-	switch (key) {
-	case 'a':
-		args->all = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (args->vm)
-			argp_error(state, "`%s' is one argument too many", arg);
-		args->vm = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_usage(state);
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
+	if (key != 'a')
+		return vigil_parse_vm(key, arg, state, &args->vm);
+	args->all = true;
+	return 0;
 }
 
 static void print_json(const struct mon_stat *stats, int n)
@@ -51,16 +41,13 @@ static void print_json(const struct mon_stat *stats, int n)
 
 int vigil_cmd_stat(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
 		.args_doc = "VM",
 		.doc = "Show the counters of a VM, all vCPUs added up: exits by reason, shadow "
 		       "faults, flushes, watch hits. VM is a number or a name.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct args args = { 0 };
 	struct mon_stat *stats;

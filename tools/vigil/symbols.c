@@ -33,20 +33,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->file = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!args->vm) {
-			args->vm = arg;
-			return 0;
-		}
+		if (!args->vm)
+			break;
 		/* the rest of the line */
 		args->names = state->argv + state->next - 1;
 		args->n = state->argc - state->next + 1;
 		state->next = state->argc;
 		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_usage(state);
-		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
 static void show(const struct symbol *s, struct json_object *all)
@@ -106,9 +101,6 @@ static bool show_matching(const struct symtab *t, const struct args *args)
 
 int vigil_cmd_symbols(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
@@ -116,7 +108,7 @@ int vigil_cmd_symbols(int argc, char **argv)
 		.doc = "Show the symbols of the Linux kernel that runs in a VM, at the addresses "
 		       "where they are now. They are found in the guest's memory, so no file is "
 		       "needed. NAMEs may be shell patterns.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct symtab t = { 0 };
 	struct args args = { 0 };

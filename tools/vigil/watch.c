@@ -187,14 +187,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NO_SYMBOLS:
 		args->no_symbols = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (args->vm)
-			argp_error(state, "`%s' is one argument too many", arg);
-		args->vm = arg;
-		return 0;
 	case ARGP_KEY_END:
-		if (!args->vm)
-			argp_error(state, "which VM? (vigil list)");
 		if (!args->n)
 			argp_error(
 				state,
@@ -206,7 +199,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		set_rest(args);
 		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
 /* symbols are needed for --symbol, and nice to have otherwise */
@@ -349,9 +342,6 @@ static int signal_fd(void)
 
 int vigil_cmd_watch(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{ &vigil_common_argp, 0, "Common options:", 10 }, { 0 }
-	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
@@ -359,7 +349,7 @@ int vigil_cmd_watch(int argc, char **argv)
 		.doc = "Watch what a guest writes to ranges of its memory, byte by byte. VM is a "
 		       "number or a name. Ends with the VM, or by Ctrl-C, which leaves nothing "
 		       "behind.",
-		.children = children,
+		.children = vigil_common_children,
 	};
 	struct args args = { .len = 8, .on_death = VIGIL_ON_DEATH_DENY };
 	struct symtab t = { 0 };
