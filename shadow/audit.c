@@ -8,6 +8,7 @@
 
 #include "../vmm/watch.h"
 #include "internal.h"
+#include "walk_inline.h"
 
 #ifdef VIGIL_DEBUG
 
@@ -59,9 +60,10 @@ static void complain(struct audit *a, const struct shadow_page *sp, int index,
 	if (a->errors++ >= 8)
 		return;
 	if (sp)
-		pr_err("vigil: audit of VM %u: %s: table gfn %llx role %x entry %d spte %llx\n",
+		pr_err("vigil: audit of VM %u: %s: table gfn %llx role %x entry %d spte %llx made from %llx\n",
 		       a->vm->id, what, sp->gfn, sp->role.word, index,
-		       index >= 0 ? sp->spt[index] : 0);
+		       index >= 0 ? sp->spt[index] : 0,
+		       index >= 0 && sp->snap ? sp->snap[index] : 0);
 	else
 		pr_err("vigil: audit of VM %u: %s\n", a->vm->id, what);
 }
@@ -88,6 +90,53 @@ static void audit_target(struct audit *a, struct shadow_page *sp,
 	put_page(page);
 }
 
+/*
+ * The rights that entry @i may give: those of the guest's entry that it was made
+ * from, as far as the levels above allow them. Where that entry maps a page, W
+ * needs its D, unless it is in ROM, where D cannot be kept; with CR0.WP clear, W
+ * does not need the entry's W.
+ */
+static unsigned int entry_access(struct audit *a, struct shadow_page *sp,
+				 unsigned int i, bool maps)
+{
+	const struct walk_mode m = { .nx = sp->role.nx };
+	unsigned int may = sp->role.access;
+	struct vigil_slot *slot;
+
+	if (!sp->snap)
+		return may;
+	may &= walk_pte_access(&m, sp->snap[i]);
+	if (!maps)
+		return may;
+	if (!sp->role.wp)
+		may |= WALK_W;
+	slot = vigil_gfn_slot(a->vm, sp->gfn);
+	if (!(sp->snap[i] & PTE_D) && slot && !(slot->flags & KVM_MEM_READONLY))
+		may &= ~WALK_W;
+	return may;
+}
+
+/* what the page that entry @i points to has to begin with */
+static gfn_t entry_gfn(struct shadow_page *sp, unsigned int i, bool maps)
+{
+	/* without PSE-36 its bits are reserved, and such an entry maps nothing */
+	const struct walk_mode m = { .paging = sp->role.paging, .pse36 = true };
+	unsigned int shift = 9 * (sp->role.level - 1);
+
+	if (!sp->snap)
+		return sp->gfn + ((gfn_t)i << shift);
+	if (!maps)
+		return (sp->snap[i] & PTE_ADDR) >> PAGE_SHIFT;
+	return walk_leaf_gfn(&m, sp->role.level, sp->snap[i],
+			     (u64)i << (shift + PAGE_SHIFT));
+}
+
+static unsigned int leaf_access(u64 spte)
+{
+	return (spte & SPTE_MMU_W ? WALK_W : 0) | (spte & SPTE_U ? WALK_U : 0) |
+	       (spte & SPTE_NX ? 0 : WALK_X);
+}
+
 static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 {
 	gfn_t gfn = leaf_gfn(sp, i);
@@ -102,6 +151,8 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 	if (!rmap_has(*word, &sp->spt[i]))
 		complain(a, sp, i, "not in the rmap");
 	audit_target(a, sp, i, slot, gfn);
+	if (sp->snap && (leaf_access(spte) & ~entry_access(a, sp, i, true)))
+		complain(a, sp, i, "more rights than the guest's entry has");
 	if ((spte & SPTE_MMU_W) && (*word & RMAP_TABLE))
 		complain(a, sp, i, "a write-protected table may be written");
 	if (!(spte & SPTE_W))
@@ -113,19 +164,24 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 	if (slot_logs_dirty(slot) &&
 	    !test_bit_le(gfn - slot->base, slot->dirty))
 		complain(a, sp, i, "writable, logged and clean");
-	if (sp->snap && sp->role.wp &&
-	    (sp->snap[i] & (PTE_W | PTE_D)) != (PTE_W | PTE_D))
-		complain(a, sp, i, "writable, but not by the guest's entry");
 }
 
 static void audit_link(struct audit *a, struct shadow_page *sp, unsigned int i)
 {
 	struct shadow_page *child = page_child(sp->spt[i]);
+	bool maps = child->role.direct;
 
-	if (child->invalid || child->role.level != sp->role.level - 1)
+	if (child->invalid || child->role.level != sp->role.level - 1) {
 		complain(a, sp, i, "points to no table of the level below");
-	else if (!rmap_has(child->parents, &sp->spt[i]))
+		return;
+	}
+	if (!rmap_has(child->parents, &sp->spt[i]))
 		complain(a, sp, i, "unknown to the table that it points to");
+	if (child->gfn != entry_gfn(sp, i, maps))
+		complain(a, sp, i, "leads elsewhere than the guest's entry");
+	if (child->role.access & ~entry_access(a, sp, i, maps))
+		complain(a, sp, i,
+			 "leads to more rights than the guest's entry");
 }
 
 static void audit_entry(struct audit *a, struct shadow_page *sp, unsigned int i)

@@ -13,10 +13,16 @@ enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_)
 	if (!(new_ & PTE_P) || !(new_ & PTE_A))
 		return SPTE_DROP;
 	diff &= ~PTE_A;
-	/* D of a large page decides about the rights of the page below */
-	if (!leaf)
-		return diff & ~(new_ & PTE_PS ? 0 : PTE_D) ? SPTE_DROP :
-							     SPTE_KEEP;
+	if (!leaf) {
+		/*
+		 * A large page that loses D: the next write has to set it. One
+		 * that gains it is mapped below with fewer rights than it has
+		 * now, until a write faults.
+		 */
+		if (!(new_ & PTE_PS) || (new_ & PTE_D))
+			diff &= ~PTE_D;
+		return diff ? SPTE_DROP : SPTE_KEEP;
+	}
 	if (diff & ~(PTE_W | PTE_D))
 		return SPTE_DROP;
 	/* with WP=0, W in the SPTE does not follow from W in the entry */

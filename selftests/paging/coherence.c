@@ -216,6 +216,45 @@ static void split(long mode)
 	}
 }
 
+/*
+ * D of a large page is set by a write through one of the entry's translations;
+ * the others may go on, and fault at their first write. The guest clears D: the
+ * next write through any of them sets it again. All but the end is within those
+ * first stops of a case that are audited.
+ */
+static void large_dirty(long mode)
+{
+	const uint64_t nowp = CR0_PE | CR0_PG | CR0_ET | CR0_NE;
+	const uint64_t base = mode == M_PSE ? 0 : GUEST_HIGH;
+	const uint64_t clean = base | (FLAGS & ~(uint64_t)PTE_D) | PTE_PS;
+	struct vcpu *v = start(mode);
+	uint64_t va = test_va + GUEST_HIGH - base;
+
+	pt_set(&pt, test_va, 2, clean);
+	op(v, OP_CR0, nowp | CR0_WP, 0, 0);
+	CHECK_EQ(rd(v, va), MARK(0));
+	op(v, OP_CR0, nowp, 0, 0);
+	CHECK_EQ(pt_get(&pt, test_va, 2), clean);
+	wr(v, va + 4, 1);
+	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	op(v, OP_CR0, nowp | CR0_WP, 0, 0);
+	CHECK_EQ(rd(v, va + 4), 1);
+	wr(v, va + 4, 2);
+	CHECK_EQ(rd32(v->vm, FRAME(0) + 4), 2);
+	set_entry(v, pt_entry(&pt, test_va, 2), clean);
+	op(v, OP_CR3, pt.root, 0, 0);
+	CHECK_EQ(rd(v, va + 4), 2);
+	CHECK_EQ(pt_get(&pt, test_va, 2), clean);
+	wr(v, va + 4, 3);
+	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	op(v, OP_CR0, nowp, 0, 0);
+	set_entry(v, pt_entry(&pt, test_va, 2), clean);
+	op(v, OP_CR3, pt.root, 0, 0);
+	wr(v, va + 4, 4);
+	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	CHECK_EQ(rd32(v->vm, FRAME(0) + 4), 4);
+}
+
 /* The last entry of the root is the root itself. */
 static void recursive(long mode)
 {
@@ -649,6 +688,10 @@ static const struct test_case cases[] = {
 	{ "large page split and joined (pae)", split, M_PAE },
 	{ "large page split and joined (long)", split, M_LONG },
 	{ "large page split and joined (la57)", split, M_LA57 },
+	{ "D of a large page (pse)", large_dirty, M_PSE },
+	{ "D of a large page (pae)", large_dirty, M_PAE },
+	{ "D of a large page (long)", large_dirty, M_LONG },
+	{ "D of a large page (la57)", large_dirty, M_LA57 },
 	{ "recursive tables (32-bit paging)", recursive, M_PG32 },
 	{ "recursive tables (long)", recursive, M_LONG },
 	{ "recursive tables (la57)", recursive, M_LA57 },

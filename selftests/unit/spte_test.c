@@ -119,8 +119,10 @@ static void changes(void)
 				    SPTE_DROP,
 		    "WP=0: a change of W starts anew");
 	unit_result(spte_change(false, true, pte | PTE_PS,
-				(pte | PTE_PS) & ~PTE_D) == SPTE_DROP,
-		    "D of a large page counts");
+				(pte | PTE_PS) & ~PTE_D) == SPTE_DROP &&
+			    spte_change(false, true, (pte | PTE_PS) & ~PTE_D,
+					pte | PTE_PS) == SPTE_KEEP,
+		    "a large page: D counts when it goes, not when it comes");
 }
 
 static void without_wp(void)
