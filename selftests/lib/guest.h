@@ -183,8 +183,6 @@ enum stop {
 extern const char *const stop_name[];
 
 /* run.c */
-/* do not have the shadow tables audited: say why */
-extern bool no_audit;
 enum stop vcpu_go(struct vcpu *v);
 /* As vcpu_go(), but every other way to stop ends the case as failed. */
 void vcpu_expect(struct vcpu *v, enum stop want, const char *file, int line);

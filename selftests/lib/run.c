@@ -263,8 +263,6 @@ static enum stop go(struct vcpu *v)
 	return STOP_TIMEOUT;
 }
 
-bool no_audit;
-
 /*
  * A module built with auditors checks its shadow tables when asked. Often at
  * first, then now and then: it looks at every entry of every table.
@@ -272,9 +270,6 @@ bool no_audit;
 static void audit(struct vm *vm)
 {
 	static unsigned int stops;
-
-	if (no_audit)
-		return;
 
 	if (stops++ >= 8 && stops % 32)
 		return;

@@ -513,11 +513,5 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	/*
-	 * The auditor tells of upper tables that are out of step here, though
-	 * every access goes as the model says. Until that is understood, the
-	 * other paging tests are the ones that are audited.
-	 */
-	no_audit = true;
 	return test_main(argc, argv, cases);
 }
