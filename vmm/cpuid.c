@@ -527,8 +527,8 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 	vcpu->cpuid_index.features = f;
 
 	vcpu->maxphyaddr = guest_maxphyaddr(vcpu);
-	vcpu->pte_reserved_high =
-		vcpu->maxphyaddr < 52 ? GENMASK_ULL(51, vcpu->maxphyaddr) : 0;
+	/* with PCID bit 63 would be something else; vigil offers none */
+	vcpu->cr3_reserved = ~0ull << vcpu->maxphyaddr;
 	vcpu->cr4_reserved =
 		~cr4_allowed(guest_word(vcpu, W_1_ECX) & offered[W_1_ECX],
 			     guest_word(vcpu, W_7_EBX) & offered[W_7_EBX],

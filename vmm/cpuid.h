@@ -57,7 +57,7 @@ void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
 
 /**
  * cpuid_update() - derive vcpu->maxphyaddr, cr4_reserved, efer_reserved,
- * guest_xcr0_mask, pte_reserved_high and cpuid_index from vcpu->cpuid
+ * guest_xcr0_mask, cr3_reserved and cpuid_index from vcpu->cpuid
  *
  * Called by cpuid_set(); once by the vCPU's creation, with no CPUID at all.
  * Does not tell the vendor or shadow/: cpuid_set() does.

@@ -104,8 +104,7 @@ static int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 	unsigned long old = vcpu->cr3;
 
 	if (is_long_mode(vcpu)) {
-		/* bit 63 is PCID's; vigil offers none */
-		if (val & vcpu->pte_reserved_high & GENMASK_ULL(63, 12))
+		if (val & vcpu->cr3_reserved)
 			return -EINVAL;
 	} else {
 		val = (u32)val;

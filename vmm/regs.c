@@ -92,8 +92,7 @@ static bool sregs_valid(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 		return false;
 	if (!(s->efer & EFER_LMA))
 		return !s->cs.l;
-	return !(s->cr3 & vcpu->pte_reserved_high & GENMASK_ULL(63, 12)) &&
-	       !(s->cs.l && s->cs.db);
+	return !(s->cr3 & vcpu->cr3_reserved) && !(s->cs.l && s->cs.db);
 }
 
 int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)

@@ -253,7 +253,7 @@ struct vigil_vcpu {
 	u64 cr4_reserved; /* CR4 bits that raise #GP */
 	u64 efer_reserved;
 	u64 guest_xcr0_mask;
-	u64 pte_reserved_high; /* address bits at or above maxphyaddr */
+	u64 cr3_reserved; /* in long mode */
 	struct vigil_cpuid_index cpuid_index;
 	struct vigil_msrs msrs; /* [v] msr.c */
 

@@ -267,6 +267,9 @@ static void bad_sregs(long unused)
 	s = good;
 	s.cr4 |= 1u << 31;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
+	s = good;
+	s.cr3 |= 1ull << 60;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(v->fd, KVM_GET_SREGS, NULL), EFAULT);
 	get_sregs(v, &got);
