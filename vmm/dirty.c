@@ -17,6 +17,17 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 /* words between two looks at the scheduler */
 #define HARVEST_WORDS 1024ul
 
+/* what could not be told is dirty still; its pages lack W already */
+static void put_back(struct vigil_slot *slot, const unsigned long *copy,
+		     size_t words)
+{
+	size_t i, bit;
+
+	for (i = 0; i < words; i++)
+		for_each_set_bit(bit, &copy[i], 64)
+			set_bit(i * 64 + bit, slot->dirty);
+}
+
 /* fetch and clear the words [i, end); was a right taken away? */
 static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
 		    unsigned long *copy, size_t i, size_t end)
@@ -68,9 +79,11 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 	 */
 	if (flush)
 		shadow_flush_vm(vm);
-	ret = copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes) ?
-		      -EFAULT :
-		      0;
+	ret = 0;
+	if (copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes)) {
+		put_back(slot, copy, words);
+		ret = -EFAULT;
+	}
 out:
 	mutex_unlock(&vm->lock);
 	return ret;

@@ -196,7 +196,7 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	if (!new)
 		return -ENOMEM;
 	ret = -ENOMEM;
-	if (slot_logs_dirty(new) && dirty_bitmap_alloc(new))
+	if (slot_logs_dirty(new) && !old->dirty && dirty_bitmap_alloc(new))
 		goto free;
 	ret = shadow_slot_init(vm, new);
 	if (ret)
@@ -204,13 +204,16 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	ret = slot_remove(vm, old);
 	if (ret)
 		goto arch;
-	ret = slot_insert(vm, new);
-	if (ret) {
-		/* out of memory between the two: the slot is gone, as after a delete */
-		slot_free(vm, old);
-		goto arch;
+	/* what was written at the old place is still to be told */
+	if (slot_logs_dirty(new) && old->dirty) {
+		new->bitmap_bytes = old->bitmap_bytes;
+		swap(new->dirty, old->dirty);
 	}
+	ret = slot_insert(vm, new);
+	/* out of memory between the two: the slot is gone, as after a delete */
 	slot_free(vm, old);
+	if (ret)
+		goto arch;
 	return 0;
 arch:
 	shadow_slot_free(vm, new);

@@ -281,6 +281,33 @@ static void arguments(long unused)
 	CHECK_EQ(bitmap[2], 0xaaaaaaaaaaaaaaaaull);
 }
 
+/* What was written and not yet told survives a failed call, and a move. */
+static void not_lost(long unused)
+{
+	struct vcpu *v = start(M_PROT32);
+	struct vm *vm = v->vm;
+	struct kvm_dirty_log log = { .dirty_bitmap = (void *)8 };
+	unsigned int pages[2] = { TEST_PAGE + 5, TEST_PAGE + 9 };
+
+	set_log(vm, true);
+	harvest(vm, 0);
+	order(v, DO_WRITE, GUEST_HIGH + 0x5000);
+	CHECK_ERRNO(ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log), EFAULT);
+	if (!test_on_kvm()) { /* which has forgotten them */
+		harvest(vm, 0);
+		expect_pages(TEST_PAGE, pages, 1, "after a failed call");
+	}
+	order(v, DO_WRITE, GUEST_HIGH + 0x5000);
+	order(v, DO_WRITE, GUEST_HIGH + 0x9000);
+	vm_slot(vm, 0, 1 << 30, vm->ram_size, vm->ram, KVM_MEM_LOG_DIRTY_PAGES);
+	set_log(vm, true);
+	harvest(vm, 0);
+	expect_pages(TEST_PAGE, pages, 2, "after a move");
+	order(v, DO_WRITE, GUEST_HIGH + 0x5000);
+	harvest(vm, 0);
+	expect_pages(TEST_PAGE, pages, 1, "after the harvest of that");
+}
+
 #define SMP_PAGES 64
 #define SMP_CPUS 3
 
@@ -361,6 +388,7 @@ static void smp_migration(long unused)
 
 static const struct test_case cases[] = {
 	{ "arguments", arguments },
+	{ "not lost by a failed call or a move", not_lost },
 	CASE_PROT("exactly what was written", exact),
 	{ "A and D bits (32-bit paging)", ad_bits, M_PG32 },
 	{ "A and D bits (pae)", ad_bits, M_PAE },
