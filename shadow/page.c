@@ -283,8 +283,7 @@ void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
 
 /* ---- bounds ---- */
 
-/* what a VM may have without a limit of its own: about 1/16 of its memory */
-#define MIN_PAGES 128ul
+/* what a VM may have without a limit of its own: 1/32 of its memory, or this */
 #define DEFAULT_MIN 1024ul
 
 unsigned long shadow_get_limit(struct vigil_vm *vm)
@@ -336,8 +335,6 @@ int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)
 	LIST_HEAD(freed);
 	unsigned long over;
 
-	if (pages && pages < MIN_PAGES)
-		pages = MIN_PAGES;
 	WRITE_ONCE(vm->shadow.limit, pages);
 	do {
 		spin_lock(&vm->shadow.lock);

@@ -384,6 +384,9 @@ static void misc(long unused)
 	CHECK_EQ(f.fcw, 0x37f);
 	CHECK_ERRNO(ioctl(vm->fd, KVM_SET_NR_MMU_PAGES, 1), EINVAL);
 	CHECK_OK(ioctl(vm->fd, KVM_SET_NR_MMU_PAGES, 200));
+	CHECK_EQ(ioctl(vm->fd, KVM_GET_NR_MMU_PAGES, 0), 200);
+	CHECK_OK(ioctl(vm->fd, KVM_SET_NR_MMU_PAGES, 64));
+	CHECK_EQ(ioctl(vm->fd, KVM_GET_NR_MMU_PAGES, 0), 64);
 	CHECK_ERRNO(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(vm->fd, KVM_GET_DIRTY_LOG, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(v->fd, KVM_TRANSLATE, NULL), EFAULT);
