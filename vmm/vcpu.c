@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vCPU life, the ioctls of a vCPU fd, kicks and requests. */
 #include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -415,6 +416,34 @@ static bool id_taken(struct vigil_vm *vm, u32 id)
 	return false;
 }
 
+/* the vCPU joins its VM, then its fd becomes known; negative: nothing was done */
+static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile("vigil-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	/* the file's release undoes these */
+	vigil_vm_get(vm);
+	atomic_inc(&vm->handles);
+	vcpu->index = vm->nr_vcpus;
+	vm->vcpus[vcpu->index] = vcpu;
+	/* pairs with vigil_for_each_vcpu() */
+	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	/*
+	 * Only now: whoever guesses the number could run a vCPU that requests
+	 * to all of them, flushes among these, do not reach.
+	 */
+	fd_install(fd, file);
+	return fd;
+}
+
 int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id)
 {
 	struct vigil_vcpu *vcpu;
@@ -432,20 +461,9 @@ int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id)
 		fd = PTR_ERR(vcpu);
 		goto unlock;
 	}
-	vigil_vm_get(vm);
-	atomic_inc(&vm->handles);
-	vcpu->index = vm->nr_vcpus;
-	fd = anon_inode_getfd("vigil-vcpu", &vcpu_fops, vcpu,
-			      O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		atomic_dec(&vm->handles);
-		refcount_dec(&vm->users);
+	fd = vcpu_publish(vm, vcpu);
+	if (fd < 0)
 		vcpu_free(vcpu);
-		goto unlock;
-	}
-	vm->vcpus[vcpu->index] = vcpu;
-	/* pairs with vigil_for_each_vcpu() */
-	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
 unlock:
 	mutex_unlock(&vm->lock);
 	return fd;
