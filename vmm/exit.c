@@ -140,9 +140,11 @@ static int hypercall_done(struct vigil_vcpu *vcpu)
 {
 	u64 ret = vcpu->run->hypercall.ret;
 
+	vcpu->io.kind = IO_NONE;
 	if (vmm_ops->code_bits(vcpu) != 64)
 		ret = (u32)ret;
 	vcpu->regs[REG_RAX] = ret;
+	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
 	return 1;
 }
 
@@ -160,13 +162,14 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	u64 nr = vcpu->regs[REG_RAX] & mask;
 
 	vcpu->stat.exits_hypercall++;
-	exit_skip(vcpu, len);
 	if (vmm_ops->get_cpl(vcpu)) {
 		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
+		exit_skip(vcpu, len);
 		return 1;
 	}
 	if (nr >= 32 || !(READ_ONCE(vcpu->vm->hypercall_exits) & BIT(nr))) {
 		vcpu->regs[REG_RAX] = -(u64)KVM_ENOSYS & mask;
+		exit_skip(vcpu, len);
 		return 1;
 	}
 	run->exit_reason = KVM_EXIT_HYPERCALL;
@@ -181,6 +184,8 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
 	run->hypercall.longmode = wide;
 	run->hypercall.pad = 0;
+	vcpu->io.kind = IO_HYPERCALL;
+	vcpu->io.next_rip = vcpu->rip + len;
 	vcpu->complete = hypercall_done;
 	return 0;
 }

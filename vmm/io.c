@@ -16,6 +16,14 @@ static inline void *pio_data(struct vigil_vcpu *vcpu)
 	return (void *)vcpu->run + VIGIL_PIO_PAGE_OFFSET * PAGE_SIZE;
 }
 
+void io_forget(struct vigil_vcpu *vcpu)
+{
+	/* MMIO stores that are still to leave belong to an instruction that is over */
+	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
+		vcpu->complete = NULL;
+	vcpu->io.kind = IO_NONE;
+}
+
 static int pio_exit(struct vigil_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -30,18 +38,25 @@ static int pio_exit(struct vigil_vcpu *vcpu)
 	return 0;
 }
 
+/* RIP is at the instruction until userspace has done its part, as with KVM */
+static int out_done(struct vigil_vcpu *vcpu)
+{
+	vcpu->io.kind = IO_NONE;
+	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
+	return 1;
+}
+
 static int in_done(struct vigil_vcpu *vcpu)
 {
 	unsigned long *rax = &vcpu->regs[REG_RAX];
 	u32 val = 0;
 
-	vcpu->io.kind = IO_NONE;
 	memcpy(&val, pio_data(vcpu), vcpu->io.size);
 	if (vcpu->io.size == 4)
 		*rax = val;
 	else
 		memcpy(rax, &val, vcpu->io.size);
-	return 1;
+	return out_done(vcpu);
 }
 
 /*
@@ -293,11 +308,9 @@ int exit_io(struct vigil_vcpu *vcpu, const struct exit_io *io)
 	if (io->string)
 		return string_io(vcpu);
 	vcpu->io.count = 1;
-	if (io->in)
-		vcpu->complete = in_done;
-	else
+	vcpu->io.next_rip = io->next_rip;
+	vcpu->complete = io->in ? in_done : out_done;
+	if (!io->in)
 		memcpy(pio_data(vcpu), &vcpu->regs[REG_RAX], io->size);
-	/* the instruction is over for the guest; IN's value comes with the next run */
-	exit_skip(vcpu, io->next_rip - vcpu->rip);
 	return pio_exit(vcpu);
 }

@@ -36,6 +36,8 @@ int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
 int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 {
 	emulctl_forget(vcpu);
+	if (regs->rip != vcpu->rip)
+		io_forget(vcpu);
 	vcpu->regs[REG_RAX] = regs->rax;
 	vcpu->regs[REG_RBX] = regs->rbx;
 	vcpu->regs[REG_RCX] = regs->rcx;

@@ -269,8 +269,8 @@ struct vigil_vcpu {
 		gva_t page;
 		gpa_t gpa;
 	} xlat;
-	struct vigil_io { /* pending port or MMIO exit */
-		int kind; /* IO_NONE, IO_PIO, IO_MMIO */
+	struct vigil_io { /* pending port, MMIO or hypercall exit */
+		int kind; /* of what vcpu->complete ends: IO_... */
 		u8 size;
 		bool in;
 		bool string;
@@ -309,7 +309,7 @@ struct vigil_vcpu {
 	void *vendor; /* [I] the vendor's part */
 };
 
-enum { IO_NONE, IO_PIO, IO_MMIO };
+enum { IO_NONE, IO_PIO, IO_MMIO, IO_HYPERCALL };
 
 /* ---- vm.c ---- */
 void vigil_vm_get(struct vigil_vm *vm);

@@ -75,6 +75,31 @@ static void in(long mode)
 	CHECK_EQ(v->val[is64 ? 4 : 3] & 0xff, 0x77);
 }
 
+/*
+ * RIP stays at the instruction until KVM_RUN is called again. A VMM that lets
+ * the guest go on elsewhere has given the access up: IN loads nothing.
+ */
+static void given_up(long mode)
+{
+	struct vcpu *v = START3(mode, io_in);
+	struct kvm_regs r;
+	const uint8_t *at;
+
+	EXPECT(v, STOP_IO);
+	get_regs(v, &r);
+	at = vm_ram(v->vm, r.rip - mode_entry(mode) + GUEST_CODE, 1);
+	CHECK_EQ(*at, 0xec); /* IN AL,DX */
+	memset(io_data(v), 0xa1, 4);
+	r.rip = mode_entry(mode);
+	r.rax = 0x12345678;
+	set_regs(v, &r);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	CHECK_EQ(r.rax, 0x12345678);
+	CHECK_EQ(r.rip, mode_entry(mode));
+	EXPECT(v, STOP_IO);
+}
+
 /* The elements which string_io in guest/io.inc moves, in order. */
 struct element {
 	uint16_t offset; /* in the page at GUEST_LOW */
@@ -176,11 +201,16 @@ static void ins(long mode)
 	CHECK(!memcmp(page, want, sizeof(want)));
 }
 
-static const struct test_case cases[] = { CASE_ALL("out", out),
-					  CASE_ALL("in", in),
-					  CASE_ALL("rep outs", outs),
-					  CASE_ALL("rep ins", ins),
-					  {} };
+static const struct test_case cases[] = {
+	CASE_ALL("out", out),
+	CASE_ALL("in", in),
+	{ "given up (real)", given_up, M_REAL },
+	{ "given up (prot32)", given_up, M_PROT32 },
+	{ "given up (long)", given_up, M_LONG },
+	CASE_ALL("rep outs", outs),
+	CASE_ALL("rep ins", ins),
+	{}
+};
 
 int main(int argc, char **argv)
 {
