@@ -529,10 +529,12 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 	vcpu->maxphyaddr = guest_maxphyaddr(vcpu);
 	/* with PCID bit 63 would be something else; vigil offers none */
 	vcpu->cr3_reserved = ~0ull << vcpu->maxphyaddr;
-	vcpu->cr4_reserved =
-		~cr4_allowed(guest_word(vcpu, W_1_ECX) & offered[W_1_ECX],
-			     guest_word(vcpu, W_7_EBX) & offered[W_7_EBX],
-			     guest_word(vcpu, W_7_ECX) & offered[W_7_ECX]);
+	/* a VMM that sets none leaves the choice to the guest */
+	vcpu->cr4_reserved = cpuid_cr4_never();
+	if (vcpu->nr_cpuid)
+		vcpu->cr4_reserved |= ~cr4_allowed(guest_word(vcpu, W_1_ECX),
+						   guest_word(vcpu, W_7_EBX),
+						   guest_word(vcpu, W_7_ECX));
 	vcpu->efer_reserved = ~efer_allowed(f & GUEST_HAS_LM, f & GUEST_HAS_NX,
 					    f & GUEST_HAS_FXSR_OPT);
 	vcpu->guest_xcr0_mask = 0;
@@ -578,10 +580,18 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 		ret = -EFAULT;
 		if (copy_from_user(entries, arg->entries,
 				   head.nent * sizeof(*entries)))
-			goto fail;
+			goto out;
 		ret = check_entries(entries, head.nent);
 		if (ret)
-			goto fail;
+			goto out;
+	}
+	/* a guest that has run knows its CPU: it may be told again, not otherwise */
+	ret = 0;
+	if (vcpu->stat.exits) {
+		if (head.nent != vcpu->nr_cpuid ||
+		    memcmp(entries, vcpu->cpuid, head.nent * sizeof(*entries)))
+			ret = -EINVAL;
+		goto out;
 	}
 	kfree(vcpu->cpuid);
 	vcpu->cpuid = entries;
@@ -591,7 +601,7 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 	shadow_mode_changed(vcpu);
 	return 0;
 
-fail:
+out:
 	kfree(entries);
 	return ret;
 }

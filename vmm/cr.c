@@ -43,7 +43,7 @@ static bool cr0_valid(unsigned long val)
 bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
 		   unsigned long cr4, u64 efer)
 {
-	if (!cr0_valid(cr0) || (cr4 & cpuid_cr4_never()) ||
+	if (!cr0_valid(cr0) || (cr4 & vcpu->cr4_reserved) ||
 	    (efer & cpuid_efer_never()))
 		return false;
 	/* LMA is LME and PG; long mode has PAE */

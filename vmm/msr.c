@@ -55,6 +55,11 @@ static u64 above_maxphyaddr(const struct vigil_vcpu *vcpu)
 	return ~0ull << vcpu->maxphyaddr;
 }
 
+bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v)
+{
+	return !(v & (APIC_BASE_RESERVED | above_maxphyaddr(vcpu)));
+}
+
 /* --- MTRRs: kept and checked; guest memory is write-back whatever they say --- */
 
 /* index in msrs.mtrr_fixed, or -1 */
@@ -377,7 +382,7 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		vcpu->tsc_aux = v;
 		return 0;
 	case MSR_IA32_APICBASE:
-		if (v & (APIC_BASE_RESERVED | above_maxphyaddr(vcpu)))
+		if (!msr_apic_base_valid(vcpu, v))
 			return -EINVAL;
 		vcpu->apic_base = v;
 		return 0;

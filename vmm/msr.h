@@ -45,6 +45,9 @@ static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 	return (u64)((s64)(addr << unused) >> unused) == addr;
 }
 
+/* no reserved bit is set */
+bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v);
+
 /* KVM_GET_MSR_INDEX_LIST: 0; -E2BIG with nmsrs set to the number; -EFAULT */
 int msr_index_list(struct kvm_msr_list __user *arg);
 

@@ -90,7 +90,8 @@ int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *s)
 
 static bool sregs_valid(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 {
-	if (!cr_consistent(vcpu, s->cr0, s->cr4, s->efer) || s->cr8 & ~0xfull)
+	if (!cr_consistent(vcpu, s->cr0, s->cr4, s->efer) || s->cr8 & ~0xfull ||
+	    !msr_apic_base_valid(vcpu, s->apic_base))
 		return false;
 	if (!(s->efer & EFER_LMA))
 		return !s->cs.l;
@@ -99,29 +100,24 @@ static bool sregs_valid(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 
 int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 {
-	unsigned long old_cr0 = vcpu->cr0, old_cr3 = vcpu->cr3,
-		      old_cr4 = vcpu->cr4;
-	u64 old_efer = vcpu->efer;
 	bool paging;
 	int irq;
 
 	if (!sregs_valid(vcpu, s))
 		return -EINVAL;
-	paging = s->cr0 != old_cr0 || s->cr3 != old_cr3 || s->cr4 != old_cr4 ||
-		 s->efer != old_efer;
+	paging = s->cr0 != vcpu->cr0 || s->cr3 != vcpu->cr3 ||
+		 s->cr4 != vcpu->cr4 || s->efer != vcpu->efer;
 	vcpu->cr0 = s->cr0 | X86_CR0_ET;
 	vcpu->cr3 = s->cr3;
 	vcpu->cr4 = s->cr4;
 	vcpu->efer = s->efer;
-	/* PAE: latched here as by a MOV CR3; a bad table is the guest's problem later */
+	/*
+	 * PAE: latched as by a MOV CR3. A guest may have made another use of its
+	 * table since then: what is bad there leaves those of before.
+	 */
 	if ((s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) &&
-	    !(s->efer & EFER_LMA) && shadow_load_pdptes(vcpu) == -EINVAL) {
-		vcpu->cr0 = old_cr0;
-		vcpu->cr3 = old_cr3;
-		vcpu->cr4 = old_cr4;
-		vcpu->efer = old_efer;
-		return -EINVAL;
-	}
+	    !(s->efer & EFER_LMA))
+		shadow_load_pdptes(vcpu);
 	emulctl_forget(vcpu);
 	vcpu->cr2 = s->cr2;
 	vcpu->cr8 = s->cr8;

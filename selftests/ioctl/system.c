@@ -224,6 +224,52 @@ static void set_cpuid(long unused)
 	check_cpuid(got, c, n);
 }
 
+/* Once the guest has run its CPU stays what it is. */
+static void set_cpuid_late(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
+	struct kvm_sregs s;
+	unsigned int i;
+
+	for (i = 0; i < c->nent; i++)
+		if (c->entries[i].function == 7)
+			c->entries[i].ebx &= ~(1u << 7);
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
+	/* what CPUID does not have, CR4 cannot have */
+	get_sregs(v, &s);
+	s.cr4 |= CR4_SMEP;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
+	/* long enough to get into the guest on any host */
+	v->stop_on_signal = true;
+	ticks(50000);
+	EXPECT(v, STOP_SIGNAL);
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
+	c->entries[0].ebx ^= 1;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, c), EINVAL);
+	c->entries[0].ebx ^= 1;
+	c->nent--;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, c), EINVAL);
+	EXPECT(v, STOP_SIGNAL);
+	ticks(0);
+}
+
+/* A guest may have overwritten the PDPTEs that its CPU still has latched. */
+static void stale_pdptes(long unused)
+{
+	struct vcpu *v = START(M_PAE, spin);
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	memset(vm_ram(v->vm, s.cr3, 32), 0xff, 32);
+	CHECK_OK(ioctl(v->fd, KVM_SET_SREGS, &s));
+	v->stop_on_signal = true;
+	ticks(2000);
+	EXPECT(v, STOP_SIGNAL);
+	ticks(0);
+}
+
 static void regs(long unused)
 {
 	struct vm *vm = vm_create_bare();
@@ -270,6 +316,17 @@ static void bad_sregs(long unused)
 	s = good;
 	s.cr3 |= 1ull << 60;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
+	s = good;
+	s.apic_base |= 1 << 10; /* x2APIC, of which KVM's CPUID tells */
+	if (!test_on_kvm())
+		CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
+	s = good;
+	s.apic_base |= 1;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
+	s = good;
+	s.apic_base = 1 << 11;
+	CHECK_OK(ioctl(v->fd, KVM_SET_SREGS, &s));
+	CHECK_OK(ioctl(v->fd, KVM_SET_SREGS, &good));
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(v->fd, KVM_GET_SREGS, NULL), EFAULT);
 	get_sregs(v, &got);
@@ -477,9 +534,11 @@ static const struct test_case cases[] = {
 	{ "KVM_CREATE_VCPU", create_vcpu },
 	{ "all vCPUs", all_vcpus },
 	{ "KVM_SET_CPUID2", set_cpuid },
+	{ "KVM_SET_CPUID2 of a guest that runs", set_cpuid_late },
 	{ "KVM_SET_REGS", regs },
 	{ "SREGS that cannot be", bad_sregs },
 	CASE_ALL("SREGS as set", sregs_round_trip),
+	{ "SREGS of a guest whose PDPTEs are latched", stale_pdptes },
 	{ "KVM_SET_MP_STATE", mp_state },
 	{ "other arguments", misc },
 	{ "KVM_TRANSLATE (prot32)", translate, M_PROT32 },
