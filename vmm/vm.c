@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM life and the ioctls of a VM fd. */
 #include <linux/anon_inodes.h>
+#include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
@@ -228,6 +229,10 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_GET_DIRTY_LOG:
 		if (copy_from_user(&log, user, sizeof(log)))
 			return -EFAULT;
+		/* a union: the other half is whatever a 32-bit VMM left there */
+		if (in_compat_syscall())
+			log.dirty_bitmap =
+				compat_ptr(ptr_to_compat(log.dirty_bitmap));
 		return vigil_get_dirty_log(vm, &log);
 	case KVM_SET_NR_MMU_PAGES:
 		if (arg < VM_MIN_MMU_PAGES)

@@ -308,6 +308,28 @@ static void not_lost(long unused)
 	expect_pages(TEST_PAGE, pages, 1, "after the harvest of that");
 }
 
+/* As 32-bit programs call it: of the pointer's union only the lower half is set. */
+static void compat(long unused)
+{
+	struct vm *vm = vm_create(4 << 20);
+	struct kvm_dirty_log *log;
+	long ret;
+
+	set_log(vm, true);
+	log = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (log == MAP_FAILED)
+		ERROR("mmap: %s", strerror(errno));
+	log->padding2 = 0xdead00000000 | ((uintptr_t)log + 0x1000);
+	/* 54: ioctl() of 32-bit kernels */
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(54l), "b"((long)vm->fd),
+		       "c"((unsigned int)KVM_GET_DIRTY_LOG), "d"(log)
+		     : "memory", "r8", "r9", "r10", "r11");
+	CHECK_EQ(ret, 0);
+}
+
 #define SMP_PAGES 64
 #define SMP_CPUS 3
 
@@ -389,6 +411,7 @@ static void smp_migration(long unused)
 static const struct test_case cases[] = {
 	{ "arguments", arguments },
 	{ "not lost by a failed call or a move", not_lost },
+	{ "a 32-bit VMM", compat },
 	CASE_PROT("exactly what was written", exact),
 	{ "A and D bits (32-bit paging)", ad_bits, M_PG32 },
 	{ "A and D bits (pae)", ad_bits, M_PAE },
