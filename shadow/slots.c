@@ -350,36 +350,33 @@ static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 	return n ? 2 * n : SHRINK_STOP;
 }
 
-static struct shrinker shadow_shrinker = {
-	.count_objects = shrink_count,
-	.scan_objects = shrink_scan,
-	.seeks = DEFAULT_SEEKS,
-};
+static struct shrinker *shadow_shrinker;
 
 int shadow_module_init(void)
 {
-	int ret = -ENOMEM;
-
 	shadow_header_cache = KMEM_CACHE(shadow_page, SLAB_ACCOUNT);
 	if (!shadow_header_cache)
-		return ret;
+		return -ENOMEM;
 	shadow_link_cache = KMEM_CACHE(rmap_block, SLAB_ACCOUNT);
 	if (!shadow_link_cache)
 		goto header;
-	ret = register_shrinker(&shadow_shrinker, "vigil-shadow");
-	if (ret)
+	shadow_shrinker = shrinker_alloc(0, "vigil-shadow");
+	if (!shadow_shrinker)
 		goto link;
+	shadow_shrinker->count_objects = shrink_count;
+	shadow_shrinker->scan_objects = shrink_scan;
+	shrinker_register(shadow_shrinker);
 	return 0;
 link:
 	kmem_cache_destroy(shadow_link_cache);
 header:
 	kmem_cache_destroy(shadow_header_cache);
-	return ret;
+	return -ENOMEM;
 }
 
 void shadow_module_exit(void)
 {
-	unregister_shrinker(&shadow_shrinker);
+	shrinker_free(shadow_shrinker);
 	/* pages on their way through RCU */
 	rcu_barrier();
 	kmem_cache_destroy(shadow_link_cache);

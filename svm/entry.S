@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The world switch. */
 #include <linux/linkage.h>
-#include <asm/cpufeatures.h>
-#include <asm/nospec-branch.h>
 
+#include "../vmm/compat.h"
 #include "asm-offsets.h"
 
 .section .noinstr.text, "ax"
-
-/* What the kernel wants cleared before a guest runs; may change ZF only. */
-.macro BEFORE_VMRUN
-#if defined(VM_CLEAR_CPU_BUFFERS)
-	VM_CLEAR_CPU_BUFFERS
-#elif defined(CLEAR_CPU_BUFFERS)
-	CLEAR_CPU_BUFFERS
-#endif
-.endm
-
-/*
- * Return predictors that the guest has trained: before the first return.
- * Newer kernels have one macro for the exit from a guest.
- */
-.macro AFTER_VMRUN
-#ifdef CONFIG_RETPOLINE
-	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
-#elif defined(CONFIG_MITIGATION_RETPOLINE)
-	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
-#endif
-#ifdef UNTRAIN_RET_VM
-	UNTRAIN_RET_VM
-#else
-	UNTRAIN_RET
-	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
-#endif
-.endm
 
 /*
  * void svm_enter(unsigned long *regs, u64 vmcb_pa, u64 host_pa)
@@ -100,7 +72,7 @@ SYM_FUNC_START(svm_enter)
 	pop	%rax
 	vmload	%rax
 
-	AFTER_VMRUN
+	AFTER_GUEST
 
 	/* nothing speculates with a value of the guest's */
 	xor	%ecx, %ecx

@@ -4,7 +4,6 @@
  * from the instruction itself. What is to be done about it, the core decides.
  */
 #include <linux/rcupdate.h>
-#include <asm/unaligned.h>
 
 #include "../vmm/decode.h"
 #include "../vmm/event.h"

@@ -154,7 +154,7 @@ void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *sc)
 	if (sc->next_asid >= svm_caps.nasid) {
 		sc->generation++;
 		sc->next_asid = 1;
-		vmcb->control.tlb_control = TLB_FLUSH_ALL;
+		vmcb->control.tlb_control = TLB_CTL_FLUSH_ALL;
 	}
 	svm->asid = sc->next_asid++;
 	svm->asid_generation = sc->generation;

@@ -2,6 +2,7 @@
 /* A vCPU on a CPU: load, put, enter; TLB flushes; the table of operations. */
 #include <linux/mem_encrypt.h>
 #include <linux/smp.h>
+#include <trace/events/ipi.h> /* smp_send_reschedule() */
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
@@ -77,7 +78,7 @@ static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 		svm->vmcb->control.clean = 0;
 		svm_new_asid(svm, sc);
 	} else if (svm_caps.flush_by_asid) {
-		svm->vmcb->control.tlb_control = TLB_FLUSH_ASID;
+		svm->vmcb->control.tlb_control = TLB_CTL_FLUSH_ASID;
 	} else {
 		svm_new_asid(svm, sc);
 	}
@@ -181,7 +182,7 @@ void svm_run(struct vigil_vcpu *vcpu)
 	vcpu->cr2 = save->cr2;
 	vcpu->stat.vmload += 3;
 
-	ctl->tlb_control = TLB_NOTHING;
+	ctl->tlb_control = TLB_CTL_NOTHING;
 	ctl->event_inj = 0;
 	ctl->clean = svm_clean_all;
 	if (((svm->injected | ctl->exit_int_info) & EVT_VALID) || svm->virq)

@@ -63,9 +63,9 @@ enum {
 #define ICPT_INVPCID		BIT(2)
 
 /* tlb_control */
-#define TLB_NOTHING		0
-#define TLB_FLUSH_ALL		1
-#define TLB_FLUSH_ASID		3
+#define TLB_CTL_NOTHING		0
+#define TLB_CTL_FLUSH_ALL	1
+#define TLB_CTL_FLUSH_ASID	3
 
 /* int_control */
 #define V_TPR			0xfu

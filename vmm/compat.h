@@ -1,13 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The newest kernel API, supplied to older kernels. The only file that knows
- * kernel versions. Floor: 6.1.
+ * kernel versions, or asks what a kernel has. Floor: 6.1.
  */
 #ifndef VIGIL_COMPAT_H
 #define VIGIL_COMPAT_H
 
+#ifdef __ASSEMBLER__
+
+#include <asm/cpufeatures.h>
+#include <asm/nospec-branch.h>
+
+/* clang-format off */
+
+/*
+ * What the kernel wants cleared before a guest runs. The last thing before the
+ * instruction, with the guest's registers loaded; changes ZF only.
+ */
+.macro BEFORE_VMRUN
+#if defined(X86_FEATURE_CLEAR_CPU_BUF_VM)
+	VM_CLEAR_CPU_BUFFERS
+#elif defined(X86_FEATURE_CLEAR_CPU_BUF)
+	CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+.macro BEFORE_VMLAUNCH
+#ifdef X86_FEATURE_CLEAR_CPU_BUF
+	CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+/*
+ * Predictors that the guest has trained: before the first return, with the
+ * host's GS. Changes RAX, RCX, RDX and flags. No CPU has work in all of it.
+ */
+.macro AFTER_GUEST
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+			   X86_FEATURE_RSB_VMEXIT_LITE
+#ifdef UNTRAIN_RET_VM
+	UNTRAIN_RET_VM
+#else
+	UNTRAIN_RET
+#ifdef X86_FEATURE_IBPB_ON_VMEXIT
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+#endif
+#endif
+#if defined(X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT)
+	CLEAR_BRANCH_HISTORY_VMEXIT
+#elif defined(X86_FEATURE_CLEAR_BHB_LOOP)
+	CLEAR_BRANCH_HISTORY
+#endif
+.endm
+
+/* clang-format on */
+
+#else /* C */
+
 #include <linux/kvm.h>
 #include <linux/version.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
 
 /* uapi numbers that came after 6.1 */
 #ifndef KVM_CAP_USER_MEMORY2
@@ -27,6 +84,80 @@ struct kvm_userspace_memory_region2 {
 
 #define KVM_SET_USER_MEMORY_REGION2 \
 	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
+#endif
+
+/* One field for what were two; the kernel sees only the one that it knows. */
+#ifndef KVM_EXIT_HYPERCALL_LONG_MODE
+#define KVM_EXIT_HYPERCALL_LONG_MODE 1ull
+#define compat_hypercall_flags(run, value)           \
+	do {                                         \
+		(run)->hypercall.longmode = (value); \
+		(run)->hypercall.pad = 0;            \
+	} while (0)
+#else
+#define compat_hypercall_flags(run, value) ((run)->hypercall.flags = (value))
+#endif
+
+/* Its name tells the kernel to read it once. */
+#ifndef HINT_UNSAFE_IN_KVM
+#define immediate_exit__unsafe immediate_exit
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#include <linux/mm.h>
+
+#define get_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+
+struct compat_shrinker {
+	struct shrinker shrinker;
+	const char *name;
+};
+
+static inline struct shrinker *shrinker_alloc(unsigned int flags,
+					      const char *name)
+{
+	struct compat_shrinker *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (!c)
+		return NULL;
+	c->shrinker.flags = flags;
+	c->shrinker.seeks = DEFAULT_SEEKS;
+	c->name = name;
+	return &c->shrinker;
+}
+
+static inline void shrinker_register(struct shrinker *shrinker)
+{
+	if (register_shrinker(shrinker, "%s",
+			      container_of(shrinker, struct compat_shrinker,
+					   shrinker)
+				      ->name))
+		pr_warn("vigil: no memory for a shrinker\n");
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	/* nothing to do for one that could not be registered */
+	unregister_shrinker(shrinker);
+	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
+}
+#endif
+
+/*
+ * What makes a KVM that is loaded give the hardware back, besides unloading it:
+ * since 6.12 it takes the hardware when it is loaded, before with its first VM.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define COMPAT_KVM_LETS_GO \
+	"load kvm with enable_virt_at_load=0 and stop its VMs"
+#else
+#define COMPAT_KVM_LETS_GO "stop its VMs"
 #endif
 
 /*
@@ -53,4 +184,5 @@ static inline void compat_emergency_unregister(void (*cb)(void))
 		cpu_emergency_unregister_virt_callback(cb);
 }
 
+#endif /* C */
 #endif

@@ -182,8 +182,7 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
 	/* what the guest sees when the VMM does not know it either */
 	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
-	run->hypercall.longmode = wide;
-	run->hypercall.pad = 0;
+	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
 	vcpu->io.kind = IO_HYPERCALL;
 	vcpu->io.next_rip = vcpu->rip + len;
 	vcpu->complete = hypercall_done;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Instruction fetch for the emulator and for CPUs without decode assists. */
 #include <linux/uaccess.h>
-#include <asm/unaligned.h>
 
 #include "event.h"
 #include "ioctl.h"

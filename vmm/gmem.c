@@ -217,8 +217,8 @@ long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 			    min_t(size_t, len - done, PAGE_SIZE), &hva, &chunk))
 			break;
 		mmap_read_lock(vm->mm);
-		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL,
-					  NULL) != 1) {
+		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL) !=
+		    1) {
 			mmap_read_unlock(vm->mm);
 			break;
 		}

@@ -4,18 +4,18 @@
  * last, on every online CPU or on none, and never when somebody else has it on.
  *
  * hw_users changes under cpus_read_lock() and hw_lock; so the hotplug callbacks,
- * which run with hotplug held for writing, and syscore callbacks, which run on
- * the only CPU that is left, read it without a lock.
+ * which run with hotplug held for writing, read it without a lock.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/irq_work.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
+#include <linux/pm.h>
+#include <linux/pm_domain.h>
 #include <linux/ptrace.h>
 #include <linux/ratelimit.h>
 #include <linux/reboot.h>
-#include <linux/syscore_ops.h>
 #include <linux/wait.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
@@ -45,7 +45,8 @@ static bool hw_broken; /* a resume could not enable: no VM may run */
 static DECLARE_WAIT_QUEUE_HEAD(down_wq);
 /* wakes it: who puts a vCPU may hold the scheduler's locks */
 static struct irq_work down_work;
-static bool kvm_coming; /* [hw_lock] a KVM vendor module initializes */
+/* [hw_lock] what KVM's module of this vendor told of itself, since we are loaded */
+static enum { KVM_TOLD_NOTHING, KVM_CAME, KVM_WENT } kvm_told;
 static bool emergency_set; /* [hw_lock] our emergency callback is registered */
 static enum cpuhp_state cpuhp_online;
 
@@ -119,6 +120,8 @@ static bool kvm_present(void)
 		return true;
 	if (!vmm_ops->kvm_module)
 		return false;
+	if (kvm_told != KVM_TOLD_NOTHING)
+		return kvm_told == KVM_CAME;
 	/* our own kset is that of /sys/module */
 	kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, vmm_ops->kvm_module);
 	kobject_put(kobj);
@@ -127,15 +130,16 @@ static bool kvm_present(void)
 
 /*
  * The kernel has one slot for an emergency callback and warns about a second
- * owner. KVM's vendor modules take it without asking: leave it alone while one
- * of them is there (its callback turns the extension off whoever enabled it),
- * and give it up before one initializes.
+ * owner. KVM's vendor modules take it without asking, when they are loaded or
+ * with their first VM: leave it alone while one of them is there, give it up
+ * before one initializes, and take it again when that failed or it was unloaded.
+ * So nobody has it from 6.12 on while KVM is loaded with enable_virt_at_load=0,
+ * has no VM, and we have one: to be there for KVM's first would make it warn.
  */
 static void emergency_register(void)
 {
 	lockdep_assert_held(&hw_lock);
-	if (!vmm_ops->hw_emergency || emergency_set || kvm_coming ||
-	    kvm_present())
+	if (!vmm_ops->hw_emergency || emergency_set || kvm_present())
 		return;
 	emergency_set = compat_emergency_register(emergency_here);
 }
@@ -154,12 +158,17 @@ static int module_event(struct notifier_block *nb, unsigned long state,
 {
 	const struct module *mod = data;
 
-	if (strcmp(mod->name, "kvm_amd") && strcmp(mod->name, "kvm_intel"))
+	if (!vmm_ops->kvm_module || strcmp(mod->name, vmm_ops->kvm_module))
 		return NOTIFY_DONE;
 	mutex_lock(&hw_lock);
-	kvm_coming = state == MODULE_STATE_COMING;
-	if (kvm_coming)
+	if (state == MODULE_STATE_COMING) {
+		kvm_told = KVM_CAME;
 		emergency_unregister();
+	} else if (state == MODULE_STATE_GOING) {
+		kvm_told = KVM_WENT;
+		if (hw_users)
+			emergency_register();
+	}
 	mutex_unlock(&hw_lock);
 	return NOTIFY_DONE;
 }
@@ -190,7 +199,8 @@ static void tell_busy(int cpu)
 	if (!__ratelimit(&rs))
 		return;
 	if (kvm_present())
-		pr_err("vigil: %s on CPU %d; unload %s (rmmod %s) or stop its VMs\n",
+		pr_err("vigil: %s on CPU %d; unload %s (rmmod %s) or " COMPAT_KVM_LETS_GO
+		       "\n",
 		       what, cpu, kvm, kvm);
 	else
 		pr_err("vigil: %s on CPU %d; stop the other hypervisor that is active\n",
@@ -308,30 +318,47 @@ bool host_load_off(void)
 	return !ret;
 }
 
-static int host_suspend(void)
+/*
+ * Tasks are frozen, all CPUs online. Most go offline next, the last one sleeps
+ * as it is, and forgets what was enabled.
+ */
+static int host_suspend(struct device *unused)
 {
-	disable_here(NULL);
+	cpus_read_lock();
+	on_each_cpu(disable_here, NULL, 1);
+	cpus_read_unlock();
 	return 0;
 }
 
-static void host_resume(void)
+static int host_resume(struct device *unused)
 {
-	int ret;
+	struct enable_result res = { .err = ATOMIC_INIT(0) };
+	int err = 0;
 
-	if (!hw_users)
-		return;
-	ret = enable_here();
-	if (ret) {
+	cpus_read_lock();
+	mutex_lock(&hw_lock);
+	if (hw_users) {
+		on_each_cpu(enable_ipi, &res, 1);
+		err = atomic_read(&res.err);
+	}
+	mutex_unlock(&hw_lock);
+	cpus_read_unlock();
+	if (err) {
 		WRITE_ONCE(hw_broken, true);
 		pr_err("vigil: %s could not be enabled after resume (error %d); its VMs cannot go on\n",
-		       vmm_ops->name, ret);
+		       vmm_ops->name, err);
 	}
+	return 0;
 }
 
-static struct syscore_ops host_syscore = {
-	.suspend = host_suspend,
-	.resume = host_resume,
+static struct dev_pm_domain host_pm = {
+	.ops = { NOIRQ_SYSTEM_SLEEP_PM_OPS(host_suspend, host_resume) },
 };
+
+void host_watch_sleep(struct device *dev)
+{
+	dev_pm_domain_set(dev, &host_pm);
+}
 
 /* IPI: now, or when the vCPU that is loaded here is put */
 static void down_ipi(void *unused)
@@ -453,7 +480,6 @@ int __init host_init(void)
 	ret = register_reboot_notifier(&reboot_nb);
 	if (ret)
 		goto notifier;
-	register_syscore_ops(&host_syscore);
 	return 0;
 
 notifier:
@@ -467,7 +493,6 @@ unsetup:
 
 void host_exit(void)
 {
-	unregister_syscore_ops(&host_syscore);
 	unregister_reboot_notifier(&reboot_nb);
 	unregister_module_notifier(&module_nb);
 	cpuhp_remove_state(cpuhp_online);

@@ -45,6 +45,8 @@ extern bool host_down;
  * missing (named); -EPERM: firmware disabled it; -ENOMEM.
  */
 int host_init(void);
+/* the extension goes off and on again with the suspend and resume of @dev */
+void host_watch_sleep(struct device *dev);
 /* undoes host_init(); no VM is left */
 void host_exit(void);
 

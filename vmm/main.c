@@ -125,6 +125,7 @@ static int __init vigil_init(void)
 	ret = misc_register(&vigil_device);
 	if (ret)
 		goto stat;
+	host_watch_sleep(vigil_device.this_device);
 	if (reload_segments)
 		pr_warn("vigil: reload_segments is set: guests will break, this is a test\n");
 	pr_info("vigil: %s, /dev/vigil ready\n", vmm_ops->name);

@@ -313,7 +313,6 @@ static const struct file_operations monitor_fops = {
 	.unlocked_ioctl = monitor_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.release = monitor_release,
-	.llseek = no_llseek,
 };
 
 static int monitor_file(struct monitor *mon)

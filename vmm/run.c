@@ -151,7 +151,7 @@ static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 			return r;
 	}
 	/* the reason of the exit that this completed stays, as clients expect */
-	if (READ_ONCE(vcpu->run->immediate_exit))
+	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
 	event_run_begin(vcpu);
 	return run_loop(vcpu);
@@ -168,7 +168,7 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
 	/* the way out of a race with a signal: nothing is loaded for it */
-	if (READ_ONCE(run->immediate_exit) && !vcpu->complete) {
+	if (READ_ONCE(run->immediate_exit__unsafe) && !vcpu->complete) {
 		event_run_end(vcpu);
 		return -EINTR;
 	}

@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
+#include <trace/events/ipi.h> /* smp_send_reschedule() */
 
 #include "cpuid.h"
 #include "event.h"

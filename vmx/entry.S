@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The world switch. */
 #include <linux/linkage.h>
-#include <asm/cpufeatures.h>
-#include <asm/nospec-branch.h>
 
+#include "../vmm/compat.h"
 #include "asm-offsets.h"
 
 .section .noinstr.text, "ax"
-
-/* What the kernel wants cleared before a guest runs; may change ZF only. */
-.macro BEFORE_ENTRY
-#if defined(VM_CLEAR_CPU_BUFFERS)
-	VM_CLEAR_CPU_BUFFERS
-#elif defined(CLEAR_CPU_BUFFERS)
-	CLEAR_CPU_BUFFERS
-#endif
-.endm
-
-/* Return predictors that the guest has trained: before the first return. */
-.macro AFTER_EXIT
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
-			   X86_FEATURE_RSB_VMEXIT_LITE
-.endm
 
 /*
  * int vmx_enter(unsigned long *regs, unsigned long *host_rsp, bool launched)
@@ -65,7 +49,7 @@ SYM_FUNC_START(vmx_enter)
 	mov	REGS_R15(%rdi), %r15
 	mov	REGS_RDI(%rdi), %rdi
 
-	BEFORE_ENTRY
+	BEFORE_VMLAUNCH
 	jc	2f
 	vmlaunch
 	jmp	vmx_exit_entry
@@ -91,10 +75,11 @@ SYM_INNER_LABEL(vmx_exit_entry, SYM_L_GLOBAL)
 	mov	%r15, REGS_R15(%rax)
 	pop	%rcx
 	mov	%rcx, REGS_RAX(%rax)
-	setbe	%al
-	movzbl	%al, %eax
+	setbe	%bl
 
-	AFTER_EXIT
+	AFTER_GUEST
+
+	movzbl	%bl, %eax
 
 	/* nothing speculates with a value of the guest's */
 	xor	%ecx, %ecx

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import time
 
@@ -14,6 +15,9 @@ from common import CACHE, HERE, Lock, SetupError, call, digest, say
 
 # What a run may load; everything else of Debian's package is left out.
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
+
+# Debian's own kernels, and the packages that depend on the newest of each.
+DEBIAN = {"6.1": "linux-headers-amd64", "6.12": "linux-headers-6.12-amd64"}
 
 
 @dataclasses.dataclass
@@ -32,8 +36,8 @@ class Kernel:
         deps = {}
         for line in (base / "modules.dep").read_text().splitlines():
             mod, _, rest = line.partition(":")
-            deps[pathlib.Path(mod).stem.replace("_", "-")] = \
-                [mod] + rest.split()
+            name = os.path.basename(mod).partition(".ko")[0]
+            deps[name.replace("_", "-")] = [mod] + rest.split()
         order = []
         for name in names:
             if name not in deps:
@@ -44,30 +48,18 @@ class Kernel:
         return [base / mod for mod in order]
 
 
-def numbers(text):
-    return [int(n) for n in re.findall(r"\d+", text)]
-
-
-def debian_headers():
-    """Newest installed headers of Debian's stock 6.1 kernel."""
-    found = [p for p in pathlib.Path("/usr/src").glob("linux-headers-6.1.*-amd64")
-             if "-rt-" not in p.name and "-cloud-" not in p.name]
-    if not found:
-        raise SetupError("no headers of Debian's 6.1 kernel: as root, "
-                         "apt-get install linux-headers-amd64")
-    return max(found, key=lambda p: numbers(p.name))
-
-
 def prune(tree, release):
-    """Keeps of a module tree what a run may load, and indexes it."""
+    """Keeps of a module tree what a run may load, plain, and indexes it."""
     base = tree / "lib/modules" / release
     for link in ("build", "source"):
         (base / link).unlink(missing_ok=True)
     call("/usr/sbin/depmod", "-b", tree, release)
     keep = set(Kernel("", release, tree, tree, tree, tree).closure(
-        *(m for m in MODULES if list(base.rglob(m + ".ko")))))
-    for path in list(base.rglob("*.ko")):
-        if path not in keep:
+        *(m for m in MODULES if list(base.rglob(m + ".ko*")))))
+    for path in list(base.rglob("*.ko*")):
+        if path in keep and path.suffix == ".xz":
+            path.with_suffix("").write_bytes(lzma.decompress(path.read_bytes()))
+        if path not in keep or path.suffix == ".xz":
             path.unlink()
     call("/usr/sbin/depmod", "-b", tree, release)
 
@@ -75,39 +67,85 @@ def prune(tree, release):
 def unpack(image, vmlinux):
     """The ELF file in a bzImage: the emulator need not decompress it each time."""
     data = image.read_bytes()
-    start = data.find(b"\xfd7zXZ\0")
-    if start < 0:
-        raise SetupError(f"{image} is not compressed with xz")
-    vmlinux.write_bytes(lzma.LZMADecompressor().decompress(data[start:]))
+    # Documentation/arch/x86/boot.rst of the kernel: where the payload is; its
+    # last four bytes are the size of what it unpacks to.
+    setup, (offset, size) = data[0x1f1] or 4, struct.unpack_from("<II", data, 0x248)
+    start = (setup + 1) * 512 + offset
+    payload = data[start:start + size - 4]
+    if payload.startswith(b"\xfd7zXZ\0"):
+        vmlinux.write_bytes(lzma.decompress(payload))
+    elif payload.startswith(b"\x28\xb5\x2f\xfd"):
+        packed = vmlinux.with_suffix(".zst")
+        packed.write_bytes(payload)
+        call("zstd", "-q", "-d", "--rm", packed, "-o", vmlinux)
+    else:
+        raise SetupError(f"{image} is compressed with neither xz nor zstd")
 
 
-def debian_kernel():
-    """Debian's stock kernel, from the package that matches the headers."""
+def field(package, name):
+    """A field of the newest version of a package that apt knows."""
+    text = call("apt-cache", "--no-all-versions", "show", package)
+    found = re.search(rf"^{name}: (.*)$", text, re.M)
+    return found.group(1) if found else ""
+
+
+def newest(series):
+    """Release and version of Debian's newest kernel of that series."""
+    package = DEBIAN[series]
+    found = re.search(r"linux-headers-(\S+) \(= (\S+)\)", field(package, "Depends"))
+    if not found:
+        raise SetupError(f"{package} names no kernel")
+    return found.groups()
+
+
+def download(release, version, top):
+    """The packages of a kernel and of its headers, unpacked into `top`.
+
+    Not installed: Debian's headers of 6.12 would bring the kernel along, and this
+    machine would boot it the next time.
+    """
+    headers = f"linux-headers-{release}"
+    # the kernel's, and what its headers share with those of other flavours
+    names = {f"linux-image-{release}", headers, *re.findall(
+        r"linux-headers-[^ ,]*-common|linux-kbuild-[^ ,]*", field(headers, "Depends"))}
+    tmp = top / "download"
+    tmp.mkdir(parents=True, exist_ok=True)
+    call("apt-get", "-q", "download", *(f"{n}={version}" for n in sorted(names)),
+         cwd=tmp)
+    for deb in tmp.glob("*.deb"):
+        call("dpkg-deb", "-x", deb, top)
+    shutil.rmtree(tmp)
+    makefile = top / "usr/src" / headers / "Makefile"
+    makefile.write_text(makefile.read_text().replace(" /usr/", f" {top}/usr/"))
+    # With it a build would want pahole, for type data that nothing here reads.
+    (makefile.parent / "vmlinux").unlink(missing_ok=True)
+
+
+def after_update(func, *args):
+    """func(*args), again with new package lists when it fails with those there are."""
+    try:
+        return func(*args)
+    except SetupError:
+        call(HERE / "apt-install", "--update", progress=True)
+        return func(*args)
+
+
+def debian_kernel(series):
+    """Debian's stock kernel of a series and its headers, from their packages."""
     call(HERE / "packages", "testbed", progress=True)
-    kdir = debian_headers()
-    release = kdir.name.removeprefix("linux-headers-")
-    version = call("dpkg-query", "-W", "-f", "${Version}", kdir.name)
-    top = CACHE / f"kernel-{release}-{version}"
-    image = top / "boot" / f"vmlinuz-{release}"
-    with Lock("kernel-6.1"):
+    release, version = after_update(newest, series)
+    top = CACHE / f"kernel-{series}-{version}"
+    with Lock(f"kernel-{series}"):
         if not (top / "complete").exists():
             say(f"fetching Debian's kernel {release}, once")
-            shutil.rmtree(top, ignore_errors=True)
-            tmp = CACHE / "download"
-            shutil.rmtree(tmp, ignore_errors=True)
-            tmp.mkdir(parents=True)
-            try:
-                call("apt-get", "-q", "download",
-                     f"linux-image-{release}={version}", cwd=tmp)
-            except SetupError as err:
-                raise SetupError(f"{err}\nRun `apt-get update` as root, and "
-                                 "upgrade linux-headers-amd64") from None
-            call("dpkg-deb", "-x", next(tmp.glob("*.deb")), top)
-            shutil.rmtree(tmp)
+            for old in CACHE.glob(f"kernel-{series}-*"):
+                shutil.rmtree(old)
+            after_update(download, release, version, top)
             prune(top, release)
-            unpack(image, top / "vmlinux")
+            unpack(top / "boot" / f"vmlinuz-{release}", top / "vmlinux")
             (top / "complete").touch()
-    return Kernel("6.1", release, image, top / "vmlinux", top, kdir)
+    return Kernel(series, release, top / "boot" / f"vmlinuz-{release}",
+                  top / "vmlinux", top, top / "usr/src" / f"linux-headers-{release}")
 
 
 def source():
@@ -219,4 +257,4 @@ def built_kernel(name):
 
 def get(name):
     """The kernel of that name, ready to boot and to build modules for."""
-    return debian_kernel() if name == "6.1" else built_kernel(name)
+    return debian_kernel(name) if name in DEBIAN else built_kernel(name)
