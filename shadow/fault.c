@@ -154,6 +154,27 @@ out:
 	return done;
 }
 
+bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
+			gfn_t *gfn)
+{
+	u64 *sptep, spte;
+	bool ok = false;
+
+	rcu_read_lock();
+	sptep = find_leaf(vcpu, gva);
+	if (sptep && READ_ONCE(vcpu->shadow.root_ok)) {
+		/* pairs with spte_add(): the gfn is there before the SPTE */
+		spte = smp_load_acquire(sptep);
+		*gfn = leaf_gfn(page_of(sptep), spte_index(sptep));
+		/* one value before and after: one page, and it is this gfn's */
+		smp_rmb();
+		ok = (spte & (SPTE_P | SPTE_NX)) == SPTE_P &&
+		     !(spte & SPTE_U) == !user && READ_ONCE(*sptep) == spte;
+	}
+	rcu_read_unlock();
+	return ok;
+}
+
 /* ---- mapping ---- */
 
 /* entries that are looked at together: a cache line of the guest's table */

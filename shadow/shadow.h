@@ -135,6 +135,14 @@ int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
 		      bool set_ad, gpa_t *gpa, u32 *error_code);
 
 /*
+ * What a CPU that has just fetched an instruction at @gva found there: the
+ * shadow tables know it, as that is where it looked. @user: CPL 3. False:
+ * nothing is mapped for that (any more), ask shadow_gva_to_gpa().
+ */
+bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
+			gfn_t *gfn);
+
+/*
  * Guest memory [gpa, gpa+len) was written by the emulator or by the kernel for
  * the guest: shadowed tables there are brought in step (new PTE value is read
  * back from memory). Called after the write; cheap when the page is no table.

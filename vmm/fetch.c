@@ -40,6 +40,33 @@ fault:
 	return false;
 }
 
+/* the translation of an instruction's page, for as long as its cache */
+static int fetch_translate(struct vigil_vcpu *vcpu, struct vigil_slots *slots,
+			   gva_t la, u32 *error_code)
+{
+	bool user = vmm_ops->get_cpl(vcpu) == 3;
+	struct vigil_slot *slot;
+	gpa_t gpa;
+	gfn_t gfn;
+	int ret;
+
+	if (!shadow_fetched_gfn(vcpu, la, user, &gfn)) {
+		ret = shadow_gva_to_gpa(vcpu, la,
+					PFERR_I | (user ? PFERR_U : 0), true,
+					&gpa, error_code);
+		if (ret)
+			return ret;
+		gfn = gpa >> PAGE_SHIFT;
+	}
+	slot = vigil_slot_of(slots, gfn);
+	if (!slot)
+		return -ENOENT;
+	vcpu->fetch.page = la & PAGE_MASK;
+	vcpu->fetch.hva = vigil_slot_hva(slot, gfn);
+	vcpu->fetch.generation = slots->generation;
+	return 0;
+}
+
 /*
  * Bytes of one page at @la. The translation of the last page is kept until the
  * next TLB flush of this vCPU: the guest itself could not see another one.
@@ -48,33 +75,19 @@ static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
 		      unsigned int len, u32 *error_code)
 {
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
-	unsigned long page = la & PAGE_MASK;
-	struct vigil_slot *slot;
-	u32 access = PFERR_I;
-	gpa_t gpa;
+	hva_t hva;
 	int ret;
 
-	if (vcpu->fetch.page == page &&
-	    vcpu->fetch.generation == slots->generation &&
-	    copy_cached(buf, vcpu->fetch.hva + offset_in_page(la), len))
+	if (vcpu->fetch.page != (la & PAGE_MASK) ||
+	    vcpu->fetch.generation != slots->generation) {
+		ret = fetch_translate(vcpu, slots, la, error_code);
+		if (ret)
+			return ret;
+	}
+	hva = vcpu->fetch.hva + offset_in_page(la);
+	if (likely(copy_cached(buf, hva, len)))
 		return 0;
-	if (vmm_ops->get_cpl(vcpu) == 3)
-		access |= PFERR_U;
-	ret = shadow_gva_to_gpa(vcpu, la, access, true, &gpa, error_code);
-	if (ret)
-		return ret;
-	slot = vigil_slot_of(slots, gpa >> PAGE_SHIFT);
-	if (!slot)
-		return -ENOENT;
-	vcpu->fetch.page = page;
-	vcpu->fetch.hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT);
-	vcpu->fetch.generation = slots->generation;
-	return copy_from_user(
-		       buf,
-		       (void __user *)(vcpu->fetch.hva + offset_in_page(la)),
-		       len) ?
-		       -ENOENT :
-		       0;
+	return copy_from_user(buf, (void __user *)hva, len) ? -ENOENT : 0;
 }
 
 int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
