@@ -378,8 +378,7 @@ void count(struct bench *b, struct counts *c)
 		 * svm_vcpu_run(): VMLOAD, VMSAVE, VMLOAD around each VMRUN; and a
 		 * VMSAVE of the host's state when KVM_RUN begins
 		 */
-		c->vmload = c->exits < 0 || !b->svm ?
-				    -1 :
-				    3 * c->exits + b->runs;
+		c->vmload = c->exits < 0 || !b->svm ? -1 :
+						      3 * c->exits + b->runs;
 	}
 }

@@ -249,8 +249,7 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 	if (sscanf(buf, "extension %d %d", &cpu, &on) != 2 || cpu < 0 ||
 	    cpu >= nr_cpu_ids)
 		return -EINVAL;
-	return smp_call_function_single(cpu, set_extension,
-					on ? (void *)1 : NULL, 1) ?:
+	return smp_call_function_single(cpu, set_extension, on ? (void *)1 : NULL, 1) ?:
 		       len;
 }
 
