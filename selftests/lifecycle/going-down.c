@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reboots the host, or makes its kernel panic, while guests run on every CPU.
- * Nothing of this comes back: ./run-down looks at the host's log.
+ * Ends the host's kernel while guests run on every CPU: by a reboot, a panic, a
+ * kexec, a panic with a crash kernel. Nothing of this comes back: ./run-down looks
+ * at the host's log.
+ *
+ * As the only process of the next kernel it reboots at once: hoststate tells of
+ * the CPUs then.
  */
 #include <fcntl.h>
+#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -11,12 +16,51 @@
 
 #include "host.h"
 
-static void go_down(long panic)
+enum how { REBOOT, PANIC, KEXEC, CRASH };
+
+/*
+ * What the next kernel says goes where the command's output went: the testbed
+ * ends a host whose log tells of a second boot.
+ */
+#define NEXT_CMDLINE                                                  \
+	"console=ttyS1,115200 ignore_loglevel panic=-1 rdinit=/init " \
+	"tsc=reliable idle=halt no_timer_check nr_cpus="
+
+static int open_ro(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		ERROR("cannot open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* ./run-down has put /next-kernel and /next-initrd there */
+static void load_next_kernel(bool crash)
+{
+	static const char all[] = NEXT_CMDLINE "2", one[] = NEXT_CMDLINE "1";
+
+	if (syscall(SYS_kexec_file_load, open_ro("/next-kernel"),
+		    open_ro("/next-initrd"), sizeof(all), crash ? one : all,
+		    crash ? KEXEC_FILE_ON_CRASH : 0))
+		ERROR("kexec_file_load: %s", strerror(errno));
+}
+
+static void call_reboot(unsigned int how)
+{
+	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, how,
+		NULL);
+	ERROR("reboot(%#x): %s", how, strerror(errno));
+}
+
+static void go_down(long how)
 {
 	struct spinner *a, *b, *c;
 	int fd;
 
 	load_hoststate();
+	if (how == KEXEC || how == CRASH)
+		load_next_kernel(how == CRASH);
 	a = spin_start(0);
 	b = spin_start(1);
 	c = spin_start(1);
@@ -26,28 +70,29 @@ static void go_down(long panic)
 	host_extension_is(true);
 	if (test_failures())
 		return;
-	if (!panic)
-		syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
-			LINUX_REBOOT_CMD_RESTART, NULL);
+	if (how == REBOOT)
+		call_reboot(LINUX_REBOOT_CMD_RESTART);
+	if (how == KEXEC)
+		call_reboot(LINUX_REBOOT_CMD_KEXEC);
 	fd = open("/proc/sysrq-trigger", O_WRONLY);
 	if (fd < 0 || write(fd, "c", 1) != 1)
 		ERROR("no panic: %s", strerror(errno));
 }
 
-static const struct test_case reboot_cases[] = {
-	{ "reboot while guests run", go_down, 0 },
-	{ 0 },
-};
-
-static const struct test_case panic_cases[] = {
-	{ "panic while guests run", go_down, 1 },
+/* In the order of enum how; the testbed's command line has one's name. */
+static const struct test_case cases[] = {
+	{ "reboot", go_down, REBOOT },
+	{ "panic", go_down, PANIC },
+	{ "kexec", go_down, KEXEC },
+	{ "crash", go_down, CRASH },
 	{ 0 },
 };
 
 int main(int argc, char **argv)
 {
-	/* the testbed's command line: the last word says which */
-	bool panic = argc > 1 && !strcmp(argv[argc - 1], "panic");
-
-	return test_main(1, argv, panic ? panic_cases : reboot_cases);
+	if (getpid() == 1) {
+		load_hoststate();
+		call_reboot(LINUX_REBOOT_CMD_RESTART);
+	}
+	return test_main(argc, argv, cases);
 }
