@@ -76,14 +76,19 @@ int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
 
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 {
-	unsigned long val = vcpu->regs[reg];
+	unsigned long val = vcpu->regs[reg], old_cr8 = vcpu->cr8;
 	int ret;
 
 	vcpu->stat.exits_cr++;
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;
-	ret = cr_set(vcpu, cr, val);
-	return done_or_gp(vcpu, ret, len);
+	ret = done_or_gp(vcpu, cr_set(vcpu, cr, val), len);
+	/* the VMM's APIC may have an interrupt that waited for this */
+	if (vcpu->cr8 < old_cr8) {
+		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+		return 0;
+	}
+	return ret;
 }
 
 int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)

@@ -13,6 +13,7 @@ DECLARE_PAYLOAD(spin);
 DECLARE_PAYLOAD(triple);
 DECLARE_PAYLOAD(vmmcall);
 DECLARE_PAYLOAD(vmcall);
+DECLARE_PAYLOAD(cr8);
 
 static void triple(long mode)
 {
@@ -85,6 +86,24 @@ static void signal_mask(long unused)
 	m.head.len = 4;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SIGNAL_MASK, &m), EINVAL);
 	CHECK_OK(ioctl(v->fd, KVM_SET_SIGNAL_MASK, NULL));
+}
+
+/* The VMM's interrupt controller hears of a lower priority, and sees each. */
+static void task_priority(long unused)
+{
+	struct vcpu *v = START(M_LONG, cr8);
+
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(v->run->cr8, 5);
+	EXPECT(v, STOP_OTHER);
+	CHECK_EQ(v->run->exit_reason, KVM_EXIT_SET_TPR);
+	CHECK_EQ(v->run->cr8, 3);
+	/* what the VMM sets the guest reads */
+	v->run->cr8 = 9;
+	EXPECT(v, STOP_END);
+	CHECK_EQ(v->run->cr8, 9);
+	REQUIRE_EQ(v->nr_vals, 1);
+	CHECK_EQ(v->val[0], 9);
 }
 
 static void hypercall(long unused)
@@ -235,6 +254,7 @@ static const struct test_case cases[] = {
 	{ "immediate_exit", immediate_exit },
 	{ "signal", signal_interrupts },
 	{ "KVM_SET_SIGNAL_MASK", signal_mask },
+	{ "CR8", task_priority },
 	{ "unknown hypercall", hypercall },
 	{ "many VMs at once", many_vms },
 	{ "closed while it runs", close_while_running },

@@ -31,6 +31,17 @@ PAYLOAD(vmcall)
 	OUT_END
 END(vmcall)
 
+PAYLOAD(cr8)
+	mov $5, %eax
+	mov %rax, %cr8
+	OUT_SYNC
+	mov $3, %eax
+	mov %rax, %cr8
+	mov %cr8, %rax
+	OUT_VALUE
+	OUT_END
+END(cr8)
+
 	/* CPUID of the leaf that comes in by the port, until it is ~0. */
 PAYLOAD(cpuid)
 1:	in $0x71, %eax

@@ -121,6 +121,7 @@ static void handle_exit(struct machine *m)
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
+	case KVM_EXIT_SET_TPR: /* there is no APIC to care */
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		report_shutdown(m);
