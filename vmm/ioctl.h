@@ -69,8 +69,8 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
 /* registers were replaced from outside: an emulation under way is forgotten */
 void emulctl_forget(struct vigil_vcpu *vcpu);
 /*
- * io.c: RIP was replaced from outside: a port access or hypercall that waits there
- * for its end is given up
+ * io.c: RIP or CS was replaced from outside: a port access or hypercall that waits
+ * there for its end is given up
  */
 void io_forget(struct vigil_vcpu *vcpu);
 /* fill c's registers and modes from the vCPU */

@@ -119,6 +119,8 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	    !(s->efer & EFER_LMA))
 		shadow_load_pdptes(vcpu);
 	emulctl_forget(vcpu);
+	if (s->cs.base != vmm_ops->get_seg_base(vcpu, SEG_CS))
+		io_forget(vcpu);
 	vcpu->cr2 = s->cr2;
 	vcpu->cr8 = s->cr8;
 	vcpu->run->cr8 = s->cr8;
