@@ -9,6 +9,7 @@
 #include "ioctl.h"
 #include "msr.h"
 #include "ops.h"
+#include "watch.h"
 
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 {
@@ -305,6 +306,42 @@ int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 	return 0;
 }
 
+/* an instruction that is back within so many exits has made no progress */
+#define UNPROTECT_EXITS 4
+#define UNPROTECT_TIMES 8
+
+/*
+ * An instruction that cannot be emulated wrote to a page that is a table, or was
+ * one: let the table go and have the CPU execute it. One that needs the very table
+ * for itself would come back for ever.
+ */
+static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
+{
+	struct vigil_unprotected *u = &vcpu->unprotected;
+	u64 exits = vcpu->stat.exits;
+
+	if (u->rip != vcpu->rip || u->gfn != gfn ||
+	    exits - u->exits > UNPROTECT_EXITS)
+		u->times = 0;
+	u->rip = vcpu->rip;
+	u->gfn = gfn;
+	u->exits = exits;
+	return u->times++ < UNPROTECT_TIMES && !watch_gfn(vcpu->vm, gfn) &&
+	       shadow_unprotect(vcpu->vm, gfn);
+}
+
+static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
+			 bool mmio)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emulctl_fault(vcpu, gva, gpa, ec);
+
+	if (unlikely(vcpu->stat.emul_failed != failed) && !mmio &&
+	    unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+		return 1;
+	return ret;
+}
+
 int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 {
 	gpa_t gpa;
@@ -327,7 +364,8 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	}
 	vcpu->stat.pf_emulated++;
 	if (likely(!event_injected(vcpu)))
-		return emulctl_fault(vcpu, gva, gpa, error_code);
+		return emulate_fault(vcpu, gva, gpa, error_code,
+				     ret == SHADOW_MMIO);
 	/*
 	 * The CPU faulted while it delivered an event: there is no instruction
 	 * to emulate. A table that the frame is pushed onto can be let go.

@@ -269,6 +269,12 @@ struct vigil_vcpu {
 		gva_t page;
 		gpa_t gpa;
 	} xlat;
+	struct vigil_unprotected { /* [v] exit.c */
+		unsigned long rip;
+		gfn_t gfn;
+		u64 exits;
+		unsigned int times;
+	} unprotected;
 	struct vigil_io { /* pending port, MMIO or hypercall exit */
 		int kind; /* of what vcpu->complete ends: IO_... */
 		u8 size;

@@ -674,6 +674,41 @@ static void no_nested_paging(long mode)
 	CHECK(faults_fixed(v->vm) - before >= n);
 }
 
+/*
+ * What was a table is memory like any other, for instructions that no emulator
+ * knows as well.
+ */
+static void was_a_table(long mode)
+{
+	struct vcpu *v = start(mode);
+	bool is64 = mode == M_LONG || mode == M_LA57;
+	uint64_t up = pt_entry(&pt, test_va, is64 ? 3 : 2);
+	uint64_t table = pt_entry(&pt, test_va, is64 ? 2 : 1) & ~0xfffull;
+	/* fxsave (%eax or %rax); ret */
+	static const uint8_t code[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0xae, 0, 0xc3 };
+	uint32_t at = table + 0x200;
+	unsigned int i;
+
+	memcpy(vm_ram(v->vm, FRAME(0), 16), code, sizeof(code));
+	memcpy(vm_ram(v->vm, FRAME(0) + 1, 4), &at, 4);
+	for (i = 0; i < 20; i++) {
+		set_entry(v, up, table | FLAGS);
+		set_entry(v, pt_entry(&pt, test_va, 1), FRAME(3) | FLAGS);
+		CHECK_EQ(rd(v, test_va), MARK(3));
+		/* still in use: the CPU would not mind */
+		op(v, OP_CALL, FRAME(0), 0, 0);
+		CHECK_EQ(fault(v), NO_FAULT);
+		CHECK_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+		CHECK_EQ(rd(v, test_va), MARK(3));
+		set_entry(v, up, 0);
+		invlpg(v, test_va);
+		wr64(v->vm, at, 0);
+		op(v, OP_CALL, FRAME(0), 0, 0);
+		CHECK_EQ(fault(v), NO_FAULT);
+		CHECK_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+	}
+}
+
 #define PAGING5(n, f)                                                  \
 	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
 		{ n " (long)", f, M_LONG },                            \
@@ -706,6 +741,7 @@ static const struct test_case cases[] = {
 	PAGING5("few shadow pages", little_memory),
 	PAGING5("remapped code", remap_code),
 	PAGING5("nested paging is off", no_nested_paging),
+	PAGING5("a table written by FXSAVE", was_a_table),
 	{}
 };
 
