@@ -358,7 +358,6 @@ int vigil_cmd_watch(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	sigfd = signal_fd();
 	ret = mon_attach(&mon, args.vm);
 	if (ret)
 		return mon_exit_code(ret);
@@ -369,6 +368,8 @@ int vigil_cmd_watch(int argc, char **argv)
 		mon_detach(&mon);
 		return VIGIL_EX_INPUT;
 	}
+	/* before this nothing needs to be undone: a signal just ends the command */
+	sigfd = signal_fd();
 	if (!ret)
 		ret = add_watches(&args, &mon, &t);
 	if (!ret)
