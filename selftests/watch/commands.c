@@ -127,6 +127,9 @@ static void refusing_nonsense(long arg)
 	CHECK_SAYS("what is to be watched?");
 	CHECK_SH("vigil watch --gpa 0x9000 2>&1", 64);
 	CHECK_SH("vigil watch " NAME " --gpa nine 2>&1", 64);
+	CHECK_SH("vigil run --name 'a b' /etc/passwd 2>&1", 64);
+	CHECK_SH("vigil run --name 12 /etc/passwd 2>&1", 64);
+	CHECK_SAYS("is a number");
 	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 0 2>&1", 64);
 	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action shout 2>&1", 64);
 	CHECK_SH("vigil watch " NAME " --symbol jiffies 2>&1", 1);

@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "run.h"
+#include "vigil.h"
 
 #define MEM_DEFAULT (256ull << 20)
 #define MEM_MIN (2ull << 20)
@@ -104,6 +105,24 @@ static uint64_t parse_mem(struct argp_state *state, const char *arg)
 	return v << shift & ~0xfffull;
 }
 
+/* what the kernel takes, and `vigil regs VM' cannot mistake for a number */
+static const char *parse_name(struct argp_state *state, const char *arg)
+{
+	size_t len = strlen(arg);
+	size_t i;
+
+	if (!len || len >= VIGIL_NAME_LEN)
+		argp_error(state, "--name: 1 to %d characters",
+			   VIGIL_NAME_LEN - 1);
+	for (i = 0; i < len; i++)
+		if (arg[i] <= ' ' || arg[i] > '~' || arg[i] == '/')
+			argp_error(state, "--name: no spaces, no `/', ASCII");
+	if (strspn(arg, "0123456789") == len)
+		argp_error(state, "--name: `%s' is a number, as the VM has one",
+			   arg);
+	return arg;
+}
+
 static error_t parse_run(int key, char *arg, struct argp_state *state)
 {
 	struct parse *p = state->input;
@@ -125,7 +144,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		p->opt.mem = parse_mem(state, arg);
 		return 0;
 	case OPT_NAME:
-		p->opt.name = arg;
+		p->opt.name = parse_name(state, arg);
 		return 0;
 	case OPT_CPUS:
 		if (parse_number(state, "--cpus", arg, 4096, NULL) != 1)
