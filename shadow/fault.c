@@ -9,24 +9,8 @@
 
 /* ---- the guest walk over gmem ---- */
 
-static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
-						      gfn_t gfn)
-{
-	struct shadow_vcpu *s = &vcpu->shadow;
-	struct vigil_slots *slots = vigil_slots(vcpu->vm);
-	struct vigil_slot *slot = s->slot;
-
-	/* the generation says that the slot still is in the array */
-	if (likely(slot && s->slot_generation == slots->generation &&
-		   gfn - slot->base < slot->npages))
-		return slot;
-	slot = vigil_slot_of(slots, gfn);
-	s->slot = slot;
-	s->slot_generation = slots->generation;
-	return slot;
-}
-
-static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
+static __always_inline int walk_read(void *priv, u64 gpa, u64 *pte,
+				     unsigned int bytes)
 {
 	struct vigil_slot *slot = cached_slot(priv, gpa >> PAGE_SHIFT);
 
@@ -377,7 +361,7 @@ void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	if ((pte & (PTE_P | PTE_A)) != (PTE_P | PTE_A) ||
 	    (pte & walk_reserved(m, 1, pte)))
 		return;
-	access = sp->role.access & walk_pte_access(m, pte);
+	access = sp->role.access & walk_pte_access(pte);
 	if (!(pte & PTE_D))
 		access &= ~WALK_W;
 	prefetch_entry(vcpu, sp, index, walk_leaf_gfn(m, 1, pte, 0), access,

@@ -228,6 +228,27 @@ enum table_write { TABLE_OPEN, TABLE_CLOSED };
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word);
 
+/* ---- the last slot looked up by this vCPU ---- */
+static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
+						      gfn_t gfn)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	struct vigil_slot *slot = s->slot;
+
+	/* the generation says that the slot still is in the array */
+	if (likely(slot && s->slot_generation == slots->generation &&
+		   gfn - slot->base < slot->npages))
+		return slot;
+	slot = vigil_slot_of(slots, gfn);
+	/* a device's page does not put the tables' slot out */
+	if (slot) {
+		s->slot = slot;
+		s->slot_generation = slots->generation;
+	}
+	return slot;
+}
+
 /* ---- fault.c ---- */
 /* [s] fill an empty leaf entry from the guest's entry, if that is cheap */
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,

@@ -91,17 +91,13 @@ static inline bool walk_bad_pdpte(const struct walk_mode *m, u64 pdpte)
 	return (pdpte & PTE_P) && (pdpte & rsvd);
 }
 
-static inline unsigned int walk_pte_access(const struct walk_mode *m, u64 pte)
+/*
+ * Rights that an entry gives: W and U stand in it as they do here, shifted. NX
+ * without EFER.NXE is a reserved bit and has faulted before this is asked.
+ */
+static __always_inline unsigned int walk_pte_access(u64 pte)
 {
-	unsigned int access = WALK_X;
-
-	if (pte & PTE_W)
-		access |= WALK_W;
-	if (pte & PTE_U)
-		access |= WALK_U;
-	if (m->nx && (pte & PTE_NX))
-		access &= ~WALK_X;
-	return access;
+	return (pte >> 1 & (WALK_W | WALK_U)) | (pte & PTE_NX ? 0 : WALK_X);
 }
 
 static inline bool walk_denied(const struct walk_mode *m, unsigned int access,
@@ -149,7 +145,7 @@ static inline int walk_fault(const struct walk_mode *m,
 	return WALK_FAULT;
 }
 
-/* 0: all bits are set; WALK_RETRY: an entry has changed */
+/* WALK_OK: all bits are set; WALK_RETRY: an entry has changed */
 static __always_inline int walk_set_ad(const struct walk_mode *m,
 				       const struct walk_mem *mem, void *priv,
 				       const struct walk_access *a,
@@ -199,9 +195,8 @@ static __always_inline int walk_once(const struct walk_mode *m,
 {
 	const unsigned int bits = narrow ? 10 : 9, bytes = narrow ? 4 : 8;
 	unsigned int level, top, access = WALK_ALL;
-	u64 pte = walk_first_table(m, cr3, pdpte, gva);
-	u64 rsvd = walk_always_reserved(m);
-	bool leaf;
+	u64 pte = walk_first_table(m, cr3, pdpte, gva), all = PTE_A;
+	const u64 always = walk_always_reserved(m);
 	int ret;
 
 	top = m->paging == WALK_5LEVEL ? 5 : m->paging == WALK_4LEVEL ? 4 : 2;
@@ -212,29 +207,41 @@ static __always_inline int walk_once(const struct walk_mode *m,
 	for (level = top;; level--) {
 		unsigned int shift = 12 + bits * (level - 1);
 		u64 index = gva >> shift & ((1u << bits) - 1);
+		bool leaf = level == 1;
+		u64 rsvd = always;
 
-		w->level = level;
 		w->above[level - 1] = access;
 		w->table[level - 1] = (pte & PTE_ADDR) + index * bytes;
 		ret = mem->read(priv, w->table[level - 1], &pte, bytes);
-		if (ret == -EAGAIN)
-			return WALK_RETRY;
 		/* a table where no memory is: as if it were empty */
-		if (ret || !(pte & PTE_P))
-			return walk_fault(m, a, 0, w);
+		if (unlikely(ret || !(pte & PTE_P))) {
+			w->level = level;
+			return ret == -EAGAIN ? WALK_RETRY :
+						walk_fault(m, a, 0, w);
+		}
 		w->pte[level - 1] = pte;
-		leaf = walk_is_leaf(m, level, pte);
-		if (unlikely(pte & (rsvd | walk_more_reserved(m, level, leaf))))
+		if (level > 1 && unlikely(pte & PTE_PS)) {
+			leaf = walk_is_leaf(m, level, pte);
+			rsvd |= walk_more_reserved(m, level, leaf);
+		}
+		if (unlikely(pte & rsvd)) {
+			w->level = level;
 			return walk_fault(m, a, WALK_EC_RSVD | WALK_EC_P, w);
-		access &= walk_pte_access(m, pte);
+		}
+		access &= walk_pte_access(pte);
+		all &= pte;
 		if (leaf)
 			break;
 	}
+	w->level = level;
 	w->access = access;
 	w->gfn = walk_leaf_gfn(m, level, pte, gva);
 	if (walk_denied(m, access, a))
 		return walk_fault(m, a, WALK_EC_P, w);
-	if (a->set_ad && walk_set_ad(m, mem, priv, a, top, w))
+	/* mostly they are set already */
+	if (a->set_ad &&
+	    unlikely(!all || ((a->ec & WALK_EC_W) && !(pte & PTE_D))) &&
+	    walk_set_ad(m, mem, priv, a, top, w))
 		return WALK_RETRY;
 	if (w->pte[level - 1] & PTE_D)
 		w->dirty = true;
