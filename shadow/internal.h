@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../vmm/gmem.h"
 #include "../vmm/ops.h"
 #include "spte.h"
 
@@ -218,7 +219,20 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
 void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 		u64 pte);
 void sync_all(struct vigil_vm *vm);
-/* [s] read a guest entry as the shadow page @sp has it at @index */
+/* [s] read a guest entry as the shadow page @sp, of a table in @slot, has it */
+static inline int slot_table_read(const struct vigil_slot *slot,
+				  const struct shadow_page *sp,
+				  unsigned int index, u64 *pte)
+{
+	gpa_t gpa = (sp->gfn << PAGE_SHIFT) +
+		    spte_guest_offset(sp->role.paging, sp->role.level,
+				      sp->role.quadrant, index);
+
+	return gmem_get_entry_atomic(slot, gpa, pte,
+				     sp->role.paging == WALK_32 ? 4 : 8);
+}
+
+/* [s] the same, the slot is looked up */
 int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
 	       unsigned int index, u64 *pte);
 

@@ -240,6 +240,7 @@ void shadow_flush_guest(struct vigil_vcpu *vcpu)
 static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			 unsigned int index)
 {
+	struct vigil_slot *slot = cached_slot(vcpu, sp->gfn);
 	struct vigil_vm *vm = vcpu->vm;
 	u64 pte;
 
@@ -247,7 +248,7 @@ static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		return false;
 	if (!sp->snap)
 		return true;
-	if (table_read(vm, sp, index, &pte)) {
+	if (!slot || slot_table_read(slot, sp, index, &pte)) {
 		spte_drop(vm, &sp->spt[index]);
 		return false;
 	}

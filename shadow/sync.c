@@ -31,14 +31,8 @@ int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
 	       unsigned int index, u64 *pte)
 {
 	struct vigil_slot *slot = vigil_gfn_slot(vm, sp->gfn);
-	gpa_t gpa = (sp->gfn << PAGE_SHIFT) +
-		    spte_guest_offset(sp->role.paging, sp->role.level,
-				      sp->role.quadrant, index);
 
-	if (!slot)
-		return -EFAULT;
-	return gmem_get_entry_atomic(slot, gpa, pte,
-				     sp->role.paging == WALK_32 ? 4 : 8);
+	return slot ? slot_table_read(slot, sp, index, pte) : -EFAULT;
 }
 
 /*

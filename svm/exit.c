@@ -243,17 +243,38 @@ static int on_dr(struct vigil_vcpu *vcpu)
 	return exit_mov_dr(vcpu, dr, reg, write, len);
 }
 
-static int on_invlpg(struct vigil_vcpu *vcpu)
+/*
+ * INVLPG of what a register points to, as kernels write it: address and length.
+ * 0: some other form; negative errno.
+ */
+static int plain_invlpg(struct vigil_vcpu *vcpu, u64 *addr)
 {
-	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
-	u64 len = c->next_rip - vcpu->rip, addr;
-	struct insn insn;
-	int ret;
+	u8 buf[INSN_MAX_LEN], rm, rex = 0;
+	int n = exit_fetch(vcpu, buf), at = 0;
 
-	if (svm_caps.decode_assists && svm_caps.nrips && len - 1 < INSN_MAX_LEN)
-		return exit_invlpg(vcpu, c->exit_info_1, len);
-	ret = fetch_insn(vcpu, &insn, true);
-	if (unlikely(ret <= 0))
+	if (n < 4)
+		return n < 0 ? n : 0;
+	if (svm_code_bits(vcpu) != 64)
+		return 0;
+	if ((buf[0] & 0xf0) == 0x40)
+		rex = buf[at++];
+	if (buf[at] != 0x0f || buf[at + 1] != 0x01)
+		return 0;
+	/* /7 with memory and no displacement; 4 and 5 are SIB and RIP + disp32 */
+	rm = buf[at + 2];
+	if ((rm & 0xf8) != 0x38 || (rm & 6) == 4)
+		return 0;
+	*addr = vcpu->regs[(rm & 7) | (rex & 1) << 3];
+	return at + 3;
+}
+
+static noinline int slow_invlpg(struct vigil_vcpu *vcpu)
+{
+	struct insn insn;
+	int ret = fetch_insn(vcpu, &insn, true);
+	u64 addr;
+
+	if (ret <= 0)
 		return ret < 0 ? ret : 1;
 	if (insn.op != INSN_OP_INVLPG || !insn.has_mem)
 		return exit_emulate(vcpu);
@@ -265,6 +286,20 @@ static int on_invlpg(struct vigil_vcpu *vcpu)
 	if (insn.mode != INSN_MODE_64)
 		addr = (u32)addr;
 	return exit_invlpg(vcpu, addr, insn.len);
+}
+
+static int on_invlpg(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	u64 len = c->next_rip - vcpu->rip, addr;
+	int ret;
+
+	if (svm_caps.decode_assists && svm_caps.nrips && len - 1 < INSN_MAX_LEN)
+		return exit_invlpg(vcpu, c->exit_info_1, len);
+	ret = plain_invlpg(vcpu, &addr);
+	if (likely(ret))
+		return ret < 0 ? ret : exit_invlpg(vcpu, addr, ret);
+	return slow_invlpg(vcpu);
 }
 
 /* ---- exceptions and events ---- */
