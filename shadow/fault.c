@@ -500,8 +500,42 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 	return ret;
 }
 
-int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
-		      gpa_t *gpa)
+/*
+ * No SPTE stands for a device's page, so each access to it comes here. The last
+ * translation is kept as a TLB would.
+ */
+static bool mmio_known(const struct vigil_vcpu *vcpu, gva_t gva, u32 ec,
+		       gpa_t *gpa)
+{
+	const struct shadow_vcpu *s = &vcpu->shadow;
+
+	if (s->mmio.page != (gva & PAGE_MASK) || s->mmio.ec != ec ||
+	    s->mmio.generation != vigil_slots(vcpu->vm)->generation)
+		return false;
+	*gpa = s->mmio.gfn << PAGE_SHIFT | offset_in_page(gva);
+	return true;
+}
+
+static void mmio_remember(struct vigil_vcpu *vcpu, const struct fault *f,
+			  u32 ec)
+{
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	/* whether this is allowed may hang on RFLAGS.AC the next time */
+	if (s->mode.smap && (f->w.access & WALK_U) && !(ec & PFERR_U))
+		return;
+	/* for this generation, too */
+	if (vigil_slot_of(slots, f->w.gfn))
+		return;
+	s->mmio.page = f->gva & PAGE_MASK;
+	s->mmio.gfn = f->w.gfn;
+	s->mmio.ec = ec;
+	s->mmio.generation = slots->generation;
+}
+
+static noinline int page_fault(struct vigil_vcpu *vcpu, gva_t gva,
+			       u32 *error_code, gpa_t *gpa)
 {
 	u32 ec = *error_code;
 	struct fault f;
@@ -526,5 +560,16 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 	f.gva = gva;
 	f.write = ec & PFERR_W;
 	f.slot = cached_slot(vcpu, f.w.gfn);
-	return f.slot ? map_fault(vcpu, &f, ec) : SHADOW_MMIO;
+	if (likely(f.slot))
+		return map_fault(vcpu, &f, ec);
+	mmio_remember(vcpu, &f, ec);
+	return SHADOW_MMIO;
+}
+
+int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
+		      gpa_t *gpa)
+{
+	if (mmio_known(vcpu, gva, *error_code, gpa))
+		return SHADOW_MMIO;
+	return page_fault(vcpu, gva, error_code, gpa);
 }

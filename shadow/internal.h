@@ -264,6 +264,12 @@ static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
 }
 
 /* ---- fault.c ---- */
+/* at whatever flushes a TLB of the guest's */
+static inline void mmio_forget(struct shadow_vcpu *s)
+{
+	s->mmio.page = ~0ul;
+}
+
 /* [s] fill an empty leaf entry from the guest's entry, if that is cheap */
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		  unsigned int index, u64 pte);

@@ -83,6 +83,7 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 	if (!s->initialised || role.word != s->role.word ||
 	    mode.paging == WALK_PAE || vcpu->cr3 != s->root_cr3)
 		WRITE_ONCE(s->root_ok, false);
+	mmio_forget(s);
 	s->mode = mode;
 	s->role = role;
 	s->root_level = mode.paging == WALK_5LEVEL	       ? 5 :
@@ -106,6 +107,7 @@ int shadow_load_pdptes(struct vigil_vcpu *vcpu)
 			return -EINVAL;
 	if (memcmp(pdpte, vcpu->shadow.pdpte, sizeof(pdpte))) {
 		memcpy(vcpu->shadow.pdpte, pdpte, sizeof(pdpte));
+		mmio_forget(&vcpu->shadow);
 		WRITE_ONCE(vcpu->shadow.root_ok, false);
 	}
 	return 0;
@@ -222,6 +224,7 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 
+	mmio_forget(s);
 	sync_all(vcpu->vm);
 	/* the flush comes with the new root, which shadow_load() finds */
 	if (vcpu->cr3 != s->root_cr3)
@@ -232,6 +235,7 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 
 void shadow_flush_guest(struct vigil_vcpu *vcpu)
 {
+	mmio_forget(&vcpu->shadow);
 	sync_all(vcpu->vm);
 	vmm_ops->flush_tlb(vcpu);
 }
@@ -275,6 +279,7 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 	struct vigil_vm *vm = vcpu->vm;
 	struct shadow_page *sp;
 
+	mmio_forget(s);
 	/* without objects there is no prefetch, that is all */
 	shadow_topup(vcpu);
 	spin_lock(&vm->shadow.lock);

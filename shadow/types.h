@@ -118,6 +118,12 @@ struct shadow_vcpu {
 	u64 pdpte[4]; /* [v] latched */
 	struct vigil_slot *slot; /* [v] the last one looked up */
 	u64 slot_generation; /* [v] it is of */
+	struct { /* [v] the last page found to be a device's; a TLB entry */
+		unsigned long page; /* linear; ~0: none */
+		u64 gfn;
+		u32 ec; /* access that was walked for */
+		u64 generation; /* of the slots that have no such gfn */
+	} mmio;
 	struct shadow_cache headers; /* [v] struct shadow_page */
 	struct shadow_cache tables; /* [v] zeroed pages */
 	struct shadow_cache links; /* [v] struct rmap_block */
