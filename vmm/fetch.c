@@ -7,42 +7,36 @@
 #include "ops.h"
 
 /*
- * Without sleeping. A whole instruction is two overlapping loads: this is the
- * way of every exit on a CPU that reports neither bytes nor length.
+ * A whole instruction, without sleeping: two overlapping loads. This is the way
+ * of every exit on a CPU that reports neither bytes nor length.
  */
-static bool copy_cached(u8 *buf, hva_t hva, unsigned int len)
+static __always_inline bool copy_whole(u8 *buf, hva_t hva)
 {
 	const u64 __user *from = (const u64 __user *)hva;
 	const u64 __user *tail =
 		(const u64 __user *)(hva + INSN_MAX_LEN - sizeof(u64));
 	u64 a, b;
-	bool ok;
 
 	pagefault_disable();
-	if (likely(len == INSN_MAX_LEN)) {
-		ok = user_read_access_begin(from, INSN_MAX_LEN);
-		if (ok) {
-			unsafe_get_user(a, from, fault);
-			unsafe_get_user(b, tail, fault);
-			user_read_access_end();
-			put_unaligned(a, (u64 *)buf);
-			put_unaligned(
-				b, (u64 *)(buf + INSN_MAX_LEN - sizeof(u64)));
-		}
-	} else {
-		ok = !__copy_from_user_inatomic(buf, from, len);
-	}
+	if (!user_read_access_begin(from, INSN_MAX_LEN))
+		goto out;
+	unsafe_get_user(a, from, fault);
+	unsafe_get_user(b, tail, fault);
+	user_read_access_end();
 	pagefault_enable();
-	return ok;
+	put_unaligned(a, (u64 *)buf);
+	put_unaligned(b, (u64 *)(buf + INSN_MAX_LEN - sizeof(u64)));
+	return true;
 fault:
 	user_read_access_end();
+out:
 	pagefault_enable();
 	return false;
 }
 
-/* the translation of an instruction's page, for as long as its cache */
-static int fetch_translate(struct vigil_vcpu *vcpu, struct vigil_slots *slots,
-			   gva_t la, u32 *error_code)
+static noinline int translate_page(struct vigil_vcpu *vcpu,
+				   struct vigil_slots *slots, gva_t la,
+				   u32 *error_code)
 {
 	bool user = vmm_ops->get_cpl(vcpu) == 3;
 	struct vigil_slot *slot;
@@ -68,64 +62,91 @@ static int fetch_translate(struct vigil_vcpu *vcpu, struct vigil_slots *slots,
 }
 
 /*
- * Bytes of one page at @la. The translation of the last page is kept until the
+ * The user address of @la. The translation of the last page is kept until the
  * next TLB flush of this vCPU: the guest itself could not see another one.
  */
-static int fetch_page(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
-		      unsigned int len, u32 *error_code)
+static __always_inline int fetch_hva(struct vigil_vcpu *vcpu, gva_t la,
+				     hva_t *hva, u32 *error_code)
 {
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
-	hva_t hva;
 	int ret;
 
-	if (vcpu->fetch.page != (la & PAGE_MASK) ||
-	    vcpu->fetch.generation != slots->generation) {
-		ret = fetch_translate(vcpu, slots, la, error_code);
+	if (unlikely(vcpu->fetch.page != (la & PAGE_MASK) ||
+		     vcpu->fetch.generation != slots->generation)) {
+		ret = translate_page(vcpu, slots, la, error_code);
 		if (ret)
 			return ret;
 	}
-	hva = vcpu->fetch.hva + offset_in_page(la);
-	if (likely(copy_cached(buf, hva, len)))
-		return 0;
+	*hva = vcpu->fetch.hva + offset_in_page(la);
+	return 0;
+}
+
+/* bytes of one page */
+static int fetch_part(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
+		      unsigned int len, u32 *error_code)
+{
+	hva_t hva;
+	int ret = fetch_hva(vcpu, la, &hva, error_code);
+
+	if (ret)
+		return ret;
 	return copy_from_user(buf, (void __user *)hva, len) ? -ENOENT : 0;
+}
+
+static gva_t fetch_address(struct vigil_vcpu *vcpu)
+{
+	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
+
+	return is_long_mode(vcpu) ? la : (u32)la;
+}
+
+/* at the end of a page, or the memory is not there at the moment */
+static noinline int fetch_slow(struct vigil_vcpu *vcpu, gva_t la, hva_t hva,
+			       u8 *buf)
+{
+	unsigned int first = min_t(unsigned int, INSN_MAX_LEN,
+				   PAGE_SIZE - offset_in_page(la));
+	u32 error_code;
+
+	if (copy_from_user(buf, (void __user *)hva, first))
+		return -ENOENT;
+	/* the rest only counts if the instruction is that long */
+	if (first < INSN_MAX_LEN &&
+	    !fetch_part(vcpu, la + first, buf + first, INSN_MAX_LEN - first,
+			&error_code))
+		return INSN_MAX_LEN;
+	return first;
 }
 
 int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
 {
-	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
-	unsigned int first;
+	gva_t la = fetch_address(vcpu);
 	u32 error_code = 0;
+	hva_t hva;
 	int ret;
 
-	if (!is_long_mode(vcpu))
-		la = (u32)la;
-	first = min_t(unsigned int, 15, PAGE_SIZE - offset_in_page(la));
-	ret = fetch_page(vcpu, la, buf, first, &error_code);
-	if (ret == -EFAULT) {
+	ret = fetch_hva(vcpu, la, &hva, &error_code);
+	if (unlikely(ret)) {
+		if (ret != -EFAULT)
+			return ret;
 		event_page_fault(vcpu, la, error_code);
 		return 0;
 	}
-	if (ret)
-		return ret;
-	/* the rest only counts if the instruction is that long */
-	if (first < 15 &&
-	    !fetch_page(vcpu, la + first, buf + first, 15 - first, &error_code))
-		return 15;
-	return first;
+	if (likely(offset_in_page(la) <= PAGE_SIZE - INSN_MAX_LEN &&
+		   copy_whole(buf, hva)))
+		return INSN_MAX_LEN;
+	return fetch_slow(vcpu, la, hva, buf);
 }
 
 /* the second page of an instruction that crosses: fault as the CPU would */
 int fetch_fault_next(struct vigil_vcpu *vcpu)
 {
-	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
+	gva_t la = (fetch_address(vcpu) & PAGE_MASK) + PAGE_SIZE;
 	u32 error_code = 0;
 	u8 byte;
 	int ret;
 
-	if (!is_long_mode(vcpu))
-		la = (u32)la;
-	la = (la & PAGE_MASK) + PAGE_SIZE;
-	ret = fetch_page(vcpu, la, &byte, 1, &error_code);
+	ret = fetch_part(vcpu, la, &byte, 1, &error_code);
 	if (ret == -EFAULT)
 		event_page_fault(vcpu, la, error_code);
 	return ret == -EFAULT ? 1 : ret;
