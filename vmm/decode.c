@@ -562,19 +562,25 @@ int vigil_decode(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	return INSN_OK;
 }
 
-u64 vigil_insn_ea(const struct insn *insn, const u64 *regs, u64 rip)
+static bool same_bytes(const struct insn *insn, const u8 *bytes,
+		       unsigned int nbytes)
 {
-	u64 ea = insn->disp;
+	u64 a, b;
 
-	if (insn->rip_rel)
-		ea += rip + insn->len;
-	if (insn->base != INSN_REG_NONE)
-		ea += regs[insn->base & 15];
-	if (insn->index != INSN_REG_NONE)
-		ea += regs[insn->index & 15] << insn->scale;
-	if (insn->adsize == 2)
-		return (u16)ea;
-	return insn->adsize == 4 ? (u32)ea : ea;
+	if (insn->len > sizeof(a) || nbytes < sizeof(a))
+		return !memcmp(insn->bytes, bytes, insn->len);
+	memcpy(&a, insn->bytes, sizeof(a));
+	memcpy(&b, bytes, sizeof(b));
+	return !((a ^ b) << (64 - 8 * insn->len));
+}
+
+int vigil_decode_again(struct insn *insn, const u8 *bytes, unsigned int nbytes,
+		       enum insn_mode mode)
+{
+	if (insn->len && insn->len <= nbytes && insn->mode == mode &&
+	    same_bytes(insn, bytes, nbytes))
+		return INSN_OK;
+	return vigil_decode(insn, bytes, nbytes, mode);
 }
 
 static const char *const op_names[] = {

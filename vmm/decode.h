@@ -205,7 +205,7 @@ struct insn_opd {
  * struct insn - one decoded instruction
  *
  * Fields up to @flags are set by vigil_decode_layout(), the others by
- * vigil_decode() only.
+ * vigil_decode() only. @len is 0 where the decoder has failed.
  */
 struct insn {
 	u8 bytes[INSN_MAX_LEN];
@@ -269,6 +269,21 @@ int vigil_decode(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 		 enum insn_mode mode);
 
 /**
+ * vigil_decode_again() - vigil_decode() into what may hold the same already
+ * @insn: zeroes, or what the last call with it left there; changed by nobody
+ * @bytes: the instruction stream
+ * @nbytes: how much of it there is; more than 15 is fine
+ * @mode: default sizes of the code segment
+ *
+ * An instruction follows from its own bytes and the mode, so the same ones need
+ * not be decoded twice.
+ *
+ * Return: INSN_OK, or a negative enum insn_status.
+ */
+int vigil_decode_again(struct insn *insn, const u8 *bytes, unsigned int nbytes,
+		       enum insn_mode mode);
+
+/**
  * vigil_insn_len() - length of an instruction
  * @bytes: the instruction stream
  * @nbytes: how much of it there is
@@ -286,7 +301,21 @@ int vigil_insn_len(const u8 *bytes, unsigned int nbytes, enum insn_mode mode);
  *
  * Return: the offset, truncated to the address size.
  */
-u64 vigil_insn_ea(const struct insn *insn, const u64 *regs, u64 rip);
+static inline u64 vigil_insn_ea(const struct insn *insn, const u64 *regs,
+				u64 rip)
+{
+	u64 ea = insn->disp;
+
+	if (insn->rip_rel)
+		ea += rip + insn->len;
+	if (insn->base != INSN_REG_NONE)
+		ea += regs[insn->base & 15];
+	if (insn->index != INSN_REG_NONE)
+		ea += regs[insn->index & 15] << insn->scale;
+	if (insn->adsize == 2)
+		return (u16)ea;
+	return insn->adsize == 4 ? (u32)ea : ea;
+}
 
 /**
  * vigil_insn_op_name() - name of an operation, for messages and tests

@@ -39,31 +39,21 @@ static bool type_allows(const struct emul_seg *s, bool write)
 	return code ? rw && !write : rw || !write;
 }
 
-int vigil_emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
-		      unsigned int bytes, bool write, u64 *la)
+/* with a base, a limit or rights to look at */
+static noinline int segment_linear(struct emul_ctxt *c, enum insn_seg seg,
+				   u64 ea, unsigned int bytes, bool write,
+				   u64 *la)
 {
 	struct emul_seg s;
 	int ret;
 
-	if (!bytes)
-		bytes = 1;
-	if (emul_long(c)) {
-		if (seg == INSN_SEG_FS || seg == INSN_SEG_GS) {
-			ret = c->ops->get_seg(c, seg, &s);
-			if (ret)
-				return ret;
-			ea += s.base;
-		}
-		if (!emul_canonical(c, ea) ||
-		    !emul_canonical(c, ea + bytes - 1))
-			return seg_fault(c, seg);
-		*la = ea;
-		return EMUL_OK;
-	}
-
 	ret = c->ops->get_seg(c, seg, &s);
 	if (ret)
 		return ret;
+	if (emul_long(c)) {
+		*la = s.base + ea;
+		return EMUL_OK;
+	}
 	if (emul_protected(c)) {
 		if (s.attr & EMUL_SEG_UNUSABLE || !(s.attr & EMUL_SEG_P) ||
 		    !type_allows(&s, write))
@@ -75,14 +65,39 @@ int vigil_emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 	return EMUL_OK;
 }
 
+static inline int linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+			 unsigned int bytes, bool write, u64 *la)
+{
+	int ret;
+
+	if (!bytes)
+		bytes = 1;
+	*la = ea;
+	if (!emul_long(c))
+		return segment_linear(c, seg, ea, bytes, write, la);
+	if (seg == INSN_SEG_FS || seg == INSN_SEG_GS) {
+		ret = segment_linear(c, seg, ea, bytes, write, la);
+		if (ret)
+			return ret;
+	}
+	if (!emul_canonical(c, *la) || !emul_canonical(c, *la + bytes - 1))
+		return seg_fault(c, seg);
+	return EMUL_OK;
+}
+
+int vigil_emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		      unsigned int bytes, bool write, u64 *la)
+{
+	return linear(c, seg, ea, bytes, write, la);
+}
+
 /* #AC, for user code that asked for it */
-static int check_alignment(struct emul_ctxt *c, u64 la, unsigned int bytes)
+static noinline int check_alignment(struct emul_ctxt *c, u64 la,
+				    unsigned int bytes)
 {
 	u64 cr0;
 	int ret;
 
-	if (likely(c->cpl != 3 || !(c->w.rflags & FL_AC)))
-		return EMUL_OK;
 	if (bytes & (bytes - 1) || !(la & (bytes - 1) & 15))
 		return EMUL_OK;
 	ret = c->ops->get_cr(c, 0, &cr0);
@@ -91,17 +106,25 @@ static int check_alignment(struct emul_ctxt *c, u64 la, unsigned int bytes)
 	return cr0 & C0_AM ? emul_raise(c, EXC_AC, 0) : EMUL_OK;
 }
 
-/* The checks of a data access: segmentation and alignment. */
-int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
-		unsigned int bytes, bool write, u64 *la)
+/* the checks of a data access: segmentation and alignment */
+static inline int data_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+			      unsigned int bytes, bool write, u64 *la)
 {
-	int ret = vigil_emul_linear(c, seg, ea, bytes, write, la);
+	int ret = linear(c, seg, ea, bytes, write, la);
 
 	if (ret)
 		return ret;
 	if (c->insn.flags & INSN_ALIGNED && *la & (bytes - 1))
 		return emul_gp(c, 0);
-	return check_alignment(c, *la, bytes);
+	if (unlikely(c->cpl == 3 && (c->w.rflags & FL_AC)))
+		return check_alignment(c, *la, bytes);
+	return EMUL_OK;
+}
+
+int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		unsigned int bytes, bool write, u64 *la)
+{
+	return data_linear(c, seg, ea, bytes, write, la);
 }
 
 u64 emul_ea(const struct emul_ctxt *c)
@@ -160,7 +183,6 @@ static int call_op(struct emul_ctxt *c, u8 type, u64 la, void *data,
 static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 		    const void *new, unsigned int bytes, unsigned int flags)
 {
-	u8 old[EMUL_MAX_ACCESS];
 	int ret;
 
 	if (!bytes || bytes > EMUL_MAX_ACCESS)
@@ -182,22 +204,20 @@ static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 	if (!log_room(c, data ? bytes : 0))
 		return EMUL_UNHANDLED;
 
+	/* the op writes to data */
 	if (type == EMUL_XACT_CMPXCHG)
-		memcpy(old, data, bytes);
+		memcpy(c->pending.old, data, bytes);
 	ret = call_op(c, type, la, data, new, bytes, flags);
 	if (ret == EMUL_OK) {
 		log_append(c, type, la, bytes, data);
 		c->log_pos++;
 	} else if (ret == EMUL_PENDING) {
-		memset(&c->pending, 0, sizeof(c->pending));
 		c->pending.type = type;
 		c->pending.bytes = bytes;
 		c->pending.flags = flags;
 		c->pending.la = la;
 		if (new)
 			memcpy(c->pending.data, new, bytes);
-		if (type == EMUL_XACT_CMPXCHG)
-			memcpy(c->pending.old, old, bytes);
 	}
 	return ret;
 }
@@ -234,20 +254,32 @@ static u64 second_page(const struct emul_ctxt *c, u64 la, unsigned int n)
 	return emul_long(c) ? la + n : (u32)(la + n);
 }
 
-int emul_read_linear(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
-		     unsigned int flags)
+static noinline int read_split(struct emul_ctxt *c, u64 la, void *buf,
+			       unsigned int bytes, unsigned int flags)
 {
 	unsigned int n = first_part(la, bytes);
 	int ret;
 
-	if (n == bytes)
-		return transact(c, EMUL_XACT_READ, la, buf, NULL, bytes, flags);
 	flags |= EMUL_F_SPLIT;
 	ret = transact(c, EMUL_XACT_READ, la, buf, NULL, n, flags);
 	if (ret)
 		return ret;
 	return transact(c, EMUL_XACT_READ, second_page(c, la, n), (u8 *)buf + n,
 			NULL, bytes - n, flags);
+}
+
+static inline int read_linear(struct emul_ctxt *c, u64 la, void *buf,
+			      unsigned int bytes, unsigned int flags)
+{
+	if (likely(first_part(la, bytes) == bytes))
+		return transact(c, EMUL_XACT_READ, la, buf, NULL, bytes, flags);
+	return read_split(c, la, buf, bytes, flags);
+}
+
+int emul_read_linear(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
+		     unsigned int flags)
+{
+	return read_linear(c, la, buf, bytes, flags);
 }
 
 static int probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
@@ -277,16 +309,12 @@ static int write_parts(struct emul_ctxt *c, u64 la, const void *buf,
 			(const u8 *)buf + n, bytes - n, flags);
 }
 
-int emul_write_linear(struct emul_ctxt *c, u64 la, const void *buf,
-		      unsigned int bytes, unsigned int flags)
+static noinline int write_split(struct emul_ctxt *c, u64 la, const void *buf,
+				unsigned int bytes, unsigned int flags,
+				bool checked)
 {
-	bool checked = flags & EMUL_F_WRITE_INTENT;
 	int ret;
 
-	flags &= ~EMUL_F_WRITE_INTENT;
-	if (first_part(la, bytes) == bytes)
-		return transact(c, EMUL_XACT_WRITE, la, NULL, buf, bytes,
-				flags);
 	flags |= EMUL_F_SPLIT;
 	/* the read half of a read-modify-write has checked already */
 	if (!checked) {
@@ -295,6 +323,24 @@ int emul_write_linear(struct emul_ctxt *c, u64 la, const void *buf,
 			return ret;
 	}
 	return write_parts(c, la, buf, bytes, flags);
+}
+
+static inline int write_linear(struct emul_ctxt *c, u64 la, const void *buf,
+			       unsigned int bytes, unsigned int flags)
+{
+	bool checked = flags & EMUL_F_WRITE_INTENT;
+
+	flags &= ~EMUL_F_WRITE_INTENT;
+	if (likely(first_part(la, bytes) == bytes))
+		return transact(c, EMUL_XACT_WRITE, la, NULL, buf, bytes,
+				flags);
+	return write_split(c, la, buf, bytes, flags, checked);
+}
+
+int emul_write_linear(struct emul_ctxt *c, u64 la, const void *buf,
+		      unsigned int bytes, unsigned int flags)
+{
+	return write_linear(c, la, buf, bytes, flags);
 }
 
 int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
@@ -309,28 +355,41 @@ int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
 
 /* ---- accesses by segment and offset ---- */
 
-int emul_read(struct emul_ctxt *c, enum insn_seg seg, u64 ea, void *buf,
-	      unsigned int bytes, unsigned int flags)
+static inline int read_mem(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+			   void *buf, unsigned int bytes, unsigned int flags)
 {
 	u64 la;
 	int ret;
 
-	ret = emul_linear(c, seg, ea, bytes, flags & EMUL_F_WRITE_INTENT, &la);
+	ret = data_linear(c, seg, ea, bytes, flags & EMUL_F_WRITE_INTENT, &la);
 	if (ret)
 		return ret;
-	return emul_read_linear(c, la, buf, bytes, flags);
+	return read_linear(c, la, buf, bytes, flags);
+}
+
+static inline int write_mem(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+			    const void *buf, unsigned int bytes,
+			    unsigned int flags)
+{
+	u64 la;
+	int ret;
+
+	ret = data_linear(c, seg, ea, bytes, true, &la);
+	if (ret)
+		return ret;
+	return write_linear(c, la, buf, bytes, flags);
+}
+
+int emul_read(struct emul_ctxt *c, enum insn_seg seg, u64 ea, void *buf,
+	      unsigned int bytes, unsigned int flags)
+{
+	return read_mem(c, seg, ea, buf, bytes, flags);
 }
 
 int emul_write(struct emul_ctxt *c, enum insn_seg seg, u64 ea, const void *buf,
 	       unsigned int bytes, unsigned int flags)
 {
-	u64 la;
-	int ret;
-
-	ret = emul_linear(c, seg, ea, bytes, true, &la);
-	if (ret)
-		return ret;
-	return emul_write_linear(c, la, buf, bytes, flags);
+	return write_mem(c, seg, ea, buf, bytes, flags);
 }
 
 int emul_probe(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
@@ -362,7 +421,7 @@ int emul_get(struct emul_ctxt *c, unsigned int i, u64 *val)
 	case INSN_OPD_MEM:
 		if (o->size > sizeof(*val))
 			return EMUL_UNHANDLED;
-		return emul_read(c, c->insn.seg, emul_ea(c), val, o->size, 0);
+		return read_mem(c, c->insn.seg, emul_ea(c), val, o->size, 0);
 	case INSN_OPD_IMM:
 	case INSN_OPD_REL:
 		*val = c->insn.imm;
@@ -393,7 +452,7 @@ int emul_put(struct emul_ctxt *c, unsigned int i, u64 val)
 	case INSN_OPD_MEM:
 		if (o->size > sizeof(val))
 			return EMUL_UNHANDLED;
-		return emul_write(c, c->insn.seg, emul_ea(c), &val, o->size, 0);
+		return write_mem(c, c->insn.seg, emul_ea(c), &val, o->size, 0);
 	}
 	return EMUL_UNHANDLED;
 }

@@ -401,9 +401,9 @@ static int emul_step(struct vigil_vcpu *vcpu);
 /* what the host decodes is what the guest would have executed */
 static u8 emul_features(void)
 {
-	return (boot_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
-	       (boot_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
-	       (boot_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
+	return (static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
+	       (static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
+	       (static_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
 }
 
 void emulctl_begin(struct vigil_vcpu *vcpu)
@@ -603,7 +603,9 @@ static int emul_step(struct vigil_vcpu *vcpu)
 
 	ret = vigil_emulate(c, &emulctl_ops);
 	vcpu->xlat.valid = false;
-	emul_writeback(vcpu);
+	/* else only the iterations of a REP have changed anything */
+	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
+		emul_writeback(vcpu);
 	vcpu->emul_active = false;
 	switch (ret) {
 	case EMUL_OK:
@@ -663,7 +665,7 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
 	emulctl_begin(vcpu);
-	switch (vigil_decode(&c->insn, bytes, n, c->mode)) {
+	switch (vigil_decode_again(&c->insn, bytes, n, c->mode)) {
 	case INSN_OK:
 		return emul_step(vcpu);
 	case INSN_TOO_LONG:

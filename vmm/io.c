@@ -282,7 +282,7 @@ static int string_io(struct vigil_vcpu *vcpu)
 					   NULL, 0);
 	emulctl_begin(vcpu);
 	insn = string_insn(vcpu);
-	if (vigil_decode(insn, bytes, n, vmm_ops->code_bits(vcpu)))
+	if (vigil_decode_again(insn, bytes, n, vcpu->emul.mode))
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   bytes, n);
 	/* the bytes may have changed since the CPU saw an I/O instruction there */

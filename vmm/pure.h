@@ -40,6 +40,10 @@ typedef int64_t s64;
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
 
+#ifndef noinline
+#define noinline __attribute__((__noinline__))
+#endif
+
 #ifndef BIT
 #define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))

@@ -174,6 +174,53 @@ static void test_truncation(void)
 		    "decode: cut short, every instruction wants more bytes");
 }
 
+/*
+ * One instruction after the other into the same struct: often the same again,
+ * with other bytes behind or with one of its own changed.
+ */
+static void test_again(void)
+{
+	unsigned int i, m, n, bad = 0, seen = 0, same = 0;
+	struct insn again = { 0 };
+	u8 b[15] = { 0 };
+
+	for (i = 0; i < 1000000; i++) {
+		struct insn fresh, before = again;
+		int ret;
+
+		m = unit_below(3);
+		n = unit_below(8) ? 15 : unit_below(16);
+		switch (unit_below(again.len ? 4 : 1)) {
+		case 0:
+			random_bytes(b);
+			break;
+		case 1:
+			m = again.mode == 64 ? 2 : again.mode == 32;
+			b[unit_below(again.len)] ^= 1 << unit_below(8);
+			break;
+		case 2:
+			m = again.mode == 64 ? 2 : again.mode == 32;
+			fallthrough;
+		case 3:
+			memset(b + again.len, unit_random(), 15 - again.len);
+			break;
+		}
+		memset(&fresh, 0, sizeof(fresh));
+		ret = vigil_decode(&fresh, b, n, modes[m]);
+		if (vigil_decode_again(&again, b, n, modes[m]) != ret)
+			bad++;
+		if (ret) {
+			bad += again.len != 0;
+			continue;
+		}
+		bad += memcmp(&again, &fresh, sizeof(fresh)) != 0;
+		same += !memcmp(&again, &before, sizeof(before));
+		seen++;
+	}
+	unit_result(!bad && seen > 500000 && same > 200000,
+		    "decode: again into the same struct is as afresh");
+}
+
 static void test_too_long(void)
 {
 	u8 b[32];
@@ -368,6 +415,7 @@ int main(void)
 	test_lock();
 	test_truncation();
 	test_capstone();
+	test_again();
 	for (i = 0; i < 3; i++)
 		cs_close(&capstone[i]);
 	return unit_end();
