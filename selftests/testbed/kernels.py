@@ -19,6 +19,8 @@ MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
 # Debian's own kernels, and the packages that depend on the newest of each.
 DEBIAN = {"6.1": "linux-headers-amd64", "6.12": "linux-headers-6.12-amd64"}
 
+KEEP_S = 7 * 86400  # a kernel of our own that nobody uses
+
 
 @dataclasses.dataclass
 class Kernel:
@@ -243,12 +245,16 @@ def built_kernel(name):
             call(HERE / "packages", "kernel", *(["check"] if clang else []),
                  progress=True)
             say(f"building the kernel {name}, once: this takes minutes")
+            shutil.rmtree(out, ignore_errors=True)
+            # Trees beside this one may have other fragments, and their own kernel.
             for old in CACHE.glob(f"kernel-{name}-????????????"):
-                shutil.rmtree(old)
+                if time.time() - old.stat().st_mtime > KEEP_S:
+                    shutil.rmtree(old)
             out.mkdir(parents=True)
             configure(name, tree, out, fragments)
             (prepare if clang else build)(name, tree, out)
             (out / "complete").touch()
+        os.utime(out)
     image = out / "arch/x86/boot/bzImage"
     # KASAN's checks do not work yet at the entry point that the ELF file has.
     vmlinux = image if name == "debug" else out / "vmlinux"
