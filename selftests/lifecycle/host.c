@@ -234,21 +234,31 @@ bool mod_exists(const char *name)
 	return find_module(name, path, params, sizeof(path));
 }
 
-void mod_load(const char *name)
+int mod_try_load(const char *name, const char *params)
 {
-	char path[256], params[256];
-	int fd;
+	char path[256], listed[256];
+	int fd, err = 0;
 
-	if (mod_loaded(name))
-		return;
-	if (!find_module(name, path, params, sizeof(path)))
+	if (!find_module(name, path, listed, sizeof(path)))
 		ERROR("%s is not in /vigil-modules", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		ERROR("cannot open %s: %s", path, strerror(errno));
-	if (syscall(SYS_finit_module, fd, params, 0))
-		ERROR("cannot load %s: %s", path, strerror(errno));
+	if (syscall(SYS_finit_module, fd, params ?: listed, 0))
+		err = errno;
 	close(fd);
+	return err;
+}
+
+void mod_load(const char *name)
+{
+	int err;
+
+	if (mod_loaded(name))
+		return;
+	err = mod_try_load(name, NULL);
+	if (err)
+		ERROR("cannot load %s: %s", name, strerror(err));
 }
 
 int mod_unload(const char *name)

@@ -43,6 +43,8 @@ int host_set_online(int cpu, bool on);
 bool mod_loaded(const char *name);
 bool mod_exists(const char *name); /* in this host's image */
 void mod_load(const char *name);
+/* the same; 0, or errno. @params: NULL, or others than those in the list */
+int mod_try_load(const char *name, const char *params);
 /* 0, or errno */
 int mod_unload(const char *name);
 

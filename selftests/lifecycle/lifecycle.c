@@ -19,6 +19,27 @@
 
 #define VIGIL_DEV "/dev/vigil"
 #define KVM_DEV "/dev/kvm"
+/* since 6.12, and then KVM's module does so by default */
+#define KVM_AT_LOAD "/sys/module/kvm/parameters/enable_virt_at_load"
+
+static bool file_has(const char *path, const char *word)
+{
+	char buf[256] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	return n > 0 && strstr(buf, word);
+}
+
+static void reload_kvm(const char *params)
+{
+	REQUIRE_EQ(mod_unload("kvm"), 0);
+	REQUIRE_EQ(mod_try_load("kvm", params), 0);
+}
 
 /* Neither hypervisor is there; what an earlier case left is cleared away. */
 static void bare_host(void)
@@ -27,6 +48,8 @@ static void bare_host(void)
 		REQUIRE_EQ(mod_unload("vigil"), 0);
 	if (mod_loaded(host_extension()->kvm))
 		REQUIRE_EQ(mod_unload(host_extension()->kvm), 0);
+	if (file_has(KVM_AT_LOAD, "Y"))
+		reload_kvm(NULL);
 	/* only now: its hotplug callback goes before those of later modules */
 	load_hoststate();
 	host_command("online 0");
@@ -47,6 +70,25 @@ static void need_peer(void)
 		ERROR("run this with --peer: KVM is not in this host");
 	/* what the vendor's module needs stays loaded */
 	CHECK(mod_loaded("kvm"));
+}
+
+/* After bare_host(): KVM is to take the hardware when its module is loaded. */
+static void kvm_at_load(void)
+{
+	need_peer();
+	if (access(KVM_AT_LOAD, F_OK))
+		SKIP("this kernel's KVM takes the hardware with its first VM");
+	reload_kvm("enable_virt_at_load=1");
+}
+
+/* Did vigil say whose the hardware is, and what to do about it? */
+static bool log_names_kvm(int log)
+{
+	const char *kvm = host_extension()->kvm_sys;
+	char text[128];
+
+	snprintf(text, sizeof(text), "unload %s (rmmod %s) or ", kvm, kvm);
+	return log_has(log, text);
 }
 
 static int open_dev(const char *path)
@@ -366,9 +408,7 @@ static void in_turn(long kvm_first)
 
 static void kvm_runs(long arg)
 {
-	const char *kvm = host_extension()->kvm_sys;
 	struct spinner *s;
-	char text[128];
 	int dev, log;
 
 	need_peer();
@@ -380,9 +420,7 @@ static void kvm_runs(long arg)
 	dev = open_dev(VIGIL_DEV);
 	log = log_open();
 	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
-	snprintf(text, sizeof(text), "unload %s (rmmod %s) or stop its VMs",
-		 kvm, kvm);
-	CHECK(log_has(log, text));
+	CHECK(log_names_kvm(log));
 	close(log);
 	spin_moves(s);
 	spin_stop(s);
@@ -402,7 +440,9 @@ static void vigil_runs(long arg)
 	/* KVM's module is loaded, and refuses a VM, while ours runs */
 	mod_load(host_extension()->kvm);
 	dev = open_dev(KVM_DEV);
-	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
+	/* EBUSY; EIO since 6.12 */
+	CHECK(ioctl(dev, KVM_CREATE_VM, 0) < 0);
+	CHECK(errno == EBUSY || errno == EIO);
 	spin_moves(s);
 	host_extension_is(true);
 	spin_stop(s);
@@ -411,20 +451,81 @@ static void vigil_runs(long arg)
 	one_guest(VIGIL_DEV);
 }
 
-/* --- suspend --- */
-
-static bool file_has(const char *path, const char *word)
+/* KVM without a VM, but it took the hardware when it was loaded. */
+static void kvm_took_it(long kvm_first)
 {
-	char buf[256] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	int dev, log;
 
-	if (fd < 0)
-		return false;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	return n > 0 && strstr(buf, word);
+	bare_host();
+	kvm_at_load();
+	mod_load(kvm_first ? host_extension()->kvm : "vigil");
+	mod_load(kvm_first ? "vigil" : host_extension()->kvm);
+	host_extension_is(true);
+	dev = open_dev(VIGIL_DEV);
+	log = log_open();
+	CHECK_ERRNO(ioctl(dev, KVM_CREATE_VM, 0), EBUSY);
+	CHECK(log_names_kvm(log));
+	close(log);
+	host_extension_is(true);
+	CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+	host_extension_is(false);
+	one_guest(VIGIL_DEV);
+	close(dev);
 }
+
+/* KVM would take the hardware when it is loaded, but a VM of ours is there. */
+static void kvm_is_late(long arg)
+{
+	struct spinner *s;
+	int dev, vm;
+
+	with_vigil();
+	kvm_at_load();
+	s = spin_start(-1);
+	spin_moves(s);
+	CHECK(mod_try_load(host_extension()->kvm, NULL));
+	spin_moves(s);
+	host_extension_is(true);
+	spin_stop(s);
+	host_extension_is(false);
+	/* what KVM was given for its time is ours again */
+	dev = open_dev(VIGIL_DEV);
+	vm = create_vm(dev);
+	CHECK(mod_try_load(host_extension()->kvm, NULL));
+	host_extension_is(true);
+	host_command("emergency");
+	host_extension_is(false);
+	close(vm);
+	close(dev);
+	CHECK_EQ(mod_try_load(host_extension()->kvm, NULL), 0);
+	host_extension_is(true);
+	CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+	one_guest(VIGIL_DEV);
+}
+
+/* Nothing runs meanwhile: after a real one nothing would go on. */
+static void emergency(long kvm_came)
+{
+	int dev, vm;
+
+	with_vigil();
+	if (kvm_came) {
+		need_peer();
+		mod_load(host_extension()->kvm);
+	}
+	dev = open_dev(VIGIL_DEV);
+	vm = create_vm(dev);
+	host_extension_is(true);
+	if (kvm_came)
+		CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+	host_command("emergency");
+	host_extension_is(false);
+	close(vm);
+	close(dev);
+	one_guest(VIGIL_DEV);
+}
+
+/* --- suspend --- */
 
 static int to_file(const char *path, const char *text)
 {
@@ -483,6 +584,11 @@ static const struct test_case cases[] = {
 	{ "vigil and KVM in turn", in_turn, 0, 120 },
 	{ "EBUSY while KVM has a VM", kvm_runs },
 	{ "KVM is refused while vigil has a VM", vigil_runs },
+	{ "KVM took the hardware at load, vigil came", kvm_took_it, 1 },
+	{ "vigil is there, KVM takes the hardware at load", kvm_took_it, 0 },
+	{ "KVM cannot be loaded under a VM of vigil's", kvm_is_late },
+	{ "an emergency turns the extension off", emergency, 0 },
+	{ "an emergency after KVM was there", emergency, 1 },
 	{ "suspend and resume under a VM", suspend, 0, 120 },
 	{ 0 },
 };

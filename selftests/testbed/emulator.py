@@ -283,7 +283,8 @@ class Qemu(Host):
             "-cpu", f"max,la57={'on' if la57 else 'off'}",
             "-smp", str(smp), "-m", str(mem), "-display", "none",
             "-kernel", str(kernel), "-initrd", str(initrd),
-            "-append", command_line("tsc=reliable idle=halt no_timer_check " + append), "-no-reboot"]
+            "-append", command_line(
+                "tsc=reliable idle=halt no_timer_check " + append), "-no-reboot"]
         if icount:
             self.args += ["-icount", "shift=0,sleep=off"]
 

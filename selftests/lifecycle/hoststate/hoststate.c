@@ -7,13 +7,15 @@
  * CPU, where what belongs to a process is 0. Write "extension N 0|1": the bit of
  * CPU N that says that its extension is in use (EFER.SVME, CR4.VMXE); "online
  * 0|1": set it on each CPU that comes online, before any module that was loaded
- * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind.
+ * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind;
+ * "emergency": what a panic does to virtualization, on all CPUs.
  *
  * On a reboot it tells that bit of every CPU in the log, after everybody else was
  * told of it.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/reboot.h>
@@ -208,6 +210,23 @@ static void after_kvm(void *unused)
 	load_idt(&idt);
 }
 
+/* the kernel exports it to nobody: only the machine's death calls it */
+static int emergency(void)
+{
+	struct kprobe probe = {
+		.symbol_name = "cpu_emergency_disable_virtualization",
+	};
+	void (*disable)(void);
+	int ret = register_kprobe(&probe);
+
+	if (ret)
+		return ret;
+	disable = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	on_each_cpu((smp_call_func_t)disable, NULL, 1);
+	return 0;
+}
+
 static int going_online(unsigned int cpu)
 {
 	if (on_at_online)
@@ -242,6 +261,8 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 		on_each_cpu(after_kvm, NULL, 1);
 		return len;
 	}
+	if (!strcmp(buf, "emergency"))
+		return emergency() ?: len;
 	if (sscanf(buf, "online %d", &on) == 1) {
 		on_at_online = on;
 		return len;
