@@ -30,7 +30,7 @@ static int fill(struct shadow_cache *c, unsigned int want,
 	return 0;
 }
 
-static void make_room(struct vigil_vm *vm)
+static noinline void make_room(struct vigil_vm *vm)
 {
 	LIST_HEAD(freed);
 
@@ -39,6 +39,15 @@ static void make_room(struct vigil_vm *vm)
 		page_shrink(vm, 32, true, &freed);
 	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+}
+
+static noinline int refill(struct shadow_vcpu *s)
+{
+	if (fill(&s->headers, 2 * NEED_PAGES, shadow_header_cache) ||
+	    fill(&s->tables, 2 * NEED_TABLES, NULL) ||
+	    fill(&s->links, SHADOW_CACHE_MAX, shadow_link_cache))
+		return -ENOMEM;
+	return 0;
 }
 
 int shadow_topup(struct vigil_vcpu *vcpu)
@@ -50,11 +59,7 @@ int shadow_topup(struct vigil_vcpu *vcpu)
 	if (likely(s->headers.n >= NEED_PAGES && s->tables.n >= NEED_TABLES &&
 		   s->links.n >= NEED_LINKS))
 		return 0;
-	if (fill(&s->headers, 2 * NEED_PAGES, shadow_header_cache) ||
-	    fill(&s->tables, 2 * NEED_TABLES, NULL) ||
-	    fill(&s->links, SHADOW_CACHE_MAX, shadow_link_cache))
-		return -ENOMEM;
-	return 0;
+	return refill(s);
 }
 
 static struct shadow_page *page_alloc(struct vigil_vcpu *vcpu, bool direct)

@@ -172,7 +172,7 @@ static hpa_t pae_root_fill(struct shadow_vcpu *s, struct shadow_page **root)
 	return __sme_pa(s->pae_root);
 }
 
-static int load_root(struct vigil_vcpu *vcpu)
+static noinline int load_root(struct vigil_vcpu *vcpu)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 	struct shadow_page *root[SHADOW_MAX_ROOTS] = {};

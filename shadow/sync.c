@@ -175,14 +175,11 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 	}
 }
 
-void sync_all(struct vigil_vm *vm)
+static noinline void sync_tables(struct vigil_vm *vm)
 {
 	struct shadow_page *sp, *next;
 	LIST_HEAD(freed);
 
-	/* a table that another vCPU made unsync: the guest's own IPI orders that */
-	if (!READ_ONCE(vm->shadow.nr_unsync))
-		return;
 	spin_lock(&vm->shadow.lock);
 	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
 		unsigned long *word = gfn_word(vm, sp->gfn);
@@ -200,6 +197,13 @@ void sync_all(struct vigil_vm *vm)
 	}
 	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+}
+
+void sync_all(struct vigil_vm *vm)
+{
+	/* a table that another vCPU made unsync: the guest's own IPI orders that */
+	if (READ_ONCE(vm->shadow.nr_unsync))
+		sync_tables(vm);
 }
 
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
