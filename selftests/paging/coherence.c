@@ -709,6 +709,89 @@ static void was_a_table(long mode)
 	}
 }
 
+#define DEVICE(n) (GUEST_MMIO + 0x100000 + (uint64_t)(n)*0x1000)
+
+/* The guest reads or writes where no memory is: the address that comes out. */
+static uint64_t device(struct vcpu *v, unsigned int what, uint64_t va)
+{
+	uint64_t at;
+
+	wr64(v->vm, S_OP, what);
+	wr64(v->vm, S_A, va);
+	wr64(v->vm, S_B, 0);
+	EXPECT(v, STOP_MMIO);
+	at = v->run->mmio.phys_addr;
+	CHECK_EQ(v->run->mmio.is_write, what == OP_W32);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(fault(v), NO_FAULT);
+	return at;
+}
+
+/* Each access exits, the second one perhaps without a walk of the tables. */
+static void device_page(long mode)
+{
+	const uint64_t cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE;
+	struct vcpu *v = start(mode);
+	uint64_t e = pt_entry(&pt, test_va, 1);
+	uint32_t *ram = ram_alloc(0x1000);
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		set_entry(v, e, DEVICE(i) | FLAGS);
+		if (i & 1)
+			op(v, OP_CR3, pt.root, 0, 0);
+		else
+			invlpg(v, test_va);
+		CHECK_EQ(device(v, OP_READ, test_va + 8), DEVICE(i) + 8);
+		CHECK_EQ(device(v, OP_READ, test_va + 16), DEVICE(i) + 16);
+		CHECK_EQ(device(v, OP_W32, test_va + 4), DEVICE(i) + 4);
+		CHECK_EQ(device(v, OP_W32, test_va + 8), DEVICE(i) + 8);
+	}
+	/* Beside another one, memory, nothing. */
+	set_entry(v, e + pt.entry_size, DEVICE(8) | FLAGS);
+	CHECK_EQ(device(v, OP_W32, test_va + 0x1000), DEVICE(8));
+	CHECK_EQ(device(v, OP_W32, test_va), DEVICE(5));
+	set_entry(v, e, FRAME(3) | FLAGS);
+	invlpg(v, test_va);
+	CHECK_EQ(rd(v, test_va), MARK(3));
+	set_entry(v, e, DEVICE(0) | FLAGS);
+	invlpg(v, test_va);
+	CHECK_EQ(device(v, OP_READ, test_va), DEVICE(0));
+	set_entry(v, e, 0);
+	invlpg(v, test_va);
+	CHECK_EQ(rd(v, test_va), 0xfa000000);
+	/* What may be read may not always be written. */
+	op(v, OP_CR0, cr0 | CR0_WP, 0, 0);
+	set_entry(v, e, DEVICE(1) | (FLAGS & ~(PTE_W | PTE_D)));
+	CHECK_EQ(device(v, OP_READ, test_va), DEVICE(1));
+	CHECK_EQ(device(v, OP_READ, test_va), DEVICE(1));
+	wr(v, test_va, 1);
+	CHECK_EQ(fault(v), PF_P | PF_W);
+	op(v, OP_CR0, cr0, 0, 0);
+	CHECK_EQ(device(v, OP_W32, test_va), DEVICE(1));
+	CHECK_EQ(device(v, OP_W32, test_va), DEVICE(1));
+	op(v, OP_CR0, cr0 | CR0_WP, 0, 0);
+	wr(v, test_va, 1);
+	CHECK_EQ(fault(v), PF_P | PF_W);
+	/* D comes with a write, and again once the guest has taken it. */
+	for (i = 0; i < 3; i++) {
+		set_entry(v, e, DEVICE(2) | (FLAGS & ~PTE_D));
+		invlpg(v, test_va);
+		CHECK_EQ(device(v, OP_READ, test_va), DEVICE(2));
+		CHECK(!(rd32(v->vm, e) & PTE_D));
+		CHECK_EQ(device(v, OP_W32, test_va), DEVICE(2));
+		CHECK(rd32(v->vm, e) & PTE_D);
+	}
+	/* Memory comes there and goes again: that takes no flush of the guest's. */
+	ram[0] = 0x600d;
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(device(v, OP_READ, test_va), DEVICE(2));
+		vm_slot(v->vm, 5, DEVICE(2), 0x1000, ram, 0);
+		CHECK_EQ(rd(v, test_va), 0x600d);
+		vm_slot(v->vm, 5, DEVICE(2), 0, ram, 0);
+	}
+}
+
 #define PAGING5(n, f)                                                  \
 	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
 		{ n " (long)", f, M_LONG },                            \
@@ -740,6 +823,7 @@ static const struct test_case cases[] = {
 	{ "one page as table of two modes", two_modes },
 	PAGING5("few shadow pages", little_memory),
 	PAGING5("remapped code", remap_code),
+	PAGING5("a device's page", device_page),
 	PAGING5("nested paging is off", no_nested_paging),
 	PAGING5("a table written by FXSAVE", was_a_table),
 	{}
