@@ -343,7 +343,7 @@ class Bochs(Host):
     MODEL = None    # as its rc file calls it
     APPEND = ""     # what a kernel on that CPU has to be told
     MSRS = {}       # what Linux reads of that CPU and Bochs does not have
-    IPS = 100_000_000   # an instruction is a tick of the TSC
+    IPS = 50_000_000    # an instruction is a tick of the TSC
     SHARE = "/usr/share/bochs"
     LINUX = "/usr/lib/ISOLINUX/isolinux.bin"
     LOADER = "/usr/lib/syslinux/modules/bios/ldlinux.c32"
