@@ -126,7 +126,7 @@ static int some_mode(unsigned int i)
 {
 	int mode = i % NR_MODES;
 
-	return mode == M_LA57 || (mode == M_VM86 && test_on_bochs()) ? M_LONG :
+	return mode == M_LA57 || (mode == M_VM86 && test_without_vm86()) ? M_LONG :
 								       mode;
 }
 

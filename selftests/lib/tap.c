@@ -130,6 +130,11 @@ bool test_on_bochs(void)
 	return cpu && (strstr(cpu, "bochs") || !strcmp(cpu, "vmx"));
 }
 
+bool test_without_vm86(void)
+{
+	return test_on_bochs() && test_on_svm();
+}
+
 unsigned long test_rounds(unsigned long n)
 {
 	const char *full = getenv("VIGIL_FULL");

@@ -195,7 +195,7 @@ struct vcpu *guest_start(enum mode mode, const char *start, const char *end)
 
 	if (!dev_has_mode(mode))
 		SKIP("no %s mode on this CPU", mode_name[mode]);
-	if (mode == M_VM86 && test_on_bochs())
+	if (mode == M_VM86 && test_without_vm86())
 		SKIP("Bochs 2.7 dies of an exit from VM86 to long mode");
 	vm = vm_create(4 << 20);
 	v = vcpu_create(vm);
