@@ -99,13 +99,12 @@ static void audit_target(struct audit *a, struct shadow_page *sp,
 static unsigned int entry_access(struct audit *a, struct shadow_page *sp,
 				 unsigned int i, bool maps)
 {
-	const struct walk_mode m = { .nx = sp->role.nx };
 	unsigned int may = sp->role.access;
 	struct vigil_slot *slot;
 
 	if (!sp->snap)
 		return may;
-	may &= walk_pte_access(&m, sp->snap[i]);
+	may &= walk_pte_access(sp->snap[i]);
 	if (!maps)
 		return may;
 	if (!sp->role.wp)

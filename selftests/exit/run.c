@@ -126,8 +126,9 @@ static int some_mode(unsigned int i)
 {
 	int mode = i % NR_MODES;
 
-	return mode == M_LA57 || (mode == M_VM86 && test_without_vm86()) ? M_LONG :
-								       mode;
+	return mode == M_LA57 || (mode == M_VM86 && test_without_vm86()) ?
+		       M_LONG :
+		       mode;
 }
 
 /* Many VMs at once, each with its own memory and its own end. */
