@@ -3,6 +3,7 @@
 #include "guest.h"
 
 DECLARE_PAYLOAD(boot);
+DECLARE_PAYLOAD(at_once);
 
 static void check_stage(struct vcpu *v, unsigned int stage)
 {
@@ -97,9 +98,34 @@ static void boot_moved(long unused)
 	EXPECT(v, STOP_END);
 }
 
+/* From real mode into paged protected mode with one MOV to CR0. */
+static void at_once(long unused)
+{
+	struct vcpu *v = START(M_REAL, at_once);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct pt pt;
+
+	vm_tables(v->vm, M_PROT32);
+	pt_init(&pt, v->vm, M_PG32);
+	pt_identity(&pt, 0, 0x200000, PTE_W);
+	get_regs(v, &r);
+	r.rbx = pt.root;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	CHECK_EQ(v->val[0] & (CR0_PG | CR0_PE), CR0_PG | CR0_PE);
+	get_sregs(v, &s);
+	CHECK_EQ(s.cs.selector, SEL_CODE32);
+	CHECK_EQ(s.cs.limit, ~0u);
+	CHECK_EQ(s.cs.db, 1);
+	CHECK_EQ(s.cr3, pt.root);
+}
+
 static const struct test_case cases[] = {
 	{ "real, protected, PAE, long, compatibility and back", boot },
 	{ "the same, state read and written at each stage", boot_moved },
+	{ "PE and PG at once", at_once },
 	{}
 };
 

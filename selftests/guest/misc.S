@@ -313,3 +313,32 @@ real:	xor %eax, %eax
 gdt_ptr: .word 0xfff
 	.long GUEST_GDT
 END(boot)
+
+	/*
+	 * PE and PG at once: until the far jump, CS is what real mode has left, with
+	 * paging on. EBX: 32-bit tables.
+	 */
+	.code16
+PAYLOAD(at_once)
+	cli
+	lgdtl %cs:OFF(at_once, at_once_gdt)
+	mov %ebx, %cr3
+	mov %cr0, %eax
+	or $0x80000001, %eax
+	mov %eax, %cr0
+	mov %eax, %edx
+	jmp 1f
+1:	ljmpl $SEL_CODE32, $AT(at_once, once)
+	.code32
+once:	mov $SEL_DATA, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	mov $GUEST_STACK, %esp
+	push %edx
+	pop %eax
+	OUT_VALUE
+	OUT_END
+at_once_gdt: .word 0xfff
+	.long GUEST_GDT
+END(at_once)
