@@ -130,6 +130,14 @@ bool test_on_bochs(void)
 	return cpu && (strstr(cpu, "bochs") || !strcmp(cpu, "vmx"));
 }
 
+/* How much longer than usual may a case take? */
+static int slowness(void)
+{
+	const char *kernel = getenv("TESTBED_KERNEL");
+
+	return kernel && !strcmp(kernel, "debug") ? 4 : 1;
+}
+
 bool test_without_vm86(void)
 {
 	return test_on_bochs() && test_on_svm();
@@ -217,7 +225,8 @@ struct totals {
 
 static void run_case(const struct test_case *tc, struct totals *t)
 {
-	int timeout_s = tc->timeout_s ? tc->timeout_s : DEFAULT_TIMEOUT_S;
+	int timeout_s = (tc->timeout_s ? tc->timeout_s : DEFAULT_TIMEOUT_S) *
+			slowness();
 	char reason[256] = "";
 	int fds[2], status = 0;
 	bool in_time;
