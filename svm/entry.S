@@ -4,6 +4,7 @@
 
 #include "../vmm/compat.h"
 #include "asm-offsets.h"
+#include "../vmm/entry.h"
 
 .section .noinstr.text, "ax"
 
@@ -32,40 +33,14 @@ SYM_FUNC_START(svm_enter)
 	mov	%rsi, %rax
 	vmload	%rax
 
-	mov	REGS_RCX(%rdi), %rcx
-	mov	REGS_RDX(%rdi), %rdx
-	mov	REGS_RBX(%rdi), %rbx
-	mov	REGS_RBP(%rdi), %rbp
-	mov	REGS_RSI(%rdi), %rsi
-	mov	REGS_R8(%rdi), %r8
-	mov	REGS_R9(%rdi), %r9
-	mov	REGS_R10(%rdi), %r10
-	mov	REGS_R11(%rdi), %r11
-	mov	REGS_R12(%rdi), %r12
-	mov	REGS_R13(%rdi), %r13
-	mov	REGS_R14(%rdi), %r14
-	mov	REGS_R15(%rdi), %r15
-	mov	REGS_RDI(%rdi), %rdi
+	LOAD_GUEST_REGS
 
 	BEFORE_VMRUN
 	vmrun	%rax
 
 	/* only RSP and RAX are the host's */
 	pop	%rax
-	mov	%rcx, REGS_RCX(%rax)
-	mov	%rdx, REGS_RDX(%rax)
-	mov	%rbx, REGS_RBX(%rax)
-	mov	%rbp, REGS_RBP(%rax)
-	mov	%rsi, REGS_RSI(%rax)
-	mov	%rdi, REGS_RDI(%rax)
-	mov	%r8, REGS_R8(%rax)
-	mov	%r9, REGS_R9(%rax)
-	mov	%r10, REGS_R10(%rax)
-	mov	%r11, REGS_R11(%rax)
-	mov	%r12, REGS_R12(%rax)
-	mov	%r13, REGS_R13(%rax)
-	mov	%r14, REGS_R14(%rax)
-	mov	%r15, REGS_R15(%rax)
+	SAVE_GUEST_REGS
 
 	pop	%rax
 	vmsave	%rax
@@ -74,21 +49,7 @@ SYM_FUNC_START(svm_enter)
 
 	AFTER_GUEST
 
-	/* nothing speculates with a value of the guest's */
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebx, %ebx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	CLEAR_GUEST_REGS
 
 	cli
 	/* an NMI or SMI that ended the guest run is taken here */

@@ -90,22 +90,6 @@ static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 }
 
 /*
- * The guest's breakpoints are armed by the VMCB's DR7; their addresses are not
- * part of it. The host's must not fire while they are being changed.
- */
-static noinline void load_breakpoints(struct vigil_vcpu *vcpu)
-{
-	set_debugreg(0, 7);
-	if (!(vcpu->dr7 & DR7_ENABLES))
-		return;
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
-	vcpu->dr_loaded = true;
-}
-
-/*
  * TF for one instruction. Not together with an injection, whose frame would
  * get it: then an interrupt of our own ends the entry right behind the delivery.
  */
@@ -158,7 +142,7 @@ void svm_run(struct vigil_vcpu *vcpu)
 	if (unlikely(svm->stepping))
 		begin_step(vcpu);
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
-		load_breakpoints(vcpu);
+		dr_load(vcpu);
 	/* modify_ldt() of another thread reaches this CPU by an interrupt */
 	store_ldt(ldt);
 	amd_clear_divider();

@@ -10,11 +10,6 @@
 #include "caps.h"
 #include "vmcb.h"
 
-/* DR6 with nothing reported, DR7 with nothing enabled */
-#define DR6_NONE 0xffff0ff0ul
-#define DR7_NONE 0x400ul
-#define DR7_ENABLES 0xfful
-
 /**
  * struct svm_vcpu - vcpu->vendor. All [v]
  * @vmcb_pa:	as VMRUN wants it, with the encryption bit

@@ -5,6 +5,8 @@
  * Performance Resources"; SDM vol. 3, "Control Registers".
  */
 #include <linux/bits.h>
+#include <linux/smp.h>
+#include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 #include <uapi/asm/debugreg.h>
@@ -198,6 +200,18 @@ int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 	default:
 		return -ENODEV;
 	}
+}
+
+void dr_load(struct vigil_vcpu *vcpu)
+{
+	set_debugreg(0, 7);
+	if (!(vcpu->dr7 & DR7_ENABLES))
+		return;
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+	vcpu->dr_loaded = true;
 }
 
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val)

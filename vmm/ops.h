@@ -148,6 +148,17 @@ struct exit_io {
 	unsigned long next_rip;
 };
 
+/* DR6 with nothing reported, DR7 with nothing enabled */
+#define DR6_NONE 0xffff0ff0ul
+#define DR7_NONE 0x400ul
+#define DR7_ENABLES 0xfful
+
+/*
+ * cr.c, right before an entry, IRQs off: the guest's breakpoints, which the control
+ * block's DR7 arms, and none of the host's while they are being changed
+ */
+void dr_load(struct vigil_vcpu *vcpu);
+
 /* advance RIP behind an instruction of @len bytes; ends a STI shadow, TF traps */
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len);

@@ -179,8 +179,3 @@ void vmx_event_exit(struct vigil_vcpu *vcpu)
 	    !(info & INFO_VALID))
 		nmi_progress(vcpu);
 }
-
-void vmx_event_not_entered(struct vigil_vcpu *vcpu)
-{
-	event_cancel(vcpu);
-}

@@ -42,6 +42,23 @@ static int switched(u32 msr)
 	return -1;
 }
 
+/* of those that are kept here: what the CPU or an entry would refuse otherwise */
+static bool is_address(u32 msr)
+{
+	switch (msr) {
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS_BASE:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* the guest's is in the MSR while it is loaded and has entered */
 static u64 get_kernel_gs_base(struct vmx_vcpu *vmx)
 {
@@ -109,13 +126,7 @@ int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int i = switched(msr);
 
-	/* what an exit back into user space of the host, or an entry, would refuse */
-	if (msr != MSR_IA32_SYSENTER_CS && msr != MSR_STAR &&
-	    msr != MSR_SYSCALL_MASK &&
-	    (i >= 0 || msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
-	     msr == MSR_KERNEL_GS_BASE || msr == MSR_IA32_SYSENTER_ESP ||
-	     msr == MSR_IA32_SYSENTER_EIP) &&
-	    !msr_canonical(vcpu, value))
+	if (is_address(msr) && !msr_canonical(vcpu, value))
 		return -EINVAL;
 	switch (msr) {
 	case MSR_FS_BASE:
@@ -143,5 +154,6 @@ int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if (msr == MSR_SYSCALL_MASK && value >> 32)
 		return -EINVAL;
 	vmx->msr[i] = value;
+	vmx->msrs_loaded = false;
 	return 0;
 }

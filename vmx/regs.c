@@ -224,6 +224,8 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 		efer &= ~(u64)EFER_LME;
 	vmcs_write64(GUEST_IA32_EFER, efer);
 
+	/* which of the switched MSRs it uses hangs on the mode */
+	vmx->msrs_loaded = false;
 	entry = long_mode ? vmx->entry_ctl | ENTRY_IA32E :
 			    vmx->entry_ctl & ~ENTRY_IA32E;
 	if (entry != vmx->entry_ctl) {

@@ -11,6 +11,7 @@
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 
+#include "../vmm/event.h"
 #include "vmx.h"
 
 /* the CPU's part of the host state: the VMCS has that of another CPU, or none */
@@ -120,6 +121,7 @@ void vmx_vcpu_put(struct vigil_vcpu *vcpu)
 	if (!vmx->host_loaded)
 		return;
 	vmx->host_loaded = false;
+	vmx->msrs_loaded = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	put_segments(vmx);
 	/* after the selector, which brings a base of its own */
@@ -160,13 +162,14 @@ static void save_segments(struct vmx_vcpu *vmx)
 	vmx->host.vmcs_fs_base = vmx->host.fs_base;
 }
 
-static void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+static noinline void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int i;
 
-	/* outside long mode the guest has no SYSCALL */
-	if (!is_long_mode(vcpu))
+	vmx->msrs_loaded = true;
+	/* the guest has no SYSCALL */
+	if (!is_long_mode(vcpu) || !(vcpu->efer & EFER_SCE))
 		return;
 	for (i = 0; i < NR_VMX_MSRS; i++) {
 		if (vc->msr[i] == vmx->msr[i])
@@ -218,22 +221,6 @@ static noinline void flush(struct vigil_vcpu *vcpu)
 #ifdef VIGIL_DEBUG
 	shadow_audit_flushed(vcpu);
 #endif
-}
-
-/*
- * The guest's breakpoints are armed by the VMCS's DR7; their addresses are not
- * part of it. The host's must not fire while they are being changed.
- */
-static noinline void load_breakpoints(struct vigil_vcpu *vcpu)
-{
-	set_debugreg(0, 7);
-	if (!(vcpu->dr7 & DR7_ENABLES))
-		return;
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
-	vcpu->dr_loaded = true;
 }
 
 static __always_inline void write_guest(struct vigil_vcpu *vcpu,
@@ -290,7 +277,8 @@ void vmx_run(struct vigil_vcpu *vcpu)
 	}
 	if (unlikely(!vmx->host_loaded))
 		save_host(vcpu, vc);
-	load_msrs(vcpu, vc);
+	if (unlikely(!vmx->msrs_loaded))
+		load_msrs(vcpu, vc);
 	if (unlikely(vmx->flush))
 		flush(vcpu);
 	if (vmx->has_tsc_aux && unlikely(vcpu->tsc_aux != vc->tsc_aux))
@@ -300,7 +288,7 @@ void vmx_run(struct vigil_vcpu *vcpu)
 	if (unlikely(vmx_if0_timer))
 		set_if0_timer(vmx, !(vcpu->rflags & X86_EFLAGS_IF));
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
-		load_breakpoints(vcpu);
+		dr_load(vcpu);
 	/* modify_ldt() of another thread reaches this CPU by an interrupt */
 	store_ldt(ldt);
 	if (native_read_cr2() != vcpu->cr2)
@@ -319,7 +307,7 @@ void vmx_run(struct vigil_vcpu *vcpu)
 		vcpu->dr_loaded = false;
 	}
 	if (unlikely(vmx->failed)) {
-		vmx_event_not_entered(vcpu);
+		event_cancel(vcpu);
 		return;
 	}
 	vmx->cached = 0;
@@ -327,7 +315,7 @@ void vmx_run(struct vigil_vcpu *vcpu)
 	vmx->exit_reason = vmcs_read32(EXIT_REASON);
 	read_guest(vcpu, vmx);
 	if (unlikely(vmx->exit_reason & EXIT_ENTRY_FAILED)) {
-		vmx_event_not_entered(vcpu);
+		event_cancel(vcpu);
 		return;
 	}
 	vmx_event_exit(vcpu);

@@ -11,10 +11,6 @@
 #include "insn.h"
 #include "vmcs.h"
 
-#define DR6_NONE 0xffff0ff0ul
-#define DR7_NONE 0x400ul
-#define DR7_ENABLES 0xfful
-
 /* MSRs that hold the guest's values while its vCPU is loaded and has entered */
 enum vmx_msr { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, NR_VMX_MSRS };
 
@@ -40,7 +36,8 @@ struct vmx_seg {
  * @launched:	VMLAUNCH was done since the last VMCLEAR
  * @vpid:	0: translations are not tagged
  * @flush:	the guest's translations go before the next entry
- * @host_loaded: @host is filled in, the guest's MSRs are in the CPU
+ * @host_loaded: @host is filled in, the guest's KERNEL_GS_BASE is in the CPU
+ * @msrs_loaded: so is @msr, as far as the guest's mode uses it
  * @on_ept:	the guest is unpaged and runs on EPT
  * @cr3, @eptp:	what the VMCS has; @eptp also when it is not in use
  * @pin_ctl, @cpu_ctl, @cpu2_ctl, @entry_ctl: the controls that the VMCS has
@@ -60,6 +57,7 @@ struct vmx_vcpu {
 	bool launched;
 	bool flush;
 	bool host_loaded;
+	bool msrs_loaded;
 	bool has_tsc_aux;
 	bool on_ept;
 	bool failed;
@@ -206,7 +204,5 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu);
 void vmx_event_enter(struct vigil_vcpu *vcpu);
 /* after an exit: what became of the injected event, of blocking by NMI */
 void vmx_event_exit(struct vigil_vcpu *vcpu);
-/* the entry failed: what was injected was not delivered */
-void vmx_event_not_entered(struct vigil_vcpu *vcpu);
 
 #endif
