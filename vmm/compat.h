@@ -58,7 +58,10 @@
 #else /* C */
 
 #include <linux/kvm.h>
+#include <linux/percpu.h>
 #include <linux/version.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/unaligned.h>
@@ -148,6 +151,18 @@ static inline void shrinker_free(struct shrinker *shrinker)
 	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
 }
 #endif
+
+/*
+ * A guest has trained this CPU's branch predictors: the kernel flushes them
+ * before the VMM's next instruction where that matters (VMSCAPE).
+ */
+static inline void compat_guest_ran(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
 
 /*
  * What makes a KVM that is loaded give the hardware back, besides unloading it:

@@ -4,6 +4,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "event.h"
 #include "fpu.h"
 #include "host.h"
@@ -67,6 +68,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	context_tracking_guest_enter();
 	vmm_ops->run(vcpu);
 	context_tracking_guest_exit();
+	compat_guest_ran();
 	fpu_leave(vcpu);
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 	vmm_ops->handle_exit_irqoff(vcpu);

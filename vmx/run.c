@@ -311,13 +311,13 @@ void vmx_run(struct vigil_vcpu *vcpu)
 		return;
 	}
 	vmx->cached = 0;
-	vmx->launched = true;
 	vmx->exit_reason = vmcs_read32(EXIT_REASON);
 	read_guest(vcpu, vmx);
 	if (unlikely(vmx->exit_reason & EXIT_ENTRY_FAILED)) {
 		event_cancel(vcpu);
 		return;
 	}
+	vmx->launched = true;
 	vmx_event_exit(vcpu);
 }
 

@@ -268,29 +268,69 @@ static const char *vm86_problem(const struct vmx_seg *s)
 	return NULL;
 }
 
+static unsigned int seg_dpl(const struct vmx_seg *s)
+{
+	return (s->ar >> SEG_AR_DPL_SHIFT) & 3;
+}
+
+static bool is_conforming(const struct vmx_seg *cs)
+{
+	return (cs->ar & SEG_AR_TYPE) >= 13;
+}
+
+/*
+ * Of "Checks on Guest Segment Registers": what a guest comes to by itself, with segment registers that real mode has
+ * left, and leaves again with its next far jump and loads.
+ */
+static const char *transition_problem(struct vmx_vcpu *vmx)
+{
+	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS),
+			     *ss = vmx_seg(vmx, SEG_SS), *s;
+	int seg;
+
+	if (vmx->on_ept)
+		return NULL;
+	if ((cs->ar & SEG_AR_TYPE) == 3)
+		return "CS is a data segment, as real mode leaves it";
+	if (is_conforming(cs) ? seg_dpl(cs) > seg_dpl(ss) :
+				seg_dpl(cs) != seg_dpl(ss))
+		return "CS.DPL does not go with SS.DPL";
+	if ((ss->selector ^ cs->selector) & 3)
+		return "SS.RPL is not CS.RPL";
+	if (seg_dpl(ss) != (ss->selector & 3))
+		return "SS.DPL is not SS.RPL";
+	for (seg = SEG_ES; seg <= SEG_GS; seg++) {
+		if (seg == SEG_CS || seg == SEG_SS ||
+		    (vmx_seg_ar(vmx, seg) & SEG_AR_UNUSABLE))
+			continue;
+		s = vmx_seg(vmx, seg);
+		if ((s->ar & SEG_AR_TYPE) <= 11 &&
+		    seg_dpl(s) < (s->selector & 3))
+			return "a data segment has RPL above DPL";
+	}
+	return NULL;
+}
+
 static const char *cs_problem(struct vmx_vcpu *vmx, bool long_mode)
 {
-	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS);
-	unsigned int dpl = (cs->ar >> SEG_AR_DPL_SHIFT) & 3;
-	unsigned int cpl = (vmx_seg_ar(vmx, SEG_SS) >> SEG_AR_DPL_SHIFT) & 3;
+	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS),
+			     *ss = vmx_seg(vmx, SEG_SS);
 
 	if (cs->ar & SEG_AR_UNUSABLE)
 		return "CS is unusable";
 	switch (cs->ar & SEG_AR_TYPE) {
 	case 3:
-		if (!vmx->on_ept)
-			return "CS is a data segment, as real mode leaves it";
-		if (dpl)
+		if (seg_dpl(cs))
 			return "CS is a data segment with DPL above 0";
 		break;
 	case 9:
 	case 11:
-		if (dpl != cpl)
+		if (vmx->on_ept && seg_dpl(cs) != seg_dpl(ss))
 			return "CS.DPL is not SS.DPL";
 		break;
 	case 13:
 	case 15:
-		if (dpl > cpl)
+		if (vmx->on_ept && seg_dpl(cs) > seg_dpl(ss))
 			return "CS is conforming with DPL above SS.DPL";
 		break;
 	default:
@@ -304,15 +344,10 @@ static const char *cs_problem(struct vmx_vcpu *vmx, bool long_mode)
 static const char *ss_problem(struct vmx_vcpu *vmx, bool protmode)
 {
 	const struct vmx_seg *ss = vmx_seg(vmx, SEG_SS);
-	unsigned int dpl = (ss->ar >> SEG_AR_DPL_SHIFT) & 3,
-		     type = ss->ar & SEG_AR_TYPE;
+	unsigned int type = ss->ar & SEG_AR_TYPE;
 
-	if (!vmx->on_ept &&
-	    ((ss->selector ^ vmx_seg(vmx, SEG_CS)->selector) & 3))
-		return "SS.RPL is not CS.RPL";
-	if (!vmx->on_ept && dpl != (ss->selector & 3))
-		return "SS.DPL is not SS.RPL";
-	if ((!protmode || (vmx_seg_ar(vmx, SEG_CS) & SEG_AR_TYPE) == 3) && dpl)
+	if ((!protmode || (vmx_seg_ar(vmx, SEG_CS) & SEG_AR_TYPE) == 3) &&
+	    seg_dpl(ss))
 		return "SS.DPL is not 0 in real mode or with a data segment in CS";
 	if (!(ss->ar & SEG_AR_UNUSABLE) && type != 3 && type != 7)
 		return "SS is no accessed, writable data segment";
@@ -322,15 +357,11 @@ static const char *ss_problem(struct vmx_vcpu *vmx, bool protmode)
 static const char *data_problem(struct vmx_vcpu *vmx, enum vigil_seg seg)
 {
 	const struct vmx_seg *s = vmx_seg(vmx, seg);
-	unsigned int dpl = (s->ar >> SEG_AR_DPL_SHIFT) & 3;
 
 	if (!(s->ar & SEG_AR_ACCESSED))
 		return "a data segment was not accessed";
 	if ((s->ar & SEG_AR_CODE) && !(s->ar & 2))
 		return "a data segment is unreadable code";
-	if (!vmx->on_ept && (s->ar & SEG_AR_TYPE) <= 11 &&
-	    dpl < (s->selector & 3))
-		return "a data segment has RPL above DPL";
 	return NULL;
 }
 
@@ -403,7 +434,7 @@ static const char *segment_problem(struct vigil_vcpu *vcpu)
 bool vmx_in_transition(struct vigil_vcpu *vcpu)
 {
 	return is_paging(vcpu) && !(vcpu->rflags & X86_EFLAGS_VM) &&
-	       segment_problem(vcpu);
+	       transition_problem(to_vmx(vcpu)) && !segment_problem(vcpu);
 }
 
 /* SDM volume 3, "Checks on Guest Control Registers", "... RIP and RFLAGS" */
@@ -442,6 +473,8 @@ const char *vmx_entry_problem(struct vigil_vcpu *vcpu)
 
 	if (!why)
 		why = segment_problem(vcpu);
+	if (!why && !(vcpu->rflags & X86_EFLAGS_VM))
+		why = transition_problem(to_vmx(vcpu));
 	if (!why)
 		why = system_problem(to_vmx(vcpu), is_long_mode(vcpu));
 	if (!why)

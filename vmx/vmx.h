@@ -33,7 +33,7 @@ struct vmx_seg {
  *		IRQs off, or nowhere
  * @link:	vmx_cpu.active of @vmcs_cpu
  * @cpu:	CPU that the host state in the VMCS is of
- * @launched:	VMLAUNCH was done since the last VMCLEAR
+ * @launched:	an entry succeeded since the last VMCLEAR: VMRESUME, not VMLAUNCH
  * @vpid:	0: translations are not tagged
  * @flush:	the guest's translations go before the next entry
  * @host_loaded: @host is filled in, the guest's KERNEL_GS_BASE is in the CPU

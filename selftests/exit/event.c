@@ -20,6 +20,13 @@ DECLARE_LABEL3(ev_sti, due);
 DECLARE_PAYLOAD3(ev_movss);
 DECLARE_LABEL3(ev_movss, first);
 DECLARE_LABEL3(ev_movss, last);
+DECLARE_PAYLOAD3(ev_step);
+DECLARE_LABEL3(ev_step, s0);
+DECLARE_LABEL3(ev_step, s1);
+DECLARE_LABEL3(ev_step, s2);
+DECLARE_LABEL3(ev_step, s3);
+DECLARE_LABEL3(ev_step, s4);
+DECLARE_LABEL3(ev_step, s5);
 DECLARE_PAYLOAD3(ev_hlt);
 DECLARE_LABEL3(ev_hlt, due);
 DECLARE_PAYLOAD3(ev_spin);
@@ -95,6 +102,33 @@ static void movss_shadow(long mode)
 		}
 	}
 	ticks(0);
+}
+
+static void movss_step(long mode)
+{
+	const uint64_t want[] = {
+		LABEL3(mode, ev_step, s0), LABEL3(mode, ev_step, s1),
+		LABEL3(mode, ev_step, s2), LABEL3(mode, ev_step, s3),
+		LABEL3(mode, ev_step, s4), LABEL3(mode, ev_step, s5),
+	};
+	struct vcpu *v = START3(mode, ev_step);
+	unsigned int n;
+
+	SKIP_ON_TCG("QEMU TCG takes the step behind MOV SS");
+	for (n = 0; n < ARRAY_SIZE(want); n++) {
+		enum stop stop = vcpu_go(v);
+
+		if (stop == STOP_IO) /* in the shadow */
+			stop = vcpu_go(v);
+		if (stop != STOP_EXC || v->exc.vector != DB) {
+			FAIL("stopped by %s", stop_name[stop]);
+			vcpu_describe(v);
+			test_abort();
+		}
+		CHECK_EQ(v->exc.rip, want[n]);
+		CHECK(v->exc.rflags & RFLAGS_TF);
+	}
+	EXPECT(v, STOP_END);
 }
 
 static void hlt_irq(long mode)
@@ -330,6 +364,8 @@ static const struct test_case cases[] = {
 	CASE_VM86("STI shadow and window", sti_shadow),
 	CASE_REAL16("MOV SS shadow", movss_shadow),
 	CASE_PROT("MOV SS shadow", movss_shadow),
+	CASE_REAL16("MOV SS shadow, single steps", movss_step),
+	CASE_PROT("MOV SS shadow, single steps", movss_step),
 	CASE_REAL16("HLT, interrupt", hlt_irq),
 	CASE_PROT("HLT, interrupt", hlt_irq),
 	CASE_REAL16("HLT, NMI", hlt_nmi),

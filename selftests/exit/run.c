@@ -126,9 +126,9 @@ static int some_mode(unsigned int i)
 {
 	int mode = i % NR_MODES;
 
-	return mode == M_LA57 || (mode == M_VM86 && test_without_vm86()) ?
-		       M_LONG :
-		       mode;
+	if (mode == M_VM86 && test_without_vm86())
+		return M_LONG;
+	return dev_has_mode(mode) ? mode : M_LONG;
 }
 
 /* Many VMs at once, each with its own memory and its own end. */

@@ -143,6 +143,22 @@ bool test_without_vm86(void)
 	return test_on_bochs() && test_on_svm();
 }
 
+bool test_without_real_mode(void)
+{
+	char hidden[128] = "";
+	FILE *f;
+
+	if (test_on_kvm())
+		return false;
+	f = fopen("/sys/module/vigil/parameters/vmx_hide", "re");
+	if (!f)
+		return false;
+	if (!fgets(hidden, sizeof(hidden), f))
+		hidden[0] = '\0';
+	fclose(f);
+	return strstr(hidden, "unrestricted") || strstr(hidden, "all");
+}
+
 unsigned long test_rounds(unsigned long n)
 {
 	const char *full = getenv("VIGIL_FULL");

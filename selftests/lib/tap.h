@@ -55,6 +55,7 @@ bool test_on_tcg(void);
 bool test_on_svm(void); /* AMD's extension, and not Intel's */
 bool test_on_bochs(void); /* as the testbed says */
 bool test_without_vm86(void); /* SVM of Bochs, which dies of such guests */
+bool test_without_real_mode(void); /* vigil hides "unrestricted guest" */
 /*
  * How many rounds a loop makes that would make @n on an emulator of the usual
  * speed: fewer on Bochs, which is slow. With VIGIL_FULL=k in the environment: k

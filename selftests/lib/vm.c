@@ -115,12 +115,14 @@ bool cpuid_has(int dev, uint32_t leaf, uint32_t index, int reg, int bit)
 	return has;
 }
 
-/* Whether a guest may use this mode; all but five-level paging are a must. */
+/* Whether a guest may use this mode. */
 bool dev_has_mode(enum mode mode)
 {
 	bool has = true;
 	int dev;
 
+	if (mode == M_REAL || mode == M_BIGREAL)
+		return !test_without_real_mode();
 	if (mode == M_LA57) {
 		dev = dev_open();
 		has = cpuid_has(dev, 7, 0, 2, 16);

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import time
 
-from common import CACHE, HERE, Lock, SetupError, call, digest, say
+from common import CACHE, HERE, TOP, Lock, SetupError, call, digest, say
 
 # What a run may load; everything else of Debian's package is left out.
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
@@ -264,3 +264,16 @@ def built_kernel(name):
 def get(name):
     """The kernel of that name, ready to boot and to build modules for."""
     return debian_kernel(name) if name in DEBIAN else built_kernel(name)
+
+
+def vigil(kernel):
+    """vigil.ko for this kernel, built outside the tree.
+
+    For the debug kernel it has its own auditors and assertions too.
+    """
+    out = CACHE / "module" / digest(str(TOP)) / f"{kernel.name}-{kernel.release}"
+    with Lock(f"module-{kernel.name}"):
+        out.mkdir(parents=True, exist_ok=True)
+        call("make", "-s", "-j2", "-C", TOP, "module", f"KDIR={kernel.kdir}",
+             f"MODOUT={out}", f"DEBUG={int(kernel.name == 'debug')}", "WERROR=1")
+    return out / "vigil.ko"

@@ -91,6 +91,8 @@ static void begin(void)
 {
 	if (test_on_kvm())
 		SKIP("/dev/kvm has no monitors");
+	if (test_without_real_mode())
+		SKIP("the guest of these tests begins in real mode");
 	if (access("/bin/vigil", X_OK) && sh("command -v vigil"))
 		ERROR("there is no command `vigil'");
 	start_guest();
