@@ -21,7 +21,7 @@
 /* A case that fails a thousand times tells no more than the first few. */
 #define MAX_FAIL_LINES 12
 /* of the rounds that QEMU is given */
-#define BOCHS_SHARE 10
+#define SLOW_SHARE 10
 
 enum { /* exit status of a case's process */
        CASE_PASS = 0,
@@ -130,12 +130,17 @@ bool test_on_bochs(void)
 	return cpu && (strstr(cpu, "bochs") || !strcmp(cpu, "vmx"));
 }
 
-/* How much longer than usual may a case take? */
-static int slowness(void)
+static bool on_debug_kernel(void)
 {
 	const char *kernel = getenv("TESTBED_KERNEL");
 
-	return kernel && !strcmp(kernel, "debug") ? 4 : 1;
+	return kernel && !strcmp(kernel, "debug");
+}
+
+/* How much longer than usual may a case take? */
+static int slowness(void)
+{
+	return on_debug_kernel() ? 4 : 1;
 }
 
 bool test_without_vm86(void)
@@ -165,7 +170,9 @@ unsigned long test_rounds(unsigned long n)
 
 	if (full)
 		return n * atol(full);
-	return test_on_bochs() ? (n + BOCHS_SHARE - 1) / BOCHS_SHARE : n;
+	if (test_on_bochs() || on_debug_kernel())
+		return (n + SLOW_SHARE - 1) / SLOW_SHARE;
+	return n;
 }
 
 bool test_on_svm(void)

@@ -57,9 +57,9 @@ bool test_on_bochs(void); /* as the testbed says */
 bool test_without_vm86(void); /* SVM of Bochs, which dies of such guests */
 bool test_without_real_mode(void); /* vigil hides "unrestricted guest" */
 /*
- * How many rounds a loop makes that would make @n on an emulator of the usual
- * speed: fewer on Bochs, which is slow. With VIGIL_FULL=k in the environment: k
- * times @n everywhere.
+ * How many rounds a loop makes that would make @n on a host of the usual speed:
+ * fewer on Bochs and on the debug kernel, which are slow. With VIGIL_FULL=k in the
+ * environment: k times @n everywhere.
  */
 unsigned long test_rounds(unsigned long n);
 

@@ -266,14 +266,15 @@ def get(name):
     return debian_kernel(name) if name in DEBIAN else built_kernel(name)
 
 
-def vigil(kernel):
+def vigil(kernel, goal="module"):
     """vigil.ko for this kernel, built outside the tree.
 
-    For the debug kernel it has its own auditors and assertions too.
+    For the debug kernel it has its own auditors and assertions too. With goal
+    "sparse" its sources are checked on the way.
     """
     out = CACHE / "module" / digest(str(TOP)) / f"{kernel.name}-{kernel.release}"
     with Lock(f"module-{kernel.name}"):
         out.mkdir(parents=True, exist_ok=True)
-        call("make", "-s", "-j2", "-C", TOP, "module", f"KDIR={kernel.kdir}",
+        call("make", "-s", "-j2", "-C", TOP, goal, f"KDIR={kernel.kdir}",
              f"MODOUT={out}", f"DEBUG={int(kernel.name == 'debug')}", "WERROR=1")
     return out / "vigil.ko"
