@@ -4,6 +4,7 @@
 
 DECLARE_PAYLOAD3(exc_basic);
 DECLARE_PAYLOAD3(exc_soft);
+DECLARE_PAYLOAD3(exc_icebp);
 DECLARE_PAYLOAD3(exc_fpu);
 DECLARE_PAYLOAD(exc_desc32);
 DECLARE_PAYLOAD(exc_desc64);
@@ -34,6 +35,14 @@ static void soft(long mode)
 	for (i = 0; mode == M_VM86 && i < 256; i++)
 		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
 			 0xe, 3);
+	run_tries(v);
+}
+
+static void icebp(long mode)
+{
+	struct vcpu *v = START3(mode, exc_icebp);
+
+	SKIP_ON_TCG("QEMU TCG has no ICEBP");
 	run_tries(v);
 }
 
@@ -109,6 +118,7 @@ static void vm86_iopl0(long mode)
 static const struct test_case cases[] = {
 	CASE_ALL("without error code", basic),
 	CASE_ALL("software interrupts", soft),
+	CASE_ALL("ICEBP", icebp),
 	CASE_REAL16("x87 and sse", fpu),
 	CASE_PROT("x87 and sse", fpu),
 	CASE_PROT("descriptors", descriptors),
