@@ -173,6 +173,26 @@ void host_command(const char *fmt, ...)
 		ERROR("\"%s\" to " STATE_FILE ": %s", text, strerror(err));
 }
 
+void host_emergency(void)
+{
+	const char *name = "cpu_emergency_disable_virtualization";
+	FILE *f = fopen("/proc/kallsyms", "re");
+	char line[256], sym[128];
+	unsigned long addr;
+
+	if (!f)
+		ERROR("cannot read /proc/kallsyms: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx %*c %127s", &addr, sym) == 2 && addr &&
+		    !strcmp(sym, name)) {
+			fclose(f);
+			host_command("emergency %lx", addr);
+			return;
+		}
+	}
+	ERROR("this kernel has no %s", name);
+}
+
 int host_set_online(int cpu, bool on)
 {
 	char path[64];

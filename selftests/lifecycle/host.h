@@ -36,6 +36,8 @@ bool host_has_cpu(const char *state, int cpu);
 void host_extension_is(bool on);
 /* to /proc/hoststate */
 void host_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* what a panic does to virtualization on every CPU, and nothing else of it */
+void host_emergency(void);
 /* 0, or the errno of the write to the CPU's "online" */
 int host_set_online(int cpu, bool on);
 

@@ -493,7 +493,7 @@ static void kvm_is_late(long arg)
 	vm = create_vm(dev);
 	CHECK(mod_try_load(host_extension()->kvm, NULL));
 	host_extension_is(true);
-	host_command("emergency");
+	host_emergency();
 	host_extension_is(false);
 	close(vm);
 	close(dev);
@@ -518,7 +518,7 @@ static void emergency(long kvm_came)
 	host_extension_is(true);
 	if (kvm_came)
 		CHECK_EQ(mod_unload(host_extension()->kvm), 0);
-	host_command("emergency");
+	host_emergency();
 	host_extension_is(false);
 	close(vm);
 	close(dev);

@@ -8,14 +8,14 @@
  * CPU N that says that its extension is in use (EFER.SVME, CR4.VMXE); "online
  * 0|1": set it on each CPU that comes online, before any module that was loaded
  * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind;
- * "emergency": what a panic does to virtualization, on all CPUs.
+ * "emergency ADDRESS": what a panic does to virtualization, on all CPUs, with the
+ * address of cpu_emergency_disable_virtualization(), which nobody may call else.
  *
  * On a reboot it tells that bit of every CPU in the log, after everybody else was
  * told of it.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/reboot.h>
@@ -210,23 +210,6 @@ static void after_kvm(void *unused)
 	load_idt(&idt);
 }
 
-/* the kernel exports it to nobody: only the machine's death calls it */
-static int emergency(void)
-{
-	struct kprobe probe = {
-		.symbol_name = "cpu_emergency_disable_virtualization",
-	};
-	void (*disable)(void);
-	int ret = register_kprobe(&probe);
-
-	if (ret)
-		return ret;
-	disable = (void *)probe.addr;
-	unregister_kprobe(&probe);
-	on_each_cpu((smp_call_func_t)disable, NULL, 1);
-	return 0;
-}
-
 static int going_online(unsigned int cpu)
 {
 	if (on_at_online)
@@ -249,6 +232,7 @@ static int open(struct inode *inode, struct file *file)
 static ssize_t command(struct file *file, const char __user *user, size_t len,
 		       loff_t *pos)
 {
+	unsigned long func;
 	char buf[32];
 	int cpu, on;
 
@@ -261,8 +245,10 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 		on_each_cpu(after_kvm, NULL, 1);
 		return len;
 	}
-	if (!strcmp(buf, "emergency"))
-		return emergency() ?: len;
+	if (sscanf(buf, "emergency %lx", &func) == 1) {
+		on_each_cpu((smp_call_func_t)func, NULL, 1);
+		return len;
+	}
 	if (sscanf(buf, "online %d", &on) == 1) {
 		on_at_online = on;
 		return len;
