@@ -434,6 +434,7 @@ class BochsIntel(Bochs):
     APPEND = (f"tsc_early_khz={Bochs.IPS // 1000} tsc=reliable idle=halt "
               "clearcpuid=321,323 initcall_blacklist=intel_uncore_init ")
     MSRS = {
+        0x17: 0,                    # PLATFORM_ID
         0x8b: 0x02006a08 << 32,     # microcode's revision
         0xce: 0x23 << 8,            # PLATFORM_INFO
         0xe7: 0, 0xe8: 0,           # MPERF, APERF
