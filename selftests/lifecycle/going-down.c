@@ -83,8 +83,8 @@ static void go_down(long how)
 static const struct test_case cases[] = {
 	{ "reboot", go_down, REBOOT },
 	{ "panic", go_down, PANIC },
-	{ "kexec", go_down, KEXEC },
-	{ "crash", go_down, CRASH },
+	{ "kexec", go_down, KEXEC, 600 },
+	{ "crash", go_down, CRASH, 600 },
 	{ 0 },
 };
 
