@@ -279,8 +279,9 @@ static bool is_conforming(const struct vmx_seg *cs)
 }
 
 /*
- * Of "Checks on Guest Segment Registers": what a guest comes to by itself, with segment registers that real mode has
- * left, and leaves again with its next far jump and loads.
+ * Of "Checks on Guest Segment Registers": what a guest comes to by itself, with
+ * segment registers that real mode has left, and leaves again with its next far
+ * jump and loads.
  */
 static const char *transition_problem(struct vmx_vcpu *vmx)
 {
