@@ -45,8 +45,10 @@ extern const char *const mode_name[NR_MODES];
 struct vm;
 
 /* An exception or interrupt that reached a vector stub. */
+#define EXC_NO_FRAME (~0u)
+
 struct exc {
-	unsigned int vector;
+	unsigned int vector; /* EXC_NO_FRAME: the frame was in no RAM */
 	uint32_t error; /* 0 where the vector has none */
 	uint64_t rip, cs, rflags, rsp, ss, cr2;
 };
@@ -91,6 +93,7 @@ void vm_slot(struct vm *vm, unsigned int slot, uint64_t gpa, size_t size,
 	     void *hva, uint32_t flags);
 void *ram_alloc(size_t size);
 /* Host address of guest RAM; ERROR when outside. */
+bool vm_has_ram(const struct vm *vm, uint64_t gpa, size_t len);
 void *vm_ram(struct vm *vm, uint64_t gpa, size_t len);
 void vm_load_at(struct vm *vm, uint64_t gpa, const char *start,
 		const char *end);

@@ -74,7 +74,19 @@ static void watchdog(struct vcpu *v, int seconds)
 		ERROR("timer_settime: %s", strerror(errno));
 }
 
-/* Read what the vector stub pushed; the stacks of all guests are identity mapped. */
+/* Whatever the guest made of its stack pointer, false where that is no RAM. */
+static bool read_frame(struct vcpu *v, uint64_t sp, void *frame, size_t len)
+{
+	if (!vm_has_ram(v->vm, sp, len))
+		return false;
+	memcpy(frame, vm_ram(v->vm, sp, len), len);
+	return true;
+}
+
+/*
+ * Read what the vector stub pushed; the stacks of all guests are identity mapped.
+ * Guests that lost their stack have had EXC_NO_FRAME.
+ */
 static void read_exc(struct vcpu *v)
 {
 	struct exc *e = &v->exc;
@@ -85,12 +97,14 @@ static void read_exc(struct vcpu *v)
 	get_regs(v, &r);
 	get_sregs(v, &s);
 	memset(e, 0, sizeof(*e));
+	e->vector = EXC_NO_FRAME;
 	e->cr2 = s.cr2;
 	if (!(s.cr0 & CR0_PE)) {
 		uint16_t f[4];
 
 		sp = s.ss.base + (r.rsp & 0xffff);
-		memcpy(f, vm_ram(v->vm, sp, sizeof(f)), sizeof(f));
+		if (!read_frame(v, sp, f, sizeof(f)))
+			return;
 		e->vector = f[0] & 0xff;
 		e->rip = f[1];
 		e->cs = f[2];
@@ -98,7 +112,8 @@ static void read_exc(struct vcpu *v)
 	} else if (s.cs.l) {
 		uint64_t f[7];
 
-		memcpy(f, vm_ram(v->vm, r.rsp, sizeof(f)), sizeof(f));
+		if (!read_frame(v, r.rsp, f, sizeof(f)))
+			return;
 		e->vector = f[0] & 0xff;
 		e->error = f[1];
 		e->rip = f[2];
@@ -111,7 +126,8 @@ static void read_exc(struct vcpu *v)
 
 		sp = s.ss.base +
 		     (s.ss.db ? r.rsp & 0xffffffff : r.rsp & 0xffff);
-		memcpy(f, vm_ram(v->vm, sp, sizeof(f)), sizeof(f));
+		if (!read_frame(v, sp, f, sizeof(f)))
+			return;
 		e->vector = f[0] & 0xff;
 		e->error = f[1];
 		e->rip = f[2];

@@ -176,9 +176,14 @@ void vm_destroy(struct vm *vm)
 	free(vm);
 }
 
+bool vm_has_ram(const struct vm *vm, uint64_t gpa, size_t len)
+{
+	return gpa <= vm->ram_size && len <= vm->ram_size - gpa;
+}
+
 void *vm_ram(struct vm *vm, uint64_t gpa, size_t len)
 {
-	if (gpa > vm->ram_size || len > vm->ram_size - gpa)
+	if (!vm_has_ram(vm, gpa, len))
 		ERROR("%#llx is outside of guest RAM", (unsigned long long)gpa);
 	return vm->ram + gpa;
 }
