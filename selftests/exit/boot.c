@@ -40,14 +40,13 @@ static void check_stage(struct vcpu *v, unsigned int stage)
 		CHECK_EQ(s.cs.limit, want[stage].limit);
 }
 
-static void boot(long unused)
+/* In real mode, with what it will need later. */
+static struct vcpu *boot_start(void)
 {
 	struct vcpu *v = START(M_REAL, boot);
 	struct vm *vm = v->vm;
 	struct pt pae, lng;
-	unsigned int i;
 
-	/* The guest is in real mode; what it will need later: */
 	vm_tables(vm, M_PROT32);
 	pt_init(&pae, vm, M_PAE);
 	pt_identity(&pae, 0, 0x200000, PTE_W);
@@ -55,6 +54,14 @@ static void boot(long unused)
 	pt_identity(&lng, 0, 0x200000, PTE_W);
 	wr64(vm, GUEST_DATA, pae.root);
 	wr64(vm, GUEST_DATA + 8, lng.root);
+	return v;
+}
+
+static void boot(long unused)
+{
+	struct vcpu *v = boot_start();
+	struct vm *vm = v->vm;
+	unsigned int i;
 
 	for (i = 0; i <= 10; i++) {
 		check_stage(v, i);
@@ -68,18 +75,8 @@ static void boot(long unused)
 /* The same with the state taken out and put back at every stage. */
 static void boot_moved(long unused)
 {
-	struct vcpu *v = START(M_REAL, boot);
-	struct vm *vm = v->vm;
-	struct pt pae, lng;
+	struct vcpu *v = boot_start();
 	unsigned int i;
-
-	vm_tables(vm, M_PROT32);
-	pt_init(&pae, vm, M_PAE);
-	pt_identity(&pae, 0, 0x200000, PTE_W);
-	pt_init(&lng, vm, M_LONG);
-	pt_identity(&lng, 0, 0x200000, PTE_W);
-	wr64(vm, GUEST_DATA, pae.root);
-	wr64(vm, GUEST_DATA + 8, lng.root);
 
 	for (i = 0; i <= 10; i++) {
 		struct kvm_sregs s, again;
