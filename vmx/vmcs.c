@@ -278,6 +278,17 @@ static bool is_conforming(const struct vmx_seg *cs)
 	return (cs->ar & SEG_AR_TYPE) >= 13;
 }
 
+static const char *cs_dpl_problem(const struct vmx_seg *cs,
+				  const struct vmx_seg *ss)
+{
+	if (!is_conforming(cs))
+		return seg_dpl(cs) != seg_dpl(ss) ? "CS.DPL is not SS.DPL" :
+						    NULL;
+	return seg_dpl(cs) > seg_dpl(ss) ?
+		       "CS is conforming with DPL above SS.DPL" :
+		       NULL;
+}
+
 /*
  * Of "Checks on Guest Segment Registers": what a guest comes to by itself, with
  * segment registers that real mode has left, and leaves again with its next far
@@ -287,15 +298,16 @@ static const char *transition_problem(struct vmx_vcpu *vmx)
 {
 	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS),
 			     *ss = vmx_seg(vmx, SEG_SS), *s;
+	const char *why;
 	int seg;
 
 	if (vmx->on_ept)
 		return NULL;
 	if ((cs->ar & SEG_AR_TYPE) == 3)
 		return "CS is a data segment, as real mode leaves it";
-	if (is_conforming(cs) ? seg_dpl(cs) > seg_dpl(ss) :
-				seg_dpl(cs) != seg_dpl(ss))
-		return "CS.DPL does not go with SS.DPL";
+	why = cs_dpl_problem(cs, ss);
+	if (why)
+		return why;
 	if ((ss->selector ^ cs->selector) & 3)
 		return "SS.RPL is not CS.RPL";
 	if (seg_dpl(ss) != (ss->selector & 3))
@@ -314,8 +326,7 @@ static const char *transition_problem(struct vmx_vcpu *vmx)
 
 static const char *cs_problem(struct vmx_vcpu *vmx, bool long_mode)
 {
-	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS),
-			     *ss = vmx_seg(vmx, SEG_SS);
+	const struct vmx_seg *cs = vmx_seg(vmx, SEG_CS);
 
 	if (cs->ar & SEG_AR_UNUSABLE)
 		return "CS is unusable";
@@ -326,13 +337,11 @@ static const char *cs_problem(struct vmx_vcpu *vmx, bool long_mode)
 		break;
 	case 9:
 	case 11:
-		if (vmx->on_ept && seg_dpl(cs) != seg_dpl(ss))
-			return "CS.DPL is not SS.DPL";
-		break;
 	case 13:
 	case 15:
-		if (vmx->on_ept && seg_dpl(cs) > seg_dpl(ss))
-			return "CS is conforming with DPL above SS.DPL";
+		/* guests that page may come to that: transition_problem() */
+		if (vmx->on_ept)
+			return cs_dpl_problem(cs, vmx_seg(vmx, SEG_SS));
 		break;
 	default:
 		return "CS is no accessed code segment";
