@@ -73,18 +73,22 @@ kbuild = kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(ROOT)/$(TESTBED)/kdir) && 
 		$(if $(filter 1,$(WERROR)),W=1 VIGIL_WERROR=y) \
 		$(if $(filter 1,$(DEBUG)),VIGIL_DEBUG=y)
 
+# objtool and sparse warn and go on: what they say of our files fails a strict build.
+strict = log='$(MODOUT)/$@.log'; \
+	($(kbuild) $(1) modules) >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
+	if grep -E '/($(subst $() ,|,$(MODDIRS)))/[^ ]*: (warning|error):|/vigil\.o: warning:' \
+			"$$log"; then \
+		rm -f '$(MODOUT)'/*.o '$(MODOUT)'/*/*.o; \
+		echo '$@: not clean' >&2; exit 1; \
+	fi
+
 module: farm
-	@+$(kbuild) modules
+	@+$(if $(filter 1,$(WERROR)),$(strict),$(kbuild) modules)
 	@$(if $(filter $(CURDIR)/build/module,$(MODOUT)),ln -sf build/module/vigil.ko vigil.ko)
 
 sparse: farm
 	@$(TESTBED)/packages check
-	@+log='$(MODOUT)/sparse.log'; \
-	($(kbuild) C=2 CF='-D__CHECK_ENDIAN__' modules) >"$$log" 2>&1 || \
-		{ cat "$$log"; exit 1; }; \
-	if grep -E '/($(subst $() ,|,$(MODDIRS)))/[^ ]*: (warning|error):' "$$log"; then \
-		echo 'sparse: not clean' >&2; exit 1; \
-	fi
+	@+$(call strict,C=2 CF='-D__CHECK_ENDIAN__')
 
 # --- userspace
 

@@ -44,6 +44,8 @@ static int find_changed(struct vigil_vm *vm, const struct shadow_page *sp,
 {
 	struct vigil_slot *slot = vigil_gfn_slot(vm, sp->gfn);
 	bool narrow = sp->role.paging == WALK_32;
+	/* no array: UBSAN must not be called while user memory is open */
+	const unsigned long *present = sp->present;
 	const void __user *table;
 	unsigned int w;
 
@@ -55,7 +57,7 @@ static int find_changed(struct vigil_vm *vm, const struct shadow_page *sp,
 	if (!user_read_access_begin(table, SPT_ENTRIES * (narrow ? 4 : 8)))
 		goto out;
 	for (w = 0; w < BITS_TO_LONGS(SPT_ENTRIES); w++) {
-		unsigned long bits = sp->present[w], diff = 0;
+		unsigned long bits = present[w], diff = 0;
 
 		for (; bits; bits &= bits - 1) {
 			unsigned int bit = __ffs(bits),

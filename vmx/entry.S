@@ -40,11 +40,13 @@ SYM_FUNC_START(vmx_enter)
 	BEFORE_VMLAUNCH
 	jc	2f
 	vmlaunch
-	jmp	vmx_exit_entry
+	jmp	3f
 2:
 	vmresume
 
 SYM_INNER_LABEL(vmx_exit_entry, SYM_L_GLOBAL)
+	ENDBR
+3:
 	push	%rax
 	mov	8(%rsp), %rax
 	SAVE_GUEST_REGS
