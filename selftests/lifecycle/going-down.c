@@ -11,6 +11,7 @@
 #include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,13 +36,30 @@ static int open_ro(const char *path)
 	return fd;
 }
 
+/* What of its CPU this kernel must not use: nor must the next one. */
+static void append_cleared_features(char *cmdline, size_t size)
+{
+	char ours[2048] = "", *word, *rest = ours;
+
+	if (read(open_ro("/proc/cmdline"), ours, sizeof(ours) - 1) <= 0)
+		ERROR("cannot read /proc/cmdline");
+	while ((word = strsep(&rest, " \n"))) {
+		size_t used = strlen(cmdline);
+
+		if (!strncmp(word, "clearcpuid=", 11))
+			snprintf(cmdline + used, size - used, " %s", word);
+	}
+}
+
 /* ./run-down has put /next-kernel and /next-initrd there */
 static void load_next_kernel(bool crash)
 {
-	static const char all[] = NEXT_CMDLINE "2", one[] = NEXT_CMDLINE "1";
+	char cmdline[512] = NEXT_CMDLINE;
 
+	strcat(cmdline, crash ? "1" : "2");
+	append_cleared_features(cmdline, sizeof(cmdline));
 	if (syscall(SYS_kexec_file_load, open_ro("/next-kernel"),
-		    open_ro("/next-initrd"), sizeof(all), crash ? one : all,
+		    open_ro("/next-initrd"), strlen(cmdline) + 1, cmdline,
 		    crash ? KEXEC_FILE_ON_CRASH : 0))
 		ERROR("kexec_file_load: %s", strerror(errno));
 }
