@@ -88,6 +88,17 @@ static const struct insn_row pfx_90[4] = {
 	R2(XCHG, Zv, Av, 0),
 };
 
+/* of x87, what stores the control and the status word */
+#define X87 R1(X87, E_, LEN | VEC)
+static const struct insn_row grp_d9[8] = {
+	X87, X87, X87, X87, X87, X87, X87, R1(FNSTCW, Mw, VEC | WO),
+};
+static const struct insn_row grp_dd[8] = {
+	X87, X87, X87, X87, X87, X87, X87, R1(FNSTSW, Mw, VEC | WO),
+};
+static const struct insn_row mod_d9[2] = { GRP(REG, grp_d9), X87 };
+static const struct insn_row mod_dd[2] = { GRP(REG, grp_dd), X87 };
+
 /* ---- one-byte opcodes ---- */
 
 #define ALU_BLOCK(base, o, f)				\
@@ -200,7 +211,11 @@ const struct insn_row vigil_insn_map_1b[256] = {
 	[0xd5] = R1(AAD, Ib, N64),
 	[0xd6] = R0(SALC, N64),
 	[0xd7] = R0(XLAT, 0),
-	[0xd8 ... 0xdf] = R1(X87, E_, LEN | VEC),
+	[0xd8] = X87,
+	[0xd9] = GRP(MOD, mod_d9),
+	[0xda ... 0xdc] = X87,
+	[0xdd] = GRP(MOD, mod_dd),
+	[0xde ... 0xdf] = X87,
 	[0xe0 ... 0xe2] = R1(LOOP, Jb, F64 | BR),
 	[0xe3] = R1(JCXZ, Jb, F64 | BR),
 	[0xe4] = R2(IN, Ab, Ib, IO | SYS),

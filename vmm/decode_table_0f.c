@@ -132,7 +132,7 @@ static const struct insn_row pfx_0f79[4] = {
 };
 
 static const struct insn_row pfx_0fae_6[4] = {
-	R1(XSAVE, M_, LEN | VEC),	R1(NOP, M_, 0),
+	R1(XSAVE, M_, VEC | WO),	R1(NOP, M_, 0),
 	R1(NONE, Mq, LEN),
 };
 static const struct insn_row pfx_0fae_7[4] = {
@@ -150,11 +150,11 @@ static const struct insn_row pfx_0fae_r6[4] = {
 };
 static const struct insn_row pfx_0fae_r7[4] = { R0(FENCE, 0) };
 static const struct insn_row mod_0fae[8][2] = {
-	{ R1(FXSAVE, M_, LEN | VEC),	GRP(PFX, pfx_0fae_r0) },
+	{ R1(FXSAVE, M_, VEC | WO),	GRP(PFX, pfx_0fae_r0) },
 	{ R1(FXRSTOR, M_, LEN | VEC),	GRP(PFX, pfx_0fae_r1) },
 	{ R1(LDMXCSR, Md, LEN | VEC),	GRP(PFX, pfx_0fae_r2) },
-	{ R1(STMXCSR, Md, LEN | VEC),	GRP(PFX, pfx_0fae_r3) },
-	{ R1(XSAVE, M_, LEN | VEC),	R1(NONE, Ry, LEN) },
+	{ R1(STMXCSR, Md, VEC | WO),	GRP(PFX, pfx_0fae_r3) },
+	{ R1(XSAVE, M_, VEC | WO),	R1(NONE, Ry, LEN) },
 	{ R1(XRSTOR, M_, LEN | VEC),	GRP(PFX, pfx_0fae_r5) },
 	{ GRP(PFX, pfx_0fae_6),		GRP(PFX, pfx_0fae_r6) },
 	{ GRP(PFX, pfx_0fae_7),		GRP(PFX, pfx_0fae_r7) },
@@ -195,8 +195,8 @@ static const struct insn_row mod_0fc7[8][2] = {
 	{ R1(CMPXCHG8B, M_, LCK), {} },
 	{ {}, {} },
 	{ R1(XRSTOR, M_, LEN | VEC | SYS), {} },
-	{ R1(XSAVE, M_, LEN | VEC), {} },
-	{ R1(XSAVE, M_, LEN | VEC | SYS), {} },
+	{ R1(XSAVE, M_, VEC | WO), {} },
+	{ R1(XSAVE, M_, VEC | WO | PRV), {} },
 	{ GRP(PFX, pfx_0fc7_6), R1(RDRAND, Rv, LEN | SYS) },
 	{ R1(VMPTRST, Mq, LEN | SYS), GRP(PFX, pfx_0fc7_r7) },
 };

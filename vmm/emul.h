@@ -120,6 +120,8 @@ int emul_read_linear(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		     unsigned int flags);
 int emul_write_linear(struct emul_ctxt *c, u64 la, const void *buf,
 		      unsigned int bytes, unsigned int flags);
+int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		      unsigned int flags);
 int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
 			unsigned int bytes, unsigned int flags);
 void emul_log_reset(struct emul_ctxt *c);
@@ -197,7 +199,10 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 	X(VMOV, vmov) X(VMOVS, vmovs) X(VMOVLOW, vmovlow)                  \
 	X(VMOVHIGH, vmovhigh) X(VMOVD, vmovd) X(VMOVQ, vmovq)              \
 	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)                        \
-	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)
+	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)    \
+	/* emul_fpu.c */                                                   \
+	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
+	X(FXSAVE, fxsave) X(XSAVE, xsave)
 /* clang-format on */
 
 #define X(op, fn) int emul_op_##fn(struct emul_ctxt *c);

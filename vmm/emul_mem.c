@@ -295,6 +295,12 @@ static int probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
 			bytes - n, flags);
 }
 
+int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		      unsigned int flags)
+{
+	return probe_linear(c, la, bytes, flags);
+}
+
 /* Both halves of an access that crosses a page, which has been checked. */
 static int write_parts(struct emul_ctxt *c, u64 la, const void *buf,
 		       unsigned int bytes, unsigned int flags)

@@ -52,6 +52,8 @@
  *       rCX, rSI and rDI advance over denied elements as over stored ones
  *   POP to memory
  *       rSP moves
+ *   FXSAVE, XSAVE and its like
+ *       store in pieces of up to EMUL_MAX_ACCESS bytes, each denied for itself
  */
 #ifndef VIGIL_VMM_EMULATE_H
 #define VIGIL_VMM_EMULATE_H
@@ -171,6 +173,29 @@ struct emul_log_entry {
 #define EMUL_FEAT_LZCNT BIT(1)
 #define EMUL_FEAT_BMI2 BIT(2)
 #define EMUL_FEAT_ALL (EMUL_FEAT_BMI1 | EMUL_FEAT_LZCNT | EMUL_FEAT_BMI2)
+/* EFER.FFXSR: in ring 0 of 64-bit mode FXSAVE leaves the XMM registers out */
+#define EMUL_FEAT_FFXSR BIT(3)
+
+/* What a guest's state can be stored as: by the instruction of that name. */
+enum emul_save {
+	EMUL_SAVE_FXSAVE,
+	EMUL_SAVE_XSAVE,
+	EMUL_SAVE_XSAVEC,
+};
+
+#define EMUL_SAVE_BYTES 4096u /* more than any such image has */
+
+/**
+ * struct emul_component - a state component of XSAVE, from CPUID leaf 0Dh
+ * @offset: in the standard format
+ * @bytes: its size
+ * @align64: aligned to 64 bytes in the compacted format
+ */
+struct emul_component {
+	u16 offset;
+	u16 bytes;
+	bool align64;
+};
 
 /* What an instruction changes; ctxt has it twice: committed and in work. */
 struct emul_state {
@@ -240,7 +265,7 @@ struct emul_ctxt {
 /**
  * struct emul_ops - what the emulator needs of the vCPU
  *
- * All return enum emul_status.  read, write, cmpxchg, probe, get_seg and get_cr
+ * All but save_state return enum emul_status.  read, write, cmpxchg, probe, get_seg and get_cr
  * are mandatory; an instruction that needs one of the others and finds NULL is
  * EMUL_UNHANDLED.
  *
@@ -270,6 +295,10 @@ struct emul_ctxt {
  *	stays without
  * @get_mmx: MMX register
  * @set_mmx: MMX register
+ * @save_state: an image of EMUL_SAVE_BYTES, to be written to until the next call:
+ *	what that instruction stores in 64-bit mode, with REX.W if @wide, to
+ *	memory whose XSAVE header is 0. @mask is RFBM. NULL: it cannot be had
+ * @get_component: a component that @save_state has stored, 2 to 62
  */
 struct emul_ops {
 	int (*read)(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
@@ -303,6 +332,11 @@ struct emul_ops {
 		       unsigned int bytes, bool zero_upper);
 	int (*get_mmx)(struct emul_ctxt *c, unsigned int reg, u64 *val);
 	int (*set_mmx)(struct emul_ctxt *c, unsigned int reg, u64 val);
+
+	u8 *(*save_state)(struct emul_ctxt *c, enum emul_save how, bool wide,
+			  u64 mask);
+	int (*get_component)(struct emul_ctxt *c, unsigned int nr,
+			     struct emul_component *comp);
 };
 
 /**

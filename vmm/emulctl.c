@@ -369,6 +369,18 @@ static int op_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return fpu_write_mmx(emul_vcpu(c), reg, val) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
+static u8 *op_save_state(struct emul_ctxt *c, enum emul_save how, bool wide,
+			 u64 mask)
+{
+	return fpu_save_state(emul_vcpu(c), how, wide, mask);
+}
+
+static int op_get_component(struct emul_ctxt *c, unsigned int nr,
+			    struct emul_component *comp)
+{
+	return fpu_get_component(nr, comp) ? EMUL_UNHANDLED : EMUL_OK;
+}
+
 const struct emul_ops emulctl_ops = {
 	.read = op_read,
 	.write = op_write,
@@ -389,6 +401,8 @@ const struct emul_ops emulctl_ops = {
 	.set_vec = op_set_vec,
 	.get_mmx = op_get_mmx,
 	.set_mmx = op_set_mmx,
+	.save_state = op_save_state,
+	.get_component = op_get_component,
 };
 
 /* ---- one instruction, from begin to end ---- */
@@ -422,7 +436,8 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->long_mode = is_long_mode(vcpu);
 	c->va_bits = vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
 	c->rep_budget = REP_BUDGET;
-	c->features = emul_features();
+	c->features = emul_features() |
+		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
 }
 
 void emulctl_forget(struct vigil_vcpu *vcpu)

@@ -29,6 +29,7 @@ int fpu_vcpu_init(struct vigil_vcpu *vcpu)
 
 void fpu_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
+	kfree(vcpu->fpu_image);
 	fpu_free_guest_fpstate(&vcpu->fpu);
 }
 
@@ -371,4 +372,100 @@ int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
 int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val)
 {
 	return access_mmx(reg, &val, true);
+}
+
+/* --- all of it, for the emulator --- */
+
+/* the last component that a guest can have is XFEATURE_Hi16_ZMM */
+static struct emul_component components[XFEATURE_Hi16_ZMM + 1] __ro_after_init;
+
+void __init fpu_init(void)
+{
+	u32 bytes, offset, flags, unused;
+	unsigned int nr;
+
+	if (!host_info.xcr0)
+		return;
+	for (nr = XFEATURE_YMM; nr < ARRAY_SIZE(components); nr++) {
+		if (!(user_xfeatures() & BIT_ULL(nr)))
+			continue;
+		cpuid_count(0xd, nr, &bytes, &offset, &flags, &unused);
+		if (offset > EMUL_SAVE_BYTES ||
+		    bytes > EMUL_SAVE_BYTES - offset)
+			continue;
+		components[nr].offset = offset;
+		components[nr].bytes = bytes;
+		components[nr].align64 = flags & BIT(1);
+	}
+}
+
+int fpu_get_component(unsigned int nr, struct emul_component *comp)
+{
+	if (nr >= ARRAY_SIZE(components) || !components[nr].bytes)
+		return -EINVAL;
+	*comp = components[nr];
+	return 0;
+}
+
+static bool can_save(enum emul_save how, u64 mask)
+{
+	unsigned int nr;
+
+	if (how == EMUL_SAVE_FXSAVE)
+		return true;
+	if (!host_info.xcr0 || mask & ~user_xfeatures() ||
+	    (how == EMUL_SAVE_XSAVEC && !boot_cpu_has(X86_FEATURE_XSAVEC)))
+		return false;
+	for (nr = XFEATURE_YMM; nr < ARRAY_SIZE(components); nr++)
+		if (mask & BIT_ULL(nr) && !components[nr].bytes)
+			return false;
+	return true;
+}
+
+#define SAVE_INSN(insn, image, mask)                          \
+	asm volatile(insn " %0"                               \
+		     : "+m"(*(u8(*)[EMUL_SAVE_BYTES])(image)) \
+		     : "a"(lower_32_bits(mask)), "d"(upper_32_bits(mask)))
+
+static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
+{
+	switch (how) {
+	case EMUL_SAVE_FXSAVE:
+		if (wide)
+			SAVE_INSN("fxsave64", image, mask);
+		else
+			SAVE_INSN("fxsave", image, mask);
+		break;
+	case EMUL_SAVE_XSAVE:
+		if (wide)
+			SAVE_INSN("xsave64", image, mask);
+		else
+			SAVE_INSN("xsave", image, mask);
+		break;
+	case EMUL_SAVE_XSAVEC:
+		if (wide)
+			SAVE_INSN("xsavec64", image, mask);
+		else
+			SAVE_INSN("xsavec", image, mask);
+		break;
+	}
+}
+
+u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+		   u64 mask)
+{
+	if (!can_save(how, mask))
+		return NULL;
+	/* a page: so it is aligned as XSAVE wants it */
+	BUILD_BUG_ON(EMUL_SAVE_BYTES != PAGE_SIZE);
+	if (!vcpu->fpu_image)
+		vcpu->fpu_image = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!vcpu->fpu_image)
+		return NULL;
+	/* not all instructions write all of it */
+	memset(vcpu->fpu_image, 0, EMUL_SAVE_BYTES);
+	regs_begin();
+	save_state(how, wide, mask, vcpu->fpu_image);
+	regs_end();
+	return vcpu->fpu_image;
 }

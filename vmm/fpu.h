@@ -80,4 +80,23 @@ int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
 int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val);
 int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val);
 
+/* reads the layout of the XSAVE area from CPUID; at module load */
+void fpu_init(void);
+
+/**
+ * fpu_save_state() - the guest's state as an instruction would store it
+ * @vcpu: inside KVM_RUN, fpu_load()ed
+ * @how: the instruction
+ * @wide: with REX.W
+ * @mask: state components wanted by XSAVE and XSAVEC, of those in the guest's XCR0
+ *
+ * Return: EMUL_SAVE_BYTES that are the caller's until the next call; NULL: the
+ * host's CPU does not have the instruction, or there is no memory.
+ */
+u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+		   u64 mask);
+
+/* 0; -EINVAL: not a component that fpu_save_state() stores */
+int fpu_get_component(unsigned int nr, struct emul_component *comp);
+
 #endif

@@ -25,6 +25,7 @@
 #include <asm/special_insns.h>
 
 #include "cpuid.h"
+#include "fpu.h"
 #include "host.h"
 #include "msr.h"
 #include "watch.h"
@@ -447,6 +448,7 @@ static void __init read_host_info(void)
 		host_info.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	if (host_info.xcr0 && boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, host_info.xss);
+	fpu_init();
 	host_info.maxphyaddr = boot_cpu_data.x86_phys_bits;
 	host_info.la57 = __read_cr4() & X86_CR4_LA57;
 	host_info.gbpages = boot_cpu_has(X86_FEATURE_GBPAGES);

@@ -245,6 +245,7 @@ struct vigil_vcpu {
 	struct vigil_events events; /* [v] */
 	struct fpu_guest fpu; /* [v] fpu.c */
 	bool fpu_loaded;
+	u8 *fpu_image; /* fpu_save_state(): NULL before the first */
 
 	/* CPUID as userspace set it, [v] */
 	struct kvm_cpuid_entry2 *cpuid;

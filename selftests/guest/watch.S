@@ -5,14 +5,22 @@
  * 64 bytes of other data.
  *
  * ROW(name, events, instructions): what a watch must tell; -1: one or more.
+ * FXROW(name, events, instructions): to zeroes, since CPUs differ in whether
+ * they write what is reserved.
+ * XROW(name, needs, xcr0, events, instructions): so too, on CPUs with XSAVE (1),
+ * XSAVEOPT (2), XSAVEC (3), and those bits in XCR0; edx:eax is all ones.
  */
 #include "payload.h"
 
-#define ROW(n, ev, ...)							\
+#define ROW6(n, ev, needs, xcr0, zeroes, ...)				\
 	LABEL(wst, n) __VA_ARGS__; OUT_END;				\
 	.pushsection .data.wst_rows, "aw";				\
-	.quad pl_wst_##n, ev; .asciz #n; .balign 64;			\
+	.quad pl_wst_##n, ev, needs, xcr0, zeroes; .asciz #n; .balign 64;		\
 	.popsection
+#define ROW(n, ev, ...) ROW6(n, ev, 0, 0, 0, __VA_ARGS__)
+#define FXROW(n, ev, ...) ROW6(n, ev, 0, 0, 1, __VA_ARGS__)
+#define XROW(n, needs, xcr0, ev, ...)					\
+	ROW6(n, ev, needs, xcr0, 1, mov $-1, %eax; mov $-1, %edx; __VA_ARGS__)
 
 	.pushsection .data.wst_rows, "aw"
 	.balign 64
@@ -38,7 +46,7 @@ ROW(and, 1, andl $0x0f0f0f0f, (%rdi))
 ROW(xor, 1, xor %cx, (%rdi))
 ROW(cmp, 0, cmp %rax, (%rdi))
 ROW(test, 0, test %eax, (%rdi))
-ROW(bt, 0, bt $5, (%rdi))
+ROW(bt, 0, btl $5, (%rdi))
 ROW(inc, 1, incq (%rdi))
 ROW(dec, 1, decb (%rdi))
 ROW(neg, 1, negl (%rdi))
@@ -94,6 +102,35 @@ ROW(movd, 1, movups (%rsi), %xmm1; movd %xmm1, (%rdi))
 ROW(movhps, 1, movups (%rsi), %xmm1; movhps %xmm1, (%rdi))
 ROW(mov_seg, 1, mov %ds, (%rdi))
 ROW(sgdt, -1, sgdt (%rdi))
+/* these store more than is watched: in pieces of 32 bytes */
+ROW(fnstcw, 1, fninit; fnstcw 6(%rdi))
+ROW(fnstsw, 1, fninit; fld1; fnstsw (%rdi))
+ROW(stmxcsr, 1, stmxcsr 60(%rdi))
+FXROW(fxsave, 2, fninit; fldpi; fxsave (%rdi))
+FXROW(fxsave64_middle, 2, fninit; fld1; fxsave64 -192(%rdi))
+XROW(xsave, 1, 1, 2, xsave (%rdi))
+XROW(xsave64_middle, 1, 3, 2, xsave64 -192(%rdi))
+XROW(xsave_header, 1, 1, 1, xsave -512(%rdi))
+XROW(xsave_extended, 1, 7, 2, xsave -576(%rdi))
+XROW(xsave_sse, 1, 3, 1, mov $2, %eax; xsave (%rdi))
+XROW(xsaveopt_header, 2, 1, 1, xsaveopt -512(%rdi))
+XROW(xsaveopt_extended, 2, 7, 2, xsaveopt64 -576(%rdi))
+XROW(xsavec_header, 3, 1, 1, xsavec -512(%rdi))
+XROW(xsavec_extended, 3, 7, 2, xsavec64 -576(%rdi))
+/* what comes before the rows: all of rax to XCR0, then something in registers */
+LABEL(wst, xsetbv)
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xsetbv
+	OUT_END
+LABEL(wst, xgetbv)
+	xor	%ecx, %ecx
+	xgetbv
+	OUT_END
+LABEL(wst, ymm)
+	vmovups	(%rsi), %ymm2
+	vmovups	(%rsi), %ymm13
+	OUT_END
 END(wst)
 
 	.pushsection .data.wst_rows, "aw"

@@ -562,6 +562,64 @@ static void test_vector_state(void)
 		-1);
 }
 
+/* FXSAVE and its like: what native_test cannot be in user mode */
+static void test_state_stores(void)
+{
+	const u8 filled = 0xcc, *image = e.mem + (AT - ENV_MEM);
+
+	kernel(INSN_MODE_64);
+	e.cr[0] |= 8;
+	refuses("FXSAVE with TS is #NM", STEP("\x0f\xae\x07"), NM, -1);
+	refuses("XSAVE with TS is #NM", STEP("\x0f\xae\x27"), NM, -1);
+	refuses("FNSTCW with TS is #NM", STEP("\xd9\x3f"), NM, -1);
+	kernel(INSN_MODE_64);
+	e.cr[0] |= 4;
+	refuses("FXSAVE with EM is #NM", STEP("\x0f\xae\x07"), NM, -1);
+	refuses("STMXCSR with EM is #UD", STEP("\x0f\xae\x1f"), UD, -1);
+	unit_result(STEP("\x0f\xae\x27") == EMUL_OK, "XSAVE with EM");
+	kernel(INSN_MODE_64);
+	e.cr[4] &= ~(1ull << 18);
+	refuses("XSAVE without OSXSAVE is #UD", STEP("\x0f\xae\x27"), UD, -1);
+	kernel(INSN_MODE_64);
+	e.c.regs[INSN_RDI] += 8;
+	refuses("FXSAVE to 8 bytes is #GP", STEP("\x0f\xae\x07"), GP, 0);
+	e.c.regs[INSN_RDI] += 8;
+	refuses("XSAVE to 16 bytes is #GP", STEP("\x0f\xae\x27"), GP, 0);
+	kernel(INSN_MODE_64);
+	e.c.cpl = 3;
+	refuses("XSAVES in ring 3 is #GP", STEP("\x0f\xc7\x2f"), GP, 0);
+
+	kernel(INSN_MODE_32);
+	e.cr[4] &= ~(1ull << 9);
+	memset(e.mem, filled, sizeof(e.mem));
+	unit_result(STEP("\x0f\xae\x07") == EMUL_OK && image[0] == 0x7f &&
+			    image[24] == filled && image[159] != filled &&
+			    image[160] == filled,
+		    "FXSAVE without OSFXSR: the x87 registers");
+	kernel(INSN_MODE_64);
+	memset(e.mem, filled, sizeof(e.mem));
+	e.c.features |= EMUL_FEAT_FFXSR;
+	unit_result(STEP("\x0f\xae\x07") == EMUL_OK && image[24] == 0x80 &&
+			    image[160] == filled,
+		    "FXSAVE with FFXSR in ring 0: no XMM registers");
+	e.c.cpl = 3;
+	unit_result(STEP("\x0f\xae\x07") == EMUL_OK && image[160] != filled,
+		    "FXSAVE with FFXSR in ring 3: all");
+	e.deny = true;
+	memset(e.mem, filled, sizeof(e.mem));
+	unit_result(STEP("\x0f\xae\x07") == EMUL_OK && e.writes > 8 &&
+			    image[0] == filled && image[415] == filled,
+		    "FXSAVE, denied");
+
+	/* nothing of it when not all of it is there */
+	kernel(INSN_MODE_64);
+	memset(e.mem, filled, sizeof(e.mem));
+	e.c.regs[INSN_RDI] = ENV_MEM + ENV_BYTES - 256;
+	refuses("FXSAVE over the end of memory is #PF", STEP("\x0f\xae\x07"),
+		ENV_PF, 2);
+	unit_result(e.mem[ENV_BYTES - 256] == filled, "and stores nothing");
+}
+
 /* Encodings that are something else on a CPU that does not have them. */
 static void test_features(void)
 {
@@ -591,7 +649,7 @@ static void test_unhandled(void)
 		{ "\xe4\x70", 2 },     { "\xee", 1 },	  { "\x6c", 1 },
 		{ "\xf3\x6f", 2 },     { "\x0f\x30", 2 }, { "\x0f\x01\xd9", 3 },
 		{ "\xcd\x80", 2 },     { "\xcf", 1 },	  { "\xd9\x07", 2 },
-		{ "\x0f\xae\x07", 3 }, { "\xff\x1f", 2 }, { "\x0f\x05", 2 },
+		{ "\x0f\xae\x0f", 3 }, { "\xff\x1f", 2 }, { "\x0f\x05", 2 },
 		{ "\x0f\x58\x07", 3 },
 	};
 	unsigned int i;
@@ -744,6 +802,7 @@ int main(void)
 	test_segment_loads();
 	test_far_jumps();
 	test_vector_state();
+	test_state_stores();
 	test_features();
 	test_unhandled();
 	test_splits();

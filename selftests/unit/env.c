@@ -235,6 +235,53 @@ static int env_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return EMUL_OK;
 }
 
+/* of YMM, the only component here: the upper halves */
+static int env_get_component(struct emul_ctxt *c, unsigned int nr,
+			     struct emul_component *comp)
+{
+	*comp = (struct emul_component){ .offset = 576, .bytes = 256 };
+	return nr == 2 ? EMUL_OK : EMUL_UNHANDLED;
+}
+
+static u32 mxcsr_mask(void)
+{
+	static u8 image[512] __attribute__((aligned(16)));
+	u32 mask;
+
+	asm volatile("fxsave %0" : "=m"(image));
+	memcpy(&mask, image + 28, sizeof(mask));
+	return mask;
+}
+
+/* As the CPU has it after the MMX and vector registers were loaded. */
+static u8 *env_save_state(struct emul_ctxt *c, enum emul_save how, bool wide,
+			  u64 mask)
+{
+	struct env *e = container_of(c, struct env, c);
+	static u8 image[EMUL_SAVE_BYTES];
+	const u16 fcw = 0x37f;
+	const u32 mxcsr[] = { 0x1f80, mxcsr_mask() };
+	u64 header[] = { mask & 7,
+			 how == EMUL_SAVE_XSAVEC ? mask | 1ull << 63 : 0 };
+	unsigned int i;
+
+	memset(image, 0, sizeof(image));
+	memcpy(image, &fcw, 2);
+	image[4] = 0xff; /* no register is empty */
+	memcpy(image + 24, mxcsr, 8);
+	for (i = 0; i < 8; i++) {
+		memcpy(image + 32 + 16 * i, &e->mmx[i], 8);
+		memset(image + 32 + 16 * i + 8, 0xff, 2);
+	}
+	for (i = 0; i < 16; i++) {
+		memcpy(image + 160 + 16 * i, e->vec[i], 16);
+		memcpy(image + 576 + 16 * i, e->vec[i] + 16, 16);
+	}
+	if (how != EMUL_SAVE_FXSAVE)
+		memcpy(image + 512, header, sizeof(header));
+	return image;
+}
+
 const struct emul_ops env_ops = {
 	.read = env_read,
 	.write = env_write,
@@ -255,6 +302,8 @@ const struct emul_ops env_ops = {
 	.set_vec = env_set_vec,
 	.get_mmx = env_get_mmx,
 	.set_mmx = env_set_mmx,
+	.save_state = env_save_state,
+	.get_component = env_get_component,
 };
 
 void env_begin(struct env *e)

@@ -215,6 +215,11 @@ static void find_features(void)
 		f->adx = b & bit_ADX;
 		f->movdiri = c & (1u << 27);
 	}
+	if (__get_cpuid_count(13, 1, &a, &b, &c, &d)) {
+		f->xsaveopt = a & bit_XSAVEOPT;
+		f->xsavec = a & bit_XSAVEC;
+		f->xsaves = a & bit_XSAVES;
+	}
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
 		f->lzcnt = c & bit_LZCNT;
 		f->lahf64 = c & bit_LAHF_LM;

@@ -51,7 +51,7 @@ struct native_fault {
 
 struct native_features {
 	bool avx, bmi1, bmi2, lzcnt, popcnt, adx, movbe, movdiri, sse3, sse41,
-		sse42, cx16, lahf64;
+		sse42, cx16, lahf64, xsaveopt, xsavec, xsaves;
 };
 
 extern struct native_state native;

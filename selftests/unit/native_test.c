@@ -53,6 +53,10 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_STR:
 	case INSN_OP_SMSW:
 		return false;
+	case INSN_OP_XSAVE:
+		if (g->opcode == 0xc7)
+			return g->reg == 4 ? f->xsavec : f->xsaves;
+		return g->reg == 4 || f->xsaveopt;
 	case INSN_OP_MOVDIRI:
 		return f->movdiri;
 	case INSN_OP_MOVBE:
@@ -135,14 +139,33 @@ static void report(const struct cell *cell, const char *what, int ret,
 	}
 }
 
-static bool same_page_fault(const struct emul_exception *x)
+static bool same_error(const struct emul_exception *x)
 {
-	return x->vector == native_fault.vector && x->cr2 == native_fault.cr2 &&
+	return x->vector == native_fault.vector &&
 	       !((x->error_code ^ native_fault.error_code) & 7);
 }
 
+static bool same_page_fault(const struct emul_exception *x)
+{
+	return same_error(x) && x->cr2 == native_fault.cr2;
+}
+
 /*
- * The one freedom: CMPS loads from two places, and nothing says from which one
+ * The first freedom: nothing says at which of its bytes FXSAVE and XSAVE begin.
+ * AMD begins FXSAVE at the last one.
+ */
+static bool faults_elsewhere_in_operand(const struct cell *cell)
+{
+	u64 la = native_fault.cr2;
+
+	return (before.c.insn.op == INSN_OP_FXSAVE ||
+		before.c.insn.op == INSN_OP_XSAVE) &&
+	       same_error(&env.c.exception) && !env_mem(&env, la, 1) &&
+	       sample_in_operand(&before, cell, la);
+}
+
+/*
+ * The other one: CMPS loads from two places, and nothing says from which one
  * first.  The emulator and Intel begin at rSI, AMD (family 25) at rDI.  So where
  * the emulator has the fault of rSI, that of rDI will do, if there is one; SCAS
  * is that load alone.
@@ -179,9 +202,10 @@ static const char *compare(const struct cell *cell, int ret,
 		if (x->vector != native_fault.vector)
 			return "vector";
 		if (x->vector == NATIVE_PF && !same_page_fault(x)) {
-			if (!faults_at_destination())
+			if (faults_at_destination())
+				st->other_first++;
+			else if (!faults_elsewhere_in_operand(cell))
 				return "page fault";
-			st->other_first++;
 		}
 		if (x->vector != NATIVE_PF && x->has_ec &&
 		    x->error_code != native_fault.error_code)

@@ -24,6 +24,13 @@ static u64 pick_address(enum place place, unsigned int bytes)
 {
 	if (!bytes)
 		bytes = 1;
+	if (bytes > 0x80 && place == PLACE_INSIDE)
+		return upper_page ? NATIVE_MIDDLE +
+					    unit_below(WINDOW + WINDOW_BYTES -
+						       NATIVE_MIDDLE - bytes) :
+				    NATIVE_MIDDLE - bytes -
+					    unit_below(NATIVE_MIDDLE - WINDOW -
+						       bytes);
 	switch (place) {
 	case PLACE_CROSSING:
 		return NATIVE_MIDDLE - 1 -
@@ -143,10 +150,37 @@ static unsigned int mem_operand_bytes(const struct insn *insn)
 		return insn->opsize == 8 ? 16 : 8;
 	if (insn->op == INSN_OP_XLAT)
 		return 1;
+	if (insn->op == INSN_OP_FXSAVE)
+		return 512;
+	if (insn->op == INSN_OP_XSAVE)
+		return 832; /* up to the YMM registers */
 	for (i = 0; i < 3; i++)
 		if (insn->opd[i].kind == INSN_OPD_MEM)
 			return insn->opd[i].size;
 	return 1;
+}
+
+bool sample_in_operand(const struct env *e, const struct cell *cell, u64 la)
+{
+	const struct insn *insn = &e->c.insn;
+	u64 at =
+		vigil_insn_ea(insn, e->c.regs, e->c.rip) + seg_base(insn, cell);
+
+	return la - at < mem_operand_bytes(insn);
+}
+
+/* What the operand has to be aligned to, where #GP(0) comes otherwise. */
+static unsigned int alignment(const struct insn *insn)
+{
+	switch (insn->op) {
+	case INSN_OP_FXSAVE:
+		return 16;
+	case INSN_OP_XSAVE:
+		return 64;
+	case INSN_OP_CMPXCHG8B:
+		return mem_operand_bytes(insn);
+	}
+	return insn->flags & INSN_ALIGNED ? mem_operand_bytes(insn) : 1;
 }
 
 /* Register values that make the operation interesting, before aiming. */
@@ -188,6 +222,12 @@ static void prepare(struct env *e)
 	case INSN_OP_SCAS:
 		regs[INSN_RCX] = (regs[INSN_RCX] & ~mask_of(insn->adsize)) |
 				 unit_below(5);
+		break;
+	case INSN_OP_XSAVE:
+		/* of what XCR0 has here */
+		regs[INSN_RAX] = (regs[INSN_RAX] & ~0xffffffffull) |
+				 unit_below(8);
+		regs[INSN_RDX] &= ~0xffffffffull;
 		break;
 	case INSN_OP_LOOP:
 	case INSN_OP_JCXZ:
@@ -319,12 +359,9 @@ static bool place_operands(struct env *e, const struct gen_row *g,
 		if (!insn->has_mem || insn->index == INSN_REG_NONE)
 			return true; /* fixed by the encoding */
 	la = pick_address(cell->place, bytes);
-	if (insn->flags & INSN_ALIGNED && cell->place == PLACE_INSIDE &&
-	    unit_below(16))
-		la &= -(u64)bytes;
-	if (insn->op == INSN_OP_CMPXCHG8B && unit_below(16) &&
-	    cell->place == PLACE_INSIDE)
-		la &= -(u64)bytes;
+	/* what crosses a page is aligned to less than its size, or not at all */
+	if ((cell->place == PLACE_INSIDE || bytes > 0x80) && unit_below(16))
+		la &= -(u64)alignment(insn);
 	return aim(insn, regs, rip, la - base - bit_distance(e));
 }
 
@@ -452,5 +489,9 @@ bool sample_state(struct env *e, const struct gen_row *g,
 	if (!place_operands(e, g, cell))
 		return false;
 	prepare_memory(e, cell);
+	/* EDX:EAX may be an address as well */
+	if (e->c.insn.op == INSN_OP_XSAVE &&
+	    ((u32)e->c.regs[INSN_RAX] > 7 || (u32)e->c.regs[INSN_RDX]))
+		return false;
 	return !sample_undefined_result(&e->c.insn, e);
 }

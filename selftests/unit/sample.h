@@ -22,8 +22,8 @@
 #define FL_FIXED 0x202 /* reserved, and IF, which user code cannot change */
 
 /* what of the memory samples may change */
-#define WINDOW_AT 0xe00
-#define WINDOW_BYTES 0x400
+#define WINDOW_AT 0xc00
+#define WINDOW_BYTES 0x800
 #define WINDOW (NATIVE_MEM + WINDOW_AT)
 
 /* where the memory operand is to be */
@@ -54,6 +54,8 @@ bool sample_insn(struct env *e, const struct gen_row *g,
 /* Registers and memory for it; false: these did not work out, try again. */
 bool sample_state(struct env *e, const struct gen_row *g,
 		  const struct cell *cell);
+/* Is that address one of the memory operand's, with the registers of e? */
+bool sample_in_operand(const struct env *e, const struct cell *cell, u64 la);
 /* After the emulator ran: did it access what the cell is about? */
 bool sample_in_place(const struct env *e, const struct cell *cell, int ret);
 /* Flags that the architecture leaves undefined, and results. */

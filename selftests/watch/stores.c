@@ -3,19 +3,27 @@
  * Every store instruction, watched: what the CPU does with it unwatched is what
  * must come out logged, and, but for the memory, denied.
  */
+#include <stdlib.h>
+
 #include "mon.h"
 
 DECLARE_PAYLOAD(wst);
+DECLARE_LABEL(wst, xsetbv);
+DECLARE_LABEL(wst, xgetbv);
+DECLARE_LABEL(wst, ymm);
 
 /* see guest/watch.S */
 struct row {
 	const char *at;
-	int64_t events;
-	char name[48];
+	int64_t events, needs, xcr0, zeroes;
+	char name[24];
 };
+
+enum { NEEDS_XSAVE = 1, NEEDS_XSAVEOPT, NEEDS_XSAVEC };
 
 extern const struct row wst_rows[], wst_rows_end[];
 
+#define RANGE 0x100 /* of TARGET in the page */
 #define WATCHED 64
 #define SOURCE (PAGE + 0x800)
 
@@ -24,12 +32,10 @@ struct result {
 	uint8_t page[4096];
 };
 
-static void fill_page(struct vm *vm)
+static void fill_page(const struct row *row, uint8_t *page)
 {
-	uint8_t *page = vm_ram(vm, PAGE, 4096);
-
 	for (unsigned int i = 0; i < 4096; i++)
-		page[i] = i * 7 + (i >> 8) + 3;
+		page[i] = row->zeroes ? 0 : i * 7 + (i >> 8) + 3;
 }
 
 static void run_row(struct vcpu *v, const struct row *row, struct result *res)
@@ -48,7 +54,7 @@ static void run_row(struct vcpu *v, const struct row *row, struct result *res)
 		.rip = GUEST_CODE + (row->at - pl_wst),
 	};
 
-	fill_page(v->vm);
+	fill_page(row, vm_ram(v->vm, PAGE, 4096));
 	vcpu_settle(v);
 	set_regs(v, &r);
 	EXPECT(v, STOP_END);
@@ -81,10 +87,12 @@ static void check_events(int mon, const struct row *row,
 	uint8_t page[4096], before[4096];
 	int64_t n = 0;
 
-	for (unsigned int i = 0; i < 4096; i++)
-		page[i] = before[i] = i * 7 + (i >> 8) + 3;
-	/* a row may prepare its source */
-	memcpy(page + 0x800, plain->page + 0x800, 64);
+	fill_page(row, before);
+	memcpy(page, before, sizeof(page));
+	/* a row may prepare its source, and store more than is watched */
+	memcpy(page, plain->page, RANGE);
+	memcpy(page + RANGE + WATCHED, plain->page + RANGE + WATCHED,
+	       4096 - RANGE - WATCHED);
 	while (mon_ready(mon, 0)) {
 		struct vigil_event ev = mon_event(mon);
 		uint64_t off = ev.gpa - PAGE;
@@ -119,22 +127,86 @@ static void check_events(int mon, const struct row *row,
 		     row->name);
 }
 
+/* EAX of a CPUID leaf of the guest, 0 where it has none */
+static uint32_t guest_cpuid_eax(struct vcpu *v, uint32_t leaf, uint32_t index)
+{
+	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
+	uint32_t eax = 0;
+
+	for (uint32_t i = 0; i < c->nent; i++)
+		if (c->entries[i].function == leaf &&
+		    c->entries[i].index == index)
+			eax = c->entries[i].eax;
+	free(c);
+	return eax;
+}
+
+/* Runs what is at that label; rAX in and out. */
+static uint64_t run_at(struct vcpu *v, const char *label, uint64_t rax)
+{
+	struct kvm_regs r = {
+		.rax = rax,
+		.rsi = GUEST_CODE,
+		.rflags = RFLAGS_1,
+		.rip = GUEST_CODE + (label - pl_wst),
+	};
+
+	vcpu_settle(v);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	get_regs(v, &r);
+	return r.rax;
+}
+
+/*
+ * Switches XSAVE on, with all components that there are: a bit for each number
+ * that rows may need. QEMU does not let vigil know of XCR0, and so takes it away.
+ */
+static unsigned int give_xsave(struct vcpu *v, uint64_t *xcr0)
+{
+	uint32_t more = guest_cpuid_eax(v, 0xd, 1);
+	uint32_t all = guest_cpuid_eax(v, 0xd, 0);
+	struct kvm_sregs sregs;
+
+	*xcr0 = 0;
+	if (!all)
+		return 1;
+	get_sregs(v, &sregs);
+	sregs.cr4 |= CR4_OSXSAVE;
+	set_sregs(v, &sregs);
+	run_at(v, pl_wst_xsetbv, all);
+	*xcr0 = (uint32_t)run_at(v, pl_wst_xgetbv, 0);
+	if (*xcr0 & 4)
+		run_at(v, pl_wst_ymm, 0);
+	test_note("XCR0 %#llx", (unsigned long long)*xcr0);
+	return 1 | 1 << NEEDS_XSAVE | (more & 1) << NEEDS_XSAVEOPT |
+	       (more >> 1 & 1) << NEEDS_XSAVEC;
+}
+
 static void check_rows(long action)
 {
 	bool deny = action == VIGIL_ACTION_DENY;
 	struct vcpu *v = START(M_LONG, wst);
 	struct result plain, watched;
+	uint8_t before[4096];
 	const struct row *row;
 	int mon = mon_open(v->vm);
 	struct kvm_sregs sregs;
+	unsigned int have;
+	uint64_t xcr0;
 	uint32_t id;
 
 	get_sregs(v, &sregs);
 	sregs.cr4 |= CR4_OSFXSR;
 	set_sregs(v, &sregs);
+	have = give_xsave(v, &xcr0);
 	for (row = wst_rows; row < wst_rows_end; row++) {
 		unsigned int failed = test_failures();
 
+		if (!(have >> row->needs & 1) || row->xcr0 & ~xcr0) {
+			test_note("this CPU cannot: %s", row->name);
+			continue;
+		}
 		run_row(v, row, &plain);
 		id = mon_watch(mon, TARGET, WATCHED, action);
 		run_row(v, row, &watched);
@@ -143,8 +215,8 @@ static void check_rows(long action)
 		check_events(mon, row, &plain, deny);
 		if (deny) {
 			/* nothing in the range, and all outside of it */
-			for (unsigned int i = 0; i < WATCHED; i++)
-				plain.page[0x100 + i] = (0x100 + i) * 7 + 1 + 3;
+			fill_page(row, before);
+			memcpy(plain.page + RANGE, before + RANGE, WATCHED);
 		}
 		CHECK(!memcmp(watched.page, plain.page, 4096));
 		if (test_failures() != failed)

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stores of x87, SSE and extended state: FNSTCW, FNSTSW, STMXCSR, FXSAVE, XSAVE,
+ * XSAVEOPT, XSAVEC, XSAVES.
+ *
+ * The CPU's own instruction makes an image of the guest's state; what of it the
+ * guest's instruction writes goes to the guest in pieces, each of which is
+ * checked and may be denied for itself. SDM volume 1, "Managing State Using the
+ * XSAVE Feature Set".
+ */
+#include "emul.h"
+
+/* the image: offsets that both formats have */
+#define AT_FCW 0
+#define AT_FSW 2
+#define AT_MXCSR 24
+#define AT_ST 32
+#define AT_XMM 160
+#define AT_XSTATE_BV 512
+#define AT_EXTENDED 576
+
+#define X87_BYTES (AT_MXCSR - AT_FCW)
+#define MXCSR_BYTES 8 /* and its mask */
+#define ST_BYTES (AT_XMM - AT_ST)
+#define FXSAVE_BYTES 512
+
+#define COMP_X87 BIT_ULL(0)
+#define COMP_SSE BIT_ULL(1)
+#define COMP_AVX BIT_ULL(2)
+#define NR_AVX 2
+#define NR_ZMM_HI256 6
+#define NR_HI16_ZMM 7
+#define NR_COMPONENTS 63
+
+#define XCOMP_COMPACT BIT_ULL(63)
+
+/* x87, header, six components: contiguous ones are one area */
+#define MAX_AREAS 16
+
+/* What is written of an image that begins at @la. */
+struct save {
+	u64 la;
+	u8 *image;
+	unsigned int n;
+	struct {
+		u16 at, bytes;
+	} area[MAX_AREAS];
+};
+
+static int add_area(struct save *s, unsigned int at, unsigned int bytes)
+{
+	unsigned int last = s->n - 1;
+
+	if (s->n && s->area[last].at + s->area[last].bytes == at) {
+		s->area[last].bytes += bytes;
+		return EMUL_OK;
+	}
+	if (s->n == MAX_AREAS || at + bytes > EMUL_SAVE_BYTES)
+		return EMUL_UNHANDLED;
+	s->area[s->n].at = at;
+	s->area[s->n++].bytes = bytes;
+	return EMUL_OK;
+}
+
+static u64 address(const struct emul_ctxt *c, const struct save *s,
+		   unsigned int at)
+{
+	return emul_long(c) ? s->la + at : (u32)(s->la + at);
+}
+
+/* All or nothing: an area is in no more than two pages. */
+static int probe_areas(struct emul_ctxt *c, const struct save *s)
+{
+	u64 first = address(c, s, s->area[0].at);
+	u64 last = address(c, s,
+			   s->area[s->n - 1].at + s->area[s->n - 1].bytes - 1);
+	u64 page = last & ~(u64)(EMUL_PAGE_SIZE - 1);
+	int ret;
+
+	ret = emul_probe_linear(c, first, 1, 0);
+	if (ret || (first & ~(u64)(EMUL_PAGE_SIZE - 1)) == page)
+		return ret;
+	return emul_probe_linear(c, page, 1, 0);
+}
+
+static int store_areas(struct emul_ctxt *c, const struct save *s)
+{
+	unsigned int i, at, n, left;
+	int ret;
+
+	for (i = 0; i < s->n; i++) {
+		at = s->area[i].at;
+		for (left = s->area[i].bytes; left; left -= n, at += n) {
+			n = left < EMUL_MAX_ACCESS ? left : EMUL_MAX_ACCESS;
+			ret = emul_write_linear(c, address(c, s, at),
+						s->image + at, n, 0);
+			if (ret)
+				return ret;
+		}
+	}
+	return EMUL_OK;
+}
+
+/* #NM with any of these bits in CR0 */
+static int check_cr0(struct emul_ctxt *c, u64 bits)
+{
+	u64 cr0;
+	int ret = c->ops->get_cr(c, 0, &cr0);
+
+	if (ret)
+		return ret;
+	return cr0 & bits ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+}
+
+static int get_image(struct emul_ctxt *c, enum emul_save how, u64 mask,
+		     u8 **image)
+{
+	if (!c->ops->save_state)
+		return EMUL_UNHANDLED;
+	*image = c->ops->save_state(c, how, c->insn.rex & 8, mask);
+	return *image ? EMUL_OK : EMUL_UNHANDLED;
+}
+
+static int store_word(struct emul_ctxt *c, unsigned int at)
+{
+	u8 *image;
+	int ret;
+
+	ret = get_image(c, EMUL_SAVE_FXSAVE, 0, &image);
+	if (ret)
+		return ret;
+	return emul_write(c, c->insn.seg, emul_ea(c), image + at,
+			  c->insn.opd[0].size, 0);
+}
+
+int emul_op_fnstcw(struct emul_ctxt *c)
+{
+	int ret = check_cr0(c, C0_EM | C0_TS);
+
+	return ret ? ret :
+		     store_word(c,
+				c->insn.op == INSN_OP_FNSTCW ? AT_FCW : AT_FSW);
+}
+
+int emul_op_stmxcsr(struct emul_ctxt *c)
+{
+	u64 cr0, cr4;
+	int ret;
+
+	if (c->insn.vex_pp)
+		return EMUL_UNHANDLED;
+	ret = c->ops->get_cr(c, 0, &cr0);
+	if (!ret)
+		ret = c->ops->get_cr(c, 4, &cr4);
+	if (ret)
+		return ret;
+	if (cr0 & C0_EM || !(cr4 & C4_OSFXSR))
+		return emul_ud(c);
+	ret = check_cr0(c, C0_TS);
+	return ret ? ret : store_word(c, AT_MXCSR);
+}
+
+/* where the operand is, if it is aligned and @bytes are within its segment */
+static int locate(struct emul_ctxt *c, struct save *s, unsigned int align,
+		  unsigned int bytes)
+{
+	int ret = emul_linear(c, c->insn.seg, emul_ea(c), bytes, true, &s->la);
+
+	if (ret)
+		return ret;
+	return s->la & (align - 1) ? emul_gp(c, 0) : EMUL_OK;
+}
+
+/* XMM8 to XMM15, and their upper halves, are for 64-bit mode only. */
+static unsigned int in_mode(const struct emul_ctxt *c, unsigned int bytes)
+{
+	return emul_long(c) ? bytes : bytes / 2;
+}
+
+static int add_legacy(struct emul_ctxt *c, struct save *s, bool x87, bool mxcsr,
+		      bool xmm)
+{
+	int ret = EMUL_OK;
+
+	if (x87)
+		ret = add_area(s, AT_FCW, X87_BYTES);
+	if (!ret && mxcsr)
+		ret = add_area(s, AT_MXCSR, MXCSR_BYTES);
+	if (!ret && x87)
+		ret = add_area(s, AT_ST, ST_BYTES);
+	if (!ret && xmm)
+		ret = add_area(s, AT_XMM, in_mode(c, 256));
+	return ret;
+}
+
+int emul_op_fxsave(struct emul_ctxt *c)
+{
+	bool fast = c->features & EMUL_FEAT_FFXSR && emul_long(c) && !c->cpl;
+	struct save s = { 0 };
+	bool sse;
+	u64 cr4;
+	int ret;
+
+	if (c->insn.vex_pp)
+		return EMUL_UNHANDLED;
+	ret = check_cr0(c, C0_EM | C0_TS);
+	if (!ret)
+		ret = c->ops->get_cr(c, 4, &cr4);
+	if (!ret)
+		ret = locate(c, &s, 16, FXSAVE_BYTES);
+	if (!ret)
+		ret = get_image(c, EMUL_SAVE_FXSAVE, 0, &s.image);
+	if (ret)
+		return ret;
+	sse = emul_long(c) || cr4 & C4_OSFXSR;
+	ret = add_legacy(c, &s, true, sse, sse && !fast);
+	if (!ret)
+		ret = probe_areas(c, &s);
+	return ret ? ret : store_areas(c, &s);
+}
+
+/* ---- XSAVE and its like ---- */
+
+static bool is_compact(const struct emul_ctxt *c)
+{
+	return c->insn.opcode == 0xc7;
+}
+
+/* Those that need not write what has its initial value. */
+static bool omits_initial(const struct emul_ctxt *c)
+{
+	return is_compact(c) || (c->insn.modrm & 0x38) == 0x30;
+}
+
+static u64 image_u64(const struct save *s, unsigned int at)
+{
+	u64 v;
+
+	memcpy(&v, s->image + at, sizeof(v));
+	return v;
+}
+
+/* the components behind the header: of @rfbm, those in @stored are written */
+static int add_extended(struct emul_ctxt *c, struct save *s, u64 rfbm,
+			u64 stored)
+{
+	unsigned int nr, bytes, end = AT_EXTENDED;
+	struct emul_component comp;
+	int ret;
+
+	for (nr = NR_AVX; nr < NR_COMPONENTS; nr++) {
+		if (!(rfbm >> nr & 1))
+			continue;
+		ret = c->ops->get_component(c, nr, &comp);
+		if (ret)
+			return ret;
+		if (is_compact(c)) {
+			if (comp.align64)
+				end = (end + 63) & ~63u;
+			comp.offset = end;
+			end += comp.bytes;
+		}
+		bytes = comp.bytes;
+		if (nr == NR_AVX || nr == NR_ZMM_HI256)
+			bytes = in_mode(c, bytes);
+		if (stored >> nr & 1) {
+			ret = add_area(s, comp.offset, bytes);
+			if (ret)
+				return ret;
+		}
+	}
+	return EMUL_OK;
+}
+
+/* XSTATE_BV tells what is there; the standard format keeps what it leaves alone. */
+static int add_header(struct emul_ctxt *c, struct save *s, u64 rfbm, u64 inuse)
+{
+	u64 header[2] = { inuse, rfbm | XCOMP_COMPACT };
+	int ret;
+
+	if (is_compact(c)) {
+		memcpy(s->image + AT_XSTATE_BV, header, 16);
+		return add_area(s, AT_XSTATE_BV, 16);
+	}
+	ret = emul_read_linear(c, address(c, s, AT_XSTATE_BV), header, 8,
+			       EMUL_F_WRITE_INTENT);
+	if (ret)
+		return ret;
+	header[0] = (header[0] & ~rfbm) | inuse;
+	memcpy(s->image + AT_XSTATE_BV, header, 8);
+	return add_area(s, AT_XSTATE_BV, 8);
+}
+
+static int xsave_areas(struct emul_ctxt *c, struct save *s, u64 rfbm)
+{
+	u64 inuse = image_u64(s, AT_XSTATE_BV) & rfbm;
+	u64 stored;
+	int ret;
+
+	if (!emul_long(c))
+		inuse &= ~BIT_ULL(NR_HI16_ZMM);
+	stored = omits_initial(c) ? inuse : rfbm;
+	if (!emul_long(c))
+		stored &= ~BIT_ULL(NR_HI16_ZMM);
+	ret = add_legacy(c, s, stored & COMP_X87,
+			 is_compact(c) ? stored & COMP_SSE :
+					 rfbm & (COMP_SSE | COMP_AVX),
+			 stored & COMP_SSE);
+	if (!ret)
+		ret = add_header(c, s, rfbm, inuse);
+	return ret ? ret : add_extended(c, s, rfbm, stored);
+}
+
+int emul_op_xsave(struct emul_ctxt *c)
+{
+	enum emul_save how = is_compact(c) ? EMUL_SAVE_XSAVEC : EMUL_SAVE_XSAVE;
+	struct save s = { 0 };
+	u64 cr4, xcr0, rfbm;
+	int ret;
+
+	if (c->insn.vex_pp || !c->ops->get_component || !c->ops->get_xcr0)
+		return EMUL_UNHANDLED;
+	ret = c->ops->get_cr(c, 4, &cr4);
+	if (ret)
+		return ret;
+	if (!(cr4 & C4_OSXSAVE))
+		return emul_ud(c);
+	ret = check_cr0(c, C0_TS);
+	if (!ret)
+		ret = c->ops->get_xcr0(c, &xcr0);
+	if (!ret)
+		ret = locate(c, &s, 64, AT_EXTENDED);
+	if (ret)
+		return ret;
+	rfbm = emul_get_reg(c, INSN_RAX, 4) | emul_get_reg(c, INSN_RDX, 4)
+						      << 32;
+	rfbm &= xcr0;
+	ret = get_image(c, how, rfbm, &s.image);
+	if (!ret)
+		ret = xsave_areas(c, &s, rfbm);
+	if (!ret)
+		ret = locate(c, &s, 64,
+			     s.area[s.n - 1].at + s.area[s.n - 1].bytes);
+	if (!ret)
+		ret = probe_areas(c, &s);
+	return ret ? ret : store_areas(c, &s);
+}
