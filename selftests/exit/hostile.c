@@ -91,6 +91,8 @@ static void run(struct vcpu *v, unsigned long round)
 				     v->run->io.size * v->run->io.count);
 			break;
 		case STOP_OTHER:
+			if (v->run->exit_reason == KVM_EXIT_SET_TPR)
+				break;
 			if (v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
 			    v->run->exit_reason == KVM_EXIT_FAIL_ENTRY ||
 			    v->run->exit_reason == KVM_EXIT_HYPERCALL)
