@@ -675,8 +675,8 @@ static void no_nested_paging(long mode)
 }
 
 /*
- * What was a table is memory like any other, for instructions that no emulator
- * knows as well.
+ * What was a table is memory like any other: for instructions that the emulator
+ * knows (FXSAVE), and for those that it does not (FNSAVE).
  */
 static void was_a_table(long mode)
 {
@@ -684,14 +684,17 @@ static void was_a_table(long mode)
 	bool is64 = mode == M_LONG || mode == M_LA57;
 	uint64_t up = pt_entry(&pt, test_va, is64 ? 3 : 2);
 	uint64_t table = pt_entry(&pt, test_va, is64 ? 2 : 1) & ~0xfffull;
-	/* fxsave (%eax or %rax); ret */
-	static const uint8_t code[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0xae, 0, 0xc3 };
+	/* mov $at, %eax; fxsave or fnsave (%eax or %rax); ret */
+	static const uint8_t save[2][4] = { { 0x0f, 0xae, 0x00, 0xc3 },
+					    { 0xdd, 0x30, 0xc3 } };
+	uint8_t *code = vm_ram(v->vm, FRAME(0), 16);
 	uint32_t at = table + 0x200;
 	unsigned int i;
 
-	memcpy(vm_ram(v->vm, FRAME(0), 16), code, sizeof(code));
-	memcpy(vm_ram(v->vm, FRAME(0) + 1, 4), &at, 4);
+	code[0] = 0xb8;
+	memcpy(code + 1, &at, 4);
 	for (i = 0; i < 20; i++) {
+		memcpy(code + 5, save[i & 1], 4);
 		set_entry(v, up, table | FLAGS);
 		set_entry(v, pt_entry(&pt, test_va, 1), FRAME(3) | FLAGS);
 		CHECK_EQ(rd(v, test_va), MARK(3));
@@ -825,7 +828,7 @@ static const struct test_case cases[] = {
 	PAGING5("remapped code", remap_code),
 	PAGING5("a device's page", device_page),
 	PAGING5("nested paging is off", no_nested_paging),
-	PAGING5("a table written by FXSAVE", was_a_table),
+	PAGING5("a table written by FXSAVE, FNSAVE", was_a_table),
 	{}
 };
 
