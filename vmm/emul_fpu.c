@@ -37,10 +37,14 @@
 /* x87, header, six components: contiguous ones are one area */
 #define MAX_AREAS 16
 
-/* What is written of an image that begins at @la. */
+/*
+ * What is written of an image that begins at @la. @header is in place of the
+ * image's.
+ */
 struct save {
 	u64 la;
-	u8 *image;
+	const u8 *image;
+	u64 header[2];
 	unsigned int n;
 	struct {
 		u16 at, bytes;
@@ -51,11 +55,13 @@ static int add_area(struct save *s, unsigned int at, unsigned int bytes)
 {
 	unsigned int last = s->n - 1;
 
+	if (at + bytes > EMUL_SAVE_BYTES)
+		return EMUL_UNHANDLED;
 	if (s->n && s->area[last].at + s->area[last].bytes == at) {
 		s->area[last].bytes += bytes;
 		return EMUL_OK;
 	}
-	if (s->n == MAX_AREAS || at + bytes > EMUL_SAVE_BYTES)
+	if (s->n == MAX_AREAS)
 		return EMUL_UNHANDLED;
 	s->area[s->n].at = at;
 	s->area[s->n++].bytes = bytes;
@@ -86,14 +92,17 @@ static int probe_areas(struct emul_ctxt *c, const struct save *s)
 static int store_areas(struct emul_ctxt *c, const struct save *s)
 {
 	unsigned int i, at, n, left;
+	const u8 *data;
 	int ret;
 
 	for (i = 0; i < s->n; i++) {
 		at = s->area[i].at;
 		for (left = s->area[i].bytes; left; left -= n, at += n) {
 			n = left < EMUL_MAX_ACCESS ? left : EMUL_MAX_ACCESS;
-			ret = emul_write_linear(c, address(c, s, at),
-						s->image + at, n, 0);
+			data = at == AT_XSTATE_BV ? (const u8 *)s->header :
+						    s->image + at;
+			ret = emul_write_linear(c, address(c, s, at), data, n,
+						0);
 			if (ret)
 				return ret;
 		}
@@ -112,24 +121,21 @@ static int check_cr0(struct emul_ctxt *c, u64 bits)
 	return cr0 & bits ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
 }
 
-static int get_image(struct emul_ctxt *c, enum emul_save how, u64 mask,
-		     u8 **image)
+/* One for the whole instruction: what is replayed must not depend on a newer state. */
+static int get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
 {
-	if (!c->ops->save_state)
-		return EMUL_UNHANDLED;
-	*image = c->ops->save_state(c, how, c->insn.rex & 8, mask);
-	return *image ? EMUL_OK : EMUL_UNHANDLED;
+	if (!c->image && c->ops->save_state)
+		c->image = c->ops->save_state(c, how, c->insn.rex & 8, mask);
+	return c->image ? EMUL_OK : EMUL_UNHANDLED;
 }
 
 static int store_word(struct emul_ctxt *c, unsigned int at)
 {
-	u8 *image;
-	int ret;
+	int ret = get_image(c, EMUL_SAVE_FXSAVE, 0);
 
-	ret = get_image(c, EMUL_SAVE_FXSAVE, 0, &image);
 	if (ret)
 		return ret;
-	return emul_write(c, c->insn.seg, emul_ea(c), image + at,
+	return emul_write(c, c->insn.seg, emul_ea(c), c->image + at,
 			  c->insn.opd[0].size, 0);
 }
 
@@ -209,9 +215,10 @@ int emul_op_fxsave(struct emul_ctxt *c)
 	if (!ret)
 		ret = locate(c, &s, 16, FXSAVE_BYTES);
 	if (!ret)
-		ret = get_image(c, EMUL_SAVE_FXSAVE, 0, &s.image);
+		ret = get_image(c, EMUL_SAVE_FXSAVE, 0);
 	if (ret)
 		return ret;
+	s.image = c->image;
 	sse = emul_long(c) || cr4 & C4_OSFXSR;
 	ret = add_legacy(c, &s, true, sse, sse && !fast);
 	if (!ret)
@@ -275,19 +282,18 @@ static int add_extended(struct emul_ctxt *c, struct save *s, u64 rfbm,
 /* XSTATE_BV tells what is there; the standard format keeps what it leaves alone. */
 static int add_header(struct emul_ctxt *c, struct save *s, u64 rfbm, u64 inuse)
 {
-	u64 header[2] = { inuse, rfbm | XCOMP_COMPACT };
 	int ret;
 
 	if (is_compact(c)) {
-		memcpy(s->image + AT_XSTATE_BV, header, 16);
+		s->header[0] = inuse;
+		s->header[1] = rfbm | XCOMP_COMPACT;
 		return add_area(s, AT_XSTATE_BV, 16);
 	}
-	ret = emul_read_linear(c, address(c, s, AT_XSTATE_BV), header, 8,
+	ret = emul_read_linear(c, address(c, s, AT_XSTATE_BV), s->header, 8,
 			       EMUL_F_WRITE_INTENT);
 	if (ret)
 		return ret;
-	header[0] = (header[0] & ~rfbm) | inuse;
-	memcpy(s->image + AT_XSTATE_BV, header, 8);
+	s->header[0] = (s->header[0] & ~rfbm) | inuse;
 	return add_area(s, AT_XSTATE_BV, 8);
 }
 
@@ -335,9 +341,11 @@ int emul_op_xsave(struct emul_ctxt *c)
 	rfbm = emul_get_reg(c, INSN_RAX, 4) | emul_get_reg(c, INSN_RDX, 4)
 						      << 32;
 	rfbm &= xcr0;
-	ret = get_image(c, how, rfbm, &s.image);
-	if (!ret)
-		ret = xsave_areas(c, &s, rfbm);
+	ret = get_image(c, how, rfbm);
+	if (ret)
+		return ret;
+	s.image = c->image;
+	ret = xsave_areas(c, &s, rfbm);
 	if (!ret)
 		ret = locate(c, &s, 64,
 			     s.area[s.n - 1].at + s.area[s.n - 1].bytes);

@@ -87,6 +87,7 @@ int emul_branch(struct emul_ctxt *c, u64 target)
 void vigil_emul_begin(struct emul_ctxt *c)
 {
 	emul_log_reset(c);
+	c->image = NULL;
 	c->pending.type = EMUL_XACT_NONE;
 	c->more = false;
 	c->branched = false;

@@ -255,6 +255,7 @@ struct emul_ctxt {
 
 	const struct emul_ops *ops;
 	struct emul_state w; /* state in work */
+	const u8 *image; /* save_state()'s answer for this instruction, or NULL */
 	u16 log_used; /* transactions in the log */
 	u16 log_pos; /* how many of them this call has replayed */
 	u16 log_bytes;
@@ -295,9 +296,10 @@ struct emul_ctxt {
  *	stays without
  * @get_mmx: MMX register
  * @set_mmx: MMX register
- * @save_state: an image of EMUL_SAVE_BYTES, to be written to until the next call:
- *	what that instruction stores in 64-bit mode, with REX.W if @wide, to
- *	memory whose XSAVE header is 0. @mask is RFBM. NULL: it cannot be had
+ * @save_state: an image of EMUL_SAVE_BYTES, good until the next call: what that
+ *	instruction stores in 64-bit mode, with REX.W if @wide, to memory whose
+ *	XSAVE header is 0. @mask is RFBM. Asked for once per instruction.
+ *	NULL: it cannot be had
  * @get_component: a component that @save_state has stored, 2 to 62
  */
 struct emul_ops {
@@ -333,8 +335,8 @@ struct emul_ops {
 	int (*get_mmx)(struct emul_ctxt *c, unsigned int reg, u64 *val);
 	int (*set_mmx)(struct emul_ctxt *c, unsigned int reg, u64 val);
 
-	u8 *(*save_state)(struct emul_ctxt *c, enum emul_save how, bool wide,
-			  u64 mask);
+	const u8 *(*save_state)(struct emul_ctxt *c, enum emul_save how,
+				bool wide, u64 mask);
 	int (*get_component)(struct emul_ctxt *c, unsigned int nr,
 			     struct emul_component *comp);
 };

@@ -369,8 +369,8 @@ static int op_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return fpu_write_mmx(emul_vcpu(c), reg, val) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
-static u8 *op_save_state(struct emul_ctxt *c, enum emul_save how, bool wide,
-			 u64 mask)
+static const u8 *op_save_state(struct emul_ctxt *c, enum emul_save how,
+			       bool wide, u64 mask)
 {
 	return fpu_save_state(emul_vcpu(c), how, wide, mask);
 }
@@ -574,8 +574,10 @@ int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 	return 1;
 }
 
-/* the verdict on a held store, then on with the instruction */
-static int held_wait(struct vigil_vcpu *vcpu)
+static int held_resume(struct vigil_vcpu *vcpu);
+
+/* the verdict on a held store; 1: it is settled, on with the instruction */
+static int held_settle(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	enum watch_answer answer;
@@ -583,7 +585,7 @@ static int held_wait(struct vigil_vcpu *vcpu)
 	int ret;
 
 	if (c->pending.type == EMUL_XACT_CMPXCHG) {
-		ret = held_verdict(vcpu, held_wait, &answer);
+		ret = held_verdict(vcpu, held_resume, &answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
 			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old,
@@ -591,12 +593,18 @@ static int held_wait(struct vigil_vcpu *vcpu)
 		}
 	} else {
 		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes,
-				   held_wait);
+				   held_resume);
 	}
-	if (ret != 1)
-		return ret;
-	vigil_emul_complete(c, old);
-	return emul_step(vcpu);
+	if (ret == 1)
+		vigil_emul_complete(c, old);
+	return ret;
+}
+
+static int held_resume(struct vigil_vcpu *vcpu)
+{
+	int ret = held_settle(vcpu);
+
+	return ret == 1 ? emul_step(vcpu) : ret;
 }
 
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
@@ -610,18 +618,32 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 		event_db(vcpu, 1ul << 14);
 }
 
+static int emul_once(struct vigil_vcpu *vcpu)
+{
+	struct emul_ctxt *c = &vcpu->emul;
+	int ret = vigil_emulate(c, &emulctl_ops);
+
+	vcpu->xlat.valid = false;
+	/* else only the iterations of a REP have changed anything */
+	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
+		emul_writeback(vcpu);
+	vcpu->emul_active = ret == EMUL_PENDING;
+	return ret;
+}
+
 static int emul_step(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned long old_rflags = c->rflags;
 	int ret;
 
-	ret = vigil_emulate(c, &emulctl_ops);
-	vcpu->xlat.valid = false;
-	/* else only the iterations of a REP have changed anything */
-	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
-		emul_writeback(vcpu);
-	vcpu->emul_active = false;
+	/* a loop: an instruction may have any number of held stores */
+	while ((ret = emul_once(vcpu)) == EMUL_PENDING && vcpu->held) {
+		ret = held_settle(vcpu);
+		if (ret != 1)
+			return ret;
+		old_rflags = c->rflags;
+	}
 	switch (ret) {
 	case EMUL_OK:
 		vcpu->stat.emulated++;
@@ -638,9 +660,6 @@ static int emul_step(struct vigil_vcpu *vcpu)
 			event_exception(vcpu, c->exception.vector);
 		return emulctl_drain(vcpu);
 	case EMUL_PENDING:
-		vcpu->emul_active = true;
-		if (vcpu->held)
-			return held_wait(vcpu);
 		vcpu->io.len = 0;
 		return mmio_drain_then_pend(vcpu);
 	case EMUL_RESTART:

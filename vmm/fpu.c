@@ -451,8 +451,8 @@ static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
 	}
 }
 
-u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
-		   u64 mask)
+const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+			 u64 mask)
 {
 	if (!can_save(how, mask))
 		return NULL;

@@ -90,11 +90,11 @@ void fpu_init(void);
  * @wide: with REX.W
  * @mask: state components wanted by XSAVE and XSAVEC, of those in the guest's XCR0
  *
- * Return: EMUL_SAVE_BYTES that are the caller's until the next call; NULL: the
- * host's CPU does not have the instruction, or there is no memory.
+ * Return: EMUL_SAVE_BYTES, good until the next call; NULL: the host's CPU does not
+ * have the instruction, or there is no memory.
  */
-u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
-		   u64 mask);
+const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+			 u64 mask);
 
 /* 0; -EINVAL: not a component that fpu_save_state() stores */
 int fpu_get_component(unsigned int nr, struct emul_component *comp);

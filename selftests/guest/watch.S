@@ -148,7 +148,13 @@ PAYLOAD(wloop)
 	OUT_END
 END(wloop)
 
-/* the same for ever */
+/* rcx bytes, in one instruction */
+PAYLOAD(wrep)
+	rep stosb
+	OUT_END
+END(wrep)
+
+/* the same as wloop for ever */
 PAYLOAD(wforever)
 1:	mov %rax, (%rdi)
 	inc %rax

@@ -620,6 +620,78 @@ static void test_state_stores(void)
 	unit_result(e.mem[ENV_BYTES - 256] == filled, "and stores nothing");
 }
 
+/* XSAVE with AVX-512; what is in use, and what of it there is in 32-bit mode */
+static void begin_xsave(enum insn_mode mode, u64 xinuse, u8 filled)
+{
+	kernel(mode);
+	e.xcr0 = 0xe7;
+	e.xinuse = xinuse;
+	e.c.regs[INSN_RAX] = 0xffffffff;
+	e.c.regs[INSN_RDX] = 0xffffffff;
+	memset(e.mem, filled, sizeof(e.mem));
+}
+
+static void test_xsave(void)
+{
+	const u8 filled = 0xcc, *image = e.mem + (AT - ENV_MEM);
+	u64 header[2];
+	int ret;
+
+	begin_xsave(INSN_MODE_64, ~0ull, filled);
+	ret = STEP("\x0f\xae\x27");
+	memcpy(header, image + 512, 16);
+	unit_result(ret == EMUL_OK && header[0] == 0xccccccccccccccefull &&
+			    header[1] == 0xccccccccccccccccull &&
+			    image[416] == filled && image[832] == filled &&
+			    image[1088] == ENV_COMPONENT(5) &&
+			    image[1151] == ENV_COMPONENT(5) &&
+			    image[1663] == ENV_COMPONENT(6) &&
+			    image[1664] == ENV_COMPONENT(7) &&
+			    image[2687] == ENV_COMPONENT(7) &&
+			    image[2688] == filled,
+		    "XSAVE of AVX-512 state");
+	begin_xsave(INSN_MODE_32, ~0ull, filled);
+	ret = STEP("\x0f\xae\x27");
+	memcpy(header, image + 512, 8);
+	unit_result(ret == EMUL_OK && header[0] == 0xcccccccccccccc6full &&
+			    image[287] != filled && image[288] == filled &&
+			    image[704] == filled &&
+			    image[1151] == ENV_COMPONENT(5) &&
+			    image[1407] == ENV_COMPONENT(6) &&
+			    image[1408] == filled && image[1664] == filled,
+		    "XSAVE of AVX-512 state in 32-bit mode");
+	begin_xsave(INSN_MODE_64, 0x25, filled);
+	ret = STEP("\x0f\xae\x37");
+	memcpy(header, image + 512, 8);
+	unit_result(ret == EMUL_OK && header[0] == 0xcccccccccccccc2dull &&
+			    image[24] == 0x80 && image[160] == filled &&
+			    image[1088] == ENV_COMPONENT(5) &&
+			    image[1152] == filled && image[1664] == filled,
+		    "XSAVEOPT leaves out what is not in use, but for MXCSR");
+	begin_xsave(INSN_MODE_64, 0x21, filled);
+	ret = STEP("\x0f\xc7\x27");
+	memcpy(header, image + 512, 16);
+	unit_result(ret == EMUL_OK && header[0] == 0x21 &&
+			    header[1] == 0x80000000000000e7ull &&
+			    image[528] == filled && image[24] == filled &&
+			    image[576] == filled &&
+			    image[832] == ENV_COMPONENT(5) &&
+			    image[895] == ENV_COMPONENT(5) &&
+			    image[896] == filled,
+		    "XSAVEC leaves out what is not in use, and no room");
+
+	/* what the state becomes while the instruction waits is not its own */
+	begin_xsave(INSN_MODE_64, 0x20, filled);
+	e.pend_at = 0;
+	ret = STEP("\x0f\xc7\x27");
+	e.xinuse = ~0ull;
+	if (ret == EMUL_PENDING && vigil_emul_complete(&e.c, NULL) == EMUL_OK)
+		ret = vigil_emulate(&e.c, &env_ops);
+	memcpy(header, image + 512, 8);
+	unit_result(ret == EMUL_OK && header[0] == 0x20 && image[0] == filled,
+		    "XSAVEC stores the state that it began with");
+}
+
 /* Encodings that are something else on a CPU that does not have them. */
 static void test_features(void)
 {
@@ -803,6 +875,7 @@ int main(void)
 	test_far_jumps();
 	test_vector_state();
 	test_state_stores();
+	test_xsave();
 	test_features();
 	test_unhandled();
 	test_splits();

@@ -235,12 +235,21 @@ static int env_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return EMUL_OK;
 }
 
-/* of YMM, the only component here: the upper halves */
+/* YMM, and as Intel has them: opmask, ZMM_Hi256, Hi16_ZMM */
+static const struct emul_component components[] = {
+	[2] = { .offset = 576, .bytes = 256 },
+	[5] = { .offset = 1088, .bytes = 64 },
+	[6] = { .offset = 1152, .bytes = 512 },
+	[7] = { .offset = 1664, .bytes = 1024 },
+};
+
 static int env_get_component(struct emul_ctxt *c, unsigned int nr,
 			     struct emul_component *comp)
 {
-	*comp = (struct emul_component){ .offset = 576, .bytes = 256 };
-	return nr == 2 ? EMUL_OK : EMUL_UNHANDLED;
+	if (nr >= ARRAY_SIZE(components) || !components[nr].bytes)
+		return EMUL_UNHANDLED;
+	*comp = components[nr];
+	return EMUL_OK;
 }
 
 static u32 mxcsr_mask(void)
@@ -254,16 +263,16 @@ static u32 mxcsr_mask(void)
 }
 
 /* As the CPU has it after the MMX and vector registers were loaded. */
-static u8 *env_save_state(struct emul_ctxt *c, enum emul_save how, bool wide,
-			  u64 mask)
+static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
+				bool wide, u64 mask)
 {
 	struct env *e = container_of(c, struct env, c);
 	static u8 image[EMUL_SAVE_BYTES];
 	const u16 fcw = 0x37f;
 	const u32 mxcsr[] = { 0x1f80, mxcsr_mask() };
-	u64 header[] = { mask & 7,
-			 how == EMUL_SAVE_XSAVEC ? mask | 1ull << 63 : 0 };
-	unsigned int i;
+	bool compact = how == EMUL_SAVE_XSAVEC;
+	u64 header[] = { mask & e->xinuse, compact ? mask | 1ull << 63 : 0 };
+	unsigned int i, at, end = 576;
 
 	memset(image, 0, sizeof(image));
 	memcpy(image, &fcw, 2);
@@ -276,6 +285,15 @@ static u8 *env_save_state(struct emul_ctxt *c, enum emul_save how, bool wide,
 	for (i = 0; i < 16; i++) {
 		memcpy(image + 160 + 16 * i, e->vec[i], 16);
 		memcpy(image + 576 + 16 * i, e->vec[i] + 16, 16);
+	}
+	for (i = 2; i < ARRAY_SIZE(components); i++) {
+		if (!(mask >> i & 1))
+			continue;
+		at = compact ? end : components[i].offset;
+		end += components[i].bytes;
+		if (i > 2)
+			memset(image + at, ENV_COMPONENT(i),
+			       components[i].bytes);
 	}
 	if (how != EMUL_SAVE_FXSAVE)
 		memcpy(image + 512, header, sizeof(header));
@@ -334,6 +352,7 @@ void env_init(struct env *e, enum insn_mode mode)
 	e->cr[0] = 0x80050033;
 	e->cr[4] = 0x00040620; /* PAE, OSFXSR, OSXMMEXCPT, OSXSAVE */
 	e->xcr0 = 7;
+	e->xinuse = ~0ull;
 	for (i = 0; i < 6; i++) {
 		/* a data segment of DPL 3, read and write, accessed */
 		e->seg[i].attr = 0x0f3;

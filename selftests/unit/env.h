@@ -11,13 +11,14 @@
 #define ENV_MEM 0x30004000ull
 #define ENV_BYTES 0x2000u
 #define ENV_PF 14
+#define ENV_COMPONENT(nr) (0xa0 + (nr)) /* all bytes of 5 and above */
 
 struct env {
 	struct emul_ctxt c;
 	struct emul_seg seg[6];
 	struct emul_seg ldt, tr;
 	struct emul_dtable gdt, idt;
-	u64 cr[9], dr[8], xcr0;
+	u64 cr[9], dr[8], xcr0, xinuse;
 	u8 vec[16][32];
 	u64 mmx[8];
 	u64 invlpg;

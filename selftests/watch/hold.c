@@ -10,16 +10,16 @@
 #include "mon.h"
 
 DECLARE_PAYLOAD(wloop);
+DECLARE_PAYLOAD(wrep);
 DECLARE_PAYLOAD(wforever);
 DECLARE_PAYLOAD(wthree);
 
 #define OLD 0x1111111111111111ull
 #define NEW 0x2222222222222222ull
 
-/* a guest that is about to store NEW @n times, one more each time */
-static struct vcpu *start(unsigned int n)
+/* rax is NEW, rdi TARGET, rcx @n */
+static void set_up(struct vcpu *v, unsigned int n)
 {
-	struct vcpu *v = START(M_LONG, wloop);
 	struct kvm_regs r;
 
 	get_regs(v, &r);
@@ -28,6 +28,14 @@ static struct vcpu *start(unsigned int n)
 	r.rcx = n;
 	set_regs(v, &r);
 	wr64(v->vm, TARGET, OLD);
+}
+
+/* a guest that is about to store NEW @n times, one more each time */
+static struct vcpu *start(unsigned int n)
+{
+	struct vcpu *v = START(M_LONG, wloop);
+
+	set_up(v, n);
 	return v;
 }
 
@@ -86,6 +94,34 @@ static void held(long verdict)
 		 verdict == VIGIL_VERDICT_ALLOW ? NEW : OLD);
 	CHECK_EQ(mon_stat(mon, "watch_held"), 1);
 	CHECK_EQ(mon_stat(mon, "watch_denied"), verdict == VIGIL_VERDICT_DENY);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* one instruction that is held as often as a guest likes */
+static void held_often(long n)
+{
+	struct vcpu *v = START(M_LONG, wrep);
+	struct runner r;
+	int mon = mon_open(v->vm);
+	long i;
+
+	set_up(v, n);
+	mon_watch(mon, TARGET, n, VIGIL_ACTION_ASK);
+	runner_start(&r, v);
+	for (i = 0; i < n; i++) {
+		struct vigil_event ev = mon_event(mon);
+
+		REQUIRE_EQ(ev.gpa, TARGET + i);
+		REQUIRE_EQ(mon_verdict(mon, ev.seq,
+				       i & 1 ? VIGIL_VERDICT_DENY :
+					       VIGIL_VERDICT_ALLOW),
+			   0);
+	}
+	runner_join(&r, STOP_END);
+	for (i = 8; i < n; i++)
+		REQUIRE_EQ(*(uint8_t *)vm_ram(v->vm, TARGET + i, 1),
+			   i & 1 ? 0 : NEW & 0xff);
 	close(mon);
 	vm_destroy(v->vm);
 }
@@ -568,6 +604,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "held, then allowed", held, VIGIL_VERDICT_ALLOW },
 		{ "held, then refused", held, VIGIL_VERDICT_DENY },
+		{ "held a thousand times in one instruction", held_often,
+		  1000 },
 		{ "monitor closed while it holds (allow)", closed,
 		  VIGIL_ON_DEATH_ALLOW },
 		{ "monitor closed while it holds (deny)", closed,
