@@ -186,20 +186,35 @@ class Host:
                               (self.noise and self.noise.match(line))):
                 self.lines.append(line)
 
-    def result(self):
-        """The status line that is really for this run, split."""
+    def told(self):
+        """The status lines that are really for this run, split."""
         # What has no newline yet is cut short: "st" of "started", say.
         for line in self.answer.split(b"\n")[:-1]:
             words = line.decode(errors="replace").split()
-            if words[:2] == ["vigil-status", self.nonce] and \
-                    len(words) > 2 and words[2] != "started":
-                return words[2:]
-        return None
+            if words[:2] == ["vigil-status", self.nonce] and len(words) > 2:
+                yield words[2:]
 
-    def run(self, timeout):
+    def result(self):
+        """The one of them that says how the command ended."""
+        return next((words for words in self.told()
+                     if words[0] not in ("booted", "started")), None)
+
+    def booted(self):
+        """Did the kernel come to its init? No module is loaded before that."""
+        return any(self.told())
+
+    def run(self, timeout, boot_timeout=None):
         """Returns (exit status, what to say about it)."""
         self.start()
-        self.pump(time.monotonic() + timeout)
+        end = time.monotonic() + timeout
+        if boot_timeout is not None and boot_timeout < timeout:
+            self.pump(time.monotonic() + boot_timeout)
+            if self.log.open and not (self.booted() or self.lines or self.panic):
+                how = self.fault() or f"the kernel did not come up in {boot_timeout:g} s"
+                self.kill()
+                return FAULT, how
+        if self.result() is None:
+            self.pump(end)
         if self.result() is None and self.log.open:
             return self.late()
         if self.result() is not None:

@@ -355,6 +355,7 @@ int main(void)
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
 
+	report("booted");
 	kmemleak_start();
 	load_modules();
 	report("started");
