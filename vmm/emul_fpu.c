@@ -162,8 +162,7 @@ int emul_op_stmxcsr(struct emul_ctxt *c)
 		return ret;
 	if (cr0 & C0_EM || !(cr4 & C4_OSFXSR))
 		return emul_ud(c);
-	ret = check_cr0(c, C0_TS);
-	return ret ? ret : store_word(c, AT_MXCSR);
+	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : store_word(c, AT_MXCSR);
 }
 
 /* where the operand is, if it is aligned and @bytes are within its segment */
@@ -299,15 +298,11 @@ static int add_header(struct emul_ctxt *c, struct save *s, u64 rfbm, u64 inuse)
 
 static int xsave_areas(struct emul_ctxt *c, struct save *s, u64 rfbm)
 {
-	u64 inuse = image_u64(s, AT_XSTATE_BV) & rfbm;
-	u64 stored;
+	u64 there = emul_long(c) ? rfbm : rfbm & ~BIT_ULL(NR_HI16_ZMM);
+	u64 inuse = image_u64(s, AT_XSTATE_BV) & there;
+	u64 stored = omits_initial(c) ? inuse : there;
 	int ret;
 
-	if (!emul_long(c))
-		inuse &= ~BIT_ULL(NR_HI16_ZMM);
-	stored = omits_initial(c) ? inuse : rfbm;
-	if (!emul_long(c))
-		stored &= ~BIT_ULL(NR_HI16_ZMM);
 	ret = add_legacy(c, s, stored & COMP_X87,
 			 is_compact(c) ? stored & COMP_SSE :
 					 rfbm & (COMP_SSE | COMP_AVX),

@@ -266,8 +266,8 @@ struct emul_ctxt {
 /**
  * struct emul_ops - what the emulator needs of the vCPU
  *
- * All but save_state return enum emul_status.  read, write, cmpxchg, probe, get_seg and get_cr
- * are mandatory; an instruction that needs one of the others and finds NULL is
+ * All but save_state return enum emul_status.  read, write, cmpxchg, probe,
+ * get_seg and get_cr are mandatory; an instruction that needs one of the others and finds NULL is
  * EMUL_UNHANDLED.
  *
  * Only read, write, cmpxchg and probe are logged.  The get_* must be free of
