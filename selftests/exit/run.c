@@ -10,6 +10,7 @@
 #include "guest.h"
 
 DECLARE_PAYLOAD(spin);
+DECLARE_PAYLOAD(count);
 DECLARE_PAYLOAD(triple);
 DECLARE_PAYLOAD(vmmcall);
 DECLARE_PAYLOAD(vmcall);
@@ -164,6 +165,13 @@ static void *run_thread(void *arg)
 	return (void *)(intptr_t)(r < 0 ? -errno : r);
 }
 
+/* Until the guest, started by another thread or process, is at work. */
+static void wait_at_work(struct vm *vm)
+{
+	while (!rd64(vm, GUEST_DATA))
+		usleep(1000);
+}
+
 static int regs_done;
 static volatile sig_atomic_t kicked;
 
@@ -176,14 +184,14 @@ static void on_kick(int sig)
 /* The fds of a running VM are closed by another thread: it runs on. */
 static void close_while_running(long unused)
 {
-	struct vcpu *v = START(M_LONG, spin);
+	struct vcpu *v = START(M_LONG, count);
 	struct sigaction sa = { .sa_handler = on_kick };
 	pthread_t t;
 	void *ret;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	pthread_create(&t, NULL, run_thread, v);
-	usleep(20000);
+	wait_at_work(v->vm);
 	close(v->vm->fd);
 	close(v->vm->dev);
 	close(v->fd);
@@ -208,14 +216,14 @@ static void *regs_thread(void *arg)
 /* One thread runs the vCPU, another wants its registers: it waits. */
 static void two_threads(long unused)
 {
-	struct vcpu *v = START(M_LONG, spin);
+	struct vcpu *v = START(M_LONG, count);
 	struct sigaction sa = { .sa_handler = on_kick };
 	pthread_t runner, reader;
 	void *ret;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	pthread_create(&runner, NULL, run_thread, v);
-	usleep(50000);
+	wait_at_work(v->vm);
 	pthread_create(&reader, NULL, regs_thread, v);
 	usleep(50000);
 	CHECK(!__atomic_load_n(&regs_done, __ATOMIC_ACQUIRE));
@@ -234,19 +242,32 @@ static void killed(long unused)
 	unsigned int i;
 
 	for (i = 0; i < 5; i++) {
-		pid_t pid = fork();
+		uint64_t *shown = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		pid_t pid;
 		int status;
 
+		if (shown == MAP_FAILED)
+			ERROR("mmap: %s", strerror(errno));
+		pid = fork();
 		if (!pid) {
-			struct vcpu *v = START(M_LONG, spin);
+			struct vcpu *v = START(M_LONG, count);
 
+			if (mremap(shown, 0x1000, 0x1000,
+				   MREMAP_MAYMOVE | MREMAP_FIXED,
+				   vm_ram(v->vm, GUEST_DATA, 0x1000)) ==
+			    MAP_FAILED)
+				_exit(1);
 			ioctl(v->fd, KVM_RUN, 0);
 			_exit(0);
 		}
-		usleep(30000);
+		while (!*(volatile uint64_t *)shown &&
+		       !waitpid(pid, &status, WNOHANG))
+			usleep(1000);
 		kill(pid, SIGKILL);
 		REQUIRE_EQ(waitpid(pid, &status, 0), pid);
 		CHECK(WIFSIGNALED(status));
+		munmap(shown, 0x1000);
 	}
 }
 

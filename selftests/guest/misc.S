@@ -10,6 +10,12 @@ PAYLOAD(spin)
 1:	jmp 1b
 END(spin)
 
+	/* The same, and shows that it does. */
+PAYLOAD(count)
+1:	incq GUEST_DATA
+	jmp 1b
+END(count)
+
 	/* Good in every mode: the test has taken the IDT away. */
 PAYLOAD(triple)
 	ud2

@@ -219,22 +219,22 @@ static void host_hole(long unused)
 }
 
 static volatile bool stop_threads;
+static volatile unsigned long changes;
 
 static void *flip_slots(void *arg)
 {
 	struct vm *vm = arg;
 	char *mem = ram_alloc(SIZE);
-	unsigned long n = 0;
 
 	while (!stop_threads) {
 		slot(vm, 1, GPA, SIZE, mem,
-		     n & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-		if (n % 3 == 0)
+		     changes & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+		if (changes % 3 == 0)
 			slot(vm, 1, GPA + 0x1000, SIZE, mem, 0);
 		slot(vm, 1, 0, 0, NULL, 0);
-		n++;
+		changes++;
 	}
-	return (void *)n;
+	return NULL;
 }
 
 static void *harvest(void *arg)
@@ -263,7 +263,7 @@ static void under_load(long unused)
 	unsigned int passes = 0, mmio = 0;
 	struct timespec now, end;
 	pthread_t a, b;
-	void *na, *nb;
+	void *harvests;
 
 	pthread_create(&a, NULL, flip_slots, v->vm);
 	pthread_create(&b, NULL, harvest, v->vm);
@@ -282,14 +282,12 @@ static void under_load(long unused)
 			break;
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec);
+	} while (now.tv_sec < end.tv_sec || !passes || changes < 10);
 	stop_threads = true;
-	pthread_join(a, &na);
-	pthread_join(b, &nb);
+	pthread_join(a, NULL);
+	pthread_join(b, &harvests);
 	test_note("%u passes, %u MMIO, %lu slot changes, %lu harvests", passes,
-		  mmio, (unsigned long)na, (unsigned long)nb);
-	CHECK(passes > 0);
-	CHECK((unsigned long)na > 10);
+		  mmio, changes, (unsigned long)harvests);
 }
 
 /* KVM_CREATE_VCPU of one id by many threads: one gets it. */

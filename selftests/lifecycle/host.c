@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -287,6 +288,18 @@ int mod_unload(const char *name)
 
 	kernel_name(sys, sizeof(sys), name);
 	return syscall(SYS_delete_module, sys, O_NONBLOCK) ? errno : 0;
+}
+
+int mod_unload_idle(const char *name)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	int i, err = mod_unload(name);
+
+	for (i = 0; err == EWOULDBLOCK && i < 1000; i++) {
+		nanosleep(&tick, NULL);
+		err = mod_unload(name);
+	}
+	return err;
 }
 
 /* --- log --- */

@@ -49,6 +49,11 @@ void mod_load(const char *name);
 int mod_try_load(const char *name, const char *params);
 /* 0, or errno */
 int mod_unload(const char *name);
+/*
+ * The same of one that nothing should hold: khugepaged or ksmd may have a dead
+ * process's memory for a moment, and with it what was mapped there. 10 s.
+ */
+int mod_unload_idle(const char *name);
 
 /* the kernel's log from here on */
 int log_open(void);

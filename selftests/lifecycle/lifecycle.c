@@ -37,7 +37,7 @@ static bool file_has(const char *path, const char *word)
 
 static void reload_kvm(const char *params)
 {
-	REQUIRE_EQ(mod_unload("kvm"), 0);
+	REQUIRE_EQ(mod_unload_idle("kvm"), 0);
 	REQUIRE_EQ(mod_try_load("kvm", params), 0);
 }
 
@@ -45,9 +45,9 @@ static void reload_kvm(const char *params)
 static void bare_host(void)
 {
 	if (mod_loaded("vigil"))
-		REQUIRE_EQ(mod_unload("vigil"), 0);
+		REQUIRE_EQ(mod_unload_idle("vigil"), 0);
 	if (mod_loaded(host_extension()->kvm))
-		REQUIRE_EQ(mod_unload(host_extension()->kvm), 0);
+		REQUIRE_EQ(mod_unload_idle(host_extension()->kvm), 0);
 	if (file_has(KVM_AT_LOAD, "Y"))
 		reload_kvm(NULL);
 	/* only now: its hotplug callback goes before those of later modules */
@@ -144,7 +144,7 @@ static void device_node(long arg)
 	REQUIRE_EQ(stat(VIGIL_DEV, &st), 0);
 	CHECK(S_ISCHR(st.st_mode));
 	CHECK_EQ(st.st_mode & 07777, 0660);
-	CHECK_EQ(mod_unload("vigil"), 0);
+	CHECK_EQ(mod_unload_idle("vigil"), 0);
 	CHECK_ERRNO(access(VIGIL_DEV, F_OK), ENOENT);
 }
 
@@ -169,7 +169,7 @@ static void refused_while_open(long arg)
 	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
 	close(mon);
 	host_extension_is(false);
-	CHECK_EQ(mod_unload("vigil"), 0);
+	CHECK_EQ(mod_unload_idle("vigil"), 0);
 }
 
 static void mapped_run(long arg)
@@ -192,7 +192,7 @@ static void mapped_run(long arg)
 	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
 	v->run->immediate_exit = 1;
 	munmap(v->run, vm->run_size);
-	CHECK_EQ(mod_unload("vigil"), 0);
+	CHECK_EQ(mod_unload_idle("vigil"), 0);
 	host_extension_is(false);
 }
 
@@ -251,8 +251,8 @@ static void nothing_left(long arg)
 	s = spin_start(1);
 	spin_moves(s);
 	spin_stop(s);
+	CHECK_EQ(mod_unload_idle("vigil"), 0);
 	host_extension_is(false);
-	CHECK_EQ(mod_unload("vigil"), 0);
 	after = host_state();
 	host_same(before, after);
 }
@@ -398,9 +398,11 @@ static void in_turn(long kvm_first)
 		one_guest(kvm_first ? KVM_DEV : VIGIL_DEV);
 		one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
 	}
-	CHECK_EQ(mod_unload(kvm_first ? host_extension()->kvm : "vigil"), 0);
+	CHECK_EQ(mod_unload_idle(kvm_first ? host_extension()->kvm : "vigil"),
+		 0);
 	one_guest(kvm_first ? VIGIL_DEV : KVM_DEV);
-	CHECK_EQ(mod_unload(kvm_first ? "vigil" : host_extension()->kvm), 0);
+	CHECK_EQ(mod_unload_idle(kvm_first ? "vigil" : host_extension()->kvm),
+		 0);
 	host_command("kvm");
 	after = host_state();
 	host_same(before, after);
@@ -467,7 +469,7 @@ static void kvm_took_it(long kvm_first)
 	CHECK(log_names_kvm(log));
 	close(log);
 	host_extension_is(true);
-	CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+	CHECK_EQ(mod_unload_idle(host_extension()->kvm), 0);
 	host_extension_is(false);
 	one_guest(VIGIL_DEV);
 	close(dev);
@@ -499,7 +501,7 @@ static void kvm_is_late(long arg)
 	close(dev);
 	CHECK_EQ(mod_try_load(host_extension()->kvm, NULL), 0);
 	host_extension_is(true);
-	CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+	CHECK_EQ(mod_unload_idle(host_extension()->kvm), 0);
 	one_guest(VIGIL_DEV);
 }
 
@@ -517,7 +519,7 @@ static void emergency(long kvm_came)
 	vm = create_vm(dev);
 	host_extension_is(true);
 	if (kvm_came)
-		CHECK_EQ(mod_unload(host_extension()->kvm), 0);
+		CHECK_EQ(mod_unload_idle(host_extension()->kvm), 0);
 	host_emergency();
 	host_extension_is(false);
 	close(vm);

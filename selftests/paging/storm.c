@@ -22,6 +22,7 @@ DECLARE_LABEL(storm, pf);
 #define SECONDS 3
 
 static uint8_t *data;
+static volatile bool stopped; /* a vCPU, before it was told to */
 
 static void *run(void *arg)
 {
@@ -39,8 +40,21 @@ static void *run(void *arg)
 		if (stop == STOP_EXC)
 			describe_exc(v);
 		vcpu_describe(v);
+		stopped = true;
 	}
 	return NULL;
+}
+
+/* Did every vCPU go on enough? On a loaded machine that takes longer. */
+static bool went_on(struct vm *vm)
+{
+	unsigned int k;
+
+	for (k = 0; k < VCPUS; k++)
+		if (rd64(vm, STORM_TURNS + k * 8) <= 100 ||
+		    rd64(vm, STORM_FAULTS + k * 8) <= 10)
+			return false;
+	return true;
 }
 
 enum { DISTURB_NOT, DISTURB_LOG, DISTURB_COPY, DISTURB_SLOT, DISTURB_ALL };
@@ -132,10 +146,11 @@ static void storm(long how)
 	do {
 		disturb(vm, how, n++);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec);
+	} while (now.tv_sec < end.tv_sec || !(stopped || went_on(vm)));
 	wr32(vm, STORM_STOP, 1);
 	for (i = 0; i < VCPUS; i++)
 		pthread_join(t[i], NULL);
+	CHECK(went_on(vm));
 	for (k = 0; k < VCPUS; k++) {
 		uint64_t turns = rd64(vm, STORM_TURNS + k * 8);
 		uint64_t faults = rd64(vm, STORM_FAULTS + k * 8);
@@ -143,8 +158,7 @@ static void storm(long how)
 		test_note("vCPU %u: %llu turns, %llu faults", k,
 			  (unsigned long long)turns,
 			  (unsigned long long)faults);
-		CHECK(turns > 100);
-		CHECK(faults > 10 && faults < turns);
+		CHECK(faults < turns);
 	}
 	vm_destroy(vm);
 }

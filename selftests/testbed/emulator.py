@@ -140,12 +140,16 @@ class Host:
             self.proc.kill()
             self.proc.wait()
 
-    def pump(self, until):
-        """Carries data until the deadline, the result or the emulator's end."""
-        told = self.result() is not None
+    def pump(self, until, event=None):
+        """Carries data until the deadline, the event or the emulator's end.
+
+        The event is the result, where none is named.
+        """
+        event = event or (lambda: self.result() is not None)
+        told = event()
         while time.monotonic() < until and self.log.open:
             self.carry(min(1.0, max(0, until - time.monotonic())))
-            if not told and self.result() is not None:
+            if not told and event():
                 return
         while not self.log.open and self.carry(0):
             pass
@@ -206,15 +210,14 @@ class Host:
     def run(self, timeout, boot_timeout=None):
         """Returns (exit status, what to say about it)."""
         self.start()
-        end = time.monotonic() + timeout
-        if boot_timeout is not None and boot_timeout < timeout:
-            self.pump(time.monotonic() + boot_timeout)
+        if boot_timeout is not None:
+            self.pump(time.monotonic() + boot_timeout, self.booted)
             if self.log.open and not (self.booted() or self.lines or self.panic):
                 how = self.fault() or f"the kernel did not come up in {boot_timeout:g} s"
                 self.kill()
                 return FAULT, how
         if self.result() is None:
-            self.pump(end)
+            self.pump(time.monotonic() + timeout)
         if self.result() is None and self.log.open:
             return self.late()
         if self.result() is not None:

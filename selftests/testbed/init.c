@@ -30,6 +30,7 @@
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 /* kmemleak does not report an object younger than this. */
 #define KMEMLEAK_AGE_S 5
+#define UNLOAD_S 10
 
 static int status_fd = -1;
 static char nonce[64];
@@ -279,14 +280,25 @@ static void kill_rest(void)
 		;
 }
 
-/* With every process dead nothing may hold the module. */
+/*
+ * With every process dead nothing may hold the module, but for a moment: a
+ * kernel thread (khugepaged, ksmd) may be at work on a dead process's memory.
+ */
 static void unload(void)
 {
+	int tries = UNLOAD_S * 100;
+
 	if (access("/sys/module/vigil", F_OK))
 		return;
-	if (syscall(SYS_delete_module, "vigil", O_NONBLOCK))
+	while (syscall(SYS_delete_module, "vigil", O_NONBLOCK)) {
+		if (errno == EWOULDBLOCK && tries--) {
+			usleep(10000);
+			continue;
+		}
 		kmsg("<4>WARNING: testbed: vigil cannot be unloaded after every process ended: %s\n",
 		     strerror(errno));
+		return;
+	}
 }
 
 static void kmemleak_start(void)
