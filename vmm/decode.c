@@ -101,7 +101,7 @@ static bool legacy_prefix(struct insn *insn, u8 b)
 	return false;
 }
 
-/* All prefixes but VEX; *b becomes the first opcode byte. */
+/* All prefixes but VEX and EVEX; *b becomes the first opcode byte. */
 static int prefixes(struct insn *insn, struct stream *s, u8 *b)
 {
 	int ret;
@@ -139,14 +139,20 @@ static bool is_vex(const struct insn *insn, const struct stream *s)
 	       (s->bytes[s->pos] & 0xc0) == 0xc0;
 }
 
+/* Before VEX and EVEX these are #UD. */
+static void refuse_prefixes(struct insn *insn)
+{
+	if (insn->prefix &
+	    (INSN_PFX_LOCK | INSN_PFX_OPSIZE | INSN_PFX_REX | PREFIX_LAST_REP))
+		insn->flags |= INSN_BAD_FORM;
+}
+
 static int vex_prefix(struct insn *insn, struct stream *s, u8 first)
 {
 	u8 b1, b2;
 	int ret;
 
-	if (insn->prefix &
-	    (INSN_PFX_LOCK | INSN_PFX_OPSIZE | INSN_PFX_REX | PREFIX_LAST_REP))
-		insn->flags |= INSN_BAD_FORM;
+	refuse_prefixes(insn);
 	insn->prefix |= INSN_PFX_VEX;
 
 	ret = fetch_u8(s, &b1);
@@ -176,15 +182,90 @@ static int vex_prefix(struct insn *insn, struct stream *s, u8 first)
 	return fetch_u8(s, &insn->opcode);
 }
 
-static const struct insn_row *sparse(const struct insn_sparse_row *rows,
-				     unsigned int count,
-				     const struct insn *insn)
+/* The fourth byte's z and b: no store has them.  V' is a part of vvvv. */
+#define EVEX_Z 0x80
+#define EVEX_B 0x10
+#define EVEX_V 0x08
+
+static int evex_prefix(struct insn *insn, struct stream *s)
+{
+	u8 p[3];
+	unsigned int i;
+	int ret;
+
+	refuse_prefixes(insn);
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		ret = fetch_u8(s, &p[i]);
+		if (ret)
+			return ret;
+	}
+	insn->prefix |= INSN_PFX_VEX;
+	insn->evex = true;
+	insn->map = p[0] & 7;
+	insn->vex_pp = p[1] & 3;
+	insn->vex_l = (p[2] >> 5) & 3;
+	insn->evex_k = p[2] & 7;
+	if (insn->mode == INSN_MODE_64) {
+		insn->rex = (~p[0] >> 5) & (REX_R | REX_X | REX_B);
+		insn->evex_r = !(p[0] & 0x10);
+	}
+	if (p[1] & 0x80)
+		insn->rex |= REX_W;
+	/* the bits that are fixed, and vvvv, of which stores make no use */
+	if (p[0] & 0x08 || (p[1] & 0x7c) != 0x7c ||
+	    (p[2] & (EVEX_Z | EVEX_B | EVEX_V)) != EVEX_V || insn->vex_l == 3)
+		return INSN_UNKNOWN;
+	return fetch_u8(s, &insn->opcode);
+}
+
+/*
+ * Is it a store that the table means? Part of a register is of one that has it,
+ * and only what has elements has a mask.
+ */
+static bool evex_fits(const struct insn *insn, const struct insn_row *row)
+{
+	bool nontemporal = insn->opcode == 0x2b || insn->opcode == 0xe7;
+
+	if (insn->modrm >= 0xc0)
+		return false;
+	switch (row->spec[0]) {
+	case SPEC_Mx:
+		return !(insn->evex_k && nontemporal);
+	case SPEC_Mdq:
+		return insn->vex_l >= 1;
+	case SPEC_Mqq:
+		return insn->vex_l == 2;
+	case SPEC_My:
+		/* W counts in 64-bit mode only */
+		if (insn->rex & REX_W && insn->mode != INSN_MODE_64)
+			return false;
+		break;
+	}
+	/* MOVSS and MOVSD have a mask and no length */
+	return (insn->map == INSN_MAP_0F && insn->opcode == 0x11) ||
+	       (!insn->evex_k && !insn->vex_l);
+}
+
+static const struct insn_row *find_sparse(const struct insn_sparse_row *rows,
+					  unsigned int count,
+					  const struct insn *insn)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
 		if (rows[i].map == insn->map && rows[i].opcode == insn->opcode)
 			return &rows[i].row;
+	return NULL;
+}
+
+static const struct insn_row *sparse(const struct insn_sparse_row *rows,
+				     unsigned int count,
+				     const struct insn *insn)
+{
+	const struct insn_row *row = find_sparse(rows, count, insn);
+
+	if (row)
+		return row;
 	if (insn->map == INSN_MAP_0F3A)
 		return &vigil_insn_vector_imm8;
 	return &vigil_insn_vector;
@@ -227,8 +308,14 @@ static int find_row(struct insn *insn, struct stream *s, u8 b,
 		return INSN_OK;
 	}
 	/* EVEX, where it is not BOUND */
-	if (b == 0x62 && is_vex(insn, s))
-		return INSN_UNKNOWN;
+	if (b == 0x62 && is_vex(insn, s)) {
+		ret = evex_prefix(insn, s);
+		if (ret)
+			return ret;
+		*row = find_sparse(vigil_insn_evex, vigil_insn_evex_count,
+				   insn);
+		return *row ? INSN_OK : INSN_UNKNOWN;
+	}
 	insn->opcode = b;
 	insn->map = INSN_MAP_1B;
 	if (b == 0x0f) {
@@ -300,6 +387,9 @@ static int resolve(struct insn *insn, struct stream *s,
 				row = &row->sub[0];
 			else
 				row = &row->sub[insn->vex_pp];
+			break;
+		case ROW_W:
+			row = &row->sub[!!(insn->rex & REX_W)];
 			break;
 		case ROW_MODE:
 			row = &row->sub[insn->mode == INSN_MODE_64];
@@ -512,6 +602,8 @@ static int layout(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 		ret = find_row(insn, &s, b, &row);
 	if (!ret)
 		ret = resolve(insn, &s, &row);
+	if (!ret && insn->evex && !evex_fits(insn, row))
+		ret = INSN_UNKNOWN;
 	if (ret)
 		return ret;
 
@@ -521,6 +613,9 @@ static int layout(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	ret = operand_size(insn, row);
 	if (!ret)
 		ret = memory(insn, &s, row);
+	/* EVEX counts an 8-bit displacement in operands */
+	if (insn->evex && insn->modrm >> 6 == 1)
+		insn->disp *= insn_spec_size(insn, row->spec[0]);
 	for (i = 0; !ret && i < ARRAY_SIZE(row->spec); i++)
 		ret = immediate(insn, &s, row->spec[i]);
 	if (ret)

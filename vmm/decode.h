@@ -64,7 +64,7 @@ enum insn_gpr {
 #define INSN_PFX_SEG \
 	BIT(5) /* a segment override that counts, see insn.seg_override */
 #define INSN_PFX_REX BIT(6)
-#define INSN_PFX_VEX BIT(7)
+#define INSN_PFX_VEX BIT(7) /* or EVEX */
 
 /* insn.map: the opcode maps */
 enum insn_map {
@@ -123,7 +123,7 @@ enum insn_map {
 	/* vector loads and stores */ \
 	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
 	X(MOVD_MMX) X(MOVQ_MMX) X(VEXTRACT) X(MASKMOV) \
-	X(VMASKMOV) \
+	X(VMASKMOV) X(VSTORE) \
 	/* known by length only: everything else of x87, MMX, SSE and AVX */ \
 	X(X87) X(VECTOR)
 /* clang-format on */
@@ -190,7 +190,7 @@ enum insn_opd_kind {
 	INSN_OPD_SEG, /* segment register reg */
 	INSN_OPD_CR,
 	INSN_OPD_DR,
-	INSN_OPD_VEC, /* XMM or YMM register reg, size tells which */
+	INSN_OPD_VEC, /* XMM, YMM or ZMM register reg, size tells which */
 	INSN_OPD_MMX,
 	INSN_OPD_ONE, /* the constant 1 of D0, D1 */
 };
@@ -198,7 +198,7 @@ enum insn_opd_kind {
 struct insn_opd {
 	u8 kind; /* enum insn_opd_kind */
 	u8 reg;
-	/* bytes: 1 to 32; 6 or 10: descriptor tables; 0: only an address */
+	/* bytes: 1 to 64; 6 or 10: descriptor tables; 0: only an address */
 	u8 size;
 };
 
@@ -214,15 +214,18 @@ struct insn {
 	u8 mode; /* enum insn_mode */
 	u8 prefix; /* INSN_PFX_* */
 	u8 seg_override; /* enum insn_seg, INSN_SEG_NONE without INSN_PFX_SEG */
-	u8 rex; /* low four bits W R X B, of REX or of VEX */
+	u8 rex; /* low four bits W R X B, of REX, VEX or EVEX */
 	u8 map; /* enum insn_map */
 	u8 opcode; /* the last opcode byte */
 	u8 modrm;
 	u8 sib;
-	u8 vex_l; /* 1: 256 bits */
+	u8 vex_l; /* 1: 256 bits, 2: 512 bits */
 	u8 vex_v; /* the extra register, already inverted */
 	/* mandatory prefix, also of legacy SSE: 0 none, 1 66, 2 F3, 3 F2 */
 	u8 vex_pp;
+	bool evex;
+	bool evex_r; /* the vector register in modrm.reg is one of 16 to 31 */
+	u8 evex_k; /* the opmask register; 0: all elements */
 	u8 opsize; /* 1 (byte forms), 2, 4 or 8 bytes */
 	u8 adsize; /* 2, 4 or 8 bytes */
 	u16 op; /* enum insn_op */

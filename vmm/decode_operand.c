@@ -28,7 +28,7 @@ static u8 rm_field(const struct insn *insn)
 }
 
 /* The size letter of a specifier. */
-static u8 spec_size(const struct insn *insn, u8 spec)
+u8 insn_spec_size(const struct insn *insn, u8 spec)
 {
 	switch (spec) {
 	case SPEC_Eb:
@@ -90,6 +90,8 @@ static u8 spec_size(const struct insn *insn, u8 spec)
 	case SPEC_Mdq:
 	case SPEC_Rdq:
 		return 16;
+	case SPEC_Mqq:
+		return 32;
 	case SPEC_E_:
 	case SPEC_M_:
 		return 0;
@@ -105,7 +107,7 @@ static bool valid_cr(unsigned int nr)
 /* modrm.rm: memory, or a register of the kind that the specifier wants */
 static void rm_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 {
-	u8 size = spec_size(insn, spec);
+	u8 size = insn_spec_size(insn, spec);
 
 	if (insn->has_mem) {
 		o->kind = INSN_OPD_MEM;
@@ -150,7 +152,7 @@ static void control_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 {
 	o->kind = spec == SPEC_Cn ? INSN_OPD_CR : INSN_OPD_DR;
 	o->reg = reg_field(insn);
-	o->size = spec_size(insn, spec);
+	o->size = insn_spec_size(insn, spec);
 	if (spec == SPEC_Cn) {
 		/* AMD reaches CR8 outside of 64-bit mode by LOCK MOV CR0 */
 		if (o->reg == 0 && insn->prefix & INSN_PFX_LOCK) {
@@ -169,7 +171,7 @@ static void string_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	bool source = spec >= SPEC_Xb && spec <= SPEC_Xz;
 
 	o->kind = INSN_OPD_MEM;
-	o->size = spec_size(insn, spec);
+	o->size = insn_spec_size(insn, spec);
 	/* the source can be overridden and is what insn describes of the two */
 	if (source) {
 		insn->base = INSN_RSI;
@@ -183,7 +185,7 @@ static void string_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 
 static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 {
-	u8 size = spec_size(insn, spec);
+	u8 size = insn_spec_size(insn, spec);
 
 	switch (spec) {
 	case SPEC___:
@@ -252,7 +254,7 @@ static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 		break;
 	case SPEC_Vx ... SPEC_Vd:
 		o->kind = INSN_OPD_VEC;
-		o->reg = reg_field(insn);
+		o->reg = reg_field(insn) | (insn->evex_r ? 16 : 0);
 		o->size = size;
 		break;
 	case SPEC_Pq:

@@ -17,14 +17,14 @@
  * C and D control and debug register; V vector register in modrm.reg, W vector
  * register or memory in modrm.rm; P and Q the same for MMX.
  *
- * b 1, w 2, d 4, q 8, v the operand size, y 4 or 8, z 2 or 4, x 16 or 32 by
- * VEX.L, dq 16, n the native size (4, or 8 in 64-bit mode), _ none.
+ * b 1, w 2, d 4, q 8, v the operand size, y 4 or 8, z 2 or 4, x 16, 32 or 64 by
+ * VEX.L, dq 16, qq 32, n the native size (4, or 8 in 64-bit mode), _ none.
  */
 /* clang-format off */
 #define INSN_SPECS(X)                                                       \
 	X(__)                                                               \
 	X(Eb) X(Ew) X(Ed) X(Eq) X(Ev) X(Ey) X(E_)                           \
-	X(Mb) X(Mw) X(Md) X(Mq) X(Mv) X(My) X(Mx) X(Mdq) X(Mt) X(Mp) X(M_)  \
+	X(Mb) X(Mw) X(Md) X(Mq) X(Mv) X(My) X(Mx) X(Mdq) X(Mqq) X(Mt) X(Mp) X(M_)  \
 	X(Rv) X(Ry) X(Rn)                                                   \
 	/* a full register, but 16 or 8 bits in memory: SLDT, PEXTR ... */   \
 	X(EwMw) X(EdMb) X(EdMw)                                              \
@@ -53,6 +53,7 @@ enum insn_row_kind {
 	ROW_RM, /* sub[modrm.rm] */
 	ROW_MOD, /* sub[0] for memory, sub[1] for a register */
 	ROW_PFX, /* sub[mandatory prefix] */
+	ROW_W, /* sub[W of the prefix] */
 	ROW_MODE, /* sub[0] outside of, sub[1] in 64-bit mode */
 };
 
@@ -77,6 +78,8 @@ struct insn_sparse_row {
 #define REX_X 2
 #define REX_B 1
 
+/* Bytes that an operand has in a register, or in memory if it can only be there. */
+u8 insn_spec_size(const struct insn *insn, u8 spec);
 /* The second half of vigil_decode(): operands, and forms that are refused. */
 void insn_operands(struct insn *insn, const struct insn_row *row);
 
@@ -86,6 +89,8 @@ extern const struct insn_sparse_row vigil_insn_sparse[];
 extern const unsigned int vigil_insn_sparse_count;
 extern const struct insn_sparse_row vigil_insn_vex[];
 extern const unsigned int vigil_insn_vex_count;
+extern const struct insn_sparse_row vigil_insn_evex[];
+extern const unsigned int vigil_insn_evex_count;
 
 /* what the opcodes that no sparse row names have: a length */
 extern const struct insn_row vigil_insn_vector;

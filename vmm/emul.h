@@ -46,6 +46,18 @@
 #define C4_UMIP BIT_ULL(11)
 #define C4_OSXSAVE BIT_ULL(18)
 
+/* XCR0, and the numbers of the components there */
+#define COMP_X87 BIT_ULL(0)
+#define COMP_SSE BIT_ULL(1)
+#define NR_AVX 2
+#define NR_OPMASK 5
+#define NR_ZMM_HI256 6
+#define NR_HI16_ZMM 7
+#define COMP_AVX BIT_ULL(NR_AVX)
+
+/* an FXSAVE or XSAVE image: what both formats have */
+#define AT_XMM 160
+
 #define EMUL_PAGE_SIZE 4096u
 
 /* a LOCKed read-modify-write whose memory keeps changing is given up here */
@@ -148,6 +160,19 @@ int emul_branch(struct emul_ctxt *c, u64 target);
 u64 emul_next_rip(const struct emul_ctxt *c);
 int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 
+/* vectors */
+
+/* #UD or #NM unless the guest may use @components of XCR0 by VEX or EVEX */
+int emul_check_vex(struct emul_ctxt *c, u64 components);
+/*
+ * Stores the elements of @data with a 1 in @select, @bytes each, after it is known
+ * that none will fault.
+ */
+int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
+			unsigned int elements, unsigned int bytes);
+/* c->image: one for the whole instruction, what is replayed needs the same one */
+int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
+
 /* the handlers, by file */
 /* clang-format off */
 #define EMUL_HANDLERS(X)                                                   \
@@ -200,6 +225,8 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 	X(VMOVHIGH, vmovhigh) X(VMOVD, vmovd) X(VMOVQ, vmovq)              \
 	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)                        \
 	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)    \
+	/* emul_evex.c */                                                  \
+	X(VSTORE, vstore)                                                  \
 	/* emul_fpu.c */                                                   \
 	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
 	X(FXSAVE, fxsave) X(XSAVE, xsave)

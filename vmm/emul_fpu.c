@@ -15,7 +15,6 @@
 #define AT_FSW 2
 #define AT_MXCSR 24
 #define AT_ST 32
-#define AT_XMM 160
 #define AT_XSTATE_BV 512
 #define AT_EXTENDED 576
 
@@ -24,12 +23,6 @@
 #define ST_BYTES (AT_XMM - AT_ST)
 #define FXSAVE_BYTES 512
 
-#define COMP_X87 BIT_ULL(0)
-#define COMP_SSE BIT_ULL(1)
-#define COMP_AVX BIT_ULL(2)
-#define NR_AVX 2
-#define NR_ZMM_HI256 6
-#define NR_HI16_ZMM 7
 #define NR_COMPONENTS 63
 
 #define XCOMP_COMPACT BIT_ULL(63)
@@ -121,8 +114,7 @@ static int check_cr0(struct emul_ctxt *c, u64 bits)
 	return cr0 & bits ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
 }
 
-/* One for the whole instruction: what is replayed must not depend on a newer state. */
-static int get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
+int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
 {
 	if (!c->image && c->ops->save_state)
 		c->image = c->ops->save_state(c, how, c->insn.rex & 8, mask);
@@ -131,7 +123,7 @@ static int get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
 
 static int store_word(struct emul_ctxt *c, unsigned int at)
 {
-	int ret = get_image(c, EMUL_SAVE_FXSAVE, 0);
+	int ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
 
 	if (ret)
 		return ret;
@@ -214,7 +206,7 @@ int emul_op_fxsave(struct emul_ctxt *c)
 	if (!ret)
 		ret = locate(c, &s, 16, FXSAVE_BYTES);
 	if (!ret)
-		ret = get_image(c, EMUL_SAVE_FXSAVE, 0);
+		ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
 	if (ret)
 		return ret;
 	s.image = c->image;
@@ -336,7 +328,7 @@ int emul_op_xsave(struct emul_ctxt *c)
 	rfbm = emul_get_reg(c, INSN_RAX, 4) | emul_get_reg(c, INSN_RDX, 4)
 						      << 32;
 	rfbm &= xcr0;
-	ret = get_image(c, how, rfbm);
+	ret = emul_get_image(c, how, rfbm);
 	if (ret)
 		return ret;
 	s.image = c->image;

@@ -4,37 +4,45 @@
  */
 #include "emul.h"
 
-#define XCR0_SSE BIT_ULL(1)
-#define XCR0_AVX BIT_ULL(2)
+int emul_check_vex(struct emul_ctxt *c, u64 components)
+{
+	u64 cr0, cr4, xcr0;
+	int ret;
+
+	if (!c->ops->get_xcr0)
+		return EMUL_UNHANDLED;
+	ret = c->ops->get_cr(c, 0, &cr0);
+	if (!ret)
+		ret = c->ops->get_cr(c, 4, &cr4);
+	if (!ret)
+		ret = c->ops->get_xcr0(c, &xcr0);
+	if (ret)
+		return ret;
+	if (!(cr4 & C4_OSXSAVE) || ~xcr0 & components)
+		return emul_ud(c);
+	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+}
 
 /* Is the unit there, and on? */
 static int check_vector(struct emul_ctxt *c)
 {
-	bool vex = c->insn.prefix & INSN_PFX_VEX;
 	bool mmx = c->insn.op == INSN_OP_MOVD_MMX ||
 		   c->insn.op == INSN_OP_MOVQ_MMX;
-	u64 cr0, cr4, xcr0;
+	u64 cr0, cr4;
 	int ret;
 
 	if (mmx ? !c->ops->get_mmx || !c->ops->set_mmx :
 		  !c->ops->get_vec || !c->ops->set_vec)
 		return EMUL_UNHANDLED;
+	if (c->insn.prefix & INSN_PFX_VEX)
+		return emul_check_vex(c, COMP_SSE | COMP_AVX);
 	ret = c->ops->get_cr(c, 0, &cr0);
 	if (!ret)
 		ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	if (vex) {
-		if (!c->ops->get_xcr0)
-			return EMUL_UNHANDLED;
-		ret = c->ops->get_xcr0(c, &xcr0);
-		if (ret)
-			return ret;
-		if (!(cr4 & C4_OSXSAVE) || ~xcr0 & (XCR0_SSE | XCR0_AVX))
-			return emul_ud(c);
-	} else if (cr0 & C0_EM || (!mmx && !(cr4 & C4_OSFXSR))) {
+	if (cr0 & C0_EM || (!mmx && !(cr4 & C4_OSFXSR)))
 		return emul_ud(c);
-	}
 	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
 }
 
@@ -264,16 +272,13 @@ int emul_op_vextract(struct emul_ctxt *c)
 	return emul_put(c, 0, v);
 }
 
-/*
- * Stores the selected elements: runs of them, after it is known that none will
- * fault.
- */
-static int store_selected(struct emul_ctxt *c, u64 ea, const u8 *data,
-			  u32 select, unsigned int elements, unsigned int bytes)
+int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
+			unsigned int elements, unsigned int bytes)
 {
+	unsigned int most = EMUL_MAX_ACCESS / bytes;
 	unsigned int first, last, n, i;
 	u64 mask = emul_mask(c->insn.adsize);
-	int ret;
+	int ret = EMUL_OK;
 
 	if (!select)
 		return EMUL_OK;
@@ -281,10 +286,14 @@ static int store_selected(struct emul_ctxt *c, u64 ea, const u8 *data,
 		;
 	for (last = elements - 1; !(select >> last & 1); last--)
 		;
-	ret = emul_probe(c, c->insn.seg, (ea + first * bytes) & mask,
-			 (last - first + 1) * bytes, 0);
 	for (i = first; !ret && i <= last; i += n) {
-		for (n = 0; i + n <= last && select >> (i + n) & 1; n++)
+		n = last - i + 1 < most ? last - i + 1 : most;
+		ret = emul_probe(c, c->insn.seg, (ea + i * bytes) & mask,
+				 n * bytes, 0);
+	}
+	for (i = first; !ret && i <= last; i += n) {
+		for (n = 0; n < most && i + n <= last && select >> (i + n) & 1;
+		     n++)
 			;
 		if (n)
 			ret = emul_write(c, c->insn.seg,
@@ -321,8 +330,8 @@ int emul_op_maskmov(struct emul_ctxt *c)
 		ret = get_vec(c, 1, mask, 16);
 	if (ret)
 		return ret;
-	return store_selected(c, emul_get_reg(c, INSN_RDI, c->insn.adsize),
-			      data, sign_bits(mask, 16, 1), 16, 1);
+	return emul_store_selected(c, emul_get_reg(c, INSN_RDI, c->insn.adsize),
+				   data, sign_bits(mask, 16, 1), 16, 1);
 }
 
 /* VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ */
@@ -348,7 +357,8 @@ int emul_op_vmaskmov(struct emul_ctxt *c)
 		ret = get_vec(c, 1, data, all);
 		if (ret)
 			return ret;
-		return store_selected(c, ea, data, select, all / bytes, bytes);
+		return emul_store_selected(c, ea, data, select, all / bytes,
+					   bytes);
 	}
 	for (i = 0; i < all / bytes; i++) {
 		if (!(select >> i & 1))

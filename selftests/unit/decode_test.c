@@ -27,7 +27,8 @@ struct verdict {
 
 /*
  * Where libcapstone 4.0.2 is wrong, or follows another vendor.  The length that
- * our decoder gives was confirmed on an AMD CPU in each case.
+ * our decoder gives was confirmed on an AMD CPU in each case, but for EVEX, where
+ * it is that of binutils.
  */
 static bool capstone_errs(const struct insn *insn)
 {
@@ -39,6 +40,9 @@ static bool capstone_errs(const struct insn *insn)
 	/* in 64-bit mode REX.W overrides 66, and 67 is no 66, for branches */
 	if (insn->mode == INSN_MODE_64 && insn->flags & INSN_F64 &&
 	    insn->prefix & (INSN_PFX_OPSIZE | INSN_PFX_ADSIZE))
+		return true;
+	/* 67 and EVEX: B makes another register of the one that means SIB */
+	if (insn->evex && insn->prefix & INSN_PFX_ADSIZE)
 		return true;
 	/* UD1 has a ModRM byte; EXTRQ and INSERTQ have two immediates */
 	return insn->map == INSN_MAP_0F &&

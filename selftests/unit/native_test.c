@@ -57,6 +57,8 @@ static bool runs_natively(const struct gen_row *g)
 		if (g->opcode == 0xc7)
 			return g->reg == 4 ? f->xsavec : f->xsaves;
 		return g->reg == 4 || f->xsaveopt;
+	case INSN_OP_VSTORE:
+		return false;
 	case INSN_OP_MOVDIRI:
 		return f->movdiri;
 	case INSN_OP_MOVBE:

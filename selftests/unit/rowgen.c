@@ -37,6 +37,12 @@ static void leaves(struct list *l, struct gen_row g, const struct insn_row *row)
 			leaves(l, g, &row->sub[i]);
 		}
 		break;
+	case ROW_W:
+		for (i = 0; i < 2; i++) {
+			g.w = i;
+			leaves(l, g, &row->sub[i]);
+		}
+		break;
 	case ROW_MODE:
 		for (i = 0; i < 2; i++) {
 			g.mode64 = i;
@@ -76,7 +82,7 @@ unsigned int gen_rows(struct gen_row *out, unsigned int max)
 {
 	struct list l = { .out = out, .max = max };
 	struct gen_row any = {
-		.pp = -1, .reg = -1, .rm = -1, .mod3 = -1, .mode64 = -1
+		.pp = -1, .reg = -1, .rm = -1, .mod3 = -1, .mode64 = -1, .w = -1
 	};
 	unsigned int i;
 
@@ -104,6 +110,15 @@ unsigned int gen_rows(struct gen_row *out, unsigned int max)
 		g.opcode = vigil_insn_vex[i].opcode;
 		g.map = vigil_insn_vex[i].map;
 		leaves(&l, g, &vigil_insn_vex[i].row);
+	}
+	for (i = 0; i < vigil_insn_evex_count; i++) {
+		struct gen_row g = any;
+
+		g.evex = true;
+		g.mod3 = 0;
+		g.opcode = vigil_insn_evex[i].opcode;
+		g.map = vigil_insn_evex[i].map;
+		leaves(&l, g, &vigil_insn_evex[i].row);
 	}
 	return l.n;
 }
@@ -175,11 +190,11 @@ static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 		if (c->mode != INSN_MODE_64)
 			return false;
 		*w = true;
-		*p66 = g->pp == 1 && !g->vex;
+		*p66 = g->pp == 1 && !g->vex && !g->evex;
 		return true;
 	}
 	*p66 = c->opsize != def;
-	if (g->vex) {
+	if (g->vex || g->evex) {
 		*p66 = false;
 		return c->opsize == def;
 	}
@@ -218,9 +233,10 @@ static void put_prefixes(const struct gen_row *g, const struct gen_cell *c,
 		list[n++] = 0x65;
 	if (c->prefix & INSN_PFX_LOCK)
 		list[n++] = 0xf0;
-	if (c->prefix & INSN_PFX_REP || (!g->vex && g->pp == 2))
+	if (c->prefix & INSN_PFX_REP || (!g->vex && !g->evex && g->pp == 2))
 		list[n++] = 0xf3;
-	else if (c->prefix & INSN_PFX_REPNE || (!g->vex && g->pp == 3))
+	else if (c->prefix & INSN_PFX_REPNE ||
+		 (!g->vex && !g->evex && g->pp == 3))
 		list[n++] = 0xf2;
 	while (n) {
 		i = unit_below(n);
@@ -274,6 +290,41 @@ static void put_vex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
 	put(o, 0xc4);
 	put(o, (~rex & 7) << 5 | g->map);
 	put(o, (rex & 8 ? 0x80 : 0) | b2);
+}
+
+/* The length and the mask that go with the row; the rest at random. */
+static void put_evex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
+		     struct gen_insn *o)
+{
+	bool scalar = g->map == INSN_MAP_0F && g->opcode == 0x11 && g->pp > 1;
+	u8 least = 0, most = 0, k = unit_below(8), w;
+
+	switch (g->row->spec[0]) {
+	case SPEC_Mx:
+		most = 2;
+		if (g->opcode == 0x2b || g->opcode == 0xe7)
+			k = 0;
+		break;
+	case SPEC_Mdq:
+		least = 1;
+		most = 2;
+		break;
+	case SPEC_Mqq:
+		least = most = 2;
+		break;
+	default:
+		most = scalar ? 2 : 0;
+		k = scalar ? k : 0;
+		break;
+	}
+	w = g->w >= 0 ? (u8)g->w : rex >> 3;
+	put(o, 0x62);
+	/* outside of 64-bit mode it is BOUND unless R and X are 1 */
+	put(o, (~rex & 7) << 5 |
+		       (c->mode == INSN_MODE_64 ? unit_below(2) << 4 : 0x10) |
+		       g->map);
+	put(o, w << 7 | 0x7c | g->pp);
+	put(o, (least + unit_below(most - least + 1)) << 5 | 0x08 | k);
 }
 
 static void put_modrm(const struct gen_row *g, const struct gen_cell *c,
@@ -352,6 +403,8 @@ bool gen_encode(const struct gen_row *g, const struct gen_cell *c,
 	}
 	if (g->vex) {
 		put_vex(g, c, rex, o);
+	} else if (g->evex) {
+		put_evex(g, c, rex, o);
 	} else {
 		if (rex || (long_mode && !unit_below(4)))
 			put(o, 0x40 | rex);

@@ -13,7 +13,8 @@ struct gen_row {
 	const struct insn_row *row;
 	u8 map, opcode;
 	bool vex;
-	s8 pp, reg, rm, mod3, mode64;
+	bool evex; /* a form in memory, vex is false */
+	s8 pp, reg, rm, mod3, mode64, w;
 };
 
 /* A variant of a row that is tested on its own. */

@@ -19,7 +19,9 @@ struct row {
 	char name[24];
 };
 
-enum { NEEDS_XSAVE = 1, NEEDS_XSAVEOPT, NEEDS_XSAVEC };
+enum { NEEDS_XSAVE = 1, NEEDS_XSAVEOPT, NEEDS_XSAVEC, NEEDS_AVX512 };
+
+#define CPUID7_EBX_AVX512 (3u << 30 | 3u << 16) /* VL, BW, DQ, F */
 
 extern const struct row wst_rows[], wst_rows_end[];
 
@@ -127,18 +129,19 @@ static void check_events(int mon, const struct row *row,
 		     row->name);
 }
 
-/* EAX of a CPUID leaf of the guest, 0 where it has none */
-static uint32_t guest_cpuid_eax(struct vcpu *v, uint32_t leaf, uint32_t index)
+/* a CPUID leaf of the guest, 0 where it has none */
+static struct kvm_cpuid_entry2 guest_cpuid(struct vcpu *v, uint32_t leaf,
+					   uint32_t index)
 {
 	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
-	uint32_t eax = 0;
+	struct kvm_cpuid_entry2 e = { 0 };
 
 	for (uint32_t i = 0; i < c->nent; i++)
 		if (c->entries[i].function == leaf &&
 		    c->entries[i].index == index)
-			eax = c->entries[i].eax;
+			e = c->entries[i];
 	free(c);
-	return eax;
+	return e;
 }
 
 /* Runs what is at that label; rAX in and out. */
@@ -164,8 +167,9 @@ static uint64_t run_at(struct vcpu *v, const char *label, uint64_t rax)
  */
 static unsigned int give_xsave(struct vcpu *v, uint64_t *xcr0)
 {
-	uint32_t more = guest_cpuid_eax(v, 0xd, 1);
-	uint32_t all = guest_cpuid_eax(v, 0xd, 0);
+	uint32_t more = guest_cpuid(v, 0xd, 1).eax;
+	uint32_t all = guest_cpuid(v, 0xd, 0).eax;
+	bool avx512 = !(~guest_cpuid(v, 7, 0).ebx & CPUID7_EBX_AVX512);
 	struct kvm_sregs sregs;
 
 	*xcr0 = 0;
@@ -180,7 +184,7 @@ static unsigned int give_xsave(struct vcpu *v, uint64_t *xcr0)
 		run_at(v, pl_wst_ymm, 0);
 	test_note("XCR0 %#llx", (unsigned long long)*xcr0);
 	return 1 | 1 << NEEDS_XSAVE | (more & 1) << NEEDS_XSAVEOPT |
-	       (more >> 1 & 1) << NEEDS_XSAVEC;
+	       (more >> 1 & 1) << NEEDS_XSAVEC | avx512 << NEEDS_AVX512;
 }
 
 static void check_rows(long action)
