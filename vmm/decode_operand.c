@@ -78,6 +78,8 @@ u8 insn_spec_size(const struct insn *insn, u8 spec)
 		return insn->mode == INSN_MODE_64 ? 8 : 4;
 	case SPEC_Mt:
 		return insn->mode == INSN_MODE_64 ? 10 : 6;
+	case SPEC_M80:
+		return 10;
 	case SPEC_Mp:
 		return insn->opsize + 2;
 	case SPEC_Vx:

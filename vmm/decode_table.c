@@ -88,16 +88,26 @@ static const struct insn_row pfx_90[4] = {
 	R2(XCHG, Zv, Av, 0),
 };
 
-/* of x87, what stores the control and the status word */
+/* of x87, what stores: FISTTP, FST, FIST, FSTP, FISTP, FBSTP, FNSTCW, FNSTSW */
 #define X87 R1(X87, E_, LEN | VEC)
+#define FST(m) R1(FST, m, VEC | WO)
 static const struct insn_row grp_d9[8] = {
-	X87, X87, X87, X87, X87, X87, X87, R1(FNSTCW, Mw, VEC | WO),
+	X87, X87, FST(Md), FST(Md), X87, X87, X87, R1(FNSTCW, Mw, VEC | WO),
+};
+static const struct insn_row grp_db[8] = {
+	X87, FST(Md), FST(Md), FST(Md), X87, X87, X87, FST(M80),
 };
 static const struct insn_row grp_dd[8] = {
-	X87, X87, X87, X87, X87, X87, X87, R1(FNSTSW, Mw, VEC | WO),
+	X87, FST(Mq), FST(Mq), FST(Mq), X87, X87, X87,
+	R1(FNSTSW, Mw, VEC | WO),
+};
+static const struct insn_row grp_df[8] = {
+	X87, FST(Mw), FST(Mw), FST(Mw), X87, X87, FST(M80), FST(Mq),
 };
 static const struct insn_row mod_d9[2] = { GRP(REG, grp_d9), X87 };
+static const struct insn_row mod_db[2] = { GRP(REG, grp_db), X87 };
 static const struct insn_row mod_dd[2] = { GRP(REG, grp_dd), X87 };
+static const struct insn_row mod_df[2] = { GRP(REG, grp_df), X87 };
 
 /* ---- one-byte opcodes ---- */
 
@@ -213,9 +223,12 @@ const struct insn_row vigil_insn_map_1b[256] = {
 	[0xd7] = R0(XLAT, 0),
 	[0xd8] = X87,
 	[0xd9] = GRP(MOD, mod_d9),
-	[0xda ... 0xdc] = X87,
+	[0xda] = X87,
+	[0xdb] = GRP(MOD, mod_db),
+	[0xdc] = X87,
 	[0xdd] = GRP(MOD, mod_dd),
-	[0xde ... 0xdf] = X87,
+	[0xde] = X87,
+	[0xdf] = GRP(MOD, mod_df),
 	[0xe0 ... 0xe2] = R1(LOOP, Jb, F64 | BR),
 	[0xe3] = R1(JCXZ, Jb, F64 | BR),
 	[0xe4] = R2(IN, Ab, Ib, IO | SYS),

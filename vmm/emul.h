@@ -34,11 +34,13 @@
 #define EXC_NP 11
 #define EXC_SS 12
 #define EXC_GP 13
+#define EXC_MF 16
 #define EXC_AC 17
 
 #define C0_PE BIT_ULL(0)
 #define C0_EM BIT_ULL(2)
 #define C0_TS BIT_ULL(3)
+#define C0_NE BIT_ULL(5)
 #define C0_AM BIT_ULL(18)
 #define C4_VME BIT_ULL(0)
 #define C4_PVI BIT_ULL(1)
@@ -56,6 +58,10 @@
 #define COMP_AVX BIT_ULL(NR_AVX)
 
 /* an FXSAVE or XSAVE image: what both formats have */
+#define AT_FCW 0
+#define AT_FSW 2
+#define AT_FTW 4 /* a bit for each register that is not empty */
+#define AT_ST 32
 #define AT_XMM 160
 
 #define EMUL_PAGE_SIZE 4096u
@@ -229,7 +235,9 @@ int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 	X(VSTORE, vstore)                                                  \
 	/* emul_fpu.c */                                                   \
 	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
-	X(FXSAVE, fxsave) X(XSAVE, xsave)
+	X(FXSAVE, fxsave) X(XSAVE, xsave)                                  \
+	/* emul_x87.c */                                                   \
+	X(FST, fst)
 /* clang-format on */
 
 #define X(op, fn) int emul_op_##fn(struct emul_ctxt *c);

@@ -11,10 +11,7 @@
 #include "emul.h"
 
 /* the image: offsets that both formats have */
-#define AT_FCW 0
-#define AT_FSW 2
 #define AT_MXCSR 24
-#define AT_ST 32
 #define AT_XSTATE_BV 512
 #define AT_EXTENDED 576
 

@@ -52,6 +52,8 @@
  *       rCX, rSI and rDI advance over denied elements as over stored ones
  *   POP to memory
  *       rSP moves
+ *   FSTP, FISTP, FISTTP, FBSTP
+ *       the stack pops
  *   FXSAVE, XSAVE and its like
  *       store in pieces of up to EMUL_MAX_ACCESS bytes, each denied for itself
  */
@@ -197,6 +199,24 @@ struct emul_component {
 	bool align64;
 };
 
+/**
+ * struct emul_x87 - what a store changes of the x87 state
+ * @fsw: status word, TOP included
+ * @ftw: a bit for each register (not counted from TOP) that is not empty
+ * @wide: the pointers have 64 bits, as FXSAVE with REX.W stores them
+ * @fop: low 11 bits of the opcode
+ * @fip: offset of the instruction in its segment
+ * @fdp: offset of the operand in its segment
+ */
+struct emul_x87 {
+	u16 fsw;
+	u8 ftw;
+	bool wide;
+	u16 fop;
+	u64 fip;
+	u64 fdp;
+};
+
 /* What an instruction changes; ctxt has it twice: committed and in work. */
 struct emul_state {
 	u64 regs[16]; /* by hardware number */
@@ -296,6 +316,7 @@ struct emul_ctxt {
  *	stays without
  * @get_mmx: MMX register
  * @set_mmx: MMX register
+ * @set_x87: x87 state
  * @save_state: an image of EMUL_SAVE_BYTES, good until the next call: what that
  *	instruction stores in 64-bit mode, with REX.W if @wide, to memory whose
  *	XSAVE header is 0. @mask is RFBM. Asked for once per instruction.
@@ -334,6 +355,8 @@ struct emul_ops {
 		       unsigned int bytes, bool zero_upper);
 	int (*get_mmx)(struct emul_ctxt *c, unsigned int reg, u64 *val);
 	int (*set_mmx)(struct emul_ctxt *c, unsigned int reg, u64 val);
+
+	int (*set_x87)(struct emul_ctxt *c, const struct emul_x87 *state);
 
 	const u8 *(*save_state)(struct emul_ctxt *c, enum emul_save how,
 				bool wide, u64 mask);

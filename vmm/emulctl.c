@@ -369,6 +369,11 @@ static int op_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return fpu_write_mmx(emul_vcpu(c), reg, val) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
+static int op_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)
+{
+	return fpu_set_x87(emul_vcpu(c), state) ? EMUL_UNHANDLED : EMUL_OK;
+}
+
 static const u8 *op_save_state(struct emul_ctxt *c, enum emul_save how,
 			       bool wide, u64 mask)
 {
@@ -401,6 +406,7 @@ const struct emul_ops emulctl_ops = {
 	.set_vec = op_set_vec,
 	.get_mmx = op_get_mmx,
 	.set_mmx = op_set_mmx,
+	.set_x87 = op_set_x87,
 	.save_state = op_save_state,
 	.get_component = op_get_component,
 };

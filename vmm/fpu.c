@@ -422,6 +422,9 @@ static bool can_save(enum emul_save how, u64 mask)
 	return true;
 }
 
+#define FSW_ES BIT(7)
+#define FSW_TOP_SHIFT 11
+
 #define SAVE_INSN(insn, image, mask)                          \
 	asm volatile(insn " %0"                               \
 		     : "+m"(*(u8(*)[EMUL_SAVE_BYTES])(image)) \
@@ -451,16 +454,19 @@ static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
 	}
 }
 
-const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
-			 u64 mask)
+/* a page: so it is aligned as XSAVE wants it */
+static u8 *image_get(struct vigil_vcpu *vcpu)
 {
-	if (!can_save(how, mask))
-		return NULL;
-	/* a page: so it is aligned as XSAVE wants it */
 	BUILD_BUG_ON(EMUL_SAVE_BYTES != PAGE_SIZE);
 	if (!vcpu->fpu_image)
 		vcpu->fpu_image = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
-	if (!vcpu->fpu_image)
+	return vcpu->fpu_image;
+}
+
+const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+			 u64 mask)
+{
+	if (!can_save(how, mask) || !image_get(vcpu))
 		return NULL;
 	/* not all instructions write all of it */
 	memset(vcpu->fpu_image, 0, EMUL_SAVE_BYTES);
@@ -468,4 +474,47 @@ const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 	save_state(how, wide, mask, vcpu->fpu_image);
 	regs_end();
 	return vcpu->fpu_image;
+}
+
+/* The image counts registers from TOP, which the store may move. */
+static void turn_stack(struct fxregs_state *fx, u16 fsw)
+{
+	unsigned int by =
+		((fsw >> FSW_TOP_SHIFT) - (fx->swd >> FSW_TOP_SHIFT)) & 7;
+	const unsigned int reg = sizeof(fx->st_space) / 8;
+	u8 old[sizeof(fx->st_space)];
+
+	memcpy(old, fx->st_space, sizeof(old));
+	memcpy(fx->st_space, old + by * reg, (8 - by) * reg);
+	memcpy((u8 *)fx->st_space + (8 - by) * reg, old, by * reg);
+}
+
+int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state)
+{
+	struct fxregs_state *fx = (void *)image_get(vcpu);
+	bool pends = state->fsw & FSW_ES;
+	bool has_fdp = pends || !boot_cpu_has(X86_FEATURE_FDP_EXCPTN_ONLY);
+
+	if (!fx)
+		return -ENOMEM;
+	regs_begin();
+	save_state(EMUL_SAVE_FXSAVE, state->wide, 0, (u8 *)fx);
+	turn_stack(fx, state->fsw);
+	fx->swd = state->fsw;
+	fx->twd = state->ftw;
+	/* what CPUs have for a handler of #MF only is left alone without one */
+	if (pends)
+		fx->fop = state->fop;
+	/* what was saved has a good MXCSR: FXRSTOR cannot fault */
+	if (state->wide) {
+		fx->rip = state->fip;
+		fx->rdp = has_fdp ? state->fdp : fx->rdp;
+		asm volatile("fxrstor64 %0" : : "m"(*fx));
+	} else {
+		fx->fip = state->fip;
+		fx->foo = has_fdp ? state->fdp : fx->foo;
+		asm volatile("fxrstor %0" : : "m"(*fx));
+	}
+	regs_end();
+	return 0;
 }

@@ -96,6 +96,9 @@ void fpu_init(void);
 const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 			 u64 mask);
 
+/* 0, or -ENOMEM; where and how fpu_save_state() is called */
+int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state);
+
 /* 0; -EINVAL: not a component that fpu_save_state() stores */
 int fpu_get_component(unsigned int nr, struct emul_component *comp);
 

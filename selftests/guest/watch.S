@@ -9,6 +9,8 @@
  * they write what is reserved.
  * XROW(name, needs, xcr0, events, instructions): so too, on CPUs with XSAVE (1),
  * XSAVEOPT (2), XSAVEC (3), and those bits in XCR0; edx:eax is all ones.
+ * PROW(name, events, instructions): on CPUs with all of x87 (5); QEMU's has no C1,
+ * no stack underflow and other pointers.
  * VROW(name, events, instructions): on CPUs with AVX-512 (4); zmm1 and zmm17 have
  * what rsi points to.
  */
@@ -23,6 +25,7 @@
 #define FXROW(n, ev, ...) ROW6(n, ev, 0, 0, 1, __VA_ARGS__)
 #define XROW(n, needs, xcr0, ev, ...)					\
 	ROW6(n, ev, needs, xcr0, 1, mov $-1, %eax; mov $-1, %edx; __VA_ARGS__)
+#define PROW(n, ev, ...) ROW6(n, ev, 5, 0, 0, __VA_ARGS__)
 #define VROW(n, ev, ...)						\
 	ROW6(n, ev, 4, 0xe7, 0, vmovdqu64 (%rsi), %zmm1;		\
 	     vmovdqu64 64(%rsi), %zmm17; __VA_ARGS__)
@@ -111,6 +114,25 @@ ROW(sgdt, -1, sgdt (%rdi))
 ROW(fnstcw, 1, fninit; fnstcw 6(%rdi))
 ROW(fnstsw, 1, fninit; fld1; fnstsw (%rdi))
 ROW(stmxcsr, 1, stmxcsr 60(%rdi))
+PROW(fsts, 1, fninit; fldpi; fsts 4(%rdi); fnstsw %ax)
+ROW(fstl, 1, fninit; fldl2e; fstl 4(%rdi); fnstsw %ax)
+PROW(fstps, 1, fninit; fldpi; fldpi; fstps (%rdi); fnstsw %ax)
+ROW(fstpl, 1, fninit; fldpi; fstpl (%rdi); fnstsw %ax)
+ROW(fstpt, 1, fninit; fldlg2; fstpt 6(%rdi); fnstsw %ax)
+ROW(fists, 1, fninit; fldpi; fists (%rdi); fnstsw %ax)
+ROW(fistpl, 1, fninit; fldl2t; fistpl (%rdi); fnstsw %ax)
+ROW(fistpll, 1, fninit; fildl (%rsi); fistpll (%rdi); fnstsw %ax)
+ROW(fisttps, 1, fninit; fld1; fchs; fisttps 2(%rdi); fnstsw %ax)
+ROW(fisttpll, 1, fninit; fldpi; fisttpll 8(%rdi); fnstsw %ax)
+ROW(fbstp, 1, fninit; fildl (%rsi); fbstp 16(%rdi); fnstsw %ax)
+PROW(fstpl_empty, 1, fninit; fstpl (%rdi); fnstsw %ax)
+ROW(fstpl_state, 1, fninit; fldpi; fld1; fstpl (%rdi); fstpl 0x1000(%rsi); \
+    fnstsw %ax; mov 0x1000(%rsi), %rdx)
+	/* invalid operation unmasked: nothing is stored, an exception pends */
+PROW(fstpl_pending, 0, fninit; movw $0x37e, (%rsi); fldcw (%rsi); \
+    fstpl (%rdi); fnstsw %ax; fninit)
+PROW(fstpl_pointers, 1, fninit; fldpi; fstpl 8(%rdi); fnstenv 0x1000(%rsi); \
+    mov 0x100c(%rsi), %eax; mov 0x1014(%rsi), %edx)
 FXROW(fxsave, 2, fninit; fldpi; fxsave (%rdi))
 FXROW(fxsave64_middle, 2, fninit; fld1; fxsave64 -192(%rdi))
 XROW(xsave, 1, 1, 2, xsave (%rdi))

@@ -235,6 +235,15 @@ static int env_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return EMUL_OK;
 }
 
+static int env_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	memcpy(e->fx + 2, &state->fsw, 2);
+	e->fx[4] = state->ftw;
+	return EMUL_OK;
+}
+
 /* YMM, and as Intel has them: opmask, ZMM_Hi256, Hi16_ZMM */
 static const struct emul_component components[] = {
 	[2] = { .offset = 576, .bytes = 256 },
@@ -295,6 +304,8 @@ static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
 			memset(image + at, ENV_COMPONENT(i),
 			       components[i].bytes);
 	}
+	if (e->has_fx)
+		memcpy(image, e->fx, sizeof(e->fx));
 	if (how != EMUL_SAVE_FXSAVE)
 		memcpy(image + 512, header, sizeof(header));
 	return image;
@@ -320,6 +331,7 @@ const struct emul_ops env_ops = {
 	.set_vec = env_set_vec,
 	.get_mmx = env_get_mmx,
 	.set_mmx = env_set_mmx,
+	.set_x87 = env_set_x87,
 	.save_state = env_save_state,
 	.get_component = env_get_component,
 };

@@ -21,6 +21,8 @@ struct env {
 	u64 cr[9], dr[8], xcr0, xinuse;
 	u8 vec[16][32];
 	u64 mmx[8];
+	u8 fx[160]; /* an FXSAVE image without XMM registers */
+	bool has_fx; /* fx is the x87 state, mmx is not */
 	u64 invlpg;
 	u8 mem[ENV_BYTES];
 

@@ -81,6 +81,8 @@ asm(".bss\n"
     "	push %r15\n"
     "	mov %rsp, native+736(%rip)\n"
     "	for_vec load_vec\n"
+    /* what earlier instructions left in the status word */
+    "	fninit\n"
     "	.irp n, 0,1,2,3,4,5,6,7\n"
     "	movq native+648+8*\\n(%rip), %mm\\n\n"
     "	.endr\n"
