@@ -38,6 +38,6 @@ PAYLOAD(mmio_unknown)
 	mov $GUEST_MMIO, %ebx
 	fldz
 LABEL(mmio_unknown, insn)
-	fbstp 0x10(%rbx)
+	fnstenv 0x10(%rbx)
 	OUT_END
 END(mmio_unknown)
