@@ -59,6 +59,18 @@ static bool is_unsupported(const struct fst *x)
 	return x->exp && !(x->mant & INTEGER_BIT);
 }
 
+/* denormals have that of the smallest normal numbers */
+static int exponent(const struct fst *x)
+{
+	return (x->exp ? x->exp : 1) - EXP_BIAS;
+}
+
+/* What is stored is not what was there; @up: it is more. */
+static void set_inexact(struct fst *x, bool up)
+{
+	x->flags |= SW_PE | (up ? SW_C1 : 0);
+}
+
 static void put_le(struct fst *x, u64 v)
 {
 	unsigned int i;
@@ -152,7 +164,7 @@ static void overflow(struct fst *x, const struct format *f)
 	x->flags |= SW_OE;
 	if (!is_masked(x, SW_OE))
 		return;
-	x->flags |= SW_PE | (to_infinity ? SW_C1 : 0);
+	set_inexact(x, to_infinity);
 	if (to_infinity)
 		put_real(x, f, 2 * f->bias + 1, 0);
 	else
@@ -162,7 +174,7 @@ static void overflow(struct fst *x, const struct format *f)
 static void store_real(struct fst *x, const struct format *f)
 {
 	unsigned int shift = 64 - f->precision;
-	bool inexact, up, tiny;
+	bool inexact, up;
 	int exp;
 	u64 v;
 
@@ -174,7 +186,7 @@ static void store_real(struct fst *x, const struct format *f)
 		put_real(x, f, 0, 0);
 		return;
 	}
-	exp = (x->exp ? x->exp : 1) - EXP_BIAS + (int)f->bias;
+	exp = exponent(x) + (int)f->bias;
 	/* as if the exponent had no limits: tininess is found after rounding */
 	v = shift_round(x, x->mant, shift, &inexact, &up);
 	if (v >> f->precision) {
@@ -185,9 +197,8 @@ static void store_real(struct fst *x, const struct format *f)
 		overflow(x, f);
 		return;
 	}
-	tiny = exp < 1;
-	if (tiny) {
-		exp = (x->exp ? x->exp : 1) - EXP_BIAS + (int)f->bias;
+	if (exp < 1) {
+		exp = exponent(x) + (int)f->bias;
 		v = shift_round(x, x->mant, shift + 1 - exp, &inexact, &up);
 		if (inexact || !is_masked(x, SW_UE))
 			x->flags |= SW_UE;
@@ -197,7 +208,7 @@ static void store_real(struct fst *x, const struct format *f)
 		exp = v >> (f->precision - 1);
 	}
 	if (inexact)
-		x->flags |= SW_PE | (up ? SW_C1 : 0);
+		set_inexact(x, up);
 	put_real(x, f, exp, v & (BIT_ULL(f->precision - 1) - 1));
 }
 
@@ -206,7 +217,7 @@ static void store_real(struct fst *x, const struct format *f)
 /* False: it is none, or has more than 64 bits. */
 static bool to_integer(const struct fst *x, u64 *v, bool *inexact, bool *up)
 {
-	int exp = (x->exp ? x->exp : 1) - EXP_BIAS;
+	int exp = exponent(x);
 
 	if (x->exp == EXP_SPECIAL || is_unsupported(x) || exp > 63)
 		return false;
@@ -226,7 +237,7 @@ static void store_integer(struct fst *x, unsigned int bytes)
 		return;
 	}
 	if (inexact)
-		x->flags |= SW_PE | (up ? SW_C1 : 0);
+		set_inexact(x, up);
 	put_le(x, x->sign ? -v : v);
 }
 
@@ -249,7 +260,7 @@ static void store_bcd(struct fst *x)
 		return;
 	}
 	if (inexact)
-		x->flags |= SW_PE | (up ? SW_C1 : 0);
+		set_inexact(x, up);
 	for (i = 0; i < BCD_BYTES - 1; i++, v /= 100)
 		x->buf[i] = v % 10 | v / 10 % 10 << 4;
 	x->buf[BCD_BYTES - 1] = x->sign ? 0x80 : 0;
