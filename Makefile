@@ -56,14 +56,10 @@ help:
 # A farm of links: objects land beside the links, not beside the sources.
 farm:
 	@mkdir -p '$(MODOUT)'
-	@for d in $(MODDIRS); do \
-		[ -d '$(ROOT)'/$$d ] || continue; \
-		mkdir -p '$(MODOUT)'/$$d; \
-		for f in '$(ROOT)'/$$d/*.[chS]; do \
-			[ -e "$$f" ] || continue; \
-			case $$f in */asm-offsets.h) continue;; esac; \
-			[ -L '$(MODOUT)'/$$d/"$${f##*/}" ] || ln -sf "$$f" '$(MODOUT)'/$$d/; \
-		done; \
+	@cd '$(ROOT)' && find $(MODDIRS) -name '*.[chS]' ! -name asm-offsets.h | \
+	while read -r f; do \
+		[ -L '$(MODOUT)'/"$$f" ] || { mkdir -p '$(MODOUT)'/"$${f%/*}" && \
+			ln -sf '$(ROOT)'/"$$f" '$(MODOUT)'/"$$f"; }; \
 	done
 	@find '$(MODOUT)' -xtype l -delete
 	@[ -L '$(MODOUT)/Kbuild' ] || ln -sf '$(ROOT)/Kbuild' '$(MODOUT)/Kbuild'
@@ -78,7 +74,7 @@ strict = log='$(MODOUT)/$@.log'; \
 	($(kbuild) $(1) modules) >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	if grep -E '/($(subst $() ,|,$(MODDIRS)))/[^ ]*: (warning|error):|/vigil\.o: warning:' \
 			"$$log"; then \
-		rm -f '$(MODOUT)'/*.o '$(MODOUT)'/*/*.o; \
+		find '$(MODOUT)' -name '*.o' -delete; \
 		echo '$@: not clean' >&2; exit 1; \
 	fi
 

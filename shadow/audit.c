@@ -6,7 +6,7 @@
  */
 #include <linux/moduleparam.h>
 
-#include "../vmm/watch.h"
+#include "vmm/monitor/watch.h"
 #include "internal.h"
 #include "walk_inline.h"
 

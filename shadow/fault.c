@@ -2,8 +2,8 @@
 /* Page faults: the lock-free dirty fault, then guest walk and mapping. */
 #include <asm/processor-flags.h>
 
-#include "../vmm/gmem.h"
-#include "../vmm/watch.h"
+#include "vmm/mem/gmem.h"
+#include "vmm/monitor/watch.h"
 #include "internal.h"
 #include "walk_inline.h"
 

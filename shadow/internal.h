@@ -8,8 +8,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "../vmm/gmem.h"
-#include "../vmm/ops.h"
+#include "vmm/mem/gmem.h"
+#include "vmm/ops.h"
 #include "spte.h"
 
 /**

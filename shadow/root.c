@@ -3,7 +3,7 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 
-#include "../vmm/cpuid.h"
+#include "vmm/cpu/cpuid.h"
 #include "internal.h"
 #include "walk_inline.h"
 

@@ -6,7 +6,7 @@
 #ifndef VIGIL_SHADOW_WALK_H
 #define VIGIL_SHADOW_WALK_H
 
-#include "../vmm/pure.h"
+#include "vmm/pure.h"
 
 enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What entry.S knows of C: becomes asm-offsets.h. */
-#include "../vmm/asm-regs.h"
+#include "vmm/asm-regs.h"
 
 int main(void)
 {

@@ -3,7 +3,7 @@
 #ifndef VIGIL_SVM_CAPS_H
 #define VIGIL_SVM_CAPS_H
 
-#include "../vmm/reader.h"
+#include "vmm/reader.h"
 
 /**
  * struct svm_caps - features; each but @nasid is optional and has a fallback

@@ -2,9 +2,9 @@
 /* The world switch. */
 #include <linux/linkage.h>
 
-#include "../vmm/compat.h"
+#include "vmm/compat.h"
 #include "asm-offsets.h"
-#include "../vmm/entry.h"
+#include "vmm/entry.h"
 
 .section .noinstr.text, "ax"
 

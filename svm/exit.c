@@ -5,10 +5,10 @@
  */
 #include <linux/rcupdate.h>
 
-#include "../vmm/decode.h"
-#include "../vmm/event.h"
-#include "../vmm/host.h"
-#include "../vmm/ioctl.h"
+#include "vmm/insn/decode.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/host.h"
+#include "vmm/ioctl.h"
 #include "svm.h"
 
 #define DR6_REASONS 0xe00ful /* B0-B3, BD, BS, BT */

@@ -4,7 +4,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "../vmm/msr.h"
+#include "vmm/cpu/msr.h"
 #include "svm.h"
 
 #define DEBUGCTL_KNOWN 0x3full

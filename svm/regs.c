@@ -3,7 +3,7 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 
-#include "../vmm/cpuid.h"
+#include "vmm/cpu/cpuid.h"
 #include "svm.h"
 
 struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)

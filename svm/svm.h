@@ -6,7 +6,7 @@
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
-#include "../vmm/ops.h"
+#include "vmm/ops.h"
 #include "caps.h"
 #include "vmcb.h"
 
@@ -137,7 +137,7 @@ int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 void svm_msr_map_init(u8 *map);
 
-/* event.c */
+/* inject.c */
 void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e);
 void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector);

@@ -6,13 +6,13 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "cpuid.h"
+#include "vmm/cpu/cpuid.h"
 #include "host.h"
 #include "ioctl.h"
-#include "monitor.h"
-#include "msr.h"
+#include "vmm/monitor/monitor.h"
+#include "vmm/cpu/msr.h"
 #include "ops.h"
-#include "watch.h"
+#include "vmm/monitor/watch.h"
 
 long vigil_check_extension(unsigned long cap)
 {

@@ -199,7 +199,7 @@ int exit_unexpected(struct vigil_vcpu *vcpu, u64 code);
  */
 int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15]);
 
-/* ---- what a vendor tells of an event whose delivery an exit cut short: event.c ---- */
+/* ---- what a vendor tells of an event whose delivery an exit cut short: inject.c ---- */
 enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
 /* clears what was injected; queues @kind again (CUT_SOFT: the insn is run again) */
 void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,

@@ -5,12 +5,12 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "event.h"
-#include "fpu.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/cpu/fpu.h"
 #include "host.h"
 #include "ioctl.h"
 #include "ops.h"
-#include "watch.h"
+#include "vmm/monitor/watch.h"
 
 static int run_dead(struct vigil_vcpu *vcpu)
 {

@@ -9,14 +9,14 @@
 #include <linux/uaccess.h>
 #include <trace/events/ipi.h> /* smp_send_reschedule() */
 
-#include "cpuid.h"
-#include "event.h"
-#include "fpu.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/cpu/fpu.h"
 #include "host.h"
 #include "ioctl.h"
-#include "msr.h"
+#include "vmm/cpu/msr.h"
 #include "ops.h"
-#include "watch.h"
+#include "vmm/monitor/watch.h"
 
 /* ---- kicks and requests ---- */
 

@@ -14,9 +14,9 @@
 
 #include "host.h"
 #include "ioctl.h"
-#include "monitor.h"
+#include "vmm/monitor/monitor.h"
 #include "ops.h"
-#include "watch.h"
+#include "vmm/monitor/watch.h"
 
 /* fewer cannot hold what one instruction may touch; KVM's bound */
 #define VM_MIN_MMU_PAGES 64

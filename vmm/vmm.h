@@ -25,10 +25,10 @@
 #include <linux/srcu.h>
 #include <linux/wait.h>
 
-#include "../uapi/vigil.h"
+#include "uapi/vigil.h"
 #include "compat.h"
-#include "emulate.h"
-#include "stat.h"
+#include "vmm/insn/emulate.h"
+#include "vmm/monitor/stat.h"
 
 typedef u64 gpa_t;
 typedef u64 gfn_t;
@@ -46,7 +46,7 @@ typedef u64 hpa_t;
 #define VIGIL_PIO_PAGE_OFFSET 1
 #define VIGIL_VCPU_MMAP_PAGES 2
 
-#include "../shadow/shadow.h"
+#include "shadow/shadow.h"
 
 struct vigil_vm;
 struct vigil_vcpu;
@@ -461,7 +461,7 @@ static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
 /* is any byte of this guest page watched? any context, under vm->srcu */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
 
-/* ---- event.c ---- */
+/* ---- inject.c ---- */
 void event_exception(struct vigil_vcpu *vcpu, u8 vector);
 void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code);
 void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);

@@ -3,7 +3,7 @@
 #ifndef VIGIL_VMX_CAPS_H
 #define VIGIL_VMX_CAPS_H
 
-#include "../vmm/reader.h"
+#include "vmm/reader.h"
 
 /**
  * struct vmx_caps - controls as they are programmed, and optional features

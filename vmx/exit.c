@@ -5,9 +5,9 @@
  */
 #include <linux/rcupdate.h>
 
-#include "../vmm/event.h"
-#include "../vmm/host.h"
-#include "../vmm/ioctl.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/host.h"
+#include "vmm/ioctl.h"
 #include "vmx.h"
 
 #define DR6_REASONS 0x600ful /* B0-B3, BD, BS: as in the qualification */

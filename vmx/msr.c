@@ -3,7 +3,7 @@
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
 
-#include "../vmm/msr.h"
+#include "vmm/cpu/msr.h"
 #include "vmx.h"
 
 /* in the VMCS, or read back when the vCPU is put: an exit would be for nothing */

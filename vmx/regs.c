@@ -4,7 +4,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "../vmm/cpuid.h"
+#include "vmm/cpu/cpuid.h"
 #include "vmx.h"
 
 /*

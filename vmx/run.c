@@ -11,7 +11,7 @@
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 
-#include "../vmm/event.h"
+#include "vmm/cpu/inject.h"
 #include "vmx.h"
 
 /* the CPU's part of the host state: the VMCS has that of another CPU, or none */

@@ -7,7 +7,7 @@
 #ifndef VIGIL_VMX_VMCS_H
 #define VIGIL_VMX_VMCS_H
 
-#include "../vmm/pure.h"
+#include "vmm/pure.h"
 
 /* the head of the region; the CPU alone knows the rest */
 struct vmcs {

@@ -6,7 +6,7 @@
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
-#include "../vmm/ops.h"
+#include "vmm/ops.h"
 #include "caps.h"
 #include "insn.h"
 #include "vmcs.h"
@@ -188,7 +188,7 @@ int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 void vmx_msr_map_init(u8 *map);
 
-/* event.c */
+/* inject.c */
 void vmx_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e);
 void vmx_inject_irq(struct vigil_vcpu *vcpu, u8 vector);

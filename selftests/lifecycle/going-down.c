@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "vmm/host.h"
 
 enum how { REBOOT, PANIC, KEXEC, CRASH };
 

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "vmm/host.h"
 #include "vigil.h"
 
 #define VIGIL_DEV "/dev/vigil"

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "vmm/host.h"
 
 DECLARE_PAYLOAD(spin);
 

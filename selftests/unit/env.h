@@ -6,7 +6,7 @@
 #ifndef UNIT_ENV_H
 #define UNIT_ENV_H
 
-#include "emulate.h"
+#include "vmm/insn/emulate.h"
 
 #define ENV_MEM 0x30004000ull
 #define ENV_BYTES 0x2000u

@@ -6,7 +6,7 @@
 #ifndef UNIT_NATIVE_H
 #define UNIT_NATIVE_H
 
-#include "decode.h"
+#include "vmm/insn/decode.h"
 
 /*
  * All of it is below 4G, so that every mode and address size reaches it.  In

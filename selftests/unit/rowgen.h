@@ -6,7 +6,7 @@
 #ifndef UNIT_ROWGEN_H
 #define UNIT_ROWGEN_H
 
-#include "decode_table.h"
+#include "vmm/insn/table.h"
 
 /* One leaf of the tables, and the encoding that leads to it; -1: any. */
 struct gen_row {

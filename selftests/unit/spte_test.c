@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* shadow/spte.h: what an SPTE may allow, and when it has to go. */
-#include "spte.h"
+#include "shadow/spte.h"
 #include "unit.h"
 
 #define PA 0x123456000ull

@@ -7,7 +7,7 @@
 
 #include "rng.h"
 #include "unit.h"
-#include "walk_inline.h"
+#include "shadow/walk_inline.h"
 
 #define MEM_SIZE (64u << 12)
 #define RANDOM_WALKS 150000

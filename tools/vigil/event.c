@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "event.h"
+#include "vmm/cpu/inject.h"
 
 typedef unsigned long long ull;
 

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
+#include <asm/processor-flags.h>
+
+#include "vmm/cpu/inject.h"
+#include "svm.h"
+
+#define VEC_BP 3
+#define VEC_OF 4
+
+void svm_inject_exception(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e)
+{
+	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	c->event_inj = e->vector | EVT_TYPE_EXCEPTION | EVT_VALID |
+		       (e->has_error_code ? EVT_HAS_ERROR : 0);
+	c->event_inj_error = e->has_error_code ? e->error_code : 0;
+}
+
+/* a virtual interrupt of the highest priority */
+static void set_virq(struct vmcb *vmcb, bool on)
+{
+	const u32 virq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+	u32 ctl = vmcb->control.int_control;
+
+	vmcb->control.int_control = on ? ctl | virq : ctl & ~virq;
+	vmcb_dirty(vmcb, CLEAN_TPR);
+}
+
+void svm_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (likely(!svm_caps.inject_by_virq)) {
+		svm->vmcb->control.event_inj = vector | EVT_TYPE_INTR |
+					       EVT_VALID;
+		return;
+	}
+	svm->vmcb->control.int_vector = vector;
+	svm->virq = true;
+	set_virq(svm->vmcb, true);
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_VINTR, false);
+}
+
+void svm_inject_nmi(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->control.event_inj = 2 | EVT_TYPE_NMI | EVT_VALID;
+	/* its IRET is what lets the next NMI in */
+	svm->await_iret = false;
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
+}
+
+void svm_cancel_injection(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->control.event_inj = 0;
+	if (svm->virq)
+		set_virq(svm->vmcb, false);
+	svm->virq = false;
+}
+
+bool svm_irq_shadow(struct vigil_vcpu *vcpu)
+{
+	return to_svm(vcpu)->vmcb->control.int_state & INT_SHADOW;
+}
+
+void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
+{
+	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	c->int_state = (c->int_state & ~(u64)INT_SHADOW) |
+		       (on ? INT_SHADOW : 0);
+}
+
+/*
+ * A virtual interrupt that is never delivered: the CPU leaves the guest when it
+ * could be.
+ */
+void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	/* one is on its way in: svm_event_exit() has the window asked for again */
+	if (unlikely(to_svm(vcpu)->virq))
+		return;
+	if (on == !!(vmcb->control.int_control & V_IRQ))
+		return;
+	set_virq(vmcb, on);
+	svm_intercept(vmcb, ICPT_MISC1, ICPT_VINTR, on);
+}
+
+/*
+ * SVM has no NMI window. In the handler the IRET intercept tells; what else can
+ * be in the way (the IRET itself, an interrupt shadow, an exception that goes
+ * first) lasts one instruction: step over it.
+ */
+void svm_nmi_window(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (vcpu->events.nmi_masked && !svm->await_iret) {
+		svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
+		return;
+	}
+	svm->stepping = true;
+}
+
+void svm_exit_iret(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, false);
+	svm->await_iret = true;
+	svm->iret_rip = vcpu->rip;
+	/* an NMI that waits is to come right behind the IRET */
+	if (vcpu->events.nmi_pending)
+		vigil_request(vcpu, REQ_EVENT);
+}
+
+/*
+ * After an entry with stepping or await_iret. TF that was set for the step goes,
+ * unless the guest's IRET has just loaded its own.
+ */
+void svm_nmi_progress(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	bool iret_done = svm->await_iret && vcpu->rip != svm->iret_rip;
+
+	if (svm->stepping) {
+		if (!svm->step_tf && !iret_done)
+			vcpu->rflags &= ~(unsigned long)X86_EFLAGS_TF;
+		svm->stepped = !svm->step_tf &&
+			       svm->vmcb->control.exit_code == EXIT_EXCP_DB;
+		svm->stepping = false;
+		/* the window is asked for again if it is still wanted */
+		vigil_request(vcpu, REQ_EVENT);
+	}
+	if (iret_done) {
+		svm->await_iret = false;
+		event_nmi_unmask(vcpu);
+	}
+}
+
+/*
+ * Which events does the CPU deliver in a guest on its own? Neither interrupts
+ * nor exceptions that are intercepted. (Bochs 2.7 tells of the last event that
+ * it remembers when the delivery of an INT n is cut short.)
+ */
+static bool delivers_itself(const struct vmcb_control *c, enum cut_short kind,
+			    u8 vector)
+{
+	return kind == CUT_SOFT ||
+	       (kind == CUT_EXCEPTION && vector < 32 &&
+		!(c->intercept[ICPT_EXCEPTION] & BIT(vector)));
+}
+
+/*
+ * What was injected has been delivered, unless EXITINTINFO has it: then the exit
+ * came in the middle. INT n, INT3 and INTO are the guest's instructions, RIP is
+ * still theirs: they are executed again. An INT3 or INTO that was injected
+ * belongs to no instruction at RIP.
+ */
+void svm_event_exit(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb_control *c = &svm->vmcb->control;
+	u32 info = c->exit_int_info, injected = svm->injected;
+	u8 vector = info & EVT_VECTOR;
+	enum cut_short kind = CUT_NONE;
+
+	if (info & EVT_VALID) {
+		switch (info & EVT_TYPE) {
+		case EVT_TYPE_INTR:
+			kind = CUT_IRQ;
+			break;
+		case EVT_TYPE_NMI:
+			kind = CUT_NMI;
+			break;
+		case EVT_TYPE_EXCEPTION:
+			kind = CUT_EXCEPTION;
+			if ((vector == VEC_BP || vector == VEC_OF) &&
+			    ((injected ^ info) &
+			     (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
+				kind = CUT_SOFT;
+			break;
+		default:
+			kind = CUT_SOFT;
+		}
+		if (!(injected & EVT_VALID) &&
+		    !delivers_itself(c, kind, vector))
+			kind = CUT_SOFT;
+	}
+	if (unlikely(svm->virq)) {
+		/* what was not taken is still there */
+		if (c->int_control & V_IRQ) {
+			kind = CUT_IRQ;
+			vector = c->int_vector;
+		}
+		svm->virq = false;
+		set_virq(svm->vmcb, false);
+		vigil_request(vcpu, REQ_EVENT);
+	}
+	svm->injected = 0;
+	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,
+		       c->exit_int_error);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The guest's x87, SSE, AVX and other XSAVE-managed state. */
+#ifndef VIGIL_FPU_H
+#define VIGIL_FPU_H
+
+#include <linux/thread_info.h>
+#include <asm/fpu/api.h>
+
+#include "vmm/host.h"
+
+#define GUEST_CR4_OSXSAVE (1ul << 18)
+
+/* allocates the guest's state, at its RESET values: 0, -ENOMEM */
+int fpu_vcpu_init(struct vigil_vcpu *vcpu);
+void fpu_vcpu_destroy(struct vigil_vcpu *vcpu);
+
+/*
+ * KVM_RUN begins and ends: the thread's own registers are saved and the guest's
+ * loaded, and back. Between them the scheduler switches the guest's state as it
+ * would switch the thread's. Process context, the vCPU's thread.
+ */
+void fpu_load(struct vigil_vcpu *vcpu);
+void fpu_put(struct vigil_vcpu *vcpu);
+
+void fpu_xcr0_enter(struct vigil_vcpu *vcpu);
+void fpu_xcr0_leave(struct vigil_vcpu *vcpu);
+
+/**
+ * fpu_enter() - right before vmm_ops->run(), IRQs off
+ *
+ * The guest's registers may have been saved by an interrupt that used the FPU,
+ * or by a switch to another task: brings them back. XCR0 becomes the guest's
+ * when it differs.
+ */
+static inline void fpu_enter(struct vigil_vcpu *vcpu)
+{
+	fpregs_assert_state_consistent();
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+	if ((vcpu->cr4 & GUEST_CR4_OSXSAVE) &&
+	    unlikely(vcpu->xcr0 != host_info.xcr0 || host_info.xss))
+		fpu_xcr0_enter(vcpu);
+}
+
+/* right after vmm_ops->run(), IRQs off; vcpu->cr4 and xcr0 still those of
+ * fpu_enter() */
+static inline void fpu_leave(struct vigil_vcpu *vcpu)
+{
+	if ((vcpu->cr4 & GUEST_CR4_OSXSAVE) &&
+	    unlikely(vcpu->xcr0 != host_info.xcr0 || host_info.xss))
+		fpu_xcr0_leave(vcpu);
+}
+
+/**
+ * fpu_set_xcr0() - XSETBV, or KVM_SET_XCRS
+ *
+ * CPL is the caller's to check. Return: 0; -EINVAL: #GP.
+ */
+int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value);
+
+/* outside KVM_RUN, vcpu->mutex held */
+int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu); /* 0, -ENOMEM */
+int fpu_set_fpu(struct vigil_vcpu *vcpu,
+		const struct kvm_fpu *fpu); /* + -EINVAL */
+int fpu_get_xsave(struct vigil_vcpu *vcpu, struct kvm_xsave __user *arg);
+int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg);
+void fpu_get_xcrs(struct vigil_vcpu *vcpu, struct kvm_xcrs *xcrs);
+int fpu_set_xcrs(struct vigil_vcpu *vcpu, const struct kvm_xcrs *xcrs);
+
+/*
+ * Vector and MMX registers for the emulator, inside KVM_RUN (fpu_load()ed).
+ * @reg 0 to 15, @bytes 16 or 32 (32 needs AVX on the host: -EINVAL otherwise).
+ * What is above @bytes becomes 0 with @zero_upper and stays without (16 only).
+ * MMX: -EDOM when an x87 exception is pending: #MF.
+ */
+int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
+		 unsigned int bytes);
+int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
+		  unsigned int bytes, bool zero_upper);
+int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val);
+int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val);
+
+/* reads the layout of the XSAVE area from CPUID; at module load */
+void fpu_init(void);
+
+/**
+ * fpu_save_state() - the guest's state as an instruction would store it
+ * @vcpu: inside KVM_RUN, fpu_load()ed
+ * @how: the instruction
+ * @wide: with REX.W
+ * @mask: state components wanted by XSAVE and XSAVEC, of those in the guest's XCR0
+ *
+ * Return: EMUL_SAVE_BYTES, good until the next call; NULL: the host's CPU does not
+ * have the instruction, or there is no memory.
+ */
+const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
+			 u64 mask);
+
+/* 0, or -ENOMEM; where and how fpu_save_state() is called */
+int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state);
+
+/* 0; -EINVAL: not a component that fpu_save_state() stores */
+int fpu_get_component(unsigned int nr, struct emul_component *comp);
+
+#endif

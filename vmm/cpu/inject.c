@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exceptions, NMIs and interrupts on their way into a guest.
+ *
+ * One exception, one interrupt and two NMIs can be under way. "pending" waits
+ * for the CPU, "injected" was given to it: the exit that follows says through
+ * event_complete() whether the delivery was finished or must be done again.
+ */
+#include "inject.h"
+
+#define VEC_DB 1
+#define VEC_BP 3
+#define VEC_OF 4
+#define VEC_DF 8
+#define VEC_PF 14
+#define VEC_MC 18
+
+#define DR6_TRAPS 0xful
+#define DR6_ONES 0xffff0ff0ul
+#define DR7_GD (1ul << 13)
+#define RFLAGS_IF (1ul << 9)
+#define RFLAGS_RF (1ul << 16)
+
+/* vectors whose occurrence during the delivery of a like one makes #DF */
+#define CONTRIBUTORY (BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
+/* traps and aborts: the saved RFLAGS.RF stays as it is */
+#define NOT_FAULTS \
+	(BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | BIT(VEC_MC))
+
+static bool is_contributory(u8 vector)
+{
+	return vector < 32 && (CONTRIBUTORY & BIT(vector));
+}
+
+void event_reset(struct vigil_vcpu *vcpu)
+{
+	memset(&vcpu->events, 0, sizeof(vcpu->events));
+}
+
+static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
+{
+	if (!e->has_payload)
+		return;
+	e->has_payload = false;
+	switch (e->vector) {
+	case VEC_PF:
+		vcpu->cr2 = e->payload;
+		break;
+	case VEC_DB:
+		vcpu->dr6 = (vcpu->dr6 & ~DR6_TRAPS) | e->payload | DR6_ONES;
+		if (vcpu->dr7 & DR7_GD) {
+			vcpu->dr7 &= ~DR7_GD;
+			vmm_ops->update_dr7(vcpu);
+		}
+		break;
+	}
+}
+
+static void raise_exception(struct vigil_vcpu *vcpu,
+			    const struct vigil_exception *new)
+{
+	struct vigil_events *ev = &vcpu->events;
+	struct vigil_exception *e = &ev->exception;
+	u8 first = e->vector, second = new->vector;
+
+	vigil_request(vcpu, REQ_EVENT);
+	/*
+	 * The guest faulted while an interrupt or NMI was being delivered to
+	 * it: the CPU handles the fault and has forgotten the interrupt.
+	 */
+	ev->irq_injected = false;
+	ev->nmi_injected = false;
+
+	if (e->pending || e->injected) {
+		if (first == VEC_DF) {
+			ev->triple_fault = true;
+			memset(e, 0, sizeof(*e));
+			return;
+		}
+		if ((is_contributory(first) || first == VEC_PF) &&
+		    (is_contributory(second) ||
+		     (first == VEC_PF && second == VEC_PF))) {
+			/* the CPU has written CR2 for each of the page faults */
+			deliver_payload(vcpu, e);
+			*e = *new;
+			deliver_payload(vcpu, e);
+			*e = (struct vigil_exception){
+				.pending = true,
+				.vector = VEC_DF,
+				.has_error_code = true,
+			};
+			return;
+		}
+		/* the first one comes back when its instruction is run again */
+	}
+	*e = *new;
+	e->pending = true;
+	e->injected = false;
+}
+
+void event_exception(struct vigil_vcpu *vcpu, u8 vector)
+{
+	struct vigil_exception e = { .vector = vector };
+
+	raise_exception(vcpu, &e);
+}
+
+void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code)
+{
+	struct vigil_exception e = {
+		.vector = vector,
+		.has_error_code = true,
+		.error_code = error_code,
+	};
+
+	raise_exception(vcpu, &e);
+}
+
+void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
+{
+	struct vigil_exception e = {
+		.vector = VEC_PF,
+		.has_error_code = true,
+		.error_code = error_code,
+		.has_payload = true,
+		.payload = gva,
+	};
+
+	raise_exception(vcpu, &e);
+}
+
+void event_db(struct vigil_vcpu *vcpu, unsigned long dr6)
+{
+	struct vigil_exception e = {
+		.vector = VEC_DB,
+		.has_payload = true,
+		.payload = dr6,
+	};
+
+	raise_exception(vcpu, &e);
+}
+
+/* --- what the next entry delivers --- */
+
+static bool in_delivery(const struct vigil_events *ev)
+{
+	return ev->exception.pending || ev->exception.injected ||
+	       ev->nmi_injected || ev->irq_injected;
+}
+
+bool event_irq_allowed(struct vigil_vcpu *vcpu)
+{
+	return (vcpu->rflags & RFLAGS_IF) && !in_delivery(&vcpu->events) &&
+	       !vmm_ops->irq_shadow(vcpu);
+}
+
+bool event_nmi_allowed(struct vigil_vcpu *vcpu)
+{
+	return !vcpu->events.nmi_masked && !in_delivery(&vcpu->events) &&
+	       !vmm_ops->irq_shadow(vcpu);
+}
+
+/* what an exit cut short goes first, and alone */
+static bool inject_again(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	if (ev->exception.injected)
+		vmm_ops->inject_exception(vcpu, &ev->exception);
+	else if (ev->nmi_injected)
+		vmm_ops->inject_nmi(vcpu);
+	else if (ev->irq_injected)
+		vmm_ops->inject_irq(vcpu, ev->irq_vector);
+	else
+		return false;
+	return true;
+}
+
+static void inject_new(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+	struct vigil_exception *e = &ev->exception;
+
+	if (e->pending) {
+		deliver_payload(vcpu, e);
+		if (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector)))
+			vcpu->rflags |= RFLAGS_RF;
+		e->pending = false;
+		e->injected = true;
+		vmm_ops->inject_exception(vcpu, e);
+		vcpu->stat.exceptions_injected++;
+	} else if (ev->nmi_pending && event_nmi_allowed(vcpu)) {
+		ev->nmi_pending--;
+		ev->nmi_injected = true;
+		ev->nmi_masked = true;
+		vmm_ops->inject_nmi(vcpu);
+		vcpu->stat.nmis_injected++;
+	} else if (ev->irq_pending && event_irq_allowed(vcpu)) {
+		ev->irq_pending = false;
+		ev->irq_injected = true;
+		vmm_ops->inject_irq(vcpu, ev->irq_vector);
+		vcpu->stat.irqs_injected++;
+	}
+}
+
+int event_inject(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	clear_bit(REQ_EVENT, &vcpu->requests);
+	/* what is cleared here was set by this thread, or is looked at below */
+	smp_mb__after_atomic();
+
+	if (unlikely(ev->triple_fault)) {
+		ev->triple_fault = false;
+		return exit_triple_fault(vcpu);
+	}
+	if (!inject_again(vcpu))
+		inject_new(vcpu);
+	if (ev->nmi_pending)
+		vmm_ops->nmi_window(vcpu);
+	vmm_ops->irq_window(
+		vcpu, ev->irq_pending ||
+			      READ_ONCE(vcpu->run->request_interrupt_window));
+	return 1;
+}
+
+void event_cancel(struct vigil_vcpu *vcpu)
+{
+	if (!event_injected(vcpu))
+		return;
+	vmm_ops->cancel_injection(vcpu);
+	vigil_request(vcpu, REQ_EVENT);
+}
+
+void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
+		    bool has_ec, u32 ec)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	ev->exception.injected = false;
+	ev->nmi_injected = false;
+	ev->irq_injected = false;
+
+	switch (kind) {
+	case CUT_NONE:
+	case CUT_SOFT:
+		return;
+	case CUT_IRQ:
+		ev->irq_injected = true;
+		ev->irq_vector = vector;
+		break;
+	case CUT_NMI:
+		ev->nmi_injected = true;
+		ev->nmi_masked = true;
+		break;
+	case CUT_EXCEPTION:
+		/* CR2 and DR6 were written when its delivery began */
+		ev->exception = (struct vigil_exception){
+			.injected = true,
+			.vector = vector,
+			.has_error_code = has_ec,
+			.error_code = has_ec ? ec : 0,
+		};
+		break;
+	}
+	vcpu->stat.reinjected++;
+	vigil_request(vcpu, REQ_EVENT);
+}
+
+void event_nmi_unmask(struct vigil_vcpu *vcpu)
+{
+	vcpu->events.nmi_masked = false;
+	if (vcpu->events.nmi_pending)
+		vigil_request(vcpu, REQ_EVENT);
+}
+
+/* --- userspace --- */
+
+int event_user_irq(struct vigil_vcpu *vcpu, u32 vector)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	if (vector > 255)
+		return -EINVAL;
+	if (ev->irq_pending || ev->irq_injected)
+		return -EEXIST;
+	ev->irq_pending = true;
+	ev->irq_vector = vector;
+	vigil_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+void event_user_nmi(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+	/* one in service and one latched; more collapse into the latched one */
+	unsigned int limit = ev->nmi_masked || ev->nmi_injected ? 1 : 2;
+
+	ev->nmi_pending = min(ev->nmi_pending + 1, limit);
+	vigil_request(vcpu, REQ_EVENT);
+}
+
+static bool ready_for_user_irq(struct vigil_vcpu *vcpu)
+{
+	return !vcpu->events.irq_pending && event_irq_allowed(vcpu);
+}
+
+void event_run_begin(struct vigil_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->run->request_interrupt_window))
+		vigil_request(vcpu, REQ_EVENT);
+}
+
+bool event_window_wanted(struct vigil_vcpu *vcpu)
+{
+	if (!ready_for_user_irq(vcpu))
+		return false;
+	vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+	return true;
+}
+
+void event_window_opened(struct vigil_vcpu *vcpu)
+{
+	vmm_ops->irq_window(vcpu, false);
+	vigil_request(vcpu, REQ_EVENT);
+}
+
+void event_run_end(struct vigil_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = !!(vcpu->rflags & RFLAGS_IF);
+	run->ready_for_interrupt_injection = ready_for_user_irq(vcpu);
+	run->cr8 = vcpu->cr8;
+	run->apic_base = vcpu->apic_base;
+	run->flags = 0;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Exceptions, NMIs and interrupts on their way into a guest.
+ *
+ * vcpu->events holds what is pending (to be given to the CPU) and what is
+ * injected (given to the CPU in the coming or running entry). Whoever makes
+ * something pending sets REQ_EVENT; nothing pending costs one test of
+ * vcpu->requests. event_exception() and friends are declared in vmm.h,
+ * event_complete() in ops.h. All [v].
+ */
+#ifndef VIGIL_EVENT_H
+#define VIGIL_EVENT_H
+
+#include "vmm/ops.h"
+
+/* nothing pending, nothing injected; NMIs unmasked: RESET */
+void event_reset(struct vigil_vcpu *vcpu);
+
+/* #DB; @dr6: the bits to be set in DR6 when it is delivered (BS, BD, B0-B3) */
+void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
+
+/**
+ * event_inject() - give the CPU what it should deliver with the next entry
+ *
+ * Before each entry for which REQ_EVENT is set (clears it itself), after
+ * shadow_load() and everything else that may queue an exception. Does not
+ * sleep; IRQs on or off. At most one event is injected; for what has to wait a
+ * window is asked for.
+ *
+ * Return: 1 enter; 0 the guest is in shutdown: vcpu->run is filled in.
+ */
+int event_inject(struct vigil_vcpu *vcpu);
+
+/*
+ * The entry was called off after event_inject(): what was injected comes again
+ * the next time.
+ */
+void event_cancel(struct vigil_vcpu *vcpu);
+
+/* KVM_INTERRUPT: 0; -EINVAL vector above 255; -EEXIST one is pending */
+int event_user_irq(struct vigil_vcpu *vcpu, u32 vector);
+/* KVM_NMI */
+void event_user_nmi(struct vigil_vcpu *vcpu);
+
+/* the guest executed IRET (or its window opened): NMIs are taken again */
+void event_nmi_unmask(struct vigil_vcpu *vcpu);
+
+/* could the CPU take an external interrupt at this instruction boundary? */
+bool event_irq_allowed(struct vigil_vcpu *vcpu);
+bool event_nmi_allowed(struct vigil_vcpu *vcpu);
+
+/* anything that would wake a halted vCPU */
+static inline bool event_wakes(struct vigil_vcpu *vcpu)
+{
+	const struct vigil_events *ev = &vcpu->events;
+
+	return ev->exception.pending || ev->nmi_pending || ev->nmi_injected ||
+	       ev->irq_injected || (ev->irq_pending && event_irq_allowed(vcpu));
+}
+
+/* is something queued that the guest has not seen: KVM_RUN may not change RIP */
+static inline bool event_injected(const struct vigil_vcpu *vcpu)
+{
+	const struct vigil_events *ev = &vcpu->events;
+
+	return ev->exception.injected || ev->nmi_injected || ev->irq_injected;
+}
+
+/* --- struct kvm_run, for a VMM that has the interrupt controller --- */
+
+/* KVM_RUN begins: looks at run->request_interrupt_window */
+void event_run_begin(struct vigil_vcpu *vcpu);
+/*
+ * After each exit that goes on: should KVM_RUN end with
+ * KVM_EXIT_IRQ_WINDOW_OPEN (exit_reason is filled in), because the VMM
+ * asked for it?
+ */
+bool event_window_wanted(struct vigil_vcpu *vcpu);
+static inline bool event_window_exit(struct vigil_vcpu *vcpu)
+{
+	return unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) &&
+	       event_window_wanted(vcpu);
+}
+
+/* the CPU stopped because an interrupt window is open: exit_irq_window() */
+void event_window_opened(struct vigil_vcpu *vcpu);
+/* KVM_RUN ends: if_flag, ready_for_interrupt_injection, cr8, apic_base */
+void event_run_end(struct vigil_vcpu *vcpu);
+
+#endif

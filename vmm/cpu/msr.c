@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MSRs of a guest that no vendor keeps in its control block, and the ioctls.
+ *
+ * What Linux, SeaBIOS and QEMU use works; what they only touch on the way reads
+ * as a sane constant; everything else is #GP.
+ */
+#include <linux/slab.h>
+#include <linux/timex.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
+#include <asm/msr-index.h>
+#include <asm/tsc.h>
+
+#include "cpuid.h"
+#include "vmm/host.h"
+#include "msr.h"
+#include "vmm/ops.h"
+
+#define MTRR_CAP_VALUE (VIGIL_MTRR_VAR | BIT(8) | BIT(10)) /* FIX, WC */
+#define MTRR_DEF_VALID 0xcffull /* E, FE, type */
+#define APIC_BASE_RESET (0xfee00000ull | APIC_ENABLE)
+#define APIC_ENABLE BIT_ULL(11)
+#define APIC_BSP BIT_ULL(8)
+#define APIC_BASE_RESERVED (0x2ffull | BIT_ULL(10)) /* no x2APIC */
+/* PEBS and BTS are not there; read-only */
+#define MISC_ENABLE_FIXED \
+	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
+#define PAT_RESET 0x0007040600070406ull
+#define HWCR_IGNORED (BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
+#define HWCR_MCSTATUS_WR BIT_ULL(18)
+#define HWCR_TSC_FREQ BIT_ULL(24) /* TSC counts at P0's rate */
+#define DE_CFG_LFENCE BIT_ULL(1)
+#define MCG_CTL_PRESENT BIT_ULL(8)
+#define UCODE_REV_AMD 0x01000065ull
+#define UCODE_REV_INTEL 0x100000000ull
+
+/* one memory type per byte */
+static bool types_valid(u64 v, u32 valid)
+{
+	int i;
+
+	for (i = 0; i < 8; i++, v >>= 8)
+		if ((v & 0xff) > 7 || !(valid & BIT(v & 0xff)))
+			return false;
+	return true;
+}
+
+#define MTRR_TYPES (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
+#define PAT_TYPES (MTRR_TYPES | BIT(7))
+
+static u64 above_maxphyaddr(const struct vigil_vcpu *vcpu)
+{
+	return ~0ull << vcpu->maxphyaddr;
+}
+
+bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v)
+{
+	return !(v & (APIC_BASE_RESERVED | above_maxphyaddr(vcpu)));
+}
+
+/* --- MTRRs: kept and checked; guest memory is write-back whatever they say --- */
+
+/* index in msrs.mtrr_fixed, or -1 */
+static int mtrr_fixed_index(u32 msr)
+{
+	switch (msr) {
+	case MSR_MTRRfix64K_00000:
+		return 0;
+	case MSR_MTRRfix16K_80000:
+	case MSR_MTRRfix16K_A0000:
+		return msr - MSR_MTRRfix16K_80000 + 1;
+	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
+		return msr - MSR_MTRRfix4K_C0000 + 3;
+	default:
+		return -1;
+	}
+}
+
+static u64 *mtrr_of(struct vigil_vcpu *vcpu, u32 msr)
+{
+	struct vigil_msrs *m = &vcpu->msrs;
+	int fixed = mtrr_fixed_index(msr);
+
+	if (fixed >= 0)
+		return &m->mtrr_fixed[fixed];
+	if (msr == MSR_MTRRdefType)
+		return &m->mtrr_deftype;
+	if (msr >= 0x200 && msr < 0x200 + 2 * VIGIL_MTRR_VAR)
+		return &m->mtrr_var[msr - 0x200];
+	return NULL;
+}
+
+static int mtrr_set(struct vigil_vcpu *vcpu, u32 msr, u64 v)
+{
+	u64 *reg = mtrr_of(vcpu, msr);
+	u32 type = v & 0xff;
+
+	if (!reg)
+		return -ENOENT;
+	if (mtrr_fixed_index(msr) >= 0) {
+		if (!types_valid(v, MTRR_TYPES))
+			return -EINVAL;
+	} else if (msr == MSR_MTRRdefType) {
+		if ((v & ~MTRR_DEF_VALID) || type > 6 ||
+		    !(MTRR_TYPES & BIT(type)))
+			return -EINVAL;
+	} else if (msr & 1) {
+		if (v & (above_maxphyaddr(vcpu) | 0x7ff))
+			return -EINVAL;
+	} else if ((v & (above_maxphyaddr(vcpu) | 0xf00)) || type > 6 ||
+		   !(MTRR_TYPES & BIT(type))) {
+		return -EINVAL;
+	}
+	*reg = v;
+	return 0;
+}
+
+/* --- machine check --- */
+
+static unsigned int mce_banks(const struct vigil_vcpu *vcpu)
+{
+	return min_t(unsigned int, vcpu->msrs.mcg_cap & 0xff, VIGIL_MCE_BANKS);
+}
+
+static u64 *mce_of(struct vigil_vcpu *vcpu, u32 msr)
+{
+	if (msr < MSR_IA32_MC0_CTL ||
+	    msr >= MSR_IA32_MC0_CTL + 4 * mce_banks(vcpu))
+		return NULL;
+	return &vcpu->msrs.mce[msr - MSR_IA32_MC0_CTL];
+}
+
+static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
+{
+	u64 *reg = mce_of(vcpu, msr);
+
+	if (!reg)
+		return -ENOENT;
+	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
+	case 0:
+		/* all or nothing; Linux leaves out bit 10 or bit 0 on some CPUs */
+		if (v && (v | BIT(10) | BIT(0)) != ~0ull)
+			return -EINVAL;
+		break;
+	case 1:
+		if (v && !host && !(vcpu->msrs.hwcr & HWCR_MCSTATUS_WR))
+			return -EINVAL;
+		break;
+	}
+	*reg = v;
+	return 0;
+}
+
+/* --- EFER --- */
+
+int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
+{
+	u64 old = vcpu->efer;
+
+	if (efer & (host ? cpuid_efer_never() : vcpu->efer_reserved))
+		return -EINVAL;
+	if (is_paging(vcpu) && ((efer ^ old) & EFER_LME))
+		return -EINVAL;
+	/* LMA follows from LME and CR0.PG */
+	efer = (efer & ~(u64)EFER_LMA) | (old & EFER_LMA);
+	if (efer == old)
+		return 0;
+	vcpu->efer = efer;
+	vmm_ops->update_efer(vcpu);
+	if ((efer ^ old) & (EFER_NX | EFER_LME))
+		shadow_mode_changed(vcpu);
+	return 0;
+}
+
+/* --- TSC --- */
+
+u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
+{
+	return rdtsc() + vcpu->tsc_offset;
+}
+
+/* the vCPU whose TSC the others follow, NULL for itself. Any vCPU's thread */
+static const struct vigil_vcpu *tsc_leader(const struct vigil_vcpu *vcpu)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	const struct vigil_vcpu *first;
+
+	/* pairs with the publication of a vCPU */
+	if (!smp_load_acquire(&vm->nr_vcpus))
+		return NULL;
+	first = vm->vcpus[0];
+	return first == vcpu ? NULL : first;
+}
+
+static void tsc_set(struct vigil_vcpu *vcpu, u64 v, bool host)
+{
+	const struct vigil_vcpu *leader = host ? tsc_leader(vcpu) : NULL;
+	u64 offset = v - rdtsc(), first;
+	s64 apart;
+
+	/*
+	 * A VMM sets the vCPUs' TSCs one after the other and means them to be
+	 * equal: what is less than a second from the first vCPU's is the same.
+	 */
+	if (leader) {
+		first = READ_ONCE(leader->tsc_offset);
+		apart = offset - first;
+		if (abs(apart) < (s64)tsc_khz * 1000)
+			offset = first;
+	}
+	WRITE_ONCE(vcpu->tsc_offset, offset);
+	vmm_ops->set_tsc_offset(vcpu);
+}
+
+static void tsc_reset(struct vigil_vcpu *vcpu)
+{
+	const struct vigil_vcpu *leader = tsc_leader(vcpu);
+
+	WRITE_ONCE(vcpu->tsc_offset,
+		   leader ? READ_ONCE(leader->tsc_offset) : -rdtsc());
+}
+
+/* --- MSRs whose value does not matter --- */
+
+/*
+ * Read as @value. A write of a bit outside @writable raises #GP, others are
+ * forgotten; so whatever was read can be written back.
+ */
+static const struct constant_msr {
+	u32 msr;
+	u64 value, writable;
+} constants[] = {
+	{ MSR_IA32_P5_MC_ADDR, 0, 0 },
+	{ MSR_IA32_P5_MC_TYPE, 0, 0 },
+	{ MSR_IA32_EBL_CR_POWERON, 0, 0 },
+	{ MSR_EBC_FREQUENCY_ID, 1 << 24, 0 },
+	{ MSR_IA32_UCODE_WRITE, 0, ~0ull },
+	{ MSR_PLATFORM_INFO, 0, 0 },
+	{ MSR_IA32_BBL_CR_CTL3, 0xbe702111, 0 },
+	{ MSR_MISC_FEATURES_ENABLES, 0, 0 },
+	{ MSR_IA32_PERF_STATUS, 4ull << 40 | 1000, 0 },
+	{ MSR_IA32_PERF_CTL, 0, 0 },
+	{ MSR_IA32_DEBUGCTLMSR, 0, 0 },
+	{ MSR_IA32_LASTBRANCHFROMIP, 0, 0 },
+	{ MSR_IA32_LASTBRANCHTOIP, 0, 0 },
+	{ MSR_IA32_LASTINTFROMIP, 0, 0 },
+	{ MSR_IA32_LASTINTTOIP, 0, 0 },
+	/* no counters: they count nothing */
+	{ MSR_P6_PERFCTR0, 0, ~0ull },
+	{ MSR_P6_PERFCTR1, 0, ~0ull },
+	{ MSR_P6_EVNTSEL0, 0, ~0ull },
+	{ MSR_P6_EVNTSEL1, 0, ~0ull },
+	{ MSR_K7_EVNTSEL0, 0, ~0ull },
+	{ MSR_K7_EVNTSEL1, 0, ~0ull },
+	{ MSR_K7_EVNTSEL2, 0, ~0ull },
+	{ MSR_K7_EVNTSEL3, 0, ~0ull },
+	{ MSR_K7_PERFCTR0, 0, ~0ull },
+	{ MSR_K7_PERFCTR1, 0, ~0ull },
+	{ MSR_K7_PERFCTR2, 0, ~0ull },
+	{ MSR_K7_PERFCTR3, 0, ~0ull },
+	{ MSR_K7_CLK_CTL, 0x20000000, 0 },
+	{ MSR_AMD64_NB_CFG, 0, 0 },
+	{ MSR_AMD64_PATCH_LOADER, 0, ~0ull },
+	{ MSR_K8_INT_PENDING_MSG, 0, 0 },
+	{ MSR_FAM10H_MMIO_CONF_BASE, 0, 0 },
+	{ MSR_K8_TSEG_ADDR, 0, 0 },
+	{ MSR_K8_TSEG_MASK, 0, 0 },
+	{ MSR_AMD64_DC_CFG, 0, 0 },
+	{ MSR_AMD64_BU_CFG2, 0, 0 },
+	{ MSR_F15H_EX_CFG, 0, 0 },
+};
+
+static const struct constant_msr *constant_of(u32 msr)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(constants); i++)
+		if (constants[i].msr == msr)
+			return &constants[i];
+	return NULL;
+}
+
+/* --- one MSR --- */
+
+static u64 de_cfg(void)
+{
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? DE_CFG_LFENCE : 0;
+}
+
+static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
+{
+	const struct constant_msr *c;
+	const u64 *reg;
+
+	switch (msr) {
+	case MSR_EFER:
+		*v = vcpu->efer;
+		return 0;
+	case MSR_IA32_TSC:
+		*v = msr_guest_tsc(vcpu);
+		return 0;
+	case MSR_TSC_AUX:
+		if (!host && !guest_has(vcpu, GUEST_HAS_RDTSCP))
+			return -EINVAL;
+		*v = vcpu->tsc_aux;
+		return 0;
+	case MSR_IA32_APICBASE:
+		*v = vcpu->apic_base;
+		return 0;
+	case MSR_IA32_CR_PAT:
+		*v = vcpu->pat;
+		return 0;
+	case MSR_IA32_MISC_ENABLE:
+		*v = vcpu->misc_enable;
+		return 0;
+	case MSR_IA32_UCODE_REV:
+		*v = vcpu->msrs.ucode_rev;
+		return 0;
+	case MSR_IA32_FEAT_CTL:
+		if (guest_has(vcpu, GUEST_IS_AMD))
+			return -ENOENT;
+		*v = FEAT_CTL_LOCKED;
+		return 0;
+	case MSR_IA32_XSS:
+		/* XSAVES is not offered */
+		*v = 0;
+		return host ? 0 : -EINVAL;
+	case MSR_MTRRcap:
+		*v = MTRR_CAP_VALUE;
+		return 0;
+	case MSR_IA32_MCG_CAP:
+		*v = vcpu->msrs.mcg_cap;
+		return 0;
+	case MSR_IA32_MCG_STATUS:
+		*v = vcpu->msrs.mcg_status;
+		return 0;
+	case MSR_IA32_MCG_CTL:
+		*v = vcpu->msrs.mcg_ctl;
+		return vcpu->msrs.mcg_cap & MCG_CTL_PRESENT ? 0 : -EINVAL;
+	case MSR_AMD64_SYSCFG:
+		*v = vcpu->msrs.syscfg;
+		return 0;
+	case MSR_K7_HWCR:
+		*v = vcpu->msrs.hwcr | HWCR_TSC_FREQ;
+		return 0;
+	case MSR_AMD64_DE_CFG:
+		*v = de_cfg();
+		return 0;
+	}
+
+	reg = mtrr_of(vcpu, msr);
+	if (!reg)
+		reg = mce_of(vcpu, msr);
+	if (reg) {
+		*v = *reg;
+		return 0;
+	}
+	c = constant_of(msr);
+	if (!c)
+		return -ENOENT;
+	*v = c->value;
+	return 0;
+}
+
+static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
+{
+	const struct constant_msr *c;
+	int ret;
+
+	switch (msr) {
+	case MSR_EFER:
+		return msr_set_efer(vcpu, v, host);
+	case MSR_IA32_TSC:
+		tsc_set(vcpu, v, host);
+		return 0;
+	case MSR_TSC_AUX:
+		if (upper_32_bits(v) ||
+		    (!host && !guest_has(vcpu, GUEST_HAS_RDTSCP)))
+			return -EINVAL;
+		vcpu->tsc_aux = v;
+		return 0;
+	case MSR_IA32_APICBASE:
+		if (!msr_apic_base_valid(vcpu, v))
+			return -EINVAL;
+		vcpu->apic_base = v;
+		return 0;
+	case MSR_IA32_MISC_ENABLE:
+		vcpu->misc_enable = v | MISC_ENABLE_FIXED;
+		return 0;
+	case MSR_IA32_UCODE_REV:
+		/* a guest's write starts a signature query: nothing to do */
+		if (host)
+			vcpu->msrs.ucode_rev = v;
+		return 0;
+	case MSR_IA32_FEAT_CTL:
+		/* locked */
+		return host && v == FEAT_CTL_LOCKED ? 0 : -EINVAL;
+	case MSR_IA32_XSS:
+		return host && !v ? 0 : -EINVAL;
+	case MSR_MTRRcap:
+		return host && v == MTRR_CAP_VALUE ? 0 : -EINVAL;
+	case MSR_IA32_MCG_CAP:
+		return host && v == vcpu->msrs.mcg_cap ? 0 : -EINVAL;
+	case MSR_IA32_MCG_STATUS:
+		vcpu->msrs.mcg_status = v;
+		return 0;
+	case MSR_IA32_MCG_CTL:
+		if (!(vcpu->msrs.mcg_cap & MCG_CTL_PRESENT) || (v && ~v))
+			return -EINVAL;
+		vcpu->msrs.mcg_ctl = v;
+		return 0;
+	case MSR_AMD64_SYSCFG:
+		/* no TOM2, no memory encryption; the MTRR bits mean nothing here */
+		if (v & ~0x1c0000ull)
+			return -EINVAL;
+		vcpu->msrs.syscfg = v;
+		return 0;
+	case MSR_K7_HWCR:
+		if (v & ~(HWCR_IGNORED | HWCR_MCSTATUS_WR | HWCR_TSC_FREQ))
+			return -EINVAL;
+		vcpu->msrs.hwcr = v & HWCR_MCSTATUS_WR;
+		return 0;
+	case MSR_AMD64_DE_CFG:
+		/* a guest that asks for a serializing LFENCE may think it has it */
+		return v & ~DE_CFG_LFENCE ? -EINVAL : 0;
+	}
+
+	ret = mtrr_set(vcpu, msr, v);
+	if (ret == -ENOENT)
+		ret = mce_set(vcpu, msr, v, host);
+	if (ret != -ENOENT)
+		return ret;
+	c = constant_of(msr);
+	if (!c)
+		return -ENOENT;
+	return (v ^ c->value) & ~c->writable ? -EINVAL : 0;
+}
+
+int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host)
+{
+	int ret = vmm_ops->get_msr(vcpu, msr, value);
+
+	return ret == -ENOENT ? core_get(vcpu, msr, value, host) : ret;
+}
+
+int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	int ret;
+
+	if (msr == MSR_IA32_CR_PAT) {
+		if (!types_valid(value, PAT_TYPES))
+			return -EINVAL;
+		vcpu->pat = value;
+		ret = vmm_ops->set_msr(vcpu, msr, value, host);
+		return ret == -ENOENT ? 0 : ret;
+	}
+	ret = vmm_ops->set_msr(vcpu, msr, value, host);
+	return ret == -ENOENT ? core_set(vcpu, msr, value, host) : ret;
+}
+
+void msr_vcpu_reset(struct vigil_vcpu *vcpu)
+{
+	struct vigil_msrs *m = &vcpu->msrs;
+
+	memset(m, 0, sizeof(*m));
+	m->mcg_cap = VIGIL_MCE_BANKS;
+	m->ucode_rev = host_info.amd ? UCODE_REV_AMD : UCODE_REV_INTEL;
+	vcpu->pat = PAT_RESET;
+	vcpu->apic_base = APIC_BASE_RESET | (vcpu->id ? 0 : APIC_BSP);
+	vcpu->misc_enable = MISC_ENABLE_FIXED;
+	vcpu->tsc_aux = 0;
+	vcpu->xss = 0;
+	tsc_reset(vcpu);
+}
+
+/* --- ioctls --- */
+
+/* what saves and restores a vCPU; each can be set to what was read */
+static const u32 saved_msrs[] = {
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_SYSCALL_MASK,
+	MSR_KERNEL_GS_BASE,
+	MSR_IA32_TSC,
+	MSR_IA32_CR_PAT,
+	MSR_IA32_APICBASE,
+	MSR_EFER,
+	MSR_IA32_MISC_ENABLE,
+	MSR_IA32_UCODE_REV,
+	MSR_IA32_MCG_STATUS,
+	MSR_K7_HWCR,
+	MSR_AMD64_SYSCFG,
+	MSR_MTRRdefType,
+	MSR_MTRRfix64K_00000,
+	MSR_MTRRfix16K_80000,
+	MSR_MTRRfix16K_A0000,
+	MSR_MTRRfix4K_C0000,
+	MSR_MTRRfix4K_C8000,
+	MSR_MTRRfix4K_D0000,
+	MSR_MTRRfix4K_D8000,
+	MSR_MTRRfix4K_E0000,
+	MSR_MTRRfix4K_E8000,
+	MSR_MTRRfix4K_F0000,
+	MSR_MTRRfix4K_F8000,
+	0x200,
+	0x201,
+	0x202,
+	0x203,
+	0x204,
+	0x205,
+	0x206,
+	0x207,
+	0x208,
+	0x209,
+	0x20a,
+	0x20b,
+	0x20c,
+	0x20d,
+	0x20e,
+	0x20f,
+	MSR_TSC_AUX, /* the last: not on every CPU */
+};
+
+static unsigned int nr_saved_msrs __ro_after_init;
+
+void __init msr_init(void)
+{
+	BUILD_BUG_ON(VIGIL_MTRR_VAR != 8);
+	nr_saved_msrs = ARRAY_SIZE(saved_msrs);
+	if (!boot_cpu_has(X86_FEATURE_RDTSCP) &&
+	    !boot_cpu_has(X86_FEATURE_RDPID))
+		nr_saved_msrs--;
+}
+
+int msr_index_list(struct kvm_msr_list __user *arg)
+{
+	struct kvm_msr_list list;
+	u32 room;
+
+	if (copy_from_user(&list, arg, sizeof(list)))
+		return -EFAULT;
+	room = list.nmsrs;
+	list.nmsrs = nr_saved_msrs;
+	if (copy_to_user(arg, &list, sizeof(list)))
+		return -EFAULT;
+	if (room < nr_saved_msrs)
+		return -E2BIG;
+	if (copy_to_user(arg->indices, saved_msrs, nr_saved_msrs * sizeof(u32)))
+		return -EFAULT;
+	return 0;
+}
+
+int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
+{
+	struct kvm_msr_entry *entries, *e;
+	struct kvm_msrs head;
+	u64 value;
+	size_t bytes;
+	int i, ret;
+
+	if (copy_from_user(&head, arg, sizeof(head)))
+		return -EFAULT;
+	if (head.nmsrs >= VIGIL_MAX_MSR_ENTRIES)
+		return -E2BIG;
+	bytes = head.nmsrs * sizeof(*entries);
+	entries = memdup_user(arg->entries, bytes);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+
+	for (i = 0; i < head.nmsrs; i++) {
+		e = &entries[i];
+		if (write) {
+			ret = msr_set(vcpu, e->index, e->data, true);
+		} else {
+			ret = msr_get(vcpu, e->index, &value, true);
+			if (!ret)
+				e->data = value;
+		}
+		if (ret)
+			break;
+	}
+	ret = i;
+	if (!write && copy_to_user(arg->entries, entries, bytes))
+		ret = -EFAULT;
+	kfree(entries);
+	return ret;
+}

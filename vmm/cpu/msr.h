@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* MSRs of a guest that no vendor keeps in its control block. */
+#ifndef VIGIL_MSR_H
+#define VIGIL_MSR_H
+
+#include "vmm/vmm.h"
+
+/* one KVM_GET_MSRS or KVM_SET_MSRS has fewer entries than this, as in KVM */
+#define VIGIL_MAX_MSR_ENTRIES 256
+
+/* at load, from host_init() */
+void msr_init(void);
+/* RESET values; vcpu_reset */
+void msr_vcpu_reset(struct vigil_vcpu *vcpu);
+
+/**
+ * msr_get() - read an MSR of the guest
+ * @host:	asked by userspace (KVM_GET_MSRS), not by the guest's RDMSR
+ *
+ * Return: 0; -ENOENT no such MSR; -EINVAL there, but not for this guest. A guest
+ * gets #GP for either.
+ */
+int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host);
+/**
+ * msr_set() - write an MSR of the guest, with the architecture's checks
+ *
+ * Return: 0; -ENOENT; -EINVAL (reserved bits, read-only). As msr_get().
+ */
+int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
+
+/**
+ * msr_set_efer() - EFER, from WRMSR (@host false) or userspace
+ *
+ * Does not change LMA itself when the guest writes (CR0.PG decides); userspace
+ * may. Tells the vendor and shadow/.
+ */
+int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host);
+
+/* may an MSR that holds a linear address be @addr in the guest's mode? */
+static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
+{
+	/* CR4.LA57 */
+	int unused = vcpu->cr4 & (1ul << 12) ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(addr << unused) >> unused) == addr;
+}
+
+/* no reserved bit is set */
+bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v);
+
+/* KVM_GET_MSR_INDEX_LIST: 0; -E2BIG with nmsrs set to the number; -EFAULT */
+int msr_index_list(struct kvm_msr_list __user *arg);
+
+/**
+ * msr_io() - KVM_GET_MSRS and KVM_SET_MSRS. vcpu->mutex held, vCPU loaded
+ * @write:	SET
+ *
+ * Return: entries done before the first that failed; -E2BIG 256 or more;
+ * -EFAULT; -ENOMEM.
+ */
+int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write);
+
+/* guest's TSC now; vendors read the host's TSC and add vcpu->tsc_offset */
+u64 msr_guest_tsc(const struct vigil_vcpu *vcpu);
+
+#endif

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the core does about an exit, once the vendor has decoded it. */
+#include <linux/kvm_para.h>
+#include <asm/processor-flags.h>
+
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/cpu/fpu.h"
+#include "vmm/ioctl.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/ops.h"
+#include "vmm/monitor/watch.h"
+
+void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	unsigned long rip = vcpu->rip + len;
+
+	if (!is_long_mode(vcpu) || vmm_ops->code_bits(vcpu) != 64)
+		rip = (u32)rip;
+	vcpu->rip = rip;
+	vmm_ops->set_irq_shadow(vcpu, false);
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		event_db(vcpu, 1ul << 14);
+	if (unlikely(vcpu->rflags & X86_EFLAGS_RF))
+		vcpu->rflags &= ~X86_EFLAGS_RF;
+}
+
+/* an error of privilege or value is the guest's, everything else is ours */
+static int done_or_gp(struct vigil_vcpu *vcpu, int ret, unsigned int len)
+{
+	if (ret == -ENODEV)
+		event_ud(vcpu);
+	else if (ret)
+		event_gp(vcpu);
+	else
+		exit_skip(vcpu, len);
+	return 1;
+}
+
+int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u32 eax = vcpu->regs[REG_RAX], ecx = vcpu->regs[REG_RCX], ebx, edx;
+
+	vcpu->stat.exits_cpuid++;
+	cpuid_query(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs[REG_RAX] = eax;
+	vcpu->regs[REG_RBX] = ebx;
+	vcpu->regs[REG_RCX] = ecx;
+	vcpu->regs[REG_RDX] = edx;
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u64 value;
+
+	vcpu->stat.exits_msr++;
+	if (msr_get(vcpu, vcpu->regs[REG_RCX], &value, false)) {
+		event_gp(vcpu);
+		return 1;
+	}
+	vcpu->regs[REG_RAX] = (u32)value;
+	vcpu->regs[REG_RDX] = value >> 32;
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u64 value = (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
+
+	vcpu->stat.exits_msr++;
+	return done_or_gp(
+		vcpu, msr_set(vcpu, vcpu->regs[REG_RCX], value, false), len);
+}
+
+int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
+{
+	unsigned long val = vcpu->regs[reg], old_cr8 = vcpu->cr8;
+	int ret;
+
+	vcpu->stat.exits_cr++;
+	if (vmm_ops->code_bits(vcpu) != 64)
+		val = (u32)val;
+	ret = done_or_gp(vcpu, cr_set(vcpu, cr, val), len);
+	/* the VMM's APIC may have an interrupt that waited for this */
+	if (vcpu->cr8 < old_cr8) {
+		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+		return 0;
+	}
+	return ret;
+}
+
+int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
+{
+	unsigned long val;
+
+	vcpu->stat.exits_cr++;
+	if (cr_get(vcpu, cr, &val)) {
+		event_ud(vcpu);
+		return 1;
+	}
+	if (vmm_ops->code_bits(vcpu) != 64)
+		val = (u32)val;
+	vcpu->regs[reg] = val;
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
+		unsigned int len)
+{
+	unsigned long val = vcpu->regs[reg];
+	int ret;
+
+	vcpu->stat.exits_dr++;
+	/* general detect: BD and #DB instead of the access */
+	if (unlikely(vcpu->dr7 & (1 << 13))) {
+		event_db(vcpu, 1ul << 13);
+		return 1;
+	}
+	if (vmm_ops->code_bits(vcpu) != 64)
+		val = (u32)val;
+	if (write) {
+		ret = dr_set(vcpu, dr, val);
+	} else {
+		ret = dr_get(vcpu, dr, &val);
+		if (!ret)
+			vcpu->regs[reg] = val;
+	}
+	return done_or_gp(vcpu, ret, len);
+}
+
+int exit_hlt(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	vcpu->stat.exits_hlt++;
+	exit_skip(vcpu, len);
+	if (event_wakes(vcpu))
+		return 1;
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+static int hypercall_done(struct vigil_vcpu *vcpu)
+{
+	u64 ret = vcpu->run->hypercall.ret;
+
+	vcpu->io.kind = IO_NONE;
+	if (vmm_ops->code_bits(vcpu) != 64)
+		ret = (u32)ret;
+	vcpu->regs[REG_RAX] = ret;
+	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
+	return 1;
+}
+
+/*
+ * The kernel knows no hypercall: -ENOSYS, or KVM_EXIT_HYPERCALL for the numbers
+ * that the VMM has asked for (KVM_CAP_EXIT_HYPERCALL). From CPL 1 to 3: -EPERM,
+ * as Xen and KVM do. The values are those of <linux/kvm_para.h>.
+ */
+int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+	bool wide = vmm_ops->code_bits(vcpu) == 64;
+	u64 mask = wide ? ~0ull : ~0u;
+
+	u64 nr = vcpu->regs[REG_RAX] & mask;
+
+	vcpu->stat.exits_hypercall++;
+	if (vmm_ops->get_cpl(vcpu)) {
+		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
+		exit_skip(vcpu, len);
+		return 1;
+	}
+	if (nr >= 32 || !(READ_ONCE(vcpu->vm->hypercall_exits) & BIT(nr))) {
+		vcpu->regs[REG_RAX] = -(u64)KVM_ENOSYS & mask;
+		exit_skip(vcpu, len);
+		return 1;
+	}
+	run->exit_reason = KVM_EXIT_HYPERCALL;
+	run->hypercall.nr = nr;
+	run->hypercall.args[0] = vcpu->regs[REG_RBX] & mask;
+	run->hypercall.args[1] = vcpu->regs[REG_RCX] & mask;
+	run->hypercall.args[2] = vcpu->regs[REG_RDX] & mask;
+	run->hypercall.args[3] = vcpu->regs[REG_RSI] & mask;
+	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
+	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
+	/* what the guest sees when the VMM does not know it either */
+	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
+	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
+	vcpu->io.kind = IO_HYPERCALL;
+	vcpu->io.next_rip = vcpu->rip + len;
+	vcpu->complete = hypercall_done;
+	return 0;
+}
+
+int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len)
+{
+	vcpu->stat.exits_invlpg++;
+	shadow_invlpg(vcpu, gva);
+	if (vcpu->fetch.page == (gva & PAGE_MASK))
+		fetch_flush(vcpu);
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u64 value = (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
+
+	if (!(vcpu->cr4 & X86_CR4_OSXSAVE)) {
+		event_ud(vcpu);
+		return 1;
+	}
+	if (vmm_ops->get_cpl(vcpu)) {
+		event_gp(vcpu);
+		return 1;
+	}
+	return done_or_gp(vcpu, fpu_set_xcr0(vcpu, vcpu->regs[REG_RCX], value),
+			  len);
+}
+
+int exit_undefined(struct vigil_vcpu *vcpu)
+{
+	event_ud(vcpu);
+	return 1;
+}
+
+int exit_reflect(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
+{
+	vcpu->stat.exits_exception++;
+	if (has_ec)
+		event_exception_ec(vcpu, vector, ec);
+	else
+		event_exception(vcpu, vector);
+	return 1;
+}
+
+int exit_triple_fault(struct vigil_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return 0;
+}
+
+int exit_irq_window(struct vigil_vcpu *vcpu)
+{
+	vcpu->stat.exits_irq_window++;
+	event_window_opened(vcpu);
+	return 1;
+}
+
+int exit_emulate(struct vigil_vcpu *vcpu)
+{
+	return emulctl_run(vcpu);
+}
+
+int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
+{
+	struct kvm_run *run = vcpu->run;
+	struct vigil_fail_entry *f = (void *)run->padding;
+	const char *why = vmm_ops->entry_problem(vcpu);
+
+	static_assert(sizeof(*f) <= sizeof_field(struct kvm_run, padding));
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	memset(f, 0, sizeof(*f));
+	f->hardware_entry_failure_reason = reason;
+	f->cpu = vcpu->cpu;
+	if (why)
+		strscpy(f->why, why, sizeof(f->why));
+	return 0;
+}
+
+int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.ndata = 2;
+	run->internal.data[0] = code;
+	run->internal.data[1] = vcpu->cpu;
+	return 0;
+}
+
+int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
+			unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	memset(run->internal.data, 0, sizeof(run->internal.data));
+	run->emulation_failure.flags = 0;
+	run->internal.ndata = 0;
+	if (len) {
+		/* flags, then size and bytes: KVM's layout of an emulation failure */
+		run->emulation_failure.ndata = 4;
+		run->emulation_failure.flags =
+			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = len;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, insn, len);
+	}
+	return 0;
+}
+
+/* an instruction that is back within so many exits has made no progress */
+#define UNPROTECT_EXITS 4
+#define UNPROTECT_TIMES 8
+
+/*
+ * An instruction that cannot be emulated wrote to a page that is a table, or was
+ * one: let the table go and have the CPU execute it. One that needs the very table
+ * for itself would come back for ever.
+ */
+static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
+{
+	struct vigil_unprotected *u = &vcpu->unprotected;
+	u64 exits = vcpu->stat.exits;
+
+	if (u->rip != vcpu->rip || u->gfn != gfn ||
+	    exits - u->exits > UNPROTECT_EXITS)
+		u->times = 0;
+	u->rip = vcpu->rip;
+	u->gfn = gfn;
+	u->exits = exits;
+	return u->times++ < UNPROTECT_TIMES && !watch_gfn(vcpu->vm, gfn) &&
+	       shadow_unprotect(vcpu->vm, gfn);
+}
+
+static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
+			 bool mmio)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emulctl_fault(vcpu, gva, gpa, ec);
+
+	if (unlikely(vcpu->stat.emul_failed != failed) && !mmio &&
+	    unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+		return 1;
+	return ret;
+}
+
+int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
+{
+	gpa_t gpa;
+	int ret;
+
+	vcpu->stat.exits_page_fault++;
+	ret = shadow_page_fault(vcpu, gva, &error_code, &gpa);
+	switch (ret) {
+	case SHADOW_FIXED:
+		return 1;
+	case SHADOW_GUEST:
+		vcpu->stat.pf_guest++;
+		event_page_fault(vcpu, gva, error_code);
+		return 1;
+	case SHADOW_EMULATE:
+	case SHADOW_MMIO:
+		break;
+	default:
+		return ret;
+	}
+	vcpu->stat.pf_emulated++;
+	if (likely(!event_injected(vcpu)))
+		return emulate_fault(vcpu, gva, gpa, error_code,
+				     ret == SHADOW_MMIO);
+	/*
+	 * The CPU faulted while it delivered an event: there is no instruction
+	 * to emulate. A table that the frame is pushed onto can be let go.
+	 */
+	if (ret == SHADOW_EMULATE &&
+	    shadow_unprotect(vcpu->vm, gpa >> PAGE_SHIFT))
+		return 1;
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,
+				   0);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the emulator's own files share.
+ */
+#ifndef VIGIL_VMM_EMUL_H
+#define VIGIL_VMM_EMUL_H
+
+#include "emulate.h"
+
+#define FL_CF BIT_ULL(0)
+#define FL_FIXED BIT_ULL(1)
+#define FL_PF BIT_ULL(2)
+#define FL_AF BIT_ULL(4)
+#define FL_ZF BIT_ULL(6)
+#define FL_SF BIT_ULL(7)
+#define FL_TF BIT_ULL(8)
+#define FL_IF BIT_ULL(9)
+#define FL_DF BIT_ULL(10)
+#define FL_OF BIT_ULL(11)
+#define FL_IOPL_SHIFT 12
+#define FL_IOPL (3ULL << FL_IOPL_SHIFT)
+#define FL_NT BIT_ULL(14)
+#define FL_RF BIT_ULL(16)
+#define FL_VM BIT_ULL(17)
+#define FL_AC BIT_ULL(18)
+#define FL_VIF BIT_ULL(19)
+#define FL_VIP BIT_ULL(20)
+#define FL_ID BIT_ULL(21)
+#define FL_ARITH (FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF | FL_OF)
+
+#define EXC_DE 0
+#define EXC_UD 6
+#define EXC_NM 7
+#define EXC_NP 11
+#define EXC_SS 12
+#define EXC_GP 13
+#define EXC_MF 16
+#define EXC_AC 17
+
+#define C0_PE BIT_ULL(0)
+#define C0_EM BIT_ULL(2)
+#define C0_TS BIT_ULL(3)
+#define C0_NE BIT_ULL(5)
+#define C0_AM BIT_ULL(18)
+#define C4_VME BIT_ULL(0)
+#define C4_PVI BIT_ULL(1)
+#define C4_OSFXSR BIT_ULL(9)
+#define C4_UMIP BIT_ULL(11)
+#define C4_OSXSAVE BIT_ULL(18)
+
+/* XCR0, and the numbers of the components there */
+#define COMP_X87 BIT_ULL(0)
+#define COMP_SSE BIT_ULL(1)
+#define NR_AVX 2
+#define NR_OPMASK 5
+#define NR_ZMM_HI256 6
+#define NR_HI16_ZMM 7
+#define COMP_AVX BIT_ULL(NR_AVX)
+
+/* an FXSAVE or XSAVE image: what both formats have */
+#define AT_FCW 0
+#define AT_FSW 2
+#define AT_FTW 4 /* a bit for each register that is not empty */
+#define AT_ST 32
+#define AT_XMM 160
+
+#define EMUL_PAGE_SIZE 4096u
+
+/* a LOCKed read-modify-write whose memory keeps changing is given up here */
+#define EMUL_LOCK_RETRIES 8
+
+typedef int (*emul_fn)(struct emul_ctxt *c);
+
+/* computes the new value from the old one, and the flags into c->w.rflags */
+typedef u64 (*emul_rmw_fn)(struct emul_ctxt *c, u64 old, u64 src);
+
+static inline bool emul_vm86(const struct emul_ctxt *c)
+{
+	return c->w.rflags & FL_VM;
+}
+
+/* protected mode proper: descriptors, privilege levels, type checks */
+static inline bool emul_protected(const struct emul_ctxt *c)
+{
+	return c->protected_mode && !emul_vm86(c);
+}
+
+static inline bool emul_long(const struct emul_ctxt *c)
+{
+	return c->mode == INSN_MODE_64;
+}
+
+static inline unsigned int emul_iopl(const struct emul_ctxt *c)
+{
+	return (c->w.rflags & FL_IOPL) >> FL_IOPL_SHIFT;
+}
+
+static inline u64 emul_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ULL : (1ULL << (8 * bytes)) - 1;
+}
+
+static inline u64 emul_sign(unsigned int bytes)
+{
+	return 1ULL << (8 * bytes - 1);
+}
+
+static inline u64 emul_sext(u64 v, unsigned int bytes)
+{
+	unsigned int shift = 64 - 8 * bytes;
+
+	return (u64)((s64)(v << shift) >> shift);
+}
+
+/* exceptions, all of them EMUL_FAULT */
+int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code);
+int emul_ud(struct emul_ctxt *c);
+int emul_gp(struct emul_ctxt *c, u32 error_code);
+
+/* registers of the state in work */
+u64 emul_get_reg(const struct emul_ctxt *c, unsigned int reg,
+		 unsigned int bytes);
+void emul_set_reg(struct emul_ctxt *c, unsigned int reg, unsigned int bytes,
+		  u64 val);
+
+/* memory */
+bool emul_canonical(const struct emul_ctxt *c, u64 la);
+u64 emul_ea(const struct emul_ctxt *c);
+int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		unsigned int bytes, bool write, u64 *la);
+int emul_read(struct emul_ctxt *c, enum insn_seg seg, u64 ea, void *buf,
+	      unsigned int bytes, unsigned int flags);
+int emul_write(struct emul_ctxt *c, enum insn_seg seg, u64 ea, const void *buf,
+	       unsigned int bytes, unsigned int flags);
+int emul_probe(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+	       unsigned int bytes, unsigned int flags);
+int emul_read_linear(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
+		     unsigned int flags);
+int emul_write_linear(struct emul_ctxt *c, u64 la, const void *buf,
+		      unsigned int bytes, unsigned int flags);
+int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
+		      unsigned int flags);
+int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
+			unsigned int bytes, unsigned int flags);
+void emul_log_reset(struct emul_ctxt *c);
+
+/* operands of up to 8 bytes, and the read-modify-write of operand 0 */
+int emul_get(struct emul_ctxt *c, unsigned int i, u64 *val);
+int emul_put(struct emul_ctxt *c, unsigned int i, u64 val);
+int emul_rmw(struct emul_ctxt *c, emul_rmw_fn fn, u64 src, u64 *old);
+int emul_rmw_at(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
+		unsigned int bytes, emul_rmw_fn fn, u64 src, u64 *old);
+
+/* arithmetic flags */
+void emul_set_flags(struct emul_ctxt *c, u64 mask, u64 val);
+u64 emul_flags_szp(u64 res, unsigned int bytes);
+u64 emul_add(struct emul_ctxt *c, u64 a, u64 b, u64 carry, unsigned int bytes);
+u64 emul_sub(struct emul_ctxt *c, u64 a, u64 b, u64 borrow, unsigned int bytes);
+void emul_mul(u64 a, u64 b, u64 *lo, u64 *hi);
+bool emul_condition(const struct emul_ctxt *c, unsigned int cc);
+
+/* stack and control flow */
+int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes);
+int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes);
+int emul_branch(struct emul_ctxt *c, u64 target);
+u64 emul_next_rip(const struct emul_ctxt *c);
+int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
+
+/* vectors */
+
+/* #UD or #NM unless the guest may use @components of XCR0 by VEX or EVEX */
+int emul_check_vex(struct emul_ctxt *c, u64 components);
+/*
+ * Stores the elements of @data with a 1 in @select, @bytes each, after it is known
+ * that none will fault.
+ */
+int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
+			unsigned int elements, unsigned int bytes);
+/* c->image: one for the whole instruction, what is replayed needs the same one */
+int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
+
+/* the handlers, by file */
+/* clang-format off */
+#define EMUL_HANDLERS(X)                                                   \
+	/* alu.c, muldiv.c */                                    \
+	X(ADD, add) X(OR, or) X(ADC, adc) X(SBB, sbb) X(AND, and)          \
+	X(SUB, sub) X(XOR, xor) X(CMP, cmp) X(TEST, test) X(NOT, not)      \
+	X(NEG, neg) X(INC, inc) X(DEC, dec) X(MUL, mul) X(IMUL1, imul1)    \
+	X(DIV, div) X(IDIV, idiv) X(IMUL, imul) X(CBW, cbw) X(CWD, cwd)    \
+	X(DAA, daa) X(DAS, das) X(AAA, aaa) X(AAS, aas) X(AAM, aam)        \
+	X(AAD, aad) X(ADCX, adcx) X(ADOX, adox)                            \
+	/* bits.c */                                                  \
+	X(ROL, shift) X(ROR, shift) X(RCL, shift) X(RCR, shift)            \
+	X(SHL, shift) X(SHR, shift) X(SAL, shift) X(SAR, shift)            \
+	X(SHLD, shld) X(SHRD, shld) X(BT, bt) X(BTS, bt) X(BTR, bt)        \
+	X(BTC, bt) X(BSF, bsf) X(BSR, bsf) X(TZCNT, tzcnt)                 \
+	X(LZCNT, lzcnt) X(POPCNT, popcnt) X(BSWAP, bswap) X(ANDN, andn)    \
+	X(BLSR, bls) X(BLSMSK, bls) X(BLSI, bls) X(BEXTR, bextr)           \
+	X(BZHI, bzhi) X(SHLX, shiftx) X(SHRX, shiftx) X(SARX, shiftx)      \
+	X(RORX, rorx) X(MULX, mulx) X(PDEP, pdep) X(PEXT, pext)            \
+	X(CRC32, crc32)                                                    \
+	/* mov.c */                                                   \
+	X(MOV, mov) X(MOVZX, mov) X(MOVSX, movsx) X(MOVBE, movbe)          \
+	X(MOVNTI, mov) X(MOVDIRI, mov) X(XCHG, xchg) X(XADD, xadd)         \
+	X(CMPXCHG, cmpxchg) X(CMPXCHG8B, cmpxchg8b) X(LEA, lea)            \
+	X(CMOVCC, cmov) X(SETCC, setcc) X(LAHF, lahf) X(SAHF, sahf)        \
+	X(XLAT, xlat) X(SALC, salc) X(MOV_FROM_SEG, mov_from_seg)          \
+	X(MOV_TO_SEG, mov_to_seg) X(LDS, lds)                              \
+	X(NOP, nop) X(PAUSE, nop) X(FENCE, nop)  \
+	X(PREFETCH, nop) X(CLFLUSH, clflush)                               \
+	/* string.c */                                                \
+	X(MOVS, string) X(CMPS, string) X(STOS, string)     \
+	X(LODS, string) X(SCAS, string)                          \
+	/* stack.c */                                                 \
+	X(PUSH, push) X(POP, pop) X(PUSHA, pusha) X(POPA, popa)      \
+	X(PUSHF, pushf) X(POPF, popf) X(PUSH_SEG, push_seg)                \
+	X(POP_SEG, pop_seg) X(ENTER, enter) X(LEAVE, leave) X(CALL, call)  \
+	X(JMP, jmp) X(RET, ret) X(JCC, jcc) X(JCXZ, jcxz) X(LOOP, loop)    \
+	X(CLC, flag_op) X(STC, flag_op) X(CMC, flag_op) X(CLD, flag_op)    \
+	X(STD, flag_op) X(CLI, cli) X(STI, sti)                            \
+	/* seg.c */                                                    \
+	X(JMP_FAR, jmp_far)                                                \
+	/* sys.c */                                                   \
+	X(SGDT, sgdt) X(SIDT, sgdt) X(LGDT, lgdt) X(LIDT, lgdt)            \
+	X(SLDT, sldt) X(STR, sldt) X(SMSW, smsw) X(LMSW, lmsw)             \
+	X(CLTS, clts) X(INVLPG, invlpg) X(MOV_FROM_CR, mov_from_cr)        \
+	X(MOV_TO_CR, mov_to_cr) X(MOV_FROM_DR, mov_from_dr)                \
+	X(MOV_TO_DR, mov_to_dr)                                            \
+	/* vec.c */                                                   \
+	X(VMOV, vmov) X(VMOVS, vmovs) X(VMOVLOW, vmovlow)                  \
+	X(VMOVHIGH, vmovhigh) X(VMOVD, vmovd) X(VMOVQ, vmovq)              \
+	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)                        \
+	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)    \
+	/* evex.c */                                                  \
+	X(VSTORE, vstore)                                                  \
+	/* fpu.c */                                                   \
+	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
+	X(FXSAVE, fxsave) X(XSAVE, xsave)                                  \
+	/* x87.c */                                                   \
+	X(FST, fst)
+/* clang-format on */
+
+#define X(op, fn) int emul_op_##fn(struct emul_ctxt *c);
+EMUL_HANDLERS(X)
+#undef X
+
+#endif /* VIGIL_VMM_EMUL_H */

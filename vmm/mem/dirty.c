@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The dirty log of a slot: KVM_GET_DIRTY_LOG. */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vmm/ioctl.h"
+#include "vmm/ops.h"
+
+int dirty_bitmap_alloc(struct vigil_slot *slot)
+{
+	/* a multiple of 8 bytes whatever the caller's word size */
+	slot->bitmap_bytes = ALIGN(slot->npages, 64) / 8;
+	slot->dirty = kvzalloc(2 * slot->bitmap_bytes, GFP_KERNEL_ACCOUNT);
+	return slot->dirty ? 0 : -ENOMEM;
+}
+
+/* words between two looks at the scheduler */
+#define HARVEST_WORDS 1024ul
+
+/* what could not be told is dirty still; its pages lack W already */
+static void put_back(struct vigil_slot *slot, const unsigned long *copy,
+		     size_t words)
+{
+	size_t i, bit;
+
+	for (i = 0; i < words; i++)
+		for_each_set_bit(bit, &copy[i], 64)
+			set_bit(i * 64 + bit, slot->dirty);
+}
+
+/* fetch and clear the words [i, end); was a right taken away? */
+static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
+		    unsigned long *copy, size_t i, size_t end)
+{
+	bool flush = false;
+
+	for (; i < end; i++) {
+		unsigned long mask;
+
+		/* most words are clean: no locked instruction for them */
+		if (likely(!READ_ONCE(slot->dirty[i]))) {
+			copy[i] = 0;
+			continue;
+		}
+		mask = xchg(&slot->dirty[i], 0);
+		flush |= shadow_protect_mask(vm, slot, slot->base + i * 64,
+					     mask);
+		copy[i] = mask;
+	}
+	return flush;
+}
+
+int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
+{
+	struct vigil_slot *slot;
+	unsigned long *copy;
+	bool flush = false;
+	size_t i, words;
+	int ret;
+
+	if (log->slot >> 16 || (log->slot & 0xffff) >= VIGIL_MAX_SLOTS)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	ret = -ENOENT;
+	slot = vigil_slot_by_id(vigil_slots(vm), log->slot);
+	if (!slot || !slot->dirty)
+		goto out;
+
+	words = slot->bitmap_bytes / sizeof(long);
+	copy = slot->dirty + words;
+	for (i = 0; i < words; i += HARVEST_WORDS) {
+		flush |= harvest(vm, slot, copy, i,
+				 min(words, i + HARVEST_WORDS));
+		cond_resched();
+	}
+	/*
+	 * A write that was let through before it lost W is in the bitmap copy;
+	 * one after the flush faults and is logged for the next harvest.
+	 */
+	if (flush)
+		shadow_flush_vm(vm);
+	ret = 0;
+	if (copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes)) {
+		put_back(slot, copy, words);
+		ret = -EFAULT;
+	}
+out:
+	mutex_unlock(&vm->lock);
+	return ret;
+}

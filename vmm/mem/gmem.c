@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory: every access to it, and the MMU notifier that keeps the guest
+ * coherent with the VMM process's page tables.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/swap.h>
+#include <linux/uaccess.h>
+
+#include "gmem.h"
+#include "vmm/ioctl.h"
+#include "vmm/ops.h"
+
+/* the slot and user address of @gpa; how many bytes of @len the page holds */
+static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa,
+				 unsigned int len, hva_t *hva,
+				 unsigned int *chunk)
+{
+	struct vigil_slot *slot = vigil_gfn_slot(vm, gpa >> PAGE_SHIFT);
+
+	*chunk = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
+	if (slot)
+		*hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT) +
+		       offset_in_page(gpa);
+	return slot;
+}
+
+/* what instructions access mostly, without the general copy loops */
+static __always_inline int copy_in(void *buf, hva_t hva, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return __get_user(*(u8 *)buf, (u8 __user *)hva);
+	case 4:
+		return __get_user(*(u32 *)buf, (u32 __user *)hva);
+	case 8:
+		return __get_user(*(u64 *)buf, (u64 __user *)hva);
+	default:
+		return __copy_from_user(buf, (void __user *)hva, len);
+	}
+}
+
+static __always_inline int copy_out(hva_t hva, const void *buf,
+				    unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return __put_user(*(const u8 *)buf, (u8 __user *)hva);
+	case 4:
+		return __put_user(*(const u32 *)buf, (u32 __user *)hva);
+	case 8:
+		return __put_user(*(const u64 *)buf, (u64 __user *)hva);
+	default:
+		return __copy_to_user((void __user *)hva, buf, len);
+	}
+}
+
+int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
+{
+	unsigned int chunk;
+	hva_t hva;
+
+	for (; len; len -= chunk, gpa += chunk, buf += chunk) {
+		if (!locate(vm, gpa, len, &hva, &chunk))
+			return -EFAULT;
+		if (copy_in(buf, hva, chunk))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf,
+		     unsigned int len)
+{
+	unsigned int chunk;
+	hva_t hva;
+	int ret;
+
+	for (; len; len -= chunk, gpa += chunk, buf += chunk) {
+		if (!locate(vm, gpa, len, &hva, &chunk))
+			return -EFAULT;
+		pagefault_disable();
+		ret = copy_in(buf, hva, chunk);
+		pagefault_enable();
+		if (ret)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+	       unsigned int len)
+{
+	struct vigil_slot *slot;
+	unsigned int chunk;
+	hva_t hva;
+
+	for (; len; len -= chunk, gpa += chunk, buf += chunk) {
+		slot = locate(vm, gpa, len, &hva, &chunk);
+		if (!slot)
+			return -EFAULT;
+		if (slot->flags & KVM_MEM_READONLY)
+			return -EROFS;
+		if (copy_out(hva, buf, chunk))
+			return -EFAULT;
+		dirty_mark(slot, gpa >> PAGE_SHIFT);
+		shadow_written(vm, NULL, gpa, chunk);
+	}
+	return 0;
+}
+
+/* LOCK CMPXCHG16B on user memory: 0 stored, 1 differs, -EFAULT */
+static int cmpxchg16_user(void __user *ptr, u64 old[2], const u64 new[2])
+{
+	bool success;
+	int err = 0;
+
+	if (!user_access_begin(ptr, 16))
+		return -EFAULT;
+	/* clang-format off */
+	asm volatile("1: " LOCK_PREFIX "cmpxchg16b %[ptr]\n"
+		     CC_SET(z)
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
+		     : CC_OUT(z) (success), [err] "+r" (err),
+		       [ptr] "+m" (*(u64 __force (*)[2])ptr),
+		       "+a" (old[0]), "+d" (old[1])
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory");
+	/* clang-format on */
+	user_access_end();
+	if (err)
+		return -EFAULT;
+	return !success;
+}
+
+#define CMPXCHG_USER(type, hva, old, new)                       \
+	__try_cmpxchg_user((type __user *)(hva), (type *)(old), \
+			   *(const type *)(new), fault_##type)
+
+static int cmpxchg_user(hva_t hva, void *old, const void *new, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return CMPXCHG_USER(u8, hva, old, new);
+	case 2:
+		return CMPXCHG_USER(u16, hva, old, new);
+	case 4:
+		return CMPXCHG_USER(u32, hva, old, new);
+	case 8:
+		return CMPXCHG_USER(u64, hva, old, new);
+	case 16:
+		return cmpxchg16_user((void __user *)hva, old, new);
+	default:
+		return -EFAULT;
+	}
+}
+
+/*
+ * An access that spans cache lines is not made atomic: a split lock in the
+ * kernel would raise #AC on hosts that detect them.
+ */
+static int cmpxchg_split(hva_t hva, void *old, const void *new,
+			 unsigned int len)
+{
+	u8 now[16];
+
+	if (copy_from_user(now, (void __user *)hva, len))
+		return -EFAULT;
+	if (memcmp(now, old, len)) {
+		memcpy(old, now, len);
+		return 1;
+	}
+	return copy_to_user((void __user *)hva, new, len) ? -EFAULT : 0;
+}
+
+int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
+		 unsigned int len)
+{
+	struct vigil_slot *slot;
+	unsigned int chunk;
+	hva_t hva;
+	int ret;
+
+	slot = locate(vm, gpa, len, &hva, &chunk);
+	if (!slot || chunk != len || len > 16)
+		return -EFAULT;
+	if (slot->flags & KVM_MEM_READONLY)
+		return -EROFS;
+	if (!is_power_of_2(len) ||
+	    (hva & (cache_line_size() - 1)) + len > cache_line_size() ||
+	    (len == 16 && (hva & 15)))
+		ret = cmpxchg_split(hva, old, new, len);
+	else
+		ret = cmpxchg_user(hva, old, new, len);
+	if (!ret) {
+		dirty_mark(slot, gpa >> PAGE_SHIFT);
+		shadow_written(vm, NULL, gpa, len);
+	}
+	return ret;
+}
+
+long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
+{
+	unsigned int chunk;
+	size_t done = 0;
+	struct page *page;
+	hva_t hva;
+	void *p;
+
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	for (; done < len; done += chunk) {
+		if (!locate(vm, gpa + done,
+			    min_t(size_t, len - done, PAGE_SIZE), &hva, &chunk))
+			break;
+		mmap_read_lock(vm->mm);
+		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL) !=
+		    1) {
+			mmap_read_unlock(vm->mm);
+			break;
+		}
+		mmap_read_unlock(vm->mm);
+		p = kmap_local_page(page);
+		memcpy(buf + done, p + offset_in_page(hva), chunk);
+		kunmap_local(p);
+		put_page(page);
+	}
+	mmput(vm->mm);
+	return done;
+}
+
+/* the page stays where the notifier protocol says; no reference is kept */
+static unsigned long page_to_guest(struct page *page, bool writable)
+{
+	/* the guest's stores do not reach the host's PTE dirty bit */
+	if (writable && !PageDirty(page))
+		set_page_dirty_lock(page);
+	mark_page_accessed(page);
+	put_page(page);
+	return page_to_pfn(page);
+}
+
+int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
+	     bool write, bool *writable, unsigned long *pfn)
+{
+	bool ro = slot->flags & KVM_MEM_READONLY;
+	hva_t hva = vigil_slot_hva(slot, gfn);
+	unsigned int flags = FOLL_HWPOISON;
+	struct page *page;
+	long ret;
+
+	if (ro && write)
+		return -EROFS;
+	*writable = !ro;
+	if (!ro && likely(host_pte_writable(vm->mm, hva, pfn)))
+		return 0;
+	/* succeeds only where the host PTE is writable already: breaks no COW */
+	if (!ro && get_user_page_fast_only(hva, FOLL_WRITE, &page)) {
+		*pfn = page_to_guest(page, true);
+		return 0;
+	}
+	*writable = write;
+	if (write)
+		flags |= FOLL_WRITE;
+	ret = get_user_pages_unlocked(hva, 1, &page, flags);
+	if (ret == 1) {
+		*pfn = page_to_guest(page, write);
+		return 0;
+	}
+	if (ret == -EHWPOISON)
+		return -EHWPOISON;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return -EFAULT;
+}
+
+/* ---- MMU notifier ---- */
+
+static inline struct vigil_vm *notifier_vm(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct vigil_vm, notifier);
+}
+
+/* [s] */
+static void block_range(struct vigil_vm *vm, hva_t start, hva_t end)
+{
+	if (vm->notify_count++) {
+		/* several at once: their hull, until the last is done */
+		vm->notify_start = min(vm->notify_start, start);
+		vm->notify_end = max(vm->notify_end, end);
+	} else {
+		vm->notify_start = start;
+		vm->notify_end = end;
+	}
+}
+
+/* [s] */
+static void unblock_range(struct vigil_vm *vm)
+{
+	vm->notify_seq++;
+	/* the sequence moves before the count drops: see vm_notify_retry() */
+	smp_wmb();
+	vm->notify_count--;
+}
+
+void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end)
+{
+	spin_lock(&vm->shadow.lock);
+	block_range(vm, start, end);
+	spin_unlock(&vm->shadow.lock);
+}
+
+void gmem_unblock_range(struct vigil_vm *vm)
+{
+	spin_lock(&vm->shadow.lock);
+	unblock_range(vm);
+	spin_unlock(&vm->shadow.lock);
+}
+
+/* the gfns of @slot that [start, end) backs; false when none */
+static bool slot_gfns(const struct vigil_slot *slot, hva_t start, hva_t end,
+		      gfn_t *first, gfn_t *last)
+{
+	hva_t lo = max(start, slot->uaddr);
+	hva_t hi = min(end, slot->uaddr + slot->npages * PAGE_SIZE);
+
+	if (lo >= hi)
+		return false;
+	*first = slot->base + ((lo - slot->uaddr) >> PAGE_SHIFT);
+	*last = slot->base + ((hi - slot->uaddr + PAGE_SIZE - 1) >> PAGE_SHIFT);
+	return true;
+}
+
+static int notify_start(struct mmu_notifier *mn,
+			const struct mmu_notifier_range *range)
+{
+	struct vigil_vm *vm = notifier_vm(mn);
+	struct vigil_slots *slots;
+	bool flush = false;
+	unsigned int i;
+	gfn_t first, last;
+	int idx;
+
+	idx = srcu_read_lock(&vm->srcu);
+	slots = vigil_slots(vm);
+	spin_lock(&vm->shadow.lock);
+	block_range(vm, range->start, range->end);
+	for (i = 0; i < slots->count; i++)
+		if (slot_gfns(slots->slot[i], range->start, range->end, &first,
+			      &last))
+			flush |= shadow_unmap_gfns(vm, slots->slot[i], first,
+						   last);
+	spin_unlock(&vm->shadow.lock);
+	if (flush)
+		shadow_flush_vm(vm);
+	srcu_read_unlock(&vm->srcu, idx);
+	return 0;
+}
+
+static void notify_end(struct mmu_notifier *mn,
+		       const struct mmu_notifier_range *range)
+{
+	gmem_unblock_range(notifier_vm(mn));
+}
+
+static bool notify_age(struct mmu_notifier *mn, hva_t start, hva_t end,
+		       bool clear)
+{
+	struct vigil_vm *vm = notifier_vm(mn);
+	struct vigil_slots *slots;
+	bool young = false;
+	unsigned int i;
+	gfn_t first, last;
+	int idx;
+
+	idx = srcu_read_lock(&vm->srcu);
+	slots = vigil_slots(vm);
+	spin_lock(&vm->shadow.lock);
+	for (i = 0; i < slots->count; i++)
+		if (slot_gfns(slots->slot[i], start, end, &first, &last))
+			young |= shadow_age_gfns(vm, slots->slot[i], first,
+						 last, clear);
+	spin_unlock(&vm->shadow.lock);
+	srcu_read_unlock(&vm->srcu, idx);
+	return young;
+}
+
+static int notify_clear_flush_young(struct mmu_notifier *mn,
+				    struct mm_struct *mm, unsigned long start,
+				    unsigned long end)
+{
+	bool young = notify_age(mn, start, end, true);
+
+	if (young)
+		shadow_flush_vm(notifier_vm(mn));
+	return young;
+}
+
+static int notify_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			      unsigned long start, unsigned long end)
+{
+	/* ageing is a hint: the guest's TLB may keep the page for a while */
+	return notify_age(mn, start, end, true);
+}
+
+static int notify_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			     unsigned long address)
+{
+	return notify_age(mn, address, address + PAGE_SIZE, false);
+}
+
+static void notify_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct vigil_vm *vm = notifier_vm(mn);
+	int idx;
+
+	vigil_vm_kill(vm, "its VMM process is gone");
+	idx = srcu_read_lock(&vm->srcu);
+	shadow_release(vm);
+	srcu_read_unlock(&vm->srcu, idx);
+}
+
+const struct mmu_notifier_ops gmem_notifier_ops = {
+	.invalidate_range_start = notify_start,
+	.invalidate_range_end = notify_end,
+	.clear_flush_young = notify_clear_flush_young,
+	.clear_young = notify_clear_young,
+	.test_young = notify_test_young,
+	.release = notify_release,
+};

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory slots: KVM_SET_USER_MEMORY_REGION's semantics over an SRCU-replaced array. */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vmm/ioctl.h"
+#include "vmm/ops.h"
+
+#define SLOT_MAX_PAGES ((1ul << 31) - 1)
+#define SLOT_MAX_GPA (1ull << 52) /* widest physical address there is */
+
+struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn)
+{
+	unsigned int lo = 0, hi = slots->count;
+
+	/* the last slot that starts at or below gfn */
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (slots->slot[mid]->base <= gfn)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo ||
+	    gfn - slots->slot[lo - 1]->base >= slots->slot[lo - 1]->npages)
+		return NULL;
+	return slots->slot[lo - 1];
+}
+
+static struct vigil_slots *slots_alloc(unsigned int count)
+{
+	struct vigil_slots *s;
+
+	s = kvzalloc(struct_size(s, slot, count), GFP_KERNEL_ACCOUNT);
+	if (s)
+		s->count = count;
+	return s;
+}
+
+struct vigil_slots *vigil_empty_slots(void)
+{
+	return slots_alloc(0);
+}
+
+/* copy of @old without @gone and with @new where it belongs; either may be NULL */
+static struct vigil_slots *slots_replace(struct vigil_slots *old,
+					 struct vigil_slot *gone,
+					 struct vigil_slot *new)
+{
+	struct vigil_slots *s = slots_alloc(old->count - !!gone + !!new);
+	unsigned int i, n = 0;
+
+	if (!s)
+		return NULL;
+	s->generation = old->generation + 1;
+	for (i = 0; i < old->count; i++) {
+		if (old->slot[i] == gone)
+			continue;
+		if (new &&new->base < old->slot[i]->base) {
+			s->slot[n++] = new;
+			new = NULL;
+		}
+		s->slot[n++] = old->slot[i];
+	}
+	if (new)
+		s->slot[n] = new;
+	return s;
+}
+
+/* publish @new and wait until nobody looks at the array before */
+static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
+{
+	struct vigil_slots *old = vigil_slots(vm);
+
+	rcu_assign_pointer(vm->slots, new);
+	vm_synchronize(vm);
+	kvfree(old);
+	shadow_slots_changed(vm);
+}
+
+static void slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	shadow_slot_free(vm, slot);
+	kvfree(slot->dirty);
+	kfree(slot);
+}
+
+void vigil_free_slots(struct vigil_vm *vm)
+{
+	struct vigil_slots *slots = rcu_dereference_protected(vm->slots, true);
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		slot_free(vm, slots->slot[i]);
+	kvfree(slots);
+}
+
+struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (slots->slot[i]->id == id)
+			return slots->slot[i];
+	return NULL;
+}
+
+static bool slot_overlaps(struct vigil_slots *slots, struct vigil_slot *except,
+			  gfn_t base, unsigned long npages)
+{
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++) {
+		struct vigil_slot *s = slots->slot[i];
+
+		if (s != except && base < s->base + s->npages &&
+		    s->base < base + npages)
+			return true;
+	}
+	return false;
+}
+
+/* take @slot out of the published array, nothing of it is mapped on return */
+static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	struct vigil_slots *without =
+		slots_replace(vigil_slots(vm), slot, NULL);
+
+	if (!without)
+		return -ENOMEM;
+	/* no new mapping of the range while the old ones go */
+	gmem_block_range(vm, slot->uaddr,
+			 slot->uaddr + slot->npages * PAGE_SIZE);
+	shadow_slot_zap(vm, slot);
+	slots_publish(vm, without);
+	gmem_unblock_range(vm);
+	/* tables that were shadowed in between */
+	shadow_slot_zap(vm, slot);
+	return 0;
+}
+
+static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
+{
+	struct vigil_slots *with = slots_replace(vigil_slots(vm), NULL, new);
+
+	if (!with)
+		return -ENOMEM;
+	slots_publish(vm, with);
+	return 0;
+}
+
+static int slot_create(struct vigil_vm *vm, const struct vigil_slot *want)
+{
+	struct vigil_slot *new =
+		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
+
+	if (!new)
+		return ret;
+	if (slot_logs_dirty(new) && dirty_bitmap_alloc(new))
+		goto free;
+	ret = shadow_slot_init(vm, new);
+	if (ret)
+		goto bitmap;
+	ret = slot_insert(vm, new);
+	if (!ret)
+		return 0;
+	shadow_slot_free(vm, new);
+bitmap:
+	kvfree(new->dirty);
+free:
+	kfree(new);
+	return ret;
+}
+
+static int slot_delete(struct vigil_vm *vm, struct vigil_slot *old)
+{
+	int ret = slot_remove(vm, old);
+
+	if (!ret)
+		slot_free(vm, old);
+	return ret;
+}
+
+static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
+		     const struct vigil_slot *want)
+{
+	int ret;
+
+	/* the new place is made first: a failure leaves the old one alone */
+	struct vigil_slot *new =
+		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+
+	if (!new)
+		return -ENOMEM;
+	ret = -ENOMEM;
+	if (slot_logs_dirty(new) && !old->dirty && dirty_bitmap_alloc(new))
+		goto free;
+	ret = shadow_slot_init(vm, new);
+	if (ret)
+		goto bitmap;
+	ret = slot_remove(vm, old);
+	if (ret)
+		goto arch;
+	/* what was written at the old place is still to be told */
+	if (slot_logs_dirty(new) && old->dirty) {
+		new->bitmap_bytes = old->bitmap_bytes;
+		swap(new->dirty, old->dirty);
+	}
+	ret = slot_insert(vm, new);
+	/* out of memory between the two: the slot is gone, as after a delete */
+	slot_free(vm, old);
+	if (ret)
+		goto arch;
+	return 0;
+arch:
+	shadow_slot_free(vm, new);
+bitmap:
+	kvfree(new->dirty);
+free:
+	kfree(new);
+	return ret;
+}
+
+/* LOG_DIRTY goes on or off; everything else is the same */
+static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
+			  u32 flags)
+{
+	struct vigil_slot *new = kmemdup(old, sizeof(*old), GFP_KERNEL_ACCOUNT);
+	struct vigil_slots *slots;
+
+	if (!new)
+		return -ENOMEM;
+	new->flags = flags;
+	new->dirty = NULL;
+	new->bitmap_bytes = 0;
+	if (slot_logs_dirty(new) && dirty_bitmap_alloc(new))
+		goto nomem;
+	slots = slots_replace(vigil_slots(vm), old, new);
+	if (!slots)
+		goto nomem;
+	slots_publish(vm, slots);
+	if (slot_logs_dirty(new))
+		shadow_slot_protect(vm, new);
+	/* the shadow's part has moved to @new */
+	kvfree(old->dirty);
+	kfree(old);
+	return 0;
+nomem:
+	kvfree(new->dirty);
+	kfree(new);
+	return -ENOMEM;
+}
+
+static int set_slot_locked(struct vigil_vm *vm, const struct vigil_slot *want)
+{
+	struct vigil_slots *slots = vigil_slots(vm);
+	struct vigil_slot *old = vigil_slot_by_id(slots, want->id);
+
+	if (!want->npages)
+		return old ? slot_delete(vm, old) : -EINVAL;
+	if (old && (old->npages != want->npages || old->uaddr != want->uaddr ||
+		    ((old->flags ^ want->flags) & KVM_MEM_READONLY)))
+		return -EINVAL;
+	if (old && old->base == want->base)
+		return old->flags == want->flags ?
+			       0 :
+			       slot_set_flags(vm, old, want->flags);
+	if (slot_overlaps(slots, old, want->base, want->npages))
+		return -EEXIST;
+	return old ? slot_move(vm, old, want) : slot_create(vm, want);
+}
+
+int vigil_set_slot(struct vigil_vm *vm,
+		   const struct kvm_userspace_memory_region2 *r)
+{
+	struct vigil_slot want = {
+		.base = r->guest_phys_addr >> PAGE_SHIFT,
+		.npages = r->memory_size >> PAGE_SHIFT,
+		.uaddr = r->userspace_addr,
+		.flags = r->flags,
+		.id = r->slot & 0xffff,
+	};
+	int ret;
+
+	if (r->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+		return -EINVAL;
+	if (r->slot >> 16 || want.id >= VIGIL_MAX_SLOTS)
+		return -EINVAL;
+	if ((r->guest_phys_addr | r->memory_size | r->userspace_addr) &
+	    ~PAGE_MASK)
+		return -EINVAL;
+	if (r->memory_size &&
+	    !access_ok((void __user *)want.uaddr, r->memory_size))
+		return -EINVAL;
+	if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr ||
+	    r->guest_phys_addr + r->memory_size > SLOT_MAX_GPA)
+		return -EINVAL;
+	if (want.npages > SLOT_MAX_PAGES)
+		return -EINVAL;
+
+	mutex_lock(&vm->lock);
+	ret = set_slot_locked(vm, &want);
+	mutex_unlock(&vm->lock);
+	return ret;
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events on their way from a vCPU to a monitor, and verdicts on their way back.
+ *
+ * A monitor has a fixed pool of events. Those that hold no vCPU take at most
+ * VIGIL_MAX_EVENTS of it and are dropped when that many wait to be read. A vCPU
+ * holds at most one event, for which there is always room.
+ */
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+
+#include "monitor.h"
+#include "vmm/ops.h"
+
+#define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
+
+int mevent_init(struct monitor *mon)
+{
+	unsigned int i;
+
+	spin_lock_init(&mon->qlock);
+	INIT_LIST_HEAD(&mon->queue);
+	INIT_LIST_HEAD(&mon->free);
+	INIT_LIST_HEAD(&mon->held);
+	mon->pool = kvcalloc(POOL_SIZE, sizeof(*mon->pool), GFP_KERNEL_ACCOUNT);
+	if (!mon->pool)
+		return -ENOMEM;
+	for (i = 0; i < POOL_SIZE; i++) {
+		mon->pool[i].mon = mon;
+		list_add_tail(&mon->pool[i].link, &mon->free);
+	}
+	return 0;
+}
+
+void mevent_free(struct monitor *mon)
+{
+	kvfree(mon->pool);
+}
+
+static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
+		       const struct watch_range *r,
+		       const struct watch_store *st)
+{
+	const struct insn *insn = &vcpu->emul.insn;
+	unsigned int i;
+
+	memset(ev, 0, sizeof(*ev));
+	ev->size = sizeof(*ev);
+	ev->time_ns = ktime_get_ns();
+	ev->cookie = r->cookie;
+	ev->gva = st->gva_valid ? st->gva : 0;
+	ev->gpa = st->gpa;
+	ev->rip = vcpu->rip;
+	ev->cr3 = vcpu->cr3;
+	ev->rflags = vcpu->rflags;
+	/* both in the order of the instruction encoding */
+	for (i = 0; i < NR_REGS; i++)
+		ev->regs[i] = vcpu->regs[i];
+	ev->watch_id = r->id;
+	ev->vm_id = vcpu->vm->id;
+	ev->vcpu = vcpu->index;
+	ev->len = min_t(unsigned int, st->len, VIGIL_EVENT_DATA);
+	ev->cpl = vmm_ops->get_cpl(vcpu);
+	ev->mode = vmm_ops->code_bits(vcpu);
+	memcpy(ev->old, st->old, ev->len);
+	memcpy(ev->new_, st->new_, ev->len);
+	if (st->gva_valid)
+		ev->flags |= VIGIL_EVENT_GVA_VALID;
+	if (insn->len && insn->len <= sizeof(insn->bytes)) {
+		ev->insn_len = insn->len;
+		memcpy(ev->insn, insn->bytes, insn->len);
+		ev->flags |= VIGIL_EVENT_INSN_VALID;
+	}
+}
+
+/* NULL: no room, or the monitor is gone */
+static struct mon_event *take(struct monitor *mon, bool hold)
+{
+	struct mon_event *e = NULL;
+
+	spin_lock(&mon->qlock);
+	if (!mon->closed && (hold || mon->plain < VIGIL_MAX_EVENTS)) {
+		e = list_first_entry_or_null(&mon->free, struct mon_event,
+					     link);
+		if (e) {
+			list_del(&e->link);
+			mon->plain += !hold;
+		}
+	}
+	spin_unlock(&mon->qlock);
+	return e;
+}
+
+static void give_back(struct monitor *mon, struct mon_event *e)
+{
+	lockdep_assert_held(&mon->qlock);
+	list_add(&e->link, &mon->free);
+}
+
+static void drop(struct vigil_vcpu *vcpu, struct monitor *mon)
+{
+	spin_lock(&mon->qlock);
+	mon->seq++;
+	mon->dropped++;
+	spin_unlock(&mon->qlock);
+	vcpu->stat.events_dropped++;
+}
+
+static bool enqueue(struct monitor *mon, struct mon_event *e,
+		    struct vigil_vcpu *held)
+{
+	bool wake;
+
+	spin_lock(&mon->qlock);
+	if (mon->closed) {
+		mon->plain -= !held;
+		give_back(mon, e);
+		spin_unlock(&mon->qlock);
+		return false;
+	}
+	wake = list_empty(&mon->queue);
+	e->ev.seq = ++mon->seq;
+	e->ev.dropped = mon->dropped;
+	e->queued = true;
+	e->vcpu = held;
+	e->answer = ANSWER_NONE;
+	list_add_tail(&e->link, &mon->queue);
+	if (held) {
+		kref_get(&mon->ref);
+		list_add_tail(&e->held_link, &mon->held);
+		held->held = e;
+	}
+	spin_unlock(&mon->qlock);
+	/* a reader that has not emptied the queue does not sleep */
+	if (wake)
+		wake_up_interruptible_poll(&mon->vm->monitor_wq,
+					   EPOLLIN | EPOLLRDNORM);
+	return true;
+}
+
+enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
+			       const struct watch_range *r,
+			       const struct watch_store *st)
+{
+	bool hold = r->action == VIGIL_ACTION_ASK;
+	bool deny = r->action == VIGIL_ACTION_DENY;
+	struct monitor *mon = r->mon;
+	struct mon_event *e;
+
+	if (hold)
+		monitor_forget(vcpu); /* the pool has one event for each vCPU */
+	e = take(mon, hold);
+	if (!e) {
+		/* only a monitor that is closing has no event for a held store */
+		if (hold)
+			deny = r->on_death == VIGIL_ON_DEATH_DENY;
+		else
+			drop(vcpu, mon);
+		goto out;
+	}
+	fill_event(&e->ev, vcpu, r, st);
+	e->on_death = r->on_death;
+	if (deny)
+		e->ev.flags |= VIGIL_EVENT_DENIED;
+	if (hold)
+		e->ev.flags |= VIGIL_EVENT_HELD;
+	if (enqueue(mon, e, hold ? vcpu : NULL)) {
+		if (hold) {
+			vcpu->stat.watch_held++;
+			return WATCH_HELD;
+		}
+	} else if (hold) {
+		deny = r->on_death == VIGIL_ON_DEATH_DENY;
+	}
+out:
+	if (!deny)
+		return WATCH_GO;
+	vcpu->stat.watch_denied++;
+	return WATCH_SKIP;
+}
+
+/* the vCPU is done with its event, answered or not; vcpu->mutex held */
+static int finish(struct vigil_vcpu *vcpu)
+{
+	struct mon_event *e = vcpu->held;
+	struct monitor *mon = e->mon;
+	int answer;
+
+	spin_lock(&mon->qlock);
+	answer = e->answer;
+	if (e->queued) {
+		/* nobody will ever be told of it: take it back */
+		list_del(&e->link);
+		e->queued = false;
+	}
+	list_del(&e->held_link);
+	e->vcpu = NULL;
+	give_back(mon, e);
+	spin_unlock(&mon->qlock);
+	vcpu->held = NULL;
+	monitor_put(mon);
+	return answer;
+}
+
+void monitor_forget(struct vigil_vcpu *vcpu)
+{
+	if (vcpu->held)
+		finish(vcpu);
+}
+
+static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
+{
+	return READ_ONCE(e->answer) != ANSWER_NONE ||
+	       READ_ONCE(vcpu->vm->dead) ||
+	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
+}
+
+int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	struct mon_event *e = vcpu->held;
+	int ret = 0;
+
+	if (!e)
+		return WATCH_GO;
+	/* a monitor may think for hours: nobody else waits for this vCPU */
+	srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+	while (READ_ONCE(e->answer) == ANSWER_NONE) {
+		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
+		if (ret || READ_ONCE(vm->dead))
+			break;
+		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
+			monitor_snapshot(vcpu);
+	}
+	vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
+	if (READ_ONCE(e->answer) == ANSWER_NONE)
+		return -EINTR;
+	if (finish(vcpu) == ANSWER_ALLOW)
+		return WATCH_GO;
+	vcpu->stat.watch_denied++;
+	return WATCH_SKIP;
+}
+
+static void answer(struct mon_event *e, bool deny)
+{
+	WRITE_ONCE(e->answer, deny ? ANSWER_DENY : ANSWER_ALLOW);
+	wake_up_all(&e->vcpu->wq);
+}
+
+int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
+{
+	struct mon_event *e;
+	int ret = -ENOENT;
+
+	spin_lock(&mon->qlock);
+	list_for_each_entry(e, &mon->held, held_link) {
+		if (e->ev.seq != seq || e->queued || e->answer != ANSWER_NONE)
+			continue;
+		answer(e, verdict == VIGIL_VERDICT_DENY);
+		ret = 0;
+		break;
+	}
+	spin_unlock(&mon->qlock);
+	return ret;
+}
+
+void mevent_close(struct monitor *mon)
+{
+	struct mon_event *e;
+
+	spin_lock(&mon->qlock);
+	mon->closed = true;
+	list_for_each_entry(e, &mon->held, held_link)
+		if (e->answer == ANSWER_NONE)
+			answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+	spin_unlock(&mon->qlock);
+}
+
+bool mevent_ready(struct monitor *mon)
+{
+	return !list_empty_careful(&mon->queue);
+}
+
+/* copy of the oldest event; false when there is none */
+static bool peek(struct monitor *mon, struct vigil_event *ev)
+{
+	struct mon_event *e;
+
+	spin_lock(&mon->qlock);
+	e = list_first_entry_or_null(&mon->queue, struct mon_event, link);
+	if (e)
+		*ev = e->ev;
+	spin_unlock(&mon->qlock);
+	return e;
+}
+
+/* the event was read; it may have been taken back meanwhile */
+static void consume(struct monitor *mon, u64 seq)
+{
+	struct mon_event *e;
+
+	spin_lock(&mon->qlock);
+	e = list_first_entry_or_null(&mon->queue, struct mon_event, link);
+	if (e && e->ev.seq == seq) {
+		list_del(&e->link);
+		e->queued = false;
+		if (!e->vcpu) {
+			mon->plain--;
+			give_back(mon, e);
+		}
+	}
+	spin_unlock(&mon->qlock);
+}
+
+ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
+		    bool block)
+{
+	struct vigil_vm *vm = mon->vm;
+	struct vigil_event ev;
+	size_t done = 0;
+	ssize_t ret;
+
+	if (len < sizeof(ev))
+		return -EINVAL;
+	ret = mutex_lock_interruptible(&mon->read_lock);
+	if (ret)
+		return ret;
+	while (len - done >= sizeof(ev)) {
+		if (peek(mon, &ev)) {
+			if (copy_to_user(buf + done, &ev, sizeof(ev))) {
+				ret = -EFAULT;
+				break;
+			}
+			consume(mon, ev.seq);
+			done += sizeof(ev);
+			continue;
+		}
+		if (done || READ_ONCE(vm->dead))
+			break; /* of a dead VM: end of file */
+		ret = -EAGAIN;
+		if (!block)
+			break;
+		ret = wait_event_interruptible(vm->monitor_wq,
+					       mevent_ready(mon) ||
+						       READ_ONCE(vm->dead));
+		if (ret)
+			break;
+	}
+	mutex_unlock(&mon->read_lock);
+	return done ? done : ret;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a monitor sees of a guest: registers, translations, memory. */
+#include <linux/completion.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vmm/ioctl.h"
+#include "monitor.h"
+#include "shadow/walk.h"
+
+/*
+ * vcpu->snapshot points at @state. Whoever takes the pointer away, by xchg(),
+ * owns it: the vCPU's thread fills it in and completes, or the asker gives up.
+ */
+struct snapshot {
+	struct vigil_vcpu_state state;
+	struct completion done;
+};
+
+static void fill_state(struct vigil_vcpu *vcpu, struct vigil_vcpu_state *state)
+{
+	state->vcpu = vcpu->index;
+	vcpu_get_regs(vcpu, &state->regs);
+	vcpu_get_sregs(vcpu, &state->sregs);
+}
+
+void monitor_snapshot(struct vigil_vcpu *vcpu)
+{
+	struct vigil_vcpu_state *state = xchg(&vcpu->snapshot, NULL);
+
+	if (!state)
+		return;
+	fill_state(vcpu, state);
+	complete(&container_of(state, struct snapshot, state)->done);
+}
+
+static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
+{
+	long ret;
+
+	for (;;) {
+		if (mutex_trylock(&vcpu->mutex)) {
+			if (xchg(&vcpu->snapshot, NULL)) {
+				vcpu_load(vcpu);
+				fill_state(vcpu, &s->state);
+				vcpu_put(vcpu);
+			}
+			clear_bit(REQ_SNAPSHOT, &vcpu->requests);
+			mutex_unlock(&vcpu->mutex);
+			return 0;
+		}
+		vigil_request(vcpu, REQ_SNAPSHOT);
+		vigil_kick(vcpu);
+		/*
+		 * A vCPU that runs answers at once. One whose mutex is held for
+		 * something else has no reason to: look again after a while.
+		 */
+		ret = wait_for_completion_killable_timeout(
+			&s->done, msecs_to_jiffies(10) + 1);
+		if (ret > 0)
+			return 0;
+		if (ret < 0)
+			return -EINTR;
+	}
+}
+
+int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state)
+{
+	struct vigil_vm *vm = mon->vm;
+	struct vigil_vcpu *vcpu;
+	struct snapshot *s;
+	int ret;
+
+	if (index >= smp_load_acquire(&vm->nr_vcpus))
+		return -ENOENT;
+	vcpu = vm->vcpus[array_index_nospec(index, VIGIL_MAX_VCPUS)];
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+	init_completion(&s->done);
+	ret = mutex_lock_killable(&mon->lock);
+	if (ret)
+		goto out;
+	WRITE_ONCE(vcpu->snapshot, &s->state);
+	ret = take_snapshot(vcpu, s);
+	/* killed while the vCPU's thread is at it: that takes no time */
+	if (ret && !xchg(&vcpu->snapshot, NULL)) {
+		wait_for_completion(&s->done);
+		ret = 0;
+	}
+	mutex_unlock(&mon->lock);
+	if (!ret)
+		*state = s->state;
+out:
+	kfree(s);
+	return ret;
+}
+
+int mview_space(struct monitor *mon, u64 cr3, struct gva_space *space)
+{
+	struct vigil_vcpu_state *state;
+	int ret;
+
+	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
+	if (!state)
+		return -ENOMEM;
+	ret = mview_state(mon, 0, state);
+	if (!ret) {
+		space->cr0 = state->sregs.cr0;
+		space->cr3 = cr3 ?: state->sregs.cr3;
+		space->cr4 = state->sregs.cr4;
+		space->efer = state->sregs.efer;
+	}
+	kfree(state);
+	return ret;
+}
+
+static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
+{
+	struct vigil_vm *vm = priv;
+	int idx = srcu_read_lock(&vm->srcu);
+	long n;
+
+	*pte = 0;
+	n = gmem_read_remote(vm, gpa, pte, bytes);
+	srcu_read_unlock(&vm->srcu, idx);
+	return n == bytes ? 0 : -EFAULT;
+}
+
+/* reads only; rights are not looked at: a supervisor's read has them all */
+static const struct walk_mem remote_mem = { .read = walk_read };
+
+static struct walk_mode mode_of(const struct gva_space *space)
+{
+	struct walk_mode m = {
+		.pse = space->cr4 & BIT(4),
+		.pse36 = true,
+		.nx = space->efer & BIT(11),
+		.gbpages = true,
+		.maxphyaddr = 52,
+	};
+
+	if (!(space->cr0 & BIT(31)))
+		m.paging = WALK_NONE;
+	else if (!(space->cr4 & BIT(5)))
+		m.paging = WALK_32;
+	else if (!(space->efer & BIT(10)))
+		m.paging = WALK_PAE;
+	else
+		m.paging = space->cr4 & BIT(12) ? WALK_5LEVEL : WALK_4LEVEL;
+	return m;
+}
+
+bool mview_address(const struct gva_space *space, u64 gva)
+{
+	struct walk_mode m = mode_of(space);
+	int unused = m.paging == WALK_5LEVEL ? 7 : 16;
+
+	if (m.paging < WALK_4LEVEL)
+		return !(gva >> 32);
+	return (u64)((s64)(gva << unused) >> unused) == gva;
+}
+
+int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
+		    u64 *gpa, u64 *left)
+{
+	const struct walk_access read = {};
+	struct walk_mode m = mode_of(space);
+	struct guest_walk w;
+	u64 pdpte[4] = {};
+	int i;
+
+	if (!mview_address(space, gva))
+		return -EINVAL;
+	*left = PAGE_SIZE - offset_in_page(gva);
+	if (m.paging == WALK_NONE) {
+		*gpa = gva;
+		return 0;
+	}
+	for (i = 0; m.paging == WALK_PAE && i < 4; i++)
+		if (walk_read(vm, (space->cr3 & 0xffffffe0) + i * 8, &pdpte[i],
+			      8))
+			return -EFAULT;
+	if (walk_guest(&m, &remote_mem, vm, space->cr3, pdpte, gva, &read,
+		       &w) != WALK_OK)
+		return -EFAULT;
+	*gpa = (w.gfn << PAGE_SHIFT) | offset_in_page(gva);
+	return 0;
+}
+
+/* bytes of guest memory to @user; 0 where there is none */
+static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
+		     size_t len, void *page)
+{
+	int idx = srcu_read_lock(&vm->srcu);
+	long n;
+
+	n = gmem_read_remote(vm, gpa, page, len);
+	/* not across a copy to memory that its owner may never let us have */
+	srcu_read_unlock(&vm->srcu, idx);
+	if (n <= 0)
+		return 0;
+	return copy_to_user(user, page, n) ? -EFAULT : n;
+}
+
+long mview_read(struct monitor *mon, struct vigil_mem *mem)
+{
+	void __user *user = (void __user *)(unsigned long)mem->buf;
+	bool virt = mem->flags & VIGIL_MEM_GVA;
+	struct gva_space space;
+	u64 at, gpa, left, done = 0;
+	long n, ret = 0;
+	void *page;
+
+	if (virt) {
+		ret = mview_space(mon, mem->cr3, &space);
+		if (ret)
+			return ret;
+	}
+	page = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	while (done < mem->len) {
+		at = gpa = mem->addr + done;
+		if (virt) {
+			ret = mview_translate(mon->vm, &space, at, &gpa, &left);
+			if (ret)
+				break;
+		}
+		left = min(PAGE_SIZE - (gpa & ~PAGE_MASK), mem->len - done);
+		n = copy_out(mon->vm, gpa, user + done, left, page);
+		if (n < 0) {
+			ret = n;
+			done = 0; /* the caller's buffer is not there */
+			break;
+		}
+		done += n;
+		if (n < left) {
+			ret = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	kfree(page);
+	mem->done = done;
+	return done ? 0 : ret;
+}

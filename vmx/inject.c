@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
+#include <asm/processor-flags.h>
+
+#include "vmm/cpu/inject.h"
+#include "vmx.h"
+
+/* SDM volume 3, "VM-Entry Controls for Event Injection": #DF #TS #NP #SS #GP #PF #AC */
+#define PUSH_ERROR_CODE \
+	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
+
+static void inject(struct vmx_vcpu *vmx, u32 info)
+{
+	vmx->injected = info | INFO_VALID;
+	vmcs_write32(ENTRY_INTERRUPTION_INFO, vmx->injected);
+}
+
+/*
+ * INT3 and INTO are injected as hardware exceptions too: what they belong to was
+ * an instruction that the emulator has left behind.
+ */
+void vmx_inject_exception(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e)
+{
+	u32 info = e->vector | INFO_TYPE_HW_EXCEPTION;
+
+	/* real mode has none, and an entry insists on it */
+	if (is_protmode(vcpu) && e->vector < 32 &&
+	    (PUSH_ERROR_CODE & BIT(e->vector))) {
+		info |= INFO_ERROR_CODE;
+		vmcs_write32(ENTRY_EXCEPTION_ERROR_CODE,
+			     e->has_error_code ? e->error_code : 0);
+	}
+	inject(to_vmx(vcpu), info);
+}
+
+void vmx_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
+{
+	inject(to_vmx(vcpu), vector | INFO_TYPE_IRQ);
+}
+
+void vmx_inject_nmi(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* blocking by NMI begins with the delivery, and must not stand before */
+	vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
+					      ~(u32)BLOCKED_BY_NMI);
+	inject(vmx, 2 | INFO_TYPE_NMI);
+}
+
+void vmx_cancel_injection(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->injected = 0;
+	vmcs_write32(ENTRY_INTERRUPTION_INFO, 0);
+}
+
+/* ---- interruptibility ---- */
+
+u32 vmx_interruptibility(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->cached & CACHED_INTERRUPTIBILITY)) {
+		vmx->interruptibility = vmcs_read32(GUEST_INTERRUPTIBILITY);
+		vmx->cached |= CACHED_INTERRUPTIBILITY;
+	}
+	return vmx->interruptibility;
+}
+
+void vmx_set_interruptibility(struct vmx_vcpu *vmx, u32 state)
+{
+	if ((vmx->cached & CACHED_INTERRUPTIBILITY) &&
+	    vmx->interruptibility == state)
+		return;
+	vmx->interruptibility = state;
+	vmx->cached |= CACHED_INTERRUPTIBILITY;
+	vmcs_write32(GUEST_INTERRUPTIBILITY, state);
+}
+
+bool vmx_irq_shadow(struct vigil_vcpu *vcpu)
+{
+	return vmx_interruptibility(to_vmx(vcpu)) &
+	       (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+}
+
+/* an entry takes blocking by STI only together with IF */
+void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 state = vmx_interruptibility(vmx) &
+		    ~(u32)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+
+	if (on)
+		state |= vcpu->rflags & X86_EFLAGS_IF ? BLOCKED_BY_STI :
+							BLOCKED_BY_MOV_SS;
+	vmx_set_interruptibility(vmx, state);
+}
+
+void vmx_irq_window(struct vigil_vcpu *vcpu, bool on)
+{
+	vmx_set_cpu_ctl(to_vmx(vcpu), CPU_INTERRUPT_WINDOW, on);
+}
+
+void vmx_nmi_window(struct vigil_vcpu *vcpu)
+{
+	vmx_set_cpu_ctl(to_vmx(vcpu), CPU_NMI_WINDOW, true);
+}
+
+/*
+ * A single step that a shadow holds back is pending: an entry refuses TF in a
+ * shadow without it.
+ */
+void vmx_event_enter(struct vigil_vcpu *vcpu)
+{
+	if (likely(!(vcpu->rflags & X86_EFLAGS_TF)) || !vmx_irq_shadow(vcpu))
+		return;
+	vmcs_writel(GUEST_PENDING_DEBUG,
+		    vmcs_readl(GUEST_PENDING_DEBUG) | PENDING_BS);
+}
+
+/* ---- after the entry ---- */
+
+/*
+ * An IRET that faulted has ended blocking by NMI all the same: it is executed
+ * again, so blocking goes on. Else the end of blocking is the end of the handler.
+ */
+static noinline void nmi_progress(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 state = vmx_interruptibility(vmx);
+	bool again = false;
+
+	if (vmx->exit_reason == EXIT_EXCEPTION)
+		again = vmcs_read32(EXIT_INTERRUPTION_INFO) &
+			INFO_IRET_UNBLOCKED;
+	else if (vmx->exit_reason == EXIT_EPT_VIOLATION)
+		again = vmcs_readl(EXIT_QUALIFICATION) & EPT_IRET_UNBLOCKED;
+	if (again)
+		vmx_set_interruptibility(vmx, state | BLOCKED_BY_NMI);
+	else if (!(state & BLOCKED_BY_NMI))
+		event_nmi_unmask(vcpu);
+}
+
+/*
+ * What was injected has been delivered, unless IDT_VECTORING_INFO has it: then
+ * the exit came in the middle. INT n, INT3, INTO and ICEBP are the guest's
+ * instructions, RIP is still theirs: they are executed again.
+ */
+void vmx_event_exit(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 info = vmcs_read32(IDT_VECTORING_INFO), ec = 0;
+	enum cut_short kind = CUT_NONE;
+
+	if (unlikely(info & INFO_VALID)) {
+		switch (info & INFO_TYPE) {
+		case INFO_TYPE_IRQ:
+			kind = CUT_IRQ;
+			break;
+		case INFO_TYPE_NMI:
+			kind = CUT_NMI;
+			break;
+		case INFO_TYPE_HW_EXCEPTION:
+			kind = CUT_EXCEPTION;
+			break;
+		default:
+			kind = CUT_SOFT;
+		}
+		if (info & INFO_ERROR_CODE)
+			ec = vmcs_read32(IDT_VECTORING_ERROR_CODE);
+	}
+	if (unlikely((info | vmx->injected) & INFO_VALID)) {
+		vmx->injected = 0;
+		event_complete(vcpu, kind, info & INFO_VECTOR,
+			       info & INFO_ERROR_CODE, ec);
+	}
+	if (unlikely(vcpu->events.nmi_masked) && kind != CUT_NMI &&
+	    !(info & INFO_VALID))
+		nmi_progress(vcpu);
+}
