@@ -168,7 +168,6 @@ void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
 /* zap up to @want pages, oldest first; roots only when @roots */
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
-bool shadow_over_limit(struct vigil_vm *vm);
 /* [s] lock break in long work, after a flush of what is done so far */
 void shadow_break(struct vigil_vm *vm, bool may_sleep);
 

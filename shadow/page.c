@@ -30,6 +30,12 @@ static int fill(struct shadow_cache *c, unsigned int want,
 	return 0;
 }
 
+static bool shadow_over_limit(struct vigil_vm *vm)
+{
+	return READ_ONCE(vm->shadow.nr_pages) + WALK_MAX_LEVEL >
+	       shadow_get_limit(vm);
+}
+
 static noinline void make_room(struct vigil_vm *vm)
 {
 	LIST_HEAD(freed);
@@ -296,12 +302,6 @@ unsigned long shadow_get_limit(struct vigil_vm *vm)
 	unsigned long limit = READ_ONCE(vm->shadow.limit);
 
 	return limit ?: max(DEFAULT_MIN, READ_ONCE(vm->shadow.mem_pages) / 32);
-}
-
-bool shadow_over_limit(struct vigil_vm *vm)
-{
-	return READ_ONCE(vm->shadow.nr_pages) + WALK_MAX_LEVEL >
-	       shadow_get_limit(vm);
 }
 
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,

@@ -26,13 +26,6 @@ struct shadow_vcpu; /* per vCPU: role, roots, preallocated objects */
 
 #include "types.h"
 
-/* error-code bits of #PF, also the access bits of shadow_gva_to_gpa() */
-#define PFERR_P (1u << 0)
-#define PFERR_W (1u << 1)
-#define PFERR_U (1u << 2)
-#define PFERR_RSVD (1u << 3)
-#define PFERR_I (1u << 4)
-
 /*
  * Unpaged guests run on a root in EPT format, with linear addresses that are
  * physical ones: said by the vendor's hw_setup(), never changed after. Else they
@@ -75,8 +68,6 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 			 gfn_t base, unsigned long mask);
 /* every vCPU's guest TLB is clean when it next enters; waits for those inside */
 void shadow_flush_vm(struct vigil_vm *vm);
-/* slots changed (generation moved): cached MMIO marks are stale */
-void shadow_slots_changed(struct vigil_vm *vm);
 
 /* ---- a page is watched or no longer watched: watch.c, process context ---- */
 /* after watch_gfn() became true: no writable SPTE of @gfn is left on return */

@@ -126,11 +126,6 @@ void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot)
 	spin_unlock(&vm->shadow.lock);
 }
 
-void shadow_slots_changed(struct vigil_vm *vm)
-{
-	/* nothing is cached about gfns that have no memory */
-}
-
 /* ---- write protection for the log and for watches ---- */
 
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)

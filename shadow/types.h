@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "vmm/types.h"
 #include "walk.h"
 
 /**

@@ -6,7 +6,7 @@
 #ifndef VIGIL_SHADOW_WALK_H
 #define VIGIL_SHADOW_WALK_H
 
-#include "vmm/pure.h"
+#include "vmm/types.h"
 
 enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 
@@ -25,13 +25,6 @@ enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 #define WALK_U 2u
 #define WALK_X 4u
 #define WALK_ALL 7u
-
-/* of the access; P, W, U, RSVD, I are the bits of a #PF error code */
-#define WALK_EC_P BIT(0)
-#define WALK_EC_W BIT(1)
-#define WALK_EC_U BIT(2)
-#define WALK_EC_RSVD BIT(3)
-#define WALK_EC_I BIT(4)
 
 #define WALK_MAX_LEVEL 5
 
@@ -55,7 +48,7 @@ struct walk_mode {
 
 /**
  * struct walk_access - the access that is to be translated
- * @ec:		WALK_EC_W, U, I
+ * @ec:		PFERR_W, U, I
  * @smap_on:	supervisor data accesses to user pages fault: CR4.SMAP, and
  *		RFLAGS.AC clear or the access implicit
  * @set_ad:	set A, and D for a write

@@ -103,17 +103,17 @@ static __always_inline unsigned int walk_pte_access(u64 pte)
 static inline bool walk_denied(const struct walk_mode *m, unsigned int access,
 			       const struct walk_access *a)
 {
-	if (a->ec & WALK_EC_U) {
+	if (a->ec & PFERR_U) {
 		if (!(access & WALK_U))
 			return true;
 	} else if (access & WALK_U) {
-		if (a->ec & WALK_EC_I ? m->smep : a->smap_on)
+		if (a->ec & PFERR_I ? m->smep : a->smap_on)
 			return true;
 	}
-	if ((a->ec & WALK_EC_I) && !(access & WALK_X))
+	if ((a->ec & PFERR_I) && !(access & WALK_X))
 		return true;
-	return (a->ec & WALK_EC_W) && !(access & WALK_W) &&
-	       (m->wp || (a->ec & WALK_EC_U));
+	return (a->ec & PFERR_W) && !(access & WALK_W) &&
+	       (m->wp || (a->ec & PFERR_U));
 }
 
 static inline u64 walk_leaf_gfn(const struct walk_mode *m, unsigned int level,
@@ -137,10 +137,10 @@ static inline int walk_fault(const struct walk_mode *m,
 			     const struct walk_access *a, u32 more,
 			     struct guest_walk *w)
 {
-	u32 ec = a->ec & (WALK_EC_W | WALK_EC_U | WALK_EC_I);
+	u32 ec = a->ec & (PFERR_W | PFERR_U | PFERR_I);
 
 	if (!m->nx && !m->smep)
-		ec &= ~WALK_EC_I;
+		ec &= ~PFERR_I;
 	w->error_code = ec | more;
 	return WALK_FAULT;
 }
@@ -157,7 +157,7 @@ static __always_inline int walk_set_ad(const struct walk_mode *m,
 		u64 pte = w->pte[level - 1], want = pte | PTE_A;
 		int ret;
 
-		if (level == w->level && (a->ec & WALK_EC_W))
+		if (level == w->level && (a->ec & PFERR_W))
 			want |= PTE_D;
 		if (want == pte)
 			continue;
@@ -226,7 +226,7 @@ static __always_inline int walk_once(const struct walk_mode *m,
 		}
 		if (unlikely(pte & rsvd)) {
 			w->level = level;
-			return walk_fault(m, a, WALK_EC_RSVD | WALK_EC_P, w);
+			return walk_fault(m, a, PFERR_RSVD | PFERR_P, w);
 		}
 		access &= walk_pte_access(pte);
 		all &= pte;
@@ -237,10 +237,10 @@ static __always_inline int walk_once(const struct walk_mode *m,
 	w->access = access;
 	w->gfn = walk_leaf_gfn(m, level, pte, gva);
 	if (walk_denied(m, access, a))
-		return walk_fault(m, a, WALK_EC_P, w);
+		return walk_fault(m, a, PFERR_P, w);
 	/* mostly they are set already */
 	if (a->set_ad &&
-	    unlikely(!all || ((a->ec & WALK_EC_W) && !(pte & PTE_D))) &&
+	    unlikely(!all || ((a->ec & PFERR_W) && !(pte & PTE_D))) &&
 	    walk_set_ad(m, mem, priv, a, top, w))
 		return WALK_RETRY;
 	if (w->pte[level - 1] & PTE_D)

@@ -337,7 +337,7 @@ static int on_debug(struct vigil_vcpu *vcpu)
 
 static int on_align(struct vigil_vcpu *vcpu)
 {
-	return exit_reflect(vcpu, 17, true,
+	return exit_reflect(vcpu, X86_TRAP_AC, true,
 			    to_svm(vcpu)->vmcb->control.exit_info_1);
 }
 

@@ -84,14 +84,6 @@ void svm_hw_unsetup(void)
 	free_cpus();
 }
 
-bool svm_hw_owned(void)
-{
-	u64 efer;
-
-	rdmsrl(MSR_EFER, efer);
-	return efer & EFER_SVME;
-}
-
 int svm_hw_enable(void)
 {
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);

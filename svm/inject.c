@@ -2,11 +2,9 @@
 /* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
 #include <asm/processor-flags.h>
 
+#include "vmm/arch.h"
 #include "vmm/cpu/inject.h"
 #include "svm.h"
-
-#define VEC_BP 3
-#define VEC_OF 4
 
 void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e)
@@ -182,7 +180,7 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 			break;
 		case EVT_TYPE_EXCEPTION:
 			kind = CUT_EXCEPTION;
-			if ((vector == VEC_BP || vector == VEC_OF) &&
+			if ((vector == X86_TRAP_BP || vector == X86_TRAP_OF) &&
 			    ((injected ^ info) &
 			     (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
 				kind = CUT_SOFT;

@@ -6,7 +6,7 @@
 #include "vmm/cpu/cpuid.h"
 #include "svm.h"
 
-struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
+static struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
 {
 	static const u16 at[NR_SEGS] = {
 		[SEG_ES] = offsetof(struct vmcb_save, es),

@@ -12,7 +12,7 @@
 #include "insn.h"
 #include "svm.h"
 
-void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
+static void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
@@ -33,7 +33,7 @@ void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 	}
 }
 
-void svm_vcpu_put(struct vigil_vcpu *vcpu)
+static void svm_vcpu_put(struct vigil_vcpu *vcpu)
 {
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
 
@@ -109,7 +109,7 @@ static noinline void begin_step(struct vigil_vcpu *vcpu)
 		svm->vmcb->save.rflags |= X86_EFLAGS_TF;
 }
 
-void svm_run(struct vigil_vcpu *vcpu)
+static void svm_run(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
@@ -175,7 +175,7 @@ void svm_run(struct vigil_vcpu *vcpu)
 		svm_nmi_progress(vcpu);
 }
 
-void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root)
+static void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 	/* a PAE root is a 32-bit address: no room for an encryption bit */
@@ -188,12 +188,12 @@ void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root)
 	vcpu->stat.root_switches++;
 }
 
-void svm_flush_tlb(struct vigil_vcpu *vcpu)
+static void svm_flush_tlb(struct vigil_vcpu *vcpu)
 {
 	to_svm(vcpu)->flush = true;
 }
 
-void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
+static void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
@@ -216,7 +216,6 @@ const struct vmm_ops svm_ops = {
 	.hw_enable		= svm_hw_enable,
 	.hw_disable		= svm_hw_disable,
 	.hw_emergency		= svm_hw_emergency,
-	.hw_owned		= svm_hw_owned,
 	.vm_init		= svm_vm_init,
 	.vm_destroy		= svm_vm_destroy,
 	.vcpu_create		= svm_vcpu_create,

@@ -87,7 +87,6 @@ void svm_hw_unsetup(void);
 int svm_hw_enable(void);
 void svm_hw_disable(void);
 void svm_hw_emergency(void);
-bool svm_hw_owned(void);
 /* a clean ASID for this vCPU on this CPU; IRQs off */
 void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *sc);
 
@@ -103,20 +102,11 @@ void svm_intercept(struct vmcb *vmcb, int word, u32 bits, bool on);
 void svm_set_tsc_offset(struct vigil_vcpu *vcpu);
 const char *svm_entry_problem(struct vigil_vcpu *vcpu);
 
-/* run.c */
-void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu);
-void svm_vcpu_put(struct vigil_vcpu *vcpu);
-void svm_run(struct vigil_vcpu *vcpu);
-void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root);
-void svm_flush_tlb(struct vigil_vcpu *vcpu);
-void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
-
 /* exit.c */
 int svm_handle_exit(struct vigil_vcpu *vcpu);
 void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu);
 
 /* regs.c */
-struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg);
 void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     struct kvm_segment *s);
 void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,

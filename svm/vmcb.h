@@ -84,7 +84,6 @@ enum {
 #define EVT_TYPE_INTR		(0u << 8)
 #define EVT_TYPE_NMI		(2u << 8)
 #define EVT_TYPE_EXCEPTION	(3u << 8)
-#define EVT_TYPE_SOFT		(4u << 8)
 #define EVT_HAS_ERROR		BIT(11)
 #define EVT_VALID		BIT(31)
 

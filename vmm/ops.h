@@ -39,8 +39,6 @@ struct vmm_ops {
 	 * module that would have done it, "kvm_amd" */
 	const char *owned_what;
 	const char *kvm_module;
-	/* does this CPU's extension look owned by somebody else? IRQs off */
-	bool (*hw_owned)(void);
 
 	/* --- VM and vCPU life --- */
 	int (*vm_init)(struct vigil_vm *vm);
@@ -147,6 +145,11 @@ struct exit_io {
 	bool in, string, rep;
 	unsigned long next_rip;
 };
+
+/* Exceptions of the guest that exit on both vendors. */
+#define EXIT_EXCEPTIONS                                           \
+	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC) | \
+	 BIT(X86_TRAP_MC))
 
 /* DR6 with nothing reported, DR7 with nothing enabled */
 #define DR6_NONE 0xffff0ff0ul

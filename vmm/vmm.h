@@ -26,18 +26,11 @@
 #include <linux/wait.h>
 
 #include "uapi/vigil.h"
+#include "arch.h"
 #include "compat.h"
+#include "types.h"
 #include "vmm/insn/emulate.h"
 #include "vmm/monitor/stat.h"
-
-typedef u64 gpa_t;
-typedef u64 gfn_t;
-typedef unsigned long gva_t;
-typedef unsigned long hva_t;
-typedef u64 hpa_t;
-
-#define INVALID_GPA (~(gpa_t)0)
-#define INVALID_HPA (~(hpa_t)0)
 
 #define VIGIL_MAX_VCPUS 64
 #define VIGIL_MAX_SLOTS 512
@@ -413,9 +406,6 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
  */
 int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		 unsigned int len);
-/* without sleeping: page faults disabled. -EFAULT when the page is not there */
-int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf,
-		     unsigned int len);
 /* from any process: vm->mm is not current->mm. Returns bytes done */
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
 /**
@@ -467,12 +457,12 @@ void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code);
 void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);
 static inline void event_gp(struct vigil_vcpu *vcpu)
 {
-	event_exception_ec(vcpu, 13, 0);
+	event_exception_ec(vcpu, X86_TRAP_GP, 0);
 }
 
 static inline void event_ud(struct vigil_vcpu *vcpu)
 {
-	event_exception(vcpu, 6);
+	event_exception(vcpu, X86_TRAP_UD);
 }
 
 /* ---- cpu modes ---- */

@@ -149,7 +149,7 @@ static int on_exception(struct vigil_vcpu *vcpu)
 	case 1:
 		return on_debug(vcpu, info);
 	case 17:
-		return exit_reflect(vcpu, 17, info & INFO_ERROR_CODE,
+		return exit_reflect(vcpu, X86_TRAP_AC, info & INFO_ERROR_CODE,
 				    vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
 	case 18:
 		return 1;

@@ -95,7 +95,8 @@ void vmx_hw_unsetup(void)
 	free_cpus();
 }
 
-bool vmx_hw_owned(void)
+/* Does somebody else own this CPU's extension? IRQs off. */
+static bool vmx_hw_owned(void)
 {
 	return __read_cr4() & X86_CR4_VMXE;
 }

@@ -6,8 +6,10 @@
 #include "vmx.h"
 
 /* SDM volume 3, "VM-Entry Controls for Event Injection": #DF #TS #NP #SS #GP #PF #AC */
-#define PUSH_ERROR_CODE \
-	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
+#define PUSH_ERROR_CODE                                           \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | \
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | \
+	 BIT(X86_TRAP_AC))
 
 static void inject(struct vmx_vcpu *vmx, u32 info)
 {
@@ -39,6 +41,15 @@ void vmx_inject_irq(struct vigil_vcpu *vcpu, u8 vector)
 	inject(to_vmx(vcpu), vector | INFO_TYPE_IRQ);
 }
 
+static u32 vmx_interruptibility(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->cached & CACHED_INTERRUPTIBILITY)) {
+		vmx->interruptibility = vmcs_read32(GUEST_INTERRUPTIBILITY);
+		vmx->cached |= CACHED_INTERRUPTIBILITY;
+	}
+	return vmx->interruptibility;
+}
+
 void vmx_inject_nmi(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -58,15 +69,6 @@ void vmx_cancel_injection(struct vigil_vcpu *vcpu)
 }
 
 /* ---- interruptibility ---- */
-
-u32 vmx_interruptibility(struct vmx_vcpu *vmx)
-{
-	if (!(vmx->cached & CACHED_INTERRUPTIBILITY)) {
-		vmx->interruptibility = vmcs_read32(GUEST_INTERRUPTIBILITY);
-		vmx->cached |= CACHED_INTERRUPTIBILITY;
-	}
-	return vmx->interruptibility;
-}
 
 void vmx_set_interruptibility(struct vmx_vcpu *vmx, u32 state)
 {

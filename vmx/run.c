@@ -53,7 +53,7 @@ static noinline void activate(struct vmx_vcpu *vmx, int cpu)
 	local_irq_restore(flags);
 }
 
-void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
+static void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -109,7 +109,7 @@ static void put_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 	}
 }
 
-void vmx_vcpu_put(struct vigil_vcpu *vcpu)
+static void vmx_vcpu_put(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -263,7 +263,7 @@ static noinline void set_if0_timer(struct vmx_vcpu *vmx, bool on)
 	vmcs_write32(PIN_BASED_CONTROLS, ctl);
 }
 
-void vmx_run(struct vigil_vcpu *vcpu)
+static void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -321,7 +321,7 @@ void vmx_run(struct vigil_vcpu *vcpu)
 	vmx_event_exit(vcpu);
 }
 
-void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root)
+static void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -340,12 +340,12 @@ void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root)
 	vcpu->stat.root_switches++;
 }
 
-void vmx_flush_tlb(struct vigil_vcpu *vcpu)
+static void vmx_flush_tlb(struct vigil_vcpu *vcpu)
 {
 	to_vmx(vcpu)->flush = true;
 }
 
-void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
+static void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -369,7 +369,6 @@ const struct vmm_ops vmx_ops = {
 	.hw_enable		= vmx_hw_enable,
 	.hw_disable		= vmx_hw_disable,
 	.hw_emergency		= vmx_hw_emergency,
-	.hw_owned		= vmx_hw_owned,
 	.vm_init		= vmx_vm_init,
 	.vm_destroy		= vmx_vm_destroy,
 	.vcpu_create		= vmx_vcpu_create,

@@ -152,7 +152,7 @@ static void reset_controls(struct vmx_vcpu *vmx)
 
 	if (vmx_if0_timer)
 		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);
-	vmcs_write32(EXCEPTION_BITMAP, BIT(1) | BIT(14) | BIT(17) | BIT(18));
+	vmcs_write32(EXCEPTION_BITMAP, EXIT_EXCEPTIONS);
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);
 	vmcs_write64(MSR_BITMAP, __pa(msr_map));

@@ -226,9 +226,7 @@ enum vmcs_field {
 #define INFO_TYPE_IRQ		(0u << 8)
 #define INFO_TYPE_NMI		(2u << 8)
 #define INFO_TYPE_HW_EXCEPTION	(3u << 8)
-#define INFO_TYPE_SOFT_INT	(4u << 8)
 #define INFO_TYPE_PRIV_EXCEPTION (5u << 8) /* ICEBP */
-#define INFO_TYPE_SOFT_EXCEPTION (6u << 8) /* INT3, INTO */
 #define INFO_ERROR_CODE		BIT(11)
 #define INFO_IRET_UNBLOCKED	BIT(12)
 #define INFO_VALID		BIT(31)
@@ -297,7 +295,6 @@ enum vmx_exit {
 #define IO_REP			BIT(5)
 #define IO_PORT_SHIFT		16
 /* of EXIT_EPT_VIOLATION */
-#define EPT_READ		BIT(0)
 #define EPT_WRITE		BIT(1)
 #define EPT_FETCH		BIT(2)
 #define EPT_ALLOWED		(BIT(3) | BIT(4) | BIT(5))

@@ -130,7 +130,6 @@ void vmx_hw_unsetup(void);
 int vmx_hw_enable(void);
 void vmx_hw_disable(void);
 void vmx_hw_emergency(void);
-bool vmx_hw_owned(void);
 
 /* vmcs.c */
 int vmx_maps_alloc(void);
@@ -149,14 +148,6 @@ bool vmx_in_transition(struct vigil_vcpu *vcpu);
 void vmx_deactivate(struct vmx_vcpu *vmx);
 /* the same on this CPU, IRQs off */
 void vmx_deactivate_here(struct vmx_vcpu *vmx);
-
-/* run.c */
-void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu);
-void vmx_vcpu_put(struct vigil_vcpu *vcpu);
-void vmx_run(struct vigil_vcpu *vcpu);
-void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root);
-void vmx_flush_tlb(struct vigil_vcpu *vcpu);
-void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
 
 /* exit.c */
 int vmx_handle_exit(struct vigil_vcpu *vcpu);
@@ -194,7 +185,6 @@ void vmx_inject_exception(struct vigil_vcpu *vcpu,
 void vmx_inject_irq(struct vigil_vcpu *vcpu, u8 vector);
 void vmx_inject_nmi(struct vigil_vcpu *vcpu);
 void vmx_cancel_injection(struct vigil_vcpu *vcpu);
-u32 vmx_interruptibility(struct vmx_vcpu *vmx);
 void vmx_set_interruptibility(struct vmx_vcpu *vmx, u32 state);
 bool vmx_irq_shadow(struct vigil_vcpu *vcpu);
 void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);

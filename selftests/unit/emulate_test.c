@@ -6,11 +6,6 @@
 #include "env.h"
 #include "unit.h"
 
-#define FL_ZF (1 << 6)
-#define FL_IF (1 << 9)
-#define FL_IOPL3 (3 << 12)
-#define FL_VM (1 << 17)
-
 #define AT (ENV_MEM + 0x100)
 #define DE 0
 #define UD 6
@@ -163,8 +158,8 @@ static void test_real_mode(void)
 	real_mode();
 	refuses("real mode: DIV by 0 is #DE", STEP("\xf7\xf1"), DE, -1);
 	real_mode();
-	e.c.rflags &= ~FL_IF;
-	unit_result(STEP("\xfb") == EMUL_OK && e.c.rflags & FL_IF &&
+	e.c.rflags &= ~X86_EFLAGS_IF;
+	unit_result(STEP("\xfb") == EMUL_OK && e.c.rflags & X86_EFLAGS_IF &&
 			    e.c.shadow == EMUL_SHADOW_STI,
 		    "real mode: STI, with its shadow");
 	real_mode();
@@ -180,7 +175,7 @@ static void vm86(unsigned int iopl)
 	e.c.protected_mode = true;
 	e.cr[0] |= 1;
 	e.c.cpl = 3;
-	e.c.rflags |= FL_VM | iopl << 12;
+	e.c.rflags |= X86_EFLAGS_VM | iopl << 12;
 	for (i = 0; i < 6; i++)
 		e.seg[i].attr = 0xf3;
 }
@@ -209,7 +204,7 @@ static void test_vm86(void)
 	vm86(3);
 	word(ENV_MEM + 0x1000, 0x0002, 2);
 	unit_result(STEP("\x9d") == EMUL_OK &&
-			    e.c.rflags == (FL_VM | FL_IOPL3 | 2),
+			    e.c.rflags == (X86_EFLAGS_VM | X86_EFLAGS_IOPL | 2),
 		    "VM86: POPF changes IF, but neither IOPL nor VM");
 	vm86(3);
 	e.c.regs[INSN_RAX] = 0x1234;
@@ -230,8 +225,9 @@ static void test_flags(void)
 		    "POPF at CPL 0: IOPL and IF, but not RF, VM, VIP");
 	kernel(INSN_MODE_64);
 	e.c.cpl = 3;
-	word(AT + 0x80, 0x3002 | FL_ZF, 8);
-	unit_result(STEP("\x9d") == EMUL_OK && e.c.rflags == (0x202 | FL_ZF),
+	word(AT + 0x80, 0x3002 | X86_EFLAGS_ZF, 8);
+	unit_result(STEP("\x9d") == EMUL_OK &&
+			    e.c.rflags == (0x202 | X86_EFLAGS_ZF),
 		    "POPF at CPL 3: neither IOPL nor IF");
 	kernel(INSN_MODE_64);
 	e.c.rflags |= 1 << 16;
@@ -256,7 +252,7 @@ static void test_flags(void)
 	unit_result(STEP("\xfa") == EMUL_UNHANDLED,
 		    "CLI under PVI is left to the CPU");
 	kernel(INSN_MODE_32);
-	unit_result(STEP("\xfa") == EMUL_OK && !(e.c.rflags & FL_IF),
+	unit_result(STEP("\xfa") == EMUL_OK && !(e.c.rflags & X86_EFLAGS_IF),
 		    "CLI at CPL 0");
 }
 

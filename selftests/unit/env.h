@@ -6,6 +6,7 @@
 #ifndef UNIT_ENV_H
 #define UNIT_ENV_H
 
+#include "vmm/arch.h"
 #include "vmm/insn/emulate.h"
 
 #define ENV_MEM 0x30004000ull

@@ -261,7 +261,7 @@ static void test_denied(void)
 	env.c.regs[INSN_RAX] = -5ll;
 	ok = STEP("\xf0\x48\x0f\xc1\x07") == EMUL_OK;
 	unit_result(ok && mem64() == 5 && env.c.regs[INSN_RAX] == 5 &&
-			    env.c.rflags & FL_ZF,
+			    env.c.rflags & X86_EFLAGS_ZF,
 		    "denied XADD: old value in the register, flags of the sum");
 
 	scene(7);
@@ -269,14 +269,14 @@ static void test_denied(void)
 	env.c.regs[INSN_RCX] = 9;
 	ok = STEP("\xf0\x48\x0f\xb1\x0f") == EMUL_OK;
 	unit_result(ok && mem64() == 7 && env.c.regs[INSN_RAX] == 7 &&
-			    env.c.rflags & FL_ZF,
+			    env.c.rflags & X86_EFLAGS_ZF,
 		    "denied CMPXCHG: equal, so ZF=1");
 
 	scene(8);
 	env.c.regs[INSN_RAX] = 7;
 	ok = STEP("\xf0\x48\x0f\xb1\x0f") == EMUL_OK;
 	unit_result(ok && env.c.regs[INSN_RAX] == 8 &&
-			    !(env.c.rflags & FL_ZF) && !env.exchanges,
+			    !(env.c.rflags & X86_EFLAGS_ZF) && !env.exchanges,
 		    "CMPXCHG that does not match stores nothing to deny");
 
 	scene(0x200000001ull);
@@ -284,7 +284,8 @@ static void test_denied(void)
 	env.c.regs[INSN_RDX] = 2;
 	env.c.regs[INSN_RBX] = 3;
 	ok = STEP("\xf0\x0f\xc7\x0f") == EMUL_OK;
-	unit_result(ok && mem64() == 0x200000001ull && env.c.rflags & FL_ZF,
+	unit_result(ok && mem64() == 0x200000001ull &&
+			    env.c.rflags & X86_EFLAGS_ZF,
 		    "denied CMPXCHG8B: equal, so ZF=1");
 
 	scene(1);
@@ -366,7 +367,7 @@ static void test_races(void)
 	env.c.regs[INSN_RCX] = 9;
 	ok = STEP("\xf0\x48\x0f\xb1\x0f") == EMUL_OK;
 	unit_result(ok && mem64() == 8 && env.c.regs[INSN_RAX] == 8 &&
-			    !(env.c.rflags & FL_ZF),
+			    !(env.c.rflags & X86_EFLAGS_ZF),
 		    "LOCK CMPXCHG fails when memory changed in between");
 
 	scene(0x10);

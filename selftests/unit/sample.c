@@ -66,8 +66,9 @@ static void random_state(struct env *e)
 			break;
 		}
 	}
-	e->c.rflags = FL_FIXED | (unit_random() &
-				  (FL_ARITH | (unit_below(2) ? FL_DF : 0)));
+	e->c.rflags = X86_EFLAGS_FIXED |
+		      (unit_random() &
+		       (ARITH_FLAGS | (unit_below(2) ? X86_EFLAGS_DF : 0)));
 }
 
 void sample_memory(struct env *e)

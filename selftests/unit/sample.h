@@ -11,15 +11,9 @@
 #include "native.h"
 #include "rowgen.h"
 
-#define FL_CF 0x001
-#define FL_PF 0x004
-#define FL_AF 0x010
-#define FL_ZF 0x040
-#define FL_SF 0x080
-#define FL_DF 0x400
-#define FL_OF 0x800
-#define FL_ARITH (FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF | FL_OF)
-#define FL_FIXED 0x202 /* reserved, and IF, which user code cannot change */
+#define ARITH_FLAGS                                                      \
+	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
+	 X86_EFLAGS_SF | X86_EFLAGS_OF)
 
 /* what of the memory samples may change */
 #define WINDOW_AT 0xc00

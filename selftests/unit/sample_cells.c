@@ -207,42 +207,46 @@ u64 sample_undefined_flags(const struct insn *insn, const struct env *b)
 	case INSN_OP_OR:
 	case INSN_OP_XOR:
 	case INSN_OP_TEST:
-		return FL_AF;
+		return X86_EFLAGS_AF;
 	case INSN_OP_MUL:
 	case INSN_OP_IMUL1:
 	case INSN_OP_IMUL:
-		return FL_SF | FL_ZF | FL_AF | FL_PF;
+		return X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_AF |
+		       X86_EFLAGS_PF;
 	case INSN_OP_DIV:
 	case INSN_OP_IDIV:
-		return FL_ARITH;
+		return ARITH_FLAGS;
 	case INSN_OP_DAA:
 	case INSN_OP_DAS:
-		return FL_OF;
+		return X86_EFLAGS_OF;
 	case INSN_OP_AAA:
 	case INSN_OP_AAS:
-		return FL_OF | FL_SF | FL_ZF | FL_PF;
+		return X86_EFLAGS_OF | X86_EFLAGS_SF | X86_EFLAGS_ZF |
+		       X86_EFLAGS_PF;
 	case INSN_OP_AAM:
 	case INSN_OP_AAD:
-		return FL_OF | FL_AF | FL_CF;
+		return X86_EFLAGS_OF | X86_EFLAGS_AF | X86_EFLAGS_CF;
 	case INSN_OP_BT:
 	case INSN_OP_BTS:
 	case INSN_OP_BTR:
 	case INSN_OP_BTC:
-		return FL_OF | FL_SF | FL_AF | FL_PF;
+		return X86_EFLAGS_OF | X86_EFLAGS_SF | X86_EFLAGS_AF |
+		       X86_EFLAGS_PF;
 	case INSN_OP_BSF:
 	case INSN_OP_BSR:
-		return FL_ARITH & ~FL_ZF;
+		return ARITH_FLAGS & ~X86_EFLAGS_ZF;
 	case INSN_OP_TZCNT:
 	case INSN_OP_LZCNT:
-		return FL_OF | FL_SF | FL_AF | FL_PF;
+		return X86_EFLAGS_OF | X86_EFLAGS_SF | X86_EFLAGS_AF |
+		       X86_EFLAGS_PF;
 	case INSN_OP_ANDN:
 	case INSN_OP_BLSR:
 	case INSN_OP_BLSMSK:
 	case INSN_OP_BLSI:
 	case INSN_OP_BZHI:
-		return FL_AF | FL_PF;
+		return X86_EFLAGS_AF | X86_EFLAGS_PF;
 	case INSN_OP_BEXTR:
-		return FL_AF | FL_PF | FL_SF;
+		return X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_SF;
 	case INSN_OP_ROL:
 	case INSN_OP_ROR:
 	case INSN_OP_RCL:
@@ -271,15 +275,17 @@ u64 sample_undefined_flags(const struct insn *insn, const struct env *b)
 	case INSN_OP_ROR:
 	case INSN_OP_RCL:
 	case INSN_OP_RCR:
-		return n == 1 ? 0 : FL_OF;
+		return n == 1 ? 0 : X86_EFLAGS_OF;
 	case INSN_OP_SHLD:
 	case INSN_OP_SHRD:
 		if (n > bits)
-			return FL_ARITH;
-		return FL_AF | (n == 1 ? 0 : FL_OF);
+			return ARITH_FLAGS;
+		return X86_EFLAGS_AF | (n == 1 ? 0 : X86_EFLAGS_OF);
 	}
-	return FL_AF | (n == 1 ? 0 : FL_OF) |
-	       (n > bits || (n == bits && insn->op != INSN_OP_SAR) ? FL_CF : 0);
+	return X86_EFLAGS_AF | (n == 1 ? 0 : X86_EFLAGS_OF) |
+	       (n > bits || (n == bits && insn->op != INSN_OP_SAR) ?
+			X86_EFLAGS_CF :
+			0);
 }
 
 /* Is the result itself undefined? */

@@ -70,8 +70,9 @@ static void both(const u8 *bytes, unsigned int len, bool small,
 	int ret;
 
 	env.c.rip = native_rip(mode);
-	env.c.rflags = FL_FIXED | more_flags |
-		       (unit_random() & (FL_CF | FL_ZF | FL_SF));
+	env.c.rflags = X86_EFLAGS_FIXED | more_flags |
+		       (unit_random() &
+			(X86_EFLAGS_CF | X86_EFLAGS_ZF | X86_EFLAGS_SF));
 	memcpy(env.mem, (u8 *)NATIVE_MEM, sizeof(env.mem));
 	memcpy(&before, &env, sizeof(env));
 	memcpy(native.regs, env.c.regs, sizeof(native.regs));

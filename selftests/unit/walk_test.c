@@ -146,15 +146,15 @@ static struct verdict model(const struct walk_mode *m, u64 cr3,
 {
 	unsigned int level, bytes = m->paging == WALK_32 ? 4 : 8;
 	bool w = true, u = true, x = true, bad;
-	bool fetch = a->ec & WALK_EC_I, write = a->ec & WALK_EC_W;
-	bool user = a->ec & WALK_EC_U;
+	bool fetch = a->ec & PFERR_I, write = a->ec & PFERR_W;
+	bool user = a->ec & PFERR_U;
 	struct verdict v = { 0 };
 	u64 table, e = 0;
 
 	v.fault = true;
 	v.ec = a->ec;
 	if (!m->nx && !m->smep)
-		v.ec &= ~WALK_EC_I;
+		v.ec &= ~PFERR_I;
 	if (m->paging == WALK_32) {
 		table = cr3 & ~0xfffull & 0xffffffff;
 	} else if (m->paging == WALK_PAE) {
@@ -176,7 +176,7 @@ static struct verdict model(const struct walk_mode *m, u64 cr3,
 		if (!(e & 1))
 			return v;
 		if (reserved(m, level, e)) {
-			v.ec |= WALK_EC_P | WALK_EC_RSVD;
+			v.ec |= PFERR_P | PFERR_RSVD;
 			return v;
 		}
 		w &= e >> 1 & 1;
@@ -193,7 +193,7 @@ static struct verdict model(const struct walk_mode *m, u64 cr3,
 		bad = (write && !w && m->wp) || (fetch && !x) ||
 		      (fetch && u && m->smep) || (!fetch && u && a->smap_on);
 	if (bad) {
-		v.ec |= WALK_EC_P;
+		v.ec |= PFERR_P;
 		return v;
 	}
 	v.fault = false;
@@ -265,9 +265,9 @@ static bool one_random(const struct walk_mode *m)
 	unsigned int bytes = m->paging == WALK_32 ? 4 : 8, i;
 	u64 gva = unit_random(), cr3 = unit_random() & (MEM_SIZE - 1), pdpte[4];
 	struct walk_access a = {
-		.ec = (coin() ? WALK_EC_U : 0) | (coin() ? WALK_EC_W :
-						  coin() ? WALK_EC_I :
-							   0),
+		.ec = (coin() ? PFERR_U : 0) | (coin() ? PFERR_W :
+						coin() ? PFERR_I :
+							 0),
 		.smap_on = m->smap && coin(),
 		.set_ad = coin(),
 	};
@@ -319,7 +319,7 @@ static bool one_random(const struct walk_mode *m)
 		if (a.set_ad && !(w.pte[level - 1] & PTE_A))
 			return false;
 	}
-	if (a.set_ad && (a.ec & WALK_EC_W) && !(w.pte[w.level - 1] & PTE_D))
+	if (a.set_ad && (a.ec & PFERR_W) && !(w.pte[w.level - 1] & PTE_D))
 		return false;
 	return a.set_ad || !mem.stores;
 }
@@ -373,21 +373,21 @@ static void accessed_dirty(void)
 			    get(0x4000, 8) == 0x5027 &&
 			    get(0x1000, 8) == 0x2027,
 		    "a read sets A on all levels and no D");
-	unit_result(simple_walk(WALK_EC_W, true, &w) == WALK_OK && w.dirty &&
+	unit_result(simple_walk(PFERR_W, true, &w) == WALK_OK && w.dirty &&
 			    get(0x4000, 8) == 0x5067 &&
 			    get(0x3000, 8) == 0x4027,
 		    "a write sets D in the last entry alone");
 	mem.stores = 0;
-	unit_result(simple_walk(WALK_EC_W, true, &w) == WALK_OK && !mem.stores,
+	unit_result(simple_walk(PFERR_W, true, &w) == WALK_OK && !mem.stores,
 		    "what is set is not stored again");
 	simple_long(0x5005);
-	unit_result(simple_walk(WALK_EC_W, true, &w) == WALK_FAULT &&
+	unit_result(simple_walk(PFERR_W, true, &w) == WALK_FAULT &&
 			    get(0x4000, 8) == 0x5005 &&
 			    get(0x1000, 8) == 0x2007,
 		    "a refused write leaves A and D alone");
 	simple_long(0x5007);
-	unit_result(simple_walk(WALK_EC_W, false, &w) == WALK_OK &&
-			    !mem.stores && !w.dirty,
+	unit_result(simple_walk(PFERR_W, false, &w) == WALK_OK && !mem.stores &&
+			    !w.dirty,
 		    "nothing is stored without set_ad");
 }
 
@@ -397,7 +397,7 @@ static void races(void)
 
 	simple_long(0x5007);
 	mem.races = 3;
-	unit_result(simple_walk(WALK_EC_W, true, &w) == WALK_OK &&
+	unit_result(simple_walk(PFERR_W, true, &w) == WALK_OK &&
 			    get(0x4000, 8) == 0x5067,
 		    "an entry that changes under the walk: from the start");
 	simple_long(0x5007);
@@ -410,7 +410,7 @@ static void races(void)
 		    "memory that cannot be read without sleeping");
 	simple_long(0x5007);
 	mem.rom = true;
-	unit_result(simple_walk(WALK_EC_W, true, &w) == WALK_OK && w.dirty &&
+	unit_result(simple_walk(PFERR_W, true, &w) == WALK_OK && w.dirty &&
 			    w.pte[0] == 0x5007,
 		    "tables in ROM: the write goes on without D");
 	simple_long(0x5007);
@@ -454,7 +454,7 @@ static void rights(void)
 static void unpaged(void)
 {
 	static const struct walk_mode none = { .paging = WALK_NONE };
-	struct walk_access a = { .ec = WALK_EC_W, .set_ad = true };
+	struct walk_access a = { .ec = PFERR_W, .set_ad = true };
 	struct guest_walk w;
 
 	memset(&mem, 0, sizeof(mem));

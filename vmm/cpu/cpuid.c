@@ -481,7 +481,7 @@ static u64 cr4_allowed(u32 ecx1, u32 ebx7, u32 ecx7)
 	return cr4;
 }
 
-u64 cpuid_cr4_never(void)
+static u64 cpuid_cr4_never(void)
 {
 	return ~cr4_allowed(offered[W_1_ECX], offered[W_7_EBX],
 			    offered[W_7_ECX]);

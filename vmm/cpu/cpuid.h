@@ -69,6 +69,5 @@ void cpuid_xcr0_changed(struct vigil_vcpu *vcpu);
 /* EFER and CR4 bits that no vigil guest may set, whatever its CPUID says: for
  * KVM_SET_SREGS, which KVM does not hold against the guest's CPUID */
 u64 cpuid_efer_never(void);
-u64 cpuid_cr4_never(void);
 
 #endif

@@ -87,30 +87,6 @@ int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value)
 	return 0;
 }
 
-void fpu_get_xcrs(struct vigil_vcpu *vcpu, struct kvm_xcrs *xcrs)
-{
-	memset(xcrs, 0, sizeof(*xcrs));
-	if (!host_info.xcr0)
-		return;
-	xcrs->nr_xcrs = 1;
-	xcrs->xcrs[0].xcr = XCR_XFEATURE_ENABLED_MASK;
-	xcrs->xcrs[0].value = vcpu->xcr0;
-}
-
-int fpu_set_xcrs(struct vigil_vcpu *vcpu, const struct kvm_xcrs *xcrs)
-{
-	unsigned int i;
-
-	if (!host_info.xcr0 || xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
-		return -EINVAL;
-	for (i = 0; i < xcrs->nr_xcrs; i++)
-		/* others do not exist, and KVM ignores them too */
-		if (xcrs->xcrs[i].xcr == XCR_XFEATURE_ENABLED_MASK)
-			return fpu_set_xcr0(vcpu, XCR_XFEATURE_ENABLED_MASK,
-					    xcrs->xcrs[i].value);
-	return 0;
-}
-
 /* --- the state as userspace sees it --- */
 
 /* components that a guest can have: what copies may carry */
@@ -183,30 +159,6 @@ int fpu_set_fpu(struct vigil_vcpu *vcpu, const struct kvm_fpu *fpu)
 	memcpy(fx->xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	fx->mxcsr = fpu->mxcsr;
 	x->header.xfeatures |= XFEATURE_MASK_FPSSE;
-	ret = state_set(vcpu, x);
-	kfree(x);
-	return ret;
-}
-
-int fpu_get_xsave(struct vigil_vcpu *vcpu, struct kvm_xsave __user *arg)
-{
-	struct xregs_state *x = state_copy(vcpu);
-	int ret;
-
-	if (!x)
-		return -ENOMEM;
-	ret = copy_to_user(arg, x, XSAVE_BYTES) ? -EFAULT : 0;
-	kfree(x);
-	return ret;
-}
-
-int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg)
-{
-	struct xregs_state *x = memdup_user(arg, XSAVE_BYTES);
-	int ret;
-
-	if (IS_ERR(x))
-		return PTR_ERR(x);
 	ret = state_set(vcpu, x);
 	kfree(x);
 	return ret;

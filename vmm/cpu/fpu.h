@@ -62,10 +62,6 @@ int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value);
 int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu); /* 0, -ENOMEM */
 int fpu_set_fpu(struct vigil_vcpu *vcpu,
 		const struct kvm_fpu *fpu); /* + -EINVAL */
-int fpu_get_xsave(struct vigil_vcpu *vcpu, struct kvm_xsave __user *arg);
-int fpu_set_xsave(struct vigil_vcpu *vcpu, const struct kvm_xsave __user *arg);
-void fpu_get_xcrs(struct vigil_vcpu *vcpu, struct kvm_xcrs *xcrs);
-int fpu_set_xcrs(struct vigil_vcpu *vcpu, const struct kvm_xcrs *xcrs);
 
 /*
  * Vector and MMX registers for the emulator, inside KVM_RUN (fpu_load()ed).

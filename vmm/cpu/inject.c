@@ -6,26 +6,21 @@
  * for the CPU, "injected" was given to it: the exit that follows says through
  * event_complete() whether the delivery was finished or must be done again.
  */
+#include "vmm/arch.h"
 #include "inject.h"
-
-#define VEC_DB 1
-#define VEC_BP 3
-#define VEC_OF 4
-#define VEC_DF 8
-#define VEC_PF 14
-#define VEC_MC 18
 
 #define DR6_TRAPS 0xful
 #define DR6_ONES 0xffff0ff0ul
 #define DR7_GD (1ul << 13)
-#define RFLAGS_IF (1ul << 9)
-#define RFLAGS_RF (1ul << 16)
 
 /* vectors whose occurrence during the delivery of a like one makes #DF */
-#define CONTRIBUTORY (BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
+#define CONTRIBUTORY                                              \
+	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | \
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
 /* traps and aborts: the saved RFLAGS.RF stays as it is */
-#define NOT_FAULTS \
-	(BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | BIT(VEC_MC))
+#define NOT_FAULTS                                                \
+	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF) | \
+	 BIT(X86_TRAP_DF) | BIT(X86_TRAP_MC))
 
 static bool is_contributory(u8 vector)
 {
@@ -43,10 +38,10 @@ static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 		return;
 	e->has_payload = false;
 	switch (e->vector) {
-	case VEC_PF:
+	case X86_TRAP_PF:
 		vcpu->cr2 = e->payload;
 		break;
-	case VEC_DB:
+	case X86_TRAP_DB:
 		vcpu->dr6 = (vcpu->dr6 & ~DR6_TRAPS) | e->payload | DR6_ONES;
 		if (vcpu->dr7 & DR7_GD) {
 			vcpu->dr7 &= ~DR7_GD;
@@ -72,21 +67,21 @@ static void raise_exception(struct vigil_vcpu *vcpu,
 	ev->nmi_injected = false;
 
 	if (e->pending || e->injected) {
-		if (first == VEC_DF) {
+		if (first == X86_TRAP_DF) {
 			ev->triple_fault = true;
 			memset(e, 0, sizeof(*e));
 			return;
 		}
-		if ((is_contributory(first) || first == VEC_PF) &&
+		if ((is_contributory(first) || first == X86_TRAP_PF) &&
 		    (is_contributory(second) ||
-		     (first == VEC_PF && second == VEC_PF))) {
+		     (first == X86_TRAP_PF && second == X86_TRAP_PF))) {
 			/* the CPU has written CR2 for each of the page faults */
 			deliver_payload(vcpu, e);
 			*e = *new;
 			deliver_payload(vcpu, e);
 			*e = (struct vigil_exception){
 				.pending = true,
-				.vector = VEC_DF,
+				.vector = X86_TRAP_DF,
 				.has_error_code = true,
 			};
 			return;
@@ -119,7 +114,7 @@ void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code)
 void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 {
 	struct vigil_exception e = {
-		.vector = VEC_PF,
+		.vector = X86_TRAP_PF,
 		.has_error_code = true,
 		.error_code = error_code,
 		.has_payload = true,
@@ -132,7 +127,7 @@ void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6)
 {
 	struct vigil_exception e = {
-		.vector = VEC_DB,
+		.vector = X86_TRAP_DB,
 		.has_payload = true,
 		.payload = dr6,
 	};
@@ -150,11 +145,11 @@ static bool in_delivery(const struct vigil_events *ev)
 
 bool event_irq_allowed(struct vigil_vcpu *vcpu)
 {
-	return (vcpu->rflags & RFLAGS_IF) && !in_delivery(&vcpu->events) &&
+	return (vcpu->rflags & X86_EFLAGS_IF) && !in_delivery(&vcpu->events) &&
 	       !vmm_ops->irq_shadow(vcpu);
 }
 
-bool event_nmi_allowed(struct vigil_vcpu *vcpu)
+static bool event_nmi_allowed(struct vigil_vcpu *vcpu)
 {
 	return !vcpu->events.nmi_masked && !in_delivery(&vcpu->events) &&
 	       !vmm_ops->irq_shadow(vcpu);
@@ -184,7 +179,7 @@ static void inject_new(struct vigil_vcpu *vcpu)
 	if (e->pending) {
 		deliver_payload(vcpu, e);
 		if (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector)))
-			vcpu->rflags |= RFLAGS_RF;
+			vcpu->rflags |= X86_EFLAGS_RF;
 		e->pending = false;
 		e->injected = true;
 		vmm_ops->inject_exception(vcpu, e);
@@ -330,7 +325,7 @@ void event_run_end(struct vigil_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	run->if_flag = !!(vcpu->rflags & RFLAGS_IF);
+	run->if_flag = !!(vcpu->rflags & X86_EFLAGS_IF);
 	run->ready_for_interrupt_injection = ready_for_user_irq(vcpu);
 	run->cr8 = vcpu->cr8;
 	run->apic_base = vcpu->apic_base;

@@ -47,7 +47,6 @@ void event_nmi_unmask(struct vigil_vcpu *vcpu);
 
 /* could the CPU take an external interrupt at this instruction boundary? */
 bool event_irq_allowed(struct vigil_vcpu *vcpu);
-bool event_nmi_allowed(struct vigil_vcpu *vcpu);
 
 /* anything that would wake a halted vCPU */
 static inline bool event_wakes(struct vigil_vcpu *vcpu)

@@ -155,7 +155,12 @@ static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 
 /* --- EFER --- */
 
-int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
+/*
+ * EFER from WRMSR, or from userspace where @host is true. A guest's write leaves LMA
+ * as it is, since CR0.PG decides about it; userspace may set it. Tells the vendor and
+ * shadow/. 0, or -EINVAL: #GP, nothing changed.
+ */
+static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 {
 	u64 old = vcpu->efer;
 
@@ -176,7 +181,8 @@ int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 
 /* --- TSC --- */
 
-u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
+/* What RDTSC would give the guest now. */
+static u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
 {
 	return rdtsc() + vcpu->tsc_offset;
 }

@@ -28,14 +28,6 @@ int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host);
  */
 int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 
-/**
- * msr_set_efer() - EFER, from WRMSR (@host false) or userspace
- *
- * Does not change LMA itself when the guest writes (CR0.PG decides); userspace
- * may. Tells the vendor and shadow/.
- */
-int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host);
-
 /* may an MSR that holds a linear address be @addr in the guest's mode? */
 static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 {
@@ -59,8 +51,5 @@ int msr_index_list(struct kvm_msr_list __user *arg);
  * -EFAULT; -ENOMEM.
  */
 int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write);
-
-/* guest's TSC now; vendors read the host's TSC and add vcpu->tsc_offset */
-u64 msr_guest_tsc(const struct vigil_vcpu *vcpu);
 
 #endif

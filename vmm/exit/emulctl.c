@@ -273,7 +273,7 @@ static int op_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 	unsigned long v;
 
 	if (cr_get(emul_vcpu(c), nr, &v))
-		return fault(c, 6, false);
+		return fault(c, X86_TRAP_UD, false);
 	*val = v;
 	return EMUL_OK;
 }
@@ -285,8 +285,8 @@ static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 
 	vcpu->stat.exits_cr++;
 	ret = cr_set(vcpu, nr, val);
-	return ret == -ENODEV ? fault(c, 6, false) :
-	       ret	      ? fault(c, 13, true) :
+	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :
+	       ret	      ? fault(c, X86_TRAP_GP, true) :
 				EMUL_OK;
 }
 
@@ -295,7 +295,7 @@ static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 	unsigned long v;
 
 	if (dr_get(emul_vcpu(c), nr, &v))
-		return fault(c, 6, false);
+		return fault(c, X86_TRAP_UD, false);
 	*val = v;
 	return EMUL_OK;
 }
@@ -304,8 +304,8 @@ static int op_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
 	int ret = dr_set(emul_vcpu(c), nr, val);
 
-	return ret == -ENODEV ? fault(c, 6, false) :
-	       ret	      ? fault(c, 13, true) :
+	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :
+	       ret	      ? fault(c, X86_TRAP_GP, true) :
 				EMUL_OK;
 }
 
@@ -656,7 +656,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		emul_finish(vcpu, old_rflags);
 		return emulctl_drain(vcpu);
 	case EMUL_FAULT:
-		if (c->exception.vector == 14)
+		if (c->exception.vector == X86_TRAP_PF)
 			event_page_fault(vcpu, c->exception.cr2,
 					 c->exception.error_code);
 		else if (c->exception.has_ec)

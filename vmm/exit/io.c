@@ -100,7 +100,7 @@ static int queue_fault(struct vigil_vcpu *vcpu)
 {
 	const struct emul_exception *e = &vcpu->emul.exception;
 
-	if (e->vector == 14)
+	if (e->vector == X86_TRAP_PF)
 		event_page_fault(vcpu, e->cr2, e->error_code);
 	else if (e->has_ec)
 		event_exception_ec(vcpu, e->vector, e->error_code);

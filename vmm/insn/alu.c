@@ -28,11 +28,11 @@ u64 emul_flags_szp(u64 res, unsigned int bytes)
 
 	res &= emul_mask(bytes);
 	if (res & emul_sign(bytes))
-		fl |= FL_SF;
+		fl |= X86_EFLAGS_SF;
 	if (!res)
-		fl |= FL_ZF;
+		fl |= X86_EFLAGS_ZF;
 	if (parity_even(res))
-		fl |= FL_PF;
+		fl |= X86_EFLAGS_PF;
 	return fl;
 }
 
@@ -45,12 +45,12 @@ u64 emul_add(struct emul_ctxt *c, u64 a, u64 b, u64 carry, unsigned int bytes)
 	res = (a + b + carry) & mask;
 	fl = emul_flags_szp(res, bytes);
 	if (res < a || (carry && res == a))
-		fl |= FL_CF;
+		fl |= X86_EFLAGS_CF;
 	if ((a ^ b ^ res) & 0x10)
-		fl |= FL_AF;
+		fl |= X86_EFLAGS_AF;
 	if ((a ^ res) & (b ^ res) & emul_sign(bytes))
-		fl |= FL_OF;
-	emul_set_flags(c, FL_ARITH, fl);
+		fl |= X86_EFLAGS_OF;
+	emul_set_flags(c, ARITH_FLAGS, fl);
 	return res;
 }
 
@@ -63,12 +63,12 @@ u64 emul_sub(struct emul_ctxt *c, u64 a, u64 b, u64 borrow, unsigned int bytes)
 	res = (a - b - borrow) & mask;
 	fl = emul_flags_szp(res, bytes);
 	if (a < b || (borrow && a == b))
-		fl |= FL_CF;
+		fl |= X86_EFLAGS_CF;
 	if ((a ^ b ^ res) & 0x10)
-		fl |= FL_AF;
+		fl |= X86_EFLAGS_AF;
 	if ((a ^ b) & (a ^ res) & emul_sign(bytes))
-		fl |= FL_OF;
-	emul_set_flags(c, FL_ARITH, fl);
+		fl |= X86_EFLAGS_OF;
+	emul_set_flags(c, ARITH_FLAGS, fl);
 	return res;
 }
 
@@ -77,40 +77,40 @@ static u64 logic(struct emul_ctxt *c, u64 res)
 	unsigned int bytes = c->insn.opd[0].size;
 
 	res &= emul_mask(bytes);
-	emul_set_flags(c, FL_ARITH, emul_flags_szp(res, bytes));
+	emul_set_flags(c, ARITH_FLAGS, emul_flags_szp(res, bytes));
 	return res;
 }
 
 bool emul_condition(const struct emul_ctxt *c, unsigned int cc)
 {
 	u64 fl = c->w.rflags;
-	bool less = !(fl & FL_SF) != !(fl & FL_OF);
+	bool less = !(fl & X86_EFLAGS_SF) != !(fl & X86_EFLAGS_OF);
 	bool res = false;
 
 	switch ((cc >> 1) & 7) {
 	case 0:
-		res = fl & FL_OF;
+		res = fl & X86_EFLAGS_OF;
 		break;
 	case 1:
-		res = fl & FL_CF;
+		res = fl & X86_EFLAGS_CF;
 		break;
 	case 2:
-		res = fl & FL_ZF;
+		res = fl & X86_EFLAGS_ZF;
 		break;
 	case 3:
-		res = fl & (FL_CF | FL_ZF);
+		res = fl & (X86_EFLAGS_CF | X86_EFLAGS_ZF);
 		break;
 	case 4:
-		res = fl & FL_SF;
+		res = fl & X86_EFLAGS_SF;
 		break;
 	case 5:
-		res = fl & FL_PF;
+		res = fl & X86_EFLAGS_PF;
 		break;
 	case 6:
 		res = less;
 		break;
 	case 7:
-		res = less || fl & FL_ZF;
+		res = less || fl & X86_EFLAGS_ZF;
 		break;
 	}
 	return res != (cc & 1);
@@ -125,7 +125,7 @@ static u64 size0(const struct emul_ctxt *c)
 
 static u64 carry(const struct emul_ctxt *c)
 {
-	return !!(c->w.rflags & FL_CF);
+	return !!(c->w.rflags & X86_EFLAGS_CF);
 }
 
 static u64 do_add(struct emul_ctxt *c, u64 old, u64 src)
@@ -176,19 +176,19 @@ static u64 do_not(struct emul_ctxt *c, u64 old, u64 src)
 /* INC and DEC leave CF alone */
 static u64 do_inc(struct emul_ctxt *c, u64 old, u64 src)
 {
-	u64 cf = c->w.rflags & FL_CF;
+	u64 cf = c->w.rflags & X86_EFLAGS_CF;
 	u64 res = emul_add(c, old, src, 0, size0(c));
 
-	emul_set_flags(c, FL_CF, cf);
+	emul_set_flags(c, X86_EFLAGS_CF, cf);
 	return res;
 }
 
 static u64 do_dec(struct emul_ctxt *c, u64 old, u64 src)
 {
-	u64 cf = c->w.rflags & FL_CF;
+	u64 cf = c->w.rflags & X86_EFLAGS_CF;
 	u64 res = emul_sub(c, old, src, 0, size0(c));
 
-	emul_set_flags(c, FL_CF, cf);
+	emul_set_flags(c, X86_EFLAGS_CF, cf);
 	return res;
 }
 
@@ -300,10 +300,10 @@ static int add_flag(struct emul_ctxt *c, u64 flag)
 
 int emul_op_adcx(struct emul_ctxt *c)
 {
-	return add_flag(c, FL_CF);
+	return add_flag(c, X86_EFLAGS_CF);
 }
 
 int emul_op_adox(struct emul_ctxt *c)
 {
-	return add_flag(c, FL_OF);
+	return add_flag(c, X86_EFLAGS_OF);
 }

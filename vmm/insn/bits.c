@@ -18,7 +18,7 @@ static bool bit(u64 v, unsigned int n)
 
 static u64 cf_of(bool cf, bool of)
 {
-	return (cf ? FL_CF : 0) | (of ? FL_OF : 0);
+	return (cf ? X86_EFLAGS_CF : 0) | (of ? X86_EFLAGS_OF : 0);
 }
 
 static u64 rotate(struct emul_ctxt *c, u64 v, unsigned int count,
@@ -36,10 +36,10 @@ static u64 rotate(struct emul_ctxt *c, u64 v, unsigned int count,
 		return res;
 	top = bit(res, bits - 1);
 	if (left)
-		emul_set_flags(c, FL_CF | FL_OF,
+		emul_set_flags(c, X86_EFLAGS_CF | X86_EFLAGS_OF,
 			       cf_of(res & 1, top != (res & 1)));
 	else
-		emul_set_flags(c, FL_CF | FL_OF,
+		emul_set_flags(c, X86_EFLAGS_CF | X86_EFLAGS_OF,
 			       cf_of(top, top != bit(res, bits - 2)));
 	return res;
 }
@@ -49,7 +49,7 @@ static u64 rotate_carry(struct emul_ctxt *c, u64 v, unsigned int count,
 			unsigned int bytes, bool left)
 {
 	unsigned int bits = 8 * bytes, n = count % (bits + 1);
-	bool cf = c->w.rflags & FL_CF, out, of;
+	bool cf = c->w.rflags & X86_EFLAGS_CF, out, of;
 
 	if (!n)
 		return v;
@@ -67,7 +67,7 @@ static u64 rotate_carry(struct emul_ctxt *c, u64 v, unsigned int count,
 		of = bit(v, bits - 1) != cf;
 	else
 		of = bit(v, bits - 1) != bit(v, bits - 2);
-	emul_set_flags(c, FL_CF | FL_OF, cf_of(cf, of));
+	emul_set_flags(c, X86_EFLAGS_CF | X86_EFLAGS_OF, cf_of(cf, of));
 	return v;
 }
 
@@ -82,7 +82,7 @@ static u64 shift_left(struct emul_ctxt *c, u64 v, unsigned int count,
 		return v;
 	res = (v << count) & emul_mask(bytes);
 	cf = count <= bits && bit(v, bits - count);
-	emul_set_flags(c, FL_ARITH,
+	emul_set_flags(c, ARITH_FLAGS,
 		       emul_flags_szp(res, bytes) |
 			       cf_of(cf, bit(res, bits - 1) != cf));
 	return res;
@@ -102,7 +102,8 @@ static u64 shift_right(struct emul_ctxt *c, u64 v, unsigned int count,
 		res = wide >> count;
 	cf = bit(wide, count - 1);
 	of = !arithmetic && bit(v, 8 * bytes - 1);
-	emul_set_flags(c, FL_ARITH, emul_flags_szp(res, bytes) | cf_of(cf, of));
+	emul_set_flags(c, ARITH_FLAGS,
+		       emul_flags_szp(res, bytes) | cf_of(cf, of));
 	return res;
 }
 
@@ -168,7 +169,8 @@ static u64 double_shift(struct emul_ctxt *c, u64 v, u64 src, unsigned int n,
 		}
 	}
 	of = bit(res ^ v, bits - 1);
-	emul_set_flags(c, FL_ARITH, emul_flags_szp(res, bytes) | cf_of(cf, of));
+	emul_set_flags(c, ARITH_FLAGS,
+		       emul_flags_szp(res, bytes) | cf_of(cf, of));
 	return res;
 }
 
@@ -200,7 +202,7 @@ static u64 do_bt(struct emul_ctxt *c, u64 v, u64 nr)
 {
 	u64 m = 1ULL << (nr & (8 * c->insn.opd[0].size - 1));
 
-	emul_set_flags(c, FL_CF, v & m ? FL_CF : 0);
+	emul_set_flags(c, X86_EFLAGS_CF, v & m ? X86_EFLAGS_CF : 0);
 	switch (c->insn.op) {
 	case INSN_OP_BTS:
 		return v | m;
@@ -274,7 +276,7 @@ int emul_op_bsf(struct emul_ctxt *c)
 	ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
-	emul_set_flags(c, FL_ZF, v ? 0 : FL_ZF);
+	emul_set_flags(c, X86_EFLAGS_ZF, v ? 0 : X86_EFLAGS_ZF);
 	/* the destination stays when there is no bit */
 	if (!v)
 		return EMUL_OK;
@@ -297,7 +299,8 @@ static int count_zeros(struct emul_ctxt *c, bool leading)
 		return ret;
 	if (v)
 		n = leading ? n - 1 - find_bit(v, true) : find_bit(v, false);
-	emul_set_flags(c, FL_CF | FL_ZF, (v ? 0 : FL_CF) | (n ? 0 : FL_ZF));
+	emul_set_flags(c, X86_EFLAGS_CF | X86_EFLAGS_ZF,
+		       (v ? 0 : X86_EFLAGS_CF) | (n ? 0 : X86_EFLAGS_ZF));
 	return emul_put(c, 0, n);
 }
 
@@ -322,7 +325,7 @@ int emul_op_popcnt(struct emul_ctxt *c)
 		return ret;
 	for (; v; v &= v - 1)
 		n++;
-	emul_set_flags(c, FL_ARITH, n ? 0 : FL_ZF);
+	emul_set_flags(c, ARITH_FLAGS, n ? 0 : X86_EFLAGS_ZF);
 	return emul_put(c, 0, n);
 }
 
@@ -386,7 +389,9 @@ int emul_op_andn(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	res = ~a & b;
-	emul_set_flags(c, FL_SF | FL_ZF | FL_CF | FL_OF,
+	emul_set_flags(c,
+		       X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_CF |
+			       X86_EFLAGS_OF,
 		       emul_flags_szp(res, bytes));
 	return emul_put(c, 0, res);
 }
@@ -407,8 +412,11 @@ int emul_op_bls(struct emul_ctxt *c)
 		res = v & -v;
 	fl = emul_flags_szp(res, bytes);
 	if (c->insn.op == INSN_OP_BLSI ? v != 0 : v == 0)
-		fl |= FL_CF;
-	emul_set_flags(c, FL_SF | FL_ZF | FL_CF | FL_OF, fl);
+		fl |= X86_EFLAGS_CF;
+	emul_set_flags(c,
+		       X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_CF |
+			       X86_EFLAGS_OF,
+		       fl);
 	return emul_put(c, 0, res);
 }
 
@@ -425,7 +433,8 @@ int emul_op_bextr(struct emul_ctxt *c)
 	res = start < 64 ? v >> start : 0;
 	if (len < 64)
 		res &= (1ULL << len) - 1;
-	emul_set_flags(c, FL_ZF | FL_CF | FL_OF, res ? 0 : FL_ZF);
+	emul_set_flags(c, X86_EFLAGS_ZF | X86_EFLAGS_CF | X86_EFLAGS_OF,
+		       res ? 0 : X86_EFLAGS_ZF);
 	return emul_put(c, 0, res);
 }
 
@@ -440,8 +449,11 @@ int emul_op_bzhi(struct emul_ctxt *c)
 	n = ctl & 0xff;
 	if (n < bits)
 		v &= (1ULL << n) - 1;
-	fl = emul_flags_szp(v, bits / 8) | (n >= bits ? FL_CF : 0);
-	emul_set_flags(c, FL_SF | FL_ZF | FL_CF | FL_OF, fl);
+	fl = emul_flags_szp(v, bits / 8) | (n >= bits ? X86_EFLAGS_CF : 0);
+	emul_set_flags(c,
+		       X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_CF |
+			       X86_EFLAGS_OF,
+		       fl);
 	return emul_put(c, 0, v);
 }
 

@@ -160,7 +160,6 @@ enum insn_op {
 #define INSN_D64 BIT(2)
 #define INSN_F64 BIT(3)
 #define INSN_NO64 BIT(4)
-#define INSN_ONLY64 BIT(5)
 #define INSN_STRING BIT(6)
 #define INSN_SYSTEM BIT(7)
 #define INSN_IO BIT(8)

@@ -5,48 +5,13 @@
 #ifndef VIGIL_VMM_EMUL_H
 #define VIGIL_VMM_EMUL_H
 
+#include "vmm/arch.h"
 #include "emulate.h"
 
-#define FL_CF BIT_ULL(0)
-#define FL_FIXED BIT_ULL(1)
-#define FL_PF BIT_ULL(2)
-#define FL_AF BIT_ULL(4)
-#define FL_ZF BIT_ULL(6)
-#define FL_SF BIT_ULL(7)
-#define FL_TF BIT_ULL(8)
-#define FL_IF BIT_ULL(9)
-#define FL_DF BIT_ULL(10)
-#define FL_OF BIT_ULL(11)
-#define FL_IOPL_SHIFT 12
-#define FL_IOPL (3ULL << FL_IOPL_SHIFT)
-#define FL_NT BIT_ULL(14)
-#define FL_RF BIT_ULL(16)
-#define FL_VM BIT_ULL(17)
-#define FL_AC BIT_ULL(18)
-#define FL_VIF BIT_ULL(19)
-#define FL_VIP BIT_ULL(20)
-#define FL_ID BIT_ULL(21)
-#define FL_ARITH (FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF | FL_OF)
-
-#define EXC_DE 0
-#define EXC_UD 6
-#define EXC_NM 7
-#define EXC_NP 11
-#define EXC_SS 12
-#define EXC_GP 13
-#define EXC_MF 16
-#define EXC_AC 17
-
-#define C0_PE BIT_ULL(0)
-#define C0_EM BIT_ULL(2)
-#define C0_TS BIT_ULL(3)
-#define C0_NE BIT_ULL(5)
-#define C0_AM BIT_ULL(18)
-#define C4_VME BIT_ULL(0)
-#define C4_PVI BIT_ULL(1)
-#define C4_OSFXSR BIT_ULL(9)
-#define C4_UMIP BIT_ULL(11)
-#define C4_OSXSAVE BIT_ULL(18)
+/* the flags that arithmetic sets */
+#define ARITH_FLAGS                                                      \
+	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
+	 X86_EFLAGS_SF | X86_EFLAGS_OF)
 
 /* XCR0, and the numbers of the components there */
 #define COMP_X87 BIT_ULL(0)
@@ -76,7 +41,7 @@ typedef u64 (*emul_rmw_fn)(struct emul_ctxt *c, u64 old, u64 src);
 
 static inline bool emul_vm86(const struct emul_ctxt *c)
 {
-	return c->w.rflags & FL_VM;
+	return c->w.rflags & X86_EFLAGS_VM;
 }
 
 /* protected mode proper: descriptors, privilege levels, type checks */
@@ -92,7 +57,7 @@ static inline bool emul_long(const struct emul_ctxt *c)
 
 static inline unsigned int emul_iopl(const struct emul_ctxt *c)
 {
-	return (c->w.rflags & FL_IOPL) >> FL_IOPL_SHIFT;
+	return (c->w.rflags & X86_EFLAGS_IOPL) >> X86_EFLAGS_IOPL_BIT;
 }
 
 static inline u64 emul_mask(unsigned int bytes)
@@ -159,9 +124,7 @@ u64 emul_sub(struct emul_ctxt *c, u64 a, u64 b, u64 borrow, unsigned int bytes);
 void emul_mul(u64 a, u64 b, u64 *lo, u64 *hi);
 bool emul_condition(const struct emul_ctxt *c, unsigned int cc);
 
-/* stack and control flow */
-int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes);
-int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes);
+/* control flow and segments */
 int emul_branch(struct emul_ctxt *c, u64 target);
 u64 emul_next_rip(const struct emul_ctxt *c);
 int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);

@@ -15,10 +15,10 @@ int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code)
 	memset(&c->exception, 0, sizeof(c->exception));
 	c->exception.vector = vector;
 	switch (vector) {
-	case EXC_NP:
-	case EXC_SS:
-	case EXC_GP:
-	case EXC_AC:
+	case X86_TRAP_NP:
+	case X86_TRAP_SS:
+	case X86_TRAP_GP:
+	case X86_TRAP_AC:
 		/* real mode pushes no error codes */
 		c->exception.has_ec = c->protected_mode;
 		if (c->protected_mode)
@@ -30,12 +30,12 @@ int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code)
 
 int emul_ud(struct emul_ctxt *c)
 {
-	return emul_raise(c, EXC_UD, 0);
+	return emul_raise(c, X86_TRAP_UD, 0);
 }
 
 int emul_gp(struct emul_ctxt *c, u32 error_code)
 {
-	return emul_raise(c, EXC_GP, error_code);
+	return emul_raise(c, X86_TRAP_GP, error_code);
 }
 
 u64 emul_get_reg(const struct emul_ctxt *c, unsigned int reg,
@@ -119,7 +119,7 @@ static void commit(struct emul_ctxt *c)
 
 static bool rep_done(const struct emul_ctxt *c)
 {
-	u64 zf = c->w.rflags & FL_ZF;
+	u64 zf = c->w.rflags & X86_EFLAGS_ZF;
 
 	if (!emul_get_reg(c, INSN_RCX, c->insn.adsize))
 		return true;
@@ -150,7 +150,7 @@ static int repeat(struct emul_ctxt *c)
 		return EMUL_OK;
 	}
 	c->w.rip = emul_next_rip(c);
-	c->w.rflags &= ~FL_RF;
+	c->w.rflags &= ~X86_EFLAGS_RF;
 	commit(c);
 	return EMUL_OK;
 }
@@ -182,7 +182,7 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	}
 	if (!c->branched)
 		c->w.rip = emul_next_rip(c);
-	c->w.rflags &= ~FL_RF;
+	c->w.rflags &= ~X86_EFLAGS_RF;
 	commit(c);
 	return EMUL_OK;
 }

@@ -108,7 +108,7 @@ static int check_cr0(struct emul_ctxt *c, u64 bits)
 
 	if (ret)
 		return ret;
-	return cr0 & bits ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+	return cr0 & bits ? emul_raise(c, X86_TRAP_NM, 0) : EMUL_OK;
 }
 
 int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
@@ -130,7 +130,7 @@ static int store_word(struct emul_ctxt *c, unsigned int at)
 
 int emul_op_fnstcw(struct emul_ctxt *c)
 {
-	int ret = check_cr0(c, C0_EM | C0_TS);
+	int ret = check_cr0(c, X86_CR0_EM | X86_CR0_TS);
 
 	return ret ? ret :
 		     store_word(c,
@@ -149,9 +149,10 @@ int emul_op_stmxcsr(struct emul_ctxt *c)
 		ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	if (cr0 & C0_EM || !(cr4 & C4_OSFXSR))
+	if (cr0 & X86_CR0_EM || !(cr4 & X86_CR4_OSFXSR))
 		return emul_ud(c);
-	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : store_word(c, AT_MXCSR);
+	return cr0 & X86_CR0_TS ? emul_raise(c, X86_TRAP_NM, 0) :
+				  store_word(c, AT_MXCSR);
 }
 
 /* where the operand is, if it is aligned and @bytes are within its segment */
@@ -197,7 +198,7 @@ int emul_op_fxsave(struct emul_ctxt *c)
 
 	if (c->insn.vex_pp)
 		return EMUL_UNHANDLED;
-	ret = check_cr0(c, C0_EM | C0_TS);
+	ret = check_cr0(c, X86_CR0_EM | X86_CR0_TS);
 	if (!ret)
 		ret = c->ops->get_cr(c, 4, &cr4);
 	if (!ret)
@@ -207,7 +208,7 @@ int emul_op_fxsave(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	s.image = c->image;
-	sse = emul_long(c) || cr4 & C4_OSFXSR;
+	sse = emul_long(c) || cr4 & X86_CR4_OSFXSR;
 	ret = add_legacy(c, &s, true, sse, sse && !fast);
 	if (!ret)
 		ret = probe_areas(c, &s);
@@ -313,9 +314,9 @@ int emul_op_xsave(struct emul_ctxt *c)
 	ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	if (!(cr4 & C4_OSXSAVE))
+	if (!(cr4 & X86_CR4_OSXSAVE))
 		return emul_ud(c);
-	ret = check_cr0(c, C0_TS);
+	ret = check_cr0(c, X86_CR0_TS);
 	if (!ret)
 		ret = c->ops->get_xcr0(c, &xcr0);
 	if (!ret)

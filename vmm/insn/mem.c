@@ -16,7 +16,7 @@ bool emul_canonical(const struct emul_ctxt *c, u64 la)
 
 static int seg_fault(struct emul_ctxt *c, enum insn_seg seg)
 {
-	return emul_raise(c, seg == INSN_SEG_SS ? EXC_SS : EXC_GP, 0);
+	return emul_raise(c, seg == INSN_SEG_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
 }
 
 static bool within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes)
@@ -103,7 +103,7 @@ static noinline int check_alignment(struct emul_ctxt *c, u64 la,
 	ret = c->ops->get_cr(c, 0, &cr0);
 	if (ret)
 		return ret;
-	return cr0 & C0_AM ? emul_raise(c, EXC_AC, 0) : EMUL_OK;
+	return cr0 & X86_CR0_AM ? emul_raise(c, X86_TRAP_AC, 0) : EMUL_OK;
 }
 
 /* the checks of a data access: segmentation and alignment */
@@ -116,7 +116,7 @@ static inline int data_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 		return ret;
 	if (c->insn.flags & INSN_ALIGNED && *la & (bytes - 1))
 		return emul_gp(c, 0);
-	if (unlikely(c->cpl == 3 && (c->w.rflags & FL_AC)))
+	if (unlikely(c->cpl == 3 && (c->w.rflags & X86_EFLAGS_AC)))
 		return check_alignment(c, *la, bytes);
 	return EMUL_OK;
 }

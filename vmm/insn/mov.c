@@ -75,11 +75,13 @@ int emul_op_setcc(struct emul_ctxt *c)
 	return emul_put(c, 0, emul_condition(c, c->insn.opcode));
 }
 
-#define AH_FLAGS (FL_SF | FL_ZF | FL_AF | FL_PF | FL_CF)
+#define AH_FLAGS                                                         \
+	(X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_AF | X86_EFLAGS_PF | \
+	 X86_EFLAGS_CF)
 
 int emul_op_lahf(struct emul_ctxt *c)
 {
-	u64 ah = (c->w.rflags & AH_FLAGS) | FL_FIXED;
+	u64 ah = (c->w.rflags & AH_FLAGS) | X86_EFLAGS_FIXED;
 	u64 *rax = &c->w.regs[INSN_RAX];
 
 	*rax = (*rax & ~0xff00ULL) | ah << 8;
@@ -94,7 +96,7 @@ int emul_op_sahf(struct emul_ctxt *c)
 
 int emul_op_salc(struct emul_ctxt *c)
 {
-	emul_set_reg(c, INSN_RAX, 1, c->w.rflags & FL_CF ? 0xff : 0);
+	emul_set_reg(c, INSN_RAX, 1, c->w.rflags & X86_EFLAGS_CF ? 0xff : 0);
 	return EMUL_OK;
 }
 
@@ -302,7 +304,7 @@ int emul_op_cmpxchg8b(struct emul_ctxt *c)
 	ret = compare_exchange(c, la, expect, new, old, 2 * half, &equal);
 	if (ret)
 		return ret;
-	emul_set_flags(c, FL_ZF, equal ? FL_ZF : 0);
+	emul_set_flags(c, X86_EFLAGS_ZF, equal ? X86_EFLAGS_ZF : 0);
 	if (!equal) {
 		memcpy(&lo, old, half);
 		memcpy(&hi, old + half, half);

@@ -111,9 +111,10 @@ static struct wide get_wide(struct emul_ctxt *c, unsigned int bytes, bool sign)
 static void mul_flags(struct emul_ctxt *c, u64 lo, unsigned int bytes,
 		      bool significant)
 {
-	emul_set_flags(c, FL_ARITH,
+	emul_set_flags(c, ARITH_FLAGS,
 		       emul_flags_szp(lo, bytes) |
-			       (significant ? FL_CF | FL_OF : 0));
+			       (significant ? X86_EFLAGS_CF | X86_EFLAGS_OF :
+					      0));
 }
 
 int emul_op_mul(struct emul_ctxt *c)
@@ -196,7 +197,7 @@ int emul_op_div(struct emul_ctxt *c)
 		return ret;
 	if (!src || !div_u128(get_wide(c, bytes, false), src, &quot, &rem) ||
 	    quot > emul_mask(bytes))
-		return emul_raise(c, EXC_DE, 0);
+		return emul_raise(c, X86_TRAP_DE, 0);
 	set_quotient(c, quot, rem, bytes);
 	return EMUL_OK;
 }
@@ -222,7 +223,7 @@ int emul_op_idiv(struct emul_ctxt *c)
 		src = -src;
 	limit = emul_sign(bytes) - !neg_q;
 	if (!src || !div_u128(n, src, &quot, &rem) || quot > limit)
-		return emul_raise(c, EXC_DE, 0);
+		return emul_raise(c, X86_TRAP_DE, 0);
 	set_quotient(c, neg_q ? -quot : quot, neg_n ? -rem : rem, bytes);
 	return EMUL_OK;
 }
@@ -254,20 +255,20 @@ static int decimal_adjust(struct emul_ctxt *c, bool sub)
 	u8 al = c->w.regs[INSN_RAX], old = al;
 	u64 fl = 0;
 
-	if ((al & 0xf) > 9 || c->w.rflags & FL_AF) {
-		fl |= FL_AF;
+	if ((al & 0xf) > 9 || c->w.rflags & X86_EFLAGS_AF) {
+		fl |= X86_EFLAGS_AF;
 		if (sub ? al < 6 : al > 0xf9)
-			fl |= FL_CF;
+			fl |= X86_EFLAGS_CF;
 		al += sub ? -6 : 6;
 	}
-	if (old > 0x99 || c->w.rflags & FL_CF) {
+	if (old > 0x99 || c->w.rflags & X86_EFLAGS_CF) {
 		al += sub ? -0x60 : 0x60;
-		fl |= FL_CF;
+		fl |= X86_EFLAGS_CF;
 	} else if (!sub) {
-		fl &= ~FL_CF;
+		fl &= ~X86_EFLAGS_CF;
 	}
 	emul_set_reg(c, INSN_RAX, 1, al);
-	emul_set_flags(c, FL_ARITH, fl | emul_flags_szp(al, 1));
+	emul_set_flags(c, ARITH_FLAGS, fl | emul_flags_szp(al, 1));
 	return EMUL_OK;
 }
 
@@ -286,13 +287,13 @@ static int ascii_adjust(struct emul_ctxt *c, bool sub)
 	u16 ax = c->w.regs[INSN_RAX];
 	u64 fl = 0;
 
-	if ((ax & 0xf) > 9 || c->w.rflags & FL_AF) {
+	if ((ax & 0xf) > 9 || c->w.rflags & X86_EFLAGS_AF) {
 		ax += sub ? -0x106 : 0x106;
-		fl = FL_AF | FL_CF;
+		fl = X86_EFLAGS_AF | X86_EFLAGS_CF;
 	}
 	ax &= 0xff0f;
 	emul_set_reg(c, INSN_RAX, 2, ax);
-	emul_set_flags(c, FL_ARITH, fl | emul_flags_szp(ax, 1));
+	emul_set_flags(c, ARITH_FLAGS, fl | emul_flags_szp(ax, 1));
 	return EMUL_OK;
 }
 
@@ -311,9 +312,9 @@ int emul_op_aam(struct emul_ctxt *c)
 	u8 al = c->w.regs[INSN_RAX], base = c->insn.imm;
 
 	if (!base)
-		return emul_raise(c, EXC_DE, 0);
+		return emul_raise(c, X86_TRAP_DE, 0);
 	emul_set_reg(c, INSN_RAX, 2, (al / base) << 8 | al % base);
-	emul_set_flags(c, FL_ARITH, emul_flags_szp(al % base, 1));
+	emul_set_flags(c, ARITH_FLAGS, emul_flags_szp(al % base, 1));
 	return EMUL_OK;
 }
 
@@ -323,6 +324,6 @@ int emul_op_aad(struct emul_ctxt *c)
 	u8 al = ax + (ax >> 8) * (u8)c->insn.imm;
 
 	emul_set_reg(c, INSN_RAX, 2, al);
-	emul_set_flags(c, FL_ARITH, emul_flags_szp(al, 1));
+	emul_set_flags(c, ARITH_FLAGS, emul_flags_szp(al, 1));
 	return EMUL_OK;
 }

@@ -92,7 +92,7 @@ static int check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s)
 	if ((s->sel & SEL_RPL) != c->cpl || dpl != c->cpl ||
 	    !(s->attr & EMUL_SEG_S) || s->attr & 8 || !(s->attr & 2))
 		return emul_gp(c, ec);
-	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, EXC_SS, ec);
+	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_SS, ec);
 }
 
 static int check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
@@ -105,7 +105,7 @@ static int check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
 		return emul_gp(c, ec);
 	if (!conforming && (dpl < c->cpl || dpl < (s->sel & SEL_RPL)))
 		return emul_gp(c, ec);
-	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, EXC_NP, ec);
+	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
 }
 
 static int load_null(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
@@ -179,7 +179,7 @@ static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 		return emul_gp(c, ec);
 	if (c->long_mode && s->attr & EMUL_SEG_L && s->attr & EMUL_SEG_DB)
 		return emul_gp(c, ec);
-	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, EXC_NP, ec);
+	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
 }
 
 /* the target is checked against the segment that it is in */

@@ -20,7 +20,7 @@ static int stack_size(struct emul_ctxt *c, unsigned int *bytes)
 	return ret;
 }
 
-int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
+static int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
 {
 	unsigned int width;
 	u64 sp;
@@ -36,7 +36,7 @@ int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
 	return ret;
 }
 
-int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
+static int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
 {
 	unsigned int width;
 	u64 sp;
@@ -144,7 +144,9 @@ int emul_op_popa(struct emul_ctxt *c)
 	return EMUL_OK;
 }
 
-#define POPF_ALWAYS (FL_ARITH | FL_TF | FL_DF | FL_NT | FL_AC | FL_ID)
+#define POPF_ALWAYS                                                    \
+	(ARITH_FLAGS | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT | \
+	 X86_EFLAGS_AC | X86_EFLAGS_ID)
 
 /* PUSHF and POPF in VM86 are refused, or virtualized by VME. */
 static int check_vm86_flags(struct emul_ctxt *c)
@@ -157,7 +159,7 @@ static int check_vm86_flags(struct emul_ctxt *c)
 	ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	return cr4 & C4_VME ? EMUL_UNHANDLED : emul_gp(c, 0);
+	return cr4 & X86_CR4_VME ? EMUL_UNHANDLED : emul_gp(c, 0);
 }
 
 int emul_op_pushf(struct emul_ctxt *c)
@@ -166,7 +168,8 @@ int emul_op_pushf(struct emul_ctxt *c)
 
 	if (ret)
 		return ret;
-	return emul_push(c, c->w.rflags & ~(FL_RF | FL_VM), c->insn.opsize);
+	return emul_push(c, c->w.rflags & ~(X86_EFLAGS_RF | X86_EFLAGS_VM),
+			 c->insn.opsize);
 }
 
 int emul_op_popf(struct emul_ctxt *c)
@@ -180,9 +183,9 @@ int emul_op_popf(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	if (!c->cpl && !emul_vm86(c))
-		mask |= FL_IOPL;
+		mask |= X86_EFLAGS_IOPL;
 	if (c->cpl <= emul_iopl(c))
-		mask |= FL_IF;
+		mask |= X86_EFLAGS_IF;
 	emul_set_flags(c, mask & emul_mask(c->insn.opsize), v);
 	return EMUL_OK;
 }
@@ -313,7 +316,7 @@ int emul_op_loop(struct emul_ctxt *c)
 {
 	unsigned int adsize = c->insn.adsize;
 	u64 count = emul_get_reg(c, INSN_RCX, adsize) - 1;
-	bool zf = c->w.rflags & FL_ZF, take;
+	bool zf = c->w.rflags & X86_EFLAGS_ZF, take;
 
 	emul_set_reg(c, INSN_RCX, adsize, count);
 	take = count & emul_mask(adsize);
@@ -330,19 +333,19 @@ int emul_op_flag_op(struct emul_ctxt *c)
 {
 	switch (c->insn.op) {
 	case INSN_OP_CLC:
-		c->w.rflags &= ~FL_CF;
+		c->w.rflags &= ~X86_EFLAGS_CF;
 		break;
 	case INSN_OP_STC:
-		c->w.rflags |= FL_CF;
+		c->w.rflags |= X86_EFLAGS_CF;
 		break;
 	case INSN_OP_CMC:
-		c->w.rflags ^= FL_CF;
+		c->w.rflags ^= X86_EFLAGS_CF;
 		break;
 	case INSN_OP_CLD:
-		c->w.rflags &= ~FL_DF;
+		c->w.rflags &= ~X86_EFLAGS_DF;
 		break;
 	case INSN_OP_STD:
-		c->w.rflags |= FL_DF;
+		c->w.rflags |= X86_EFLAGS_DF;
 		break;
 	}
 	return EMUL_OK;
@@ -359,7 +362,7 @@ static int check_iopl(struct emul_ctxt *c)
 	ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	if (cr4 & (emul_vm86(c) ? C4_VME : C4_PVI) && c->cpl == 3)
+	if (cr4 & (emul_vm86(c) ? X86_CR4_VME : X86_CR4_PVI) && c->cpl == 3)
 		return EMUL_UNHANDLED;
 	return emul_gp(c, 0);
 }
@@ -369,7 +372,7 @@ int emul_op_cli(struct emul_ctxt *c)
 	int ret = check_iopl(c);
 
 	if (!ret)
-		c->w.rflags &= ~FL_IF;
+		c->w.rflags &= ~X86_EFLAGS_IF;
 	return ret;
 }
 
@@ -379,8 +382,8 @@ int emul_op_sti(struct emul_ctxt *c)
 
 	if (ret)
 		return ret;
-	if (!(c->w.rflags & FL_IF))
+	if (!(c->w.rflags & X86_EFLAGS_IF))
 		c->shadow |= EMUL_SHADOW_STI;
-	c->w.rflags |= FL_IF;
+	c->w.rflags |= X86_EFLAGS_IF;
 	return EMUL_OK;
 }

@@ -9,7 +9,7 @@ static void advance(struct emul_ctxt *c, unsigned int reg, unsigned int bytes)
 	unsigned int adsize = c->insn.adsize;
 	u64 p = emul_get_reg(c, reg, adsize);
 
-	p = c->w.rflags & FL_DF ? p - bytes : p + bytes;
+	p = c->w.rflags & X86_EFLAGS_DF ? p - bytes : p + bytes;
 	emul_set_reg(c, reg, adsize, p);
 }
 

@@ -15,7 +15,7 @@ static int check_umip(struct emul_ctxt *c)
 	ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	return cr4 & C4_UMIP ? emul_gp(c, 0) : EMUL_OK;
+	return cr4 & X86_CR4_UMIP ? emul_gp(c, 0) : EMUL_OK;
 }
 
 int emul_op_sgdt(struct emul_ctxt *c)
@@ -110,7 +110,7 @@ int emul_op_clts(struct emul_ctxt *c)
 	if (!c->ops->set_cr)
 		return EMUL_UNHANDLED;
 	ret = c->ops->get_cr(c, 0, &cr0);
-	return ret ? ret : c->ops->set_cr(c, 0, cr0 & ~C0_TS);
+	return ret ? ret : c->ops->set_cr(c, 0, cr0 & ~X86_CR0_TS);
 }
 
 int emul_op_mov_from_cr(struct emul_ctxt *c)

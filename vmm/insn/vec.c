@@ -18,9 +18,9 @@ int emul_check_vex(struct emul_ctxt *c, u64 components)
 		ret = c->ops->get_xcr0(c, &xcr0);
 	if (ret)
 		return ret;
-	if (!(cr4 & C4_OSXSAVE) || ~xcr0 & components)
+	if (!(cr4 & X86_CR4_OSXSAVE) || ~xcr0 & components)
 		return emul_ud(c);
-	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+	return cr0 & X86_CR0_TS ? emul_raise(c, X86_TRAP_NM, 0) : EMUL_OK;
 }
 
 /* Is the unit there, and on? */
@@ -41,9 +41,9 @@ static int check_vector(struct emul_ctxt *c)
 		ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)
 		return ret;
-	if (cr0 & C0_EM || (!mmx && !(cr4 & C4_OSFXSR)))
+	if (cr0 & X86_CR0_EM || (!mmx && !(cr4 & X86_CR4_OSFXSR)))
 		return emul_ud(c);
-	return cr0 & C0_TS ? emul_raise(c, EXC_NM, 0) : EMUL_OK;
+	return cr0 & X86_CR0_TS ? emul_raise(c, X86_TRAP_NM, 0) : EMUL_OK;
 }
 
 static bool is_mem(const struct emul_ctxt *c, unsigned int i)

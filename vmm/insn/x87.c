@@ -365,8 +365,8 @@ int emul_op_fst(struct emul_ctxt *c)
 	ret = c->ops->get_cr(c, 0, &cr0);
 	if (ret)
 		return ret;
-	if (cr0 & (C0_EM | C0_TS))
-		return emul_raise(c, EXC_NM, 0);
+	if (cr0 & (X86_CR0_EM | X86_CR0_TS))
+		return emul_raise(c, X86_TRAP_NM, 0);
 	if (!c->ops->set_x87)
 		return EMUL_UNHANDLED;
 	ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
@@ -375,7 +375,8 @@ int emul_op_fst(struct emul_ctxt *c)
 	s.fsw = image_le(c, AT_FSW, 2);
 	s.ftw = image_le(c, AT_FTW, 1);
 	if (s.fsw & SW_ES)
-		return cr0 & C0_NE ? emul_raise(c, EXC_MF, 0) : EMUL_UNHANDLED;
+		return cr0 & X86_CR0_NE ? emul_raise(c, X86_TRAP_MF, 0) :
+					  EMUL_UNHANDLED;
 
 	top = s.fsw >> SW_TOP_SHIFT & 7;
 	x.fcw = image_le(c, AT_FCW, 2);

@@ -71,25 +71,6 @@ int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 	return 0;
 }
 
-int gmem_read_atomic(struct vigil_vm *vm, gpa_t gpa, void *buf,
-		     unsigned int len)
-{
-	unsigned int chunk;
-	hva_t hva;
-	int ret;
-
-	for (; len; len -= chunk, gpa += chunk, buf += chunk) {
-		if (!locate(vm, gpa, len, &hva, &chunk))
-			return -EFAULT;
-		pagefault_disable();
-		ret = copy_in(buf, hva, chunk);
-		pagefault_enable();
-		if (ret)
-			return -EFAULT;
-	}
-	return 0;
-}
-
 int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len)
 {

@@ -77,7 +77,6 @@ static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 	rcu_assign_pointer(vm->slots, new);
 	vm_synchronize(vm);
 	kvfree(old);
-	shadow_slots_changed(vm);
 }
 
 static void slot_free(struct vigil_vm *vm, struct vigil_slot *slot)

@@ -85,8 +85,6 @@ struct monitor {
 };
 
 /* ---- watch.c ---- */
-/* vm->lock held: give vCPUs the set that the monitors' lists come to */
-int watch_publish(struct vigil_vm *vm);
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
 /* the monitor goes: its watches too. vm->lock held */

@@ -67,7 +67,7 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 	return mevent_store(vcpu, best, st);
 }
 
-int watch_publish(struct vigil_vm *vm)
+static int watch_publish(struct vigil_vm *vm)
 {
 	struct vigil_watches *old, *set = NULL;
 	struct watch_range *r;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kinds of address, and the bits of a page fault's error code. Pure.
+ *
+ *	gva	guest virtual address, behind segmentation (the manuals' linear address)
+ *	gpa	guest physical address; gfn is its page frame number
+ *	hva	host virtual address, in the process that runs the VM
+ *	hpa	host physical address
+ */
+#ifndef VIGIL_VMM_TYPES_H
+#define VIGIL_VMM_TYPES_H
+
+#include "pure.h"
+
+typedef unsigned long gva_t;
+typedef u64 gpa_t;
+typedef u64 gfn_t;
+typedef unsigned long hva_t;
+typedef u64 hpa_t;
+
+#define INVALID_GPA (~(gpa_t)0)
+
+/*
+ * The error code that the CPU gives with #PF. The walker of guest page tables takes
+ * W, U and I as the access to check, and gives back all of them as the code to inject.
+ */
+#define PFERR_P \
+	(1u     \
+	 << 0) /* a present entry forbids it; clear: an entry is not present */
+#define PFERR_W (1u << 1) /* write access */
+#define PFERR_U (1u << 2) /* user access: CPL 3 */
+#define PFERR_RSVD (1u << 3) /* an entry has a reserved bit set */
+#define PFERR_I (1u << 4) /* instruction fetch */
+
+#endif
