@@ -45,7 +45,9 @@ help:
 	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
 	@echo '  bench               vigil beside stock KVM: instructions an operation'
 	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
-	@echo '  style, format       clang-format with the kernel'"'"'s rules: check, apply'
+	@echo '  style               clang-format with the kernel'"'"'s rules; each header stands'
+	@echo '                      alone; no code that nobody uses'
+	@echo '  format              applies clang-format'
 	@echo '  sparse              the module under sparse'
 	@echo '  kernel-small, kernel-debug, kernel-small-clang'
 	@echo '                      build a testbed kernel into the cache (done on demand)'
@@ -104,6 +106,8 @@ check-unit:
 style:
 	@$(TESTBED)/packages check
 	@clang-format --dry-run -Werror $(CFILES)
+	@selftests/headers-test
+	@selftests/dead-code
 
 format:
 	@$(TESTBED)/packages check

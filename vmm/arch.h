@@ -17,7 +17,6 @@
 
 #define X86_TRAP_DE 0
 #define X86_TRAP_DB 1
-#define X86_TRAP_NMI 2
 #define X86_TRAP_BP 3
 #define X86_TRAP_OF 4
 #define X86_TRAP_UD 6
@@ -31,7 +30,6 @@
 #define X86_TRAP_MF 16
 #define X86_TRAP_AC 17
 #define X86_TRAP_MC 18
-#define X86_TRAP_XF 19
 
 #endif /* __KERNEL__ */
 
