@@ -382,6 +382,18 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 	     (i)++)
 
 /* ---- slot.c ---- */
+/*
+ * What a slot needs is as large as its VMM says: it is not worth the life of a
+ * process, and failing is nothing to tell the kernel log of.
+ */
+#define GFP_SLOT (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+/**
+ * vigil_slot_affordable() - may a slot take so much of the host's memory?
+ * @pages: that are going to be allocated for it
+ *
+ * Half of what is available now at most: the rest of the host goes on.
+ */
+bool vigil_slot_affordable(unsigned long pages);
 struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn);
 /* under vm->srcu or vm->lock */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)
