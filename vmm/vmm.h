@@ -139,7 +139,8 @@ struct vigil_vm {
 	struct shadow_vm shadow;
 	struct vigil_watches __rcu *watches; /* [r] watch.c */
 	struct list_head monitors; /* [m] monitor.c */
-	unsigned int nr_monitors; /* [m] */
+	unsigned int nr_monitors; /* [m] without those that only read */
+	unsigned int nr_readers; /* [m] read-only monitors */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	wait_queue_head_t srcu_wq; /* vCPUs wait: that it ends */
@@ -300,7 +301,8 @@ struct vigil_vcpu {
 	int (*complete)(struct vigil_vcpu *vcpu); /* before the next entry */
 
 	void *held; /* monitor.c: event that waits for a verdict */
-	struct vigil_vcpu_state *snapshot; /* monitor.c */
+	struct mutex snapshot_lock; /* [n] one asker at a time: view.c */
+	struct vigil_vcpu_state *snapshot; /* view.c */
 	wait_queue_head_t wq; /* woken by kicks and verdicts */
 	sigset_t sigset;
 	bool sigset_active;
