@@ -2,6 +2,7 @@
 """The kernels of the emulated host: found, fetched or built, then cached."""
 
 import dataclasses
+import json
 import lzma
 import os
 import pathlib
@@ -17,7 +18,10 @@ from common import CACHE, HERE, TOP, Lock, SetupError, call, digest, say
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
 
 # Debian's own kernels, and the packages that depend on the newest of each.
-DEBIAN = {"6.1": "linux-headers-amd64", "6.12": "linux-headers-6.12-amd64"}
+DEBIAN = {
+    "6.1": ("linux-headers-amd64", "linux-image-amd64"),
+    "6.12": ("linux-headers-6.12-amd64", "linux-image-6.12-amd64"),
+}
 
 KEEP_S = 7 * 86400  # a kernel of our own that nobody uses
 
@@ -85,67 +89,150 @@ def unpack(image, vmlinux):
 
 
 def field(package, name):
-    """A field of the newest version of a package that apt knows."""
-    text = call("apt-cache", "--no-all-versions", "show", package)
+    """A field of the newest version of a package, empty where apt does not know it."""
+    try:
+        text = call("apt-cache", "--no-all-versions", "show", package)
+    except SetupError:
+        return ""
     found = re.search(rf"^{name}: (.*)$", text, re.M)
     return found.group(1) if found else ""
 
 
+def version_key(release):
+    """Sorts releases as their numbers say: 6.1.0-9 stands before 6.1.0-10."""
+    return [int(n) for n in re.findall(r"\d+", release)]
+
+
+def releases(series):
+    """Releases of a series that may be chosen, the one to prefer first.
+
+    The meta packages name a release each, which need not be the same one while the
+    archive shows half of an upload, so every other one that has headers follows.
+    """
+    wanted = [release for meta in DEBIAN[series]
+              for release in re.findall(r"linux-(?:image|headers)-(\d\S*)",
+                                        field(meta, "Depends"))]
+    # 6.1.0-56-amd64 is the flavour wanted, 6.1.0-56-rt-amd64 is another one.
+    names = call("apt-cache", "pkgnames", f"linux-headers-{series}.").split()
+    others = [found.group(1) for found in
+              (re.fullmatch(r"linux-headers-([\d.]+[-+][^-]+-amd64)", name)
+               for name in names) if found]
+    return list(dict.fromkeys(wanted + sorted(others, key=version_key, reverse=True)))
+
+
+def resolve(*names):
+    """Versions by package that apt would install for these, as on an empty machine.
+
+    None where apt finds no set of packages that fits together.
+    """
+    try:
+        text = call("apt-get", "-s", "-q", "-o", "Dir::State::status=/dev/null",
+                    "--no-install-recommends", "install", *names)
+    except SetupError:
+        return None
+    found = dict(re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", text, re.M))
+    # apt takes a name that it does not know for a pattern, and may find another package.
+    return found if found.keys() >= set(names) else None
+
+
 def newest(series):
-    """Release and version of Debian's newest kernel of that series."""
-    package = DEBIAN[series]
-    found = re.search(r"linux-headers-(\S+) \(= (\S+)\)", field(package, "Depends"))
-    if not found:
-        raise SetupError(f"{package} names no kernel")
-    return found.groups()
+    """The newest kernel of a series that apt can install together with its headers.
+
+    Returns its release and the version of each package that makes it up.
+    """
+    for release in releases(series):
+        # Debian builds the unsigned image first, and signs it hours later.
+        for image in (f"linux-image-{release}", f"linux-image-{release}-unsigned"):
+            found = resolve(image, f"linux-headers-{release}")
+            if found:
+                return release, {name: version for name, version in found.items()
+                                 if name == image or
+                                 re.match(r"linux-(headers|kbuild)-", name)}
+    raise SetupError(f"apt can install no kernel {series} with its headers; "
+                     "look at: apt-get -s install " + " ".join(DEBIAN[series]))
 
 
-def download(release, version, top):
+def lists_digest():
+    """Changes whenever apt's lists of packages do."""
+    shown = call("apt-config", "shell", "lists", "Dir::State::lists/d")
+    lists = pathlib.Path(shown.partition("=")[2].strip().strip("'"))
+    return digest(*(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}"
+                    for p in sorted(lists.glob("*Packages*"))))
+
+
+def chosen(series):
+    """What newest() says, asked of apt only once for each state of its lists.
+
+    apt takes seconds to answer, and a run of all the tests starts hosts by the dozen.
+    """
+    path = CACHE / f"chosen-{series}.json"
+    key = lists_digest()
+    with Lock(f"chosen-{series}"):
+        if path.exists():
+            kept = json.loads(path.read_text())
+            if kept["lists"] == key:
+                return kept["release"], kept["versions"]
+        release, versions = newest(series)
+        path.write_text(json.dumps(
+            {"lists": key, "release": release, "versions": versions}))
+    return release, versions
+
+
+def download(release, versions, top):
     """The packages of a kernel and of its headers, unpacked into `top`.
 
     Not installed: Debian's headers of 6.12 would bring the kernel along, and this
     machine would boot it the next time.
     """
-    headers = f"linux-headers-{release}"
-    # the kernel's, and what its headers share with those of other flavours
-    names = {f"linux-image-{release}", headers, *re.findall(
-        r"linux-headers-[^ ,]*-common|linux-kbuild-[^ ,]*", field(headers, "Depends"))}
     tmp = top / "download"
-    tmp.mkdir(parents=True, exist_ok=True)
-    call("apt-get", "-q", "download", *(f"{n}={version}" for n in sorted(names)),
-         cwd=tmp)
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    call("apt-get", "-q", "download",
+         *(f"{name}={version}" for name, version in sorted(versions.items())), cwd=tmp)
     for deb in tmp.glob("*.deb"):
         call("dpkg-deb", "-x", deb, top)
     shutil.rmtree(tmp)
-    makefile = top / "usr/src" / headers / "Makefile"
+    makefile = top / "usr/src" / f"linux-headers-{release}" / "Makefile"
     makefile.write_text(makefile.read_text().replace(" /usr/", f" {top}/usr/"))
     # With it a build would want pahole, for type data that nothing here reads.
     (makefile.parent / "vmlinux").unlink(missing_ok=True)
 
 
-def after_update(func, *args):
-    """func(*args), again with new package lists when it fails with those there are."""
-    try:
-        return func(*args)
-    except SetupError:
-        call(HERE / "apt-install", "--update", progress=True)
-        return func(*args)
+def update_lists():
+    """Fetches apt's lists of packages anew."""
+    call(HERE / "apt-install", "--update", progress=True)
 
 
-def debian_kernel(series):
-    """Debian's stock kernel of a series and its headers, from their packages."""
-    call(HERE / "packages", "testbed", progress=True)
-    release, version = after_update(newest, series)
+def fetch(series):
+    """Downloads and unpacks the newest kernel of a series, unless the cache has it.
+
+    Returns its release and the folder that it is in.
+    """
+    release, versions = chosen(series)
+    version = versions[f"linux-headers-{release}"]
     top = CACHE / f"kernel-{series}-{version}"
     with Lock(f"kernel-{series}"):
         if not (top / "complete").exists():
             say(f"fetching Debian's kernel {release}, once")
             for old in CACHE.glob(f"kernel-{series}-*"):
                 shutil.rmtree(old)
-            after_update(download, release, version, top)
+            download(release, versions, top)
             prune(top, release)
             unpack(top / "boot" / f"vmlinuz-{release}", top / "vmlinux")
             (top / "complete").touch()
+    return release, top
+
+
+def debian_kernel(series):
+    """Debian's stock kernel of a series and its headers, from their packages."""
+    call(HERE / "packages", "testbed", progress=True)
+    try:
+        release, top = fetch(series)
+    except SetupError:
+        # No lists yet, or they name a version that the archive no longer has: all is
+        # decided anew with the lists of now.
+        update_lists()
+        release, top = fetch(series)
     return Kernel(series, release, top / "boot" / f"vmlinuz-{release}",
                   top / "vmlinux", top, top / "usr/src" / f"linux-headers-{release}")
 
