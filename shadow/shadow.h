@@ -46,7 +46,11 @@ int shadow_set_limit(struct vigil_vm *vm, unsigned long pages);
 unsigned long shadow_get_limit(struct vigil_vm *vm);
 
 /* ---- slots (vm->lock held) ---- */
-/* allocate the slot's rmap, GFP_KERNEL_ACCOUNT; before it is published */
+/*
+ * Allocate the slot's rmap, before the slot is published. 0, -ENOMEM when the
+ * host cannot afford it, -EINTR when the caller is killed: a large slot's takes
+ * a while.
+ */
 int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot);
 void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot);
 /*

@@ -3,7 +3,7 @@
  * Shadow paging's side of memory slots, of the MMU notifier and of the dirty
  * log; life of the VM's part, and the shrinker.
  */
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 
 #include "internal.h"
@@ -15,12 +15,11 @@ static unsigned long *chunk_get(struct vigil_vm *vm, unsigned long idx)
 	unsigned long *chunk = xa_load(&vm->shadow.gfns, idx);
 
 	if (!chunk) {
-		chunk = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		chunk = (unsigned long *)get_zeroed_page(GFP_SLOT);
 		if (!chunk)
 			return NULL;
 		set_page_private(virt_to_page(chunk), 0);
-		if (xa_err(xa_store(&vm->shadow.gfns, idx, chunk,
-				    GFP_KERNEL_ACCOUNT))) {
+		if (xa_err(xa_store(&vm->shadow.gfns, idx, chunk, GFP_SLOT))) {
 			free_page((unsigned long)chunk);
 			return NULL;
 		}
@@ -47,27 +46,49 @@ static void chunk_put(struct vigil_vm *vm, unsigned long idx,
 	free_page((unsigned long)chunk);
 }
 
-int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot)
-{
-	unsigned long first = slot->base >> 9, i;
-	unsigned long n = ((slot->base + slot->npages - 1) >> 9) - first + 1;
+/* chunks between two looks at what the host has left */
+#define CHUNKS_AT_ONCE 1024
 
-	slot->arch.nr_chunks = 0;
-	slot->arch.chunk =
-		kvcalloc(n, sizeof(*slot->arch.chunk), GFP_KERNEL_ACCOUNT);
-	if (!slot->arch.chunk)
-		return -ENOMEM;
-	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages + slot->npages);
+/* -ENOMEM before the host runs out of memory; -EINTR when the caller is killed */
+static int fill_chunks(struct vigil_vm *vm, struct vigil_slot *slot,
+		       unsigned long first, unsigned long n)
+{
+	unsigned long *chunk, i;
+
 	for (i = 0; i < n; i++) {
-		slot->arch.chunk[i] = chunk_get(vm, first + i);
-		if (!slot->arch.chunk[i]) {
-			shadow_slot_free(vm, slot);
+		/* others may allocate at the same time */
+		if (!(i % CHUNKS_AT_ONCE) && !vigil_slot_affordable(n - i))
 			return -ENOMEM;
-		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		chunk = chunk_get(vm, first + i);
+		if (!chunk)
+			return -ENOMEM;
+		slot->arch.chunk[i] = chunk;
 		slot->arch.nr_chunks++;
 		cond_resched();
 	}
 	return 0;
+}
+
+int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot)
+{
+	unsigned long first = slot->base >> 9;
+	unsigned long n = ((slot->base + slot->npages - 1) >> 9) - first + 1;
+	int ret;
+
+	slot->arch.nr_chunks = 0;
+	slot->arch.chunk = NULL;
+	if (!vigil_slot_affordable(n))
+		return -ENOMEM;
+	slot->arch.chunk = kvcalloc(n, sizeof(*slot->arch.chunk), GFP_SLOT);
+	if (!slot->arch.chunk)
+		return -ENOMEM;
+	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages + slot->npages);
+	ret = fill_chunks(vm, slot, first, n);
+	if (ret)
+		shadow_slot_free(vm, slot);
+	return ret;
 }
 
 void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot)

@@ -4,8 +4,9 @@
  * guest memory, deciding about writes.
  *
  * Every struct has the same layout for 32- and 64-bit userspace. Padding and
- * reserved fields must be zero (-EINVAL otherwise). A call that fails changes
- * nothing.
+ * reserved fields must be zero (-EINVAL otherwise). A field that is "out" is not
+ * looked at, so a struct can be used again as it came back. A call that fails
+ * changes nothing.
  */
 #ifndef _UAPI_VIGIL_H
 #define _UAPI_VIGIL_H
@@ -22,6 +23,7 @@
 #define VIGIL_EVENT_DATA	64	/* largest single guest store, bytes */
 #define VIGIL_MAX_WATCHES	256	/* watches of one monitor */
 #define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds */
+#define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
 
 /* struct vigil_vm_info: flags */
 #define VIGIL_VM_DEAD		(1 << 0) /* can not run any more */
@@ -34,7 +36,7 @@
  * @nr_vcpus:	vCPUs created so far
  * @mem_bytes:	sum of its memory slots, bytes
  * @start_ns:	CLOCK_BOOTTIME at creation, nanoseconds
- * @nr_monitors: monitors attached now
+ * @nr_monitors: monitors attached now, without the read-only ones
  * @flags:	VIGIL_VM_*
  * @name:	NUL-terminated, empty when VIGIL_SET_NAME was never called
  */
@@ -63,13 +65,21 @@ struct vigil_vm_list {
 	__u64 entries;
 };
 
+/* struct vigil_attach: flags; also the argument of VIGIL_CREATE_MONITOR */
+#define VIGIL_ATTACH_READ	(1 << 0) /* look only: see struct vigil_attach */
+
 /**
  * struct vigil_attach - argument of VIGIL_ATTACH
  * @vm_id:	from struct vigil_vm_info
- * @flags:	zero
+ * @flags:	VIGIL_ATTACH_*
+ *
+ * A VM has one monitor at a time. With VIGIL_ATTACH_READ the new monitor is not
+ * the VM's one: it reads memory, registers and counters while another process
+ * watches. VIGIL_WATCH_*, VIGIL_VERDICT and read() give -EPERM on it; poll()
+ * tells only of the VM's end.
  *
  * Return: a monitor fd; -ENOENT no such VM; -EPERM it belongs to another user;
- * -EBUSY it has a monitor.
+ * -EBUSY it has a monitor, or VIGIL_MAX_READERS of them that only read.
  */
 struct vigil_attach {
 	__u32 vm_id;
@@ -97,12 +107,24 @@ struct vigil_name {
 #define VIGIL_ON_DEATH_ALLOW	0
 #define VIGIL_ON_DEATH_DENY	1
 
+/*
+ * struct vigil_watch, struct vigil_mem: cr3. The page table through which a
+ * guest-virtual address is translated, in vCPU 0's paging mode. 0 stands for
+ * the one that vCPU 0 has in CR3 now. A Linux kernel with page-table isolation
+ * has a pair of tables for each process, and while the process runs CR3 holds
+ * the user's half (bit 12 is set), in which the kernel is not mapped: 0 then
+ * stands for the kernel's half, which maps all that the user's does. The table
+ * in CR3 and the one in the page before it are taken for a pair when their lower
+ * halves lead to the same tables, and to one at least. A @cr3 other than 0 is
+ * used as it is.
+ */
+
 /**
  * struct vigil_watch - a byte range whose writes are told or decided
  * @start:	first byte; canonical for GVA
  * @len:	bytes, 1 to 16 MiB, must not wrap
  * @cr3:	GVA: the address space through which @start is translated; 0 is
- *		the one that the first vCPU runs now
+ *		vCPU 0's, as said above
  * @kind:	VIGIL_WATCH_*
  * @action:	VIGIL_ACTION_*
  * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
@@ -222,14 +244,15 @@ struct vigil_verdict {
 };
 
 /* struct vigil_mem: flags */
-#define VIGIL_MEM_GVA		(1 << 0) /* translate through @cr3 (0: vCPU 0's) */
+#define VIGIL_MEM_GVA		(1 << 0) /* translate through @cr3 */
 
 /**
  * struct vigil_mem - read guest memory through a monitor
  * @addr:	guest-physical, or guest-virtual with VIGIL_MEM_GVA
  * @len:	bytes, at most 1 MiB a call
  * @buf:	user pointer
- * @cr3:	with VIGIL_MEM_GVA; translated in vCPU 0's paging mode
+ * @cr3:	with VIGIL_MEM_GVA, zero otherwise; 0 is vCPU 0's address space,
+ *		as said at struct vigil_watch
  * @flags:	VIGIL_MEM_*
  * @done:	out: bytes copied; less than @len where memory ends (-EFAULT only
  *		when that is 0)
@@ -295,7 +318,7 @@ struct vigil_fail_entry {
 #define VIGIL_ATTACH		_IOW(VIGIL_IOC, 0x02, struct vigil_attach)
 
 /* on a VM fd */
-#define VIGIL_CREATE_MONITOR	_IO(VIGIL_IOC, 0x10)
+#define VIGIL_CREATE_MONITOR	_IO(VIGIL_IOC, 0x10) /* argument: VIGIL_ATTACH_* */
 #define VIGIL_SET_NAME		_IOW(VIGIL_IOC, 0x11, struct vigil_name)
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)

@@ -161,6 +161,7 @@ static struct vigil_vcpu *vcpu_alloc(struct vigil_vm *vm, u32 id)
 	vcpu->id = id;
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
+	mutex_init(&vcpu->snapshot_lock);
 	init_waitqueue_head(&vcpu->wq);
 	preempt_notifier_init(&vcpu->preempt, &vcpu_preempt_ops);
 	fetch_flush(vcpu);

@@ -132,7 +132,8 @@ struct vigil_vm {
 	struct shadow_vm shadow;
 	struct vigil_watches __rcu *watches; /* [r] watch.c */
 	struct list_head monitors; /* [m] monitor.c */
-	unsigned int nr_monitors; /* [m] */
+	unsigned int nr_monitors; /* [m] without those that only read */
+	unsigned int nr_readers; /* [m] read-only monitors */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	wait_queue_head_t srcu_wq; /* vCPUs wait: that it ends */
@@ -293,7 +294,8 @@ struct vigil_vcpu {
 	int (*complete)(struct vigil_vcpu *vcpu); /* before the next entry */
 
 	void *held; /* monitor.c: event that waits for a verdict */
-	struct vigil_vcpu_state *snapshot; /* monitor.c */
+	struct mutex snapshot_lock; /* [n] one asker at a time: view.c */
+	struct vigil_vcpu_state *snapshot; /* view.c */
 	wait_queue_head_t wq; /* woken by kicks and verdicts */
 	sigset_t sigset;
 	bool sigset_active;
@@ -375,6 +377,18 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 	     (i)++)
 
 /* ---- slot.c ---- */
+/*
+ * What a slot needs is as large as its VMM says: it is not worth the life of a
+ * process, and failing is nothing to tell the kernel log of.
+ */
+#define GFP_SLOT (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+/**
+ * vigil_slot_affordable() - may a slot take so much of the host's memory?
+ * @pages: that are going to be allocated for it
+ *
+ * Half of what is available now at most: the rest of the host goes on.
+ */
+bool vigil_slot_affordable(unsigned long pages);
 struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn);
 /* under vm->srcu or vm->lock */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)

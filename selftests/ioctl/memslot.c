@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory slots: arguments, and what a guest sees of adding, moving, deleting. */
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "guest.h"
+#include "vigil.h"
 
 DECLARE_PAYLOAD(touch);
 DECLARE_PAYLOAD(sum);
@@ -290,6 +293,80 @@ static void under_load(long unused)
 		  mmio, changes, (unsigned long)harvests);
 }
 
+/* the number behind @key in a file of /proc */
+static uint64_t proc_number(const char *file, const char *key)
+{
+	char line[128], name[64];
+	uint64_t n, found = ~0ull;
+	FILE *f = fopen(file, "r");
+
+	if (!f)
+		ERROR("%s: %s", file, strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %" SCNu64, name, &n) == 2 &&
+		    !strcmp(name, key))
+			found = n;
+	fclose(f);
+	if (found == ~0ull)
+		ERROR("%s has no %s", file, key);
+	return found;
+}
+
+#define MAX_SLOT (((1ull << 31) - 1) * 0x1000)
+
+/*
+ * A slot costs 1/512 of its size: one that costs twice of all the memory there is
+ * is refused, and nobody dies of it.
+ */
+static void beyond_the_host(long flags)
+{
+	uint64_t total = proc_number("/proc/meminfo", "MemTotal:") << 10;
+	uint64_t size = total * 1024, killed, before, after;
+	struct vm *vm = setup();
+	void *huge;
+
+	if (ioctl(vm->dev, VIGIL_GET_VERSION, 0) < 0)
+		SKIP("what /dev/kvm spends on a slot is its own affair");
+	if (size > MAX_SLOT)
+		SKIP("the host can afford the largest slot there is");
+	huge = mmap(NULL, size, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (huge == MAP_FAILED)
+		ERROR("mmap: %s", strerror(errno));
+	killed = proc_number("/proc/vmstat", "oom_kill");
+	before = proc_number("/proc/meminfo", "MemAvailable:");
+	for (int i = 0; i < 3; i++)
+		CHECK_ERRNO(slot(vm, 1, 1ull << 44, size, huge, flags), ENOMEM);
+	after = proc_number("/proc/meminfo", "MemAvailable:");
+	CHECK_EQ(proc_number("/proc/vmstat", "oom_kill"), killed);
+	test_note("%" PRIu64 " kB available before, %" PRIu64 " after", before,
+		  after);
+	/* nothing of it is kept */
+	CHECK(after + (total >> 13) >= before);
+	/* an ordinary slot in the same place, and what is asked of it later */
+	CHECK_OK(slot(vm, 1, 1ull << 44, SIZE, hva, flags));
+	CHECK_OK(slot(vm, 1, 1ull << 45, SIZE, hva, flags));
+	CHECK_OK(slot(vm, 1, 0, 0, NULL, 0));
+	munmap(huge, size);
+}
+
+/* a slot whose cost is an eighth of what the host has left, and once more */
+static void large(long unused)
+{
+	uint64_t avail = proc_number("/proc/meminfo", "MemAvailable:") << 10;
+	uint64_t size = (avail / 8 * 512) & ~0x1fffffull;
+	struct vm *vm = setup();
+
+	if (ioctl(vm->dev, VIGIL_GET_VERSION, 0) < 0)
+		SKIP("what /dev/kvm spends on a slot is its own affair");
+	if (size > MAX_SLOT)
+		size = MAX_SLOT;
+	for (int i = 0; i < 2; i++) {
+		CHECK_OK(slot(vm, 1, 1ull << 44, size, (void *)0x100000, 0));
+		CHECK_OK(slot(vm, 1, 0, 0, NULL, 0));
+	}
+}
+
 /* KVM_CREATE_VCPU of one id by many threads: one gets it. */
 static int race_fd;
 static unsigned int winners;
@@ -332,6 +409,10 @@ static const struct test_case cases[] = {
 	{ "read-only", readonly },
 	{ "hole in the host's memory", host_hole },
 	{ "changes under load", under_load },
+	{ "larger than the host can afford", beyond_the_host, 0 },
+	{ "larger than the host can afford, logged", beyond_the_host,
+	  KVM_MEM_LOG_DIRTY_PAGES },
+	{ "as large as the host can afford", large },
 	{ "one vCPU id, many threads", vcpu_race },
 	{}
 };

@@ -92,11 +92,16 @@ static void names(long arg)
 	vm_destroy(v->vm);
 }
 
-static int attach(int dev, uint32_t id)
+static int attach_flags(int dev, uint32_t id, uint32_t flags)
 {
-	struct vigil_attach a = { .vm_id = id };
+	struct vigil_attach a = { .vm_id = id, .flags = flags };
 
 	return ioctl(dev, VIGIL_ATTACH, &a);
+}
+
+static int attach(int dev, uint32_t id)
+{
+	return attach_flags(dev, id, 0);
 }
 
 static void one_monitor(long arg)
@@ -116,12 +121,11 @@ static void one_monitor(long arg)
 	close(second);
 	CHECK_ERRNO(attach(v->vm->dev, 0), ENOENT);
 	CHECK_ERRNO(attach(v->vm->dev, ~0u), ENOENT);
-	CHECK_ERRNO(
-		ioctl(v->vm->dev, VIGIL_ATTACH,
-		      &(struct vigil_attach){ .vm_id = info.id, .flags = 1 }),
-		EINVAL);
+	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, 2), EINVAL);
+	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, 1u << 31), EINVAL);
 	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_ATTACH, NULL), EFAULT);
-	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 1), EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 2), EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 1ul << 32), EINVAL);
 	vm_destroy(v->vm);
 }
 
@@ -152,7 +156,12 @@ static int stranger(int dev, uint32_t id)
 		return 1;
 	if (attach(dev, id) >= 0)
 		return 2;
-	return errno == EPERM ? 0 : 3;
+	if (errno != EPERM)
+		return 3;
+	/* reading is no less a secret than watching */
+	if (attach_flags(dev, id, VIGIL_ATTACH_READ) >= 0)
+		return 4;
+	return errno == EPERM ? 0 : 5;
 }
 
 static void permission(long arg)
@@ -207,7 +216,6 @@ static void bad_watches(long arg)
 	BAD(EINVAL, w.kind = 2);
 	BAD(EINVAL, w.action = 3);
 	BAD(EINVAL, w.on_death = 2);
-	BAD(EINVAL, w.id = 1);
 	BAD(EINVAL, w.cr3 = 0x1000); /* of a physical range */
 	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 60);
 	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 47);
@@ -293,6 +301,163 @@ static void reading(long arg)
 	vm_destroy(v->vm);
 }
 
+/* what a read-only monitor may do, and what it may not */
+static void look(struct vcpu *v, int reader)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
+	struct vigil_watch_list l = { .entry_size = sizeof(w) };
+	struct vigil_vcpu_state st = { 0 };
+	struct vigil_vm_info info;
+	struct vigil_event ev;
+	uint64_t word = 0;
+	struct vigil_mem m = { .addr = TARGET,
+			       .len = sizeof(word),
+			       .buf = (uintptr_t)&word };
+	uint32_t id = 1;
+	struct kvm_regs r;
+
+	REQUIRE_EQ(ioctl(reader, VIGIL_READ_MEM, &m), 0);
+	CHECK_EQ(m.done, sizeof(word));
+	CHECK_EQ(word, rd64(v->vm, TARGET));
+	get_regs(v, &r);
+	REQUIRE_EQ(ioctl(reader, VIGIL_GET_VCPU, &st), 0);
+	CHECK_EQ(st.regs.rip, r.rip);
+	CHECK_EQ(mon_stat(reader, "watch_hits"),
+		 mon_stat(v->vm->fd, "watch_hits"));
+	REQUIRE_EQ(ioctl(reader, VIGIL_GET_INFO, &info), 0);
+	CHECK_EQ(info.nr_vcpus, 1);
+
+	CHECK_ERRNO(ioctl(reader, VIGIL_WATCH_ADD, &w), EPERM);
+	CHECK_ERRNO(ioctl(reader, VIGIL_WATCH_DEL, &id), EPERM);
+	CHECK_ERRNO(ioctl(reader, VIGIL_WATCH_LIST, &l), EPERM);
+	CHECK_ERRNO(mon_verdict(reader, 1, VIGIL_VERDICT_ALLOW), EPERM);
+	CHECK_ERRNO(read(reader, &ev, sizeof(ev)), EPERM);
+	CHECK_NO_EVENT(reader);
+}
+
+static void readers(long arg)
+{
+	struct pollfd p = { .events = POLLIN };
+	int mon, reader[VIGIL_MAX_READERS];
+	struct vigil_vm_info info;
+	struct kvm_regs r;
+	struct vcpu *v;
+
+	v = start(&mon);
+	set_name(v->vm, "watch-api-readers");
+	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-readers", &info), true);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
+	for (unsigned int i = 0; i < VIGIL_MAX_READERS; i++) {
+		reader[i] = i & 1 ? ioctl(v->vm->fd, VIGIL_CREATE_MONITOR,
+					  VIGIL_ATTACH_READ) :
+				    attach_flags(v->vm->dev, info.id,
+						 VIGIL_ATTACH_READ);
+		REQUIRE_EQ(reader[i] >= 0, true);
+	}
+	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, VIGIL_ATTACH_READ),
+		    EBUSY);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, VIGIL_ATTACH_READ),
+		    EBUSY);
+	look(v, reader[0]);
+	look(v, reader[VIGIL_MAX_READERS - 1]);
+	/* one goes, another comes; they are not the VM's monitor */
+	close(reader[3]);
+	reader[3] = attach_flags(v->vm->dev, info.id, VIGIL_ATTACH_READ);
+	CHECK(reader[3] >= 0);
+	REQUIRE_EQ(ioctl(reader[3], VIGIL_GET_INFO, &info), 0);
+	CHECK_EQ(info.nr_monitors, 1);
+	for (unsigned int i = 1; i < VIGIL_MAX_READERS; i++)
+		close(reader[i]);
+
+	/* with readers gone the watch holds, and is told to its monitor only */
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rcx = 1;
+	r.rax = ~rd64(v->vm, TARGET);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK(rd64(v->vm, TARGET) != r.rax);
+	CHECK_EQ(mon_event(mon).seq, 1);
+	look(v, reader[0]);
+	/* a reader does not keep a new monitor out */
+	close(mon);
+	mon = attach(v->vm->dev, info.id);
+	CHECK(mon >= 0);
+	close(mon);
+
+	/* and hears of the end */
+	p.fd = reader[0];
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	vm_destroy(v->vm);
+	CHECK_EQ(poll(&p, 1, 5000), 1);
+	CHECK_EQ(p.revents, POLLHUP);
+	close(reader[0]);
+}
+
+/* each struct as the call before has left it */
+static void twice(long arg)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
+	struct vigil_vcpu_state st = { 0 };
+	uint64_t word, values[4];
+	struct vigil_mem m = { .addr = TARGET,
+			       .len = sizeof(word),
+			       .buf = (uintptr_t)&word };
+	struct vigil_watch all[2];
+	struct vigil_watch_list l = { .count = 2,
+				      .entry_size = sizeof(w),
+				      .entries = (uintptr_t)all };
+	struct vigil_stats s = { .count = 4, .values = (uintptr_t)values };
+	struct vigil_vm_info info[64];
+	struct vigil_vm_list vms = { .count = 64,
+				     .entry_size = sizeof(info[0]),
+				     .entries = (uintptr_t)info };
+	struct vcpu *v;
+	uint32_t id;
+	int mon;
+
+	v = start(&mon);
+	REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_ADD, &w), 0);
+	id = w.id;
+	CHECK(id != 0);
+	w.start += 8;
+	REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_ADD, &w), 0);
+	CHECK(w.id != 0 && w.id != id);
+	/* as the list tells it, too */
+	for (int i = 0; i < 2; i++) {
+		REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_LIST, &l), 0);
+		REQUIRE_EQ(l.count, 2);
+	}
+	CHECK_EQ(all[0].id, id);
+	REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_ADD, &all[0]), 0);
+	CHECK(all[0].id != id && all[0].id != w.id);
+	CHECK_EQ(nr_watches(mon), 3);
+
+	for (int i = 0; i < 2; i++) {
+		word = 0;
+		wr64(v->vm, TARGET, 0x1234567 + i);
+		REQUIRE_EQ(ioctl(mon, VIGIL_READ_MEM, &m), 0);
+		CHECK_EQ(m.done, sizeof(word));
+		CHECK_EQ(word, 0x1234567 + i);
+		REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
+		/* counts are in and out: as many as there are, never more room */
+		REQUIRE_EQ(ioctl(mon, VIGIL_GET_STATS, &s), 0);
+		CHECK(s.count > 4);
+		s.count = 4;
+		REQUIRE_EQ(ioctl(v->vm->dev, VIGIL_LIST_VMS, &vms), 0);
+		CHECK(vms.count >= 1 && vms.count <= 64);
+		REQUIRE_EQ(ioctl(mon, VIGIL_GET_INFO, &info[0]), 0);
+	}
+	/* and when the call before has failed */
+	m.addr = v->vm->ram_size;
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &m), EFAULT);
+	CHECK_EQ(m.done, sizeof(word));
+	m.addr = TARGET;
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &m), 0);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 static int read_mem(int mon, uint64_t addr, void *buf, uint64_t len,
 		    uint32_t flags, uint32_t *done)
 {
@@ -355,6 +520,97 @@ static void memory(long arg)
 	m.done = 0;
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &m), EINVAL);
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, NULL), EFAULT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+#define KERNEL_VA 0xffffffff81000000ull
+
+static void set_cr3(struct vcpu *v, uint64_t cr3)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.cr3 = cr3;
+	set_sregs(v, &s);
+}
+
+/*
+ * Two top-level tables in neighbouring pages, as a kernel with page-table
+ * isolation has them: the kernel is mapped in the first only. cr3 0 finds it from
+ * the second, and only when the two are a pair.
+ */
+static void isolated(long m)
+{
+	struct vigil_watch w = watch_gpa(KERNEL_VA, 8, VIGIL_ACTION_LOG);
+	uint64_t kernel, user, low, first, word;
+	struct vigil_mem mem = { .addr = KERNEL_VA,
+				 .len = 8,
+				 .buf = (uintptr_t)&word,
+				 .flags = VIGIL_MEM_GVA };
+	uint64_t va = KERNEL_VA;
+	struct vcpu *v;
+	struct pt pt;
+	int mon;
+
+	if (!dev_has_mode(m))
+		SKIP("the CPU has no 5-level paging");
+	v = START(m, wloop);
+	mon = mon_open(v->vm);
+	/* 32 bits: entry 3 is the kernel's, as in Linux */
+	if (m == M_PAE)
+		va = 0xc1000000;
+	mem.addr = w.start = va;
+	w.kind = VIGIL_WATCH_GVA;
+	if (v->vm->pt_next & 0x1000)
+		pt_page(v->vm);
+	pt_init(&pt, v->vm, m);
+	kernel = pt.root;
+	user = pt_page(v->vm);
+	REQUIRE_EQ(user, kernel | 0x1000);
+	pt_map(&pt, va, PAGE, 1, PTE_P | PTE_W);
+	pt_map(&pt, GUEST_CODE, GUEST_CODE, 1, PTE_P | PTE_U);
+	low = first = rd64(v->vm, kernel);
+	CHECK(low & PTE_P);
+	if (m != M_PAE)
+		first ^= 1ull << 5; /* the CPU sets A in each by itself */
+	wr64(v->vm, user, first);
+	wr64(v->vm, PAGE, 0xfeedface);
+
+	/* the kernel's half, as ever; the user's half leads to it */
+	set_cr3(v, kernel);
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	set_cr3(v, user);
+	word = 0;
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	CHECK_EQ(word, 0xfeedface);
+	CHECK_EQ(ioctl(mon, VIGIL_WATCH_ADD, &w), 0);
+	/* what both map */
+	mem.addr = GUEST_CODE;
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	CHECK_EQ(word, rd64(v->vm, GUEST_CODE));
+	mem.addr = va;
+	/* whoever names a table gets that one */
+	mem.cr3 = user;
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
+	w.cr3 = user;
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EFAULT);
+	mem.cr3 = kernel;
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	mem.cr3 = w.cr3 = 0;
+
+	/* no pair: another table for the same addresses, or one more, or none */
+	wr64(v->vm, kernel, low ^ 0x2000);
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EFAULT);
+	wr64(v->vm, kernel, low);
+	wr64(v->vm, kernel + 8, low);
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
+	wr64(v->vm, kernel + 8, 0);
+	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	wr64(v->vm, kernel, 0);
+	wr64(v->vm, user, 0);
+	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
 	close(mon);
 	vm_destroy(v->vm);
 }
@@ -497,10 +753,15 @@ int main(int argc, char **argv)
 		{ "names", names },
 		{ "one monitor at a time", one_monitor },
 		{ "another user", permission },
+		{ "read-only monitors", readers },
+		{ "structs used twice", twice },
 		{ "bad watches", bad_watches },
 		{ "as many watches as there may be", limits },
 		{ "reading events, and verdicts, badly", reading },
 		{ "guest memory", memory },
+		{ "page-table isolation (long)", isolated, M_LONG },
+		{ "page-table isolation (la57)", isolated, M_LA57 },
+		{ "page-table isolation (pae)", isolated, M_PAE },
 		{ "registers", registers },
 		{ "counters", counters },
 		{ "the VM ends", dead_vm },

@@ -259,7 +259,12 @@ static void interrupting(long exec)
 	unlink("/tmp/watch-commands.decides");
 	pid = spawn_watch(exec ? "0x9000" : "0xa000",
 			  "touch /tmp/watch-commands.decides; exec sleep 100");
-	CHECK_SH("vigil regs " NAME " 2>&1", 1);
+	/* who only looks is not in the way; a second who watches is */
+	CHECK_SH("vigil regs " NAME " 2>&1", 0);
+	CHECK_SAYS("rip");
+	CHECK_SH("vigil stat " NAME " 2>&1", 0);
+	CHECK_SAYS("exits");
+	CHECK_SH("vigil watch " NAME " --gpa 0xb000 2>&1", 1);
 	CHECK_SAYS("has a monitor already");
 	while (exec && access("/tmp/watch-commands.decides", F_OK))
 		usleep(10000);

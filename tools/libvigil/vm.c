@@ -130,6 +130,13 @@ int vigil_vm_add_ram(struct vigil_vm *vm, uint64_t gpa, uint64_t size,
 	if (err) {
 		munmap(host, size);
 		s->size = 0;
+		if (err == -ENOMEM)
+			return vigil_fail(
+				err,
+				"%llu MiB of memory at %#llx are too much for this "
+				"host: it has not enough free memory to keep account of them",
+				(unsigned long long)(size >> 20),
+				(unsigned long long)gpa);
 		return vigil_fail(
 			err,
 			"the hypervisor refused %llu MiB of memory at %#llx: %s",

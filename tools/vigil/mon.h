@@ -35,6 +35,13 @@ int mon_list(struct vigil_vm_info **list);
  * @vm: its number, or its name where that belongs to one VM only
  */
 int mon_attach(struct mon *mon, const char *vm);
+
+/**
+ * mon_attach_read() - the same to look only, whoever else watches the VM
+ *
+ * Calls that read memory, registers and counters work; the others do not.
+ */
+int mon_attach_read(struct mon *mon, const char *vm);
 void mon_detach(struct mon *mon);
 
 /* Fetches mon->info anew. */
@@ -50,7 +57,7 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len);
 
 /**
  * mon_read_virt() - guest-virtual memory, all of it or -EFAULT
- * @cr3: address space; 0: the one that vCPU 0 runs in
+ * @cr3: address space; 0: vCPU 0's, and in it the kernel is always mapped
  */
 int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 		  size_t len);
@@ -59,9 +66,9 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 	      struct vigil_vcpu_state *state);
 
 /**
- * mon_kernel_cr3() - an address space in which the guest's kernel is mapped
+ * mon_kernel_cr3() - what stands for an address space that maps the kernel
  *
- * With page-table isolation the one of a guest in user mode is not.
+ * With page-table isolation the one in CR3 of a guest in user mode does not.
  */
 int mon_kernel_cr3(struct mon *mon, uint64_t *cr3);
 

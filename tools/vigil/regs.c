@@ -123,7 +123,7 @@ int vigil_cmd_regs(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &vm))
 		return VIGIL_EX_USAGE;
-	ret = mon_attach(&mon, vm);
+	ret = mon_attach_read(&mon, vm);
 	if (ret)
 		return mon_exit_code(ret);
 	all = json_object_new_array();

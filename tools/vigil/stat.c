@@ -56,7 +56,7 @@ int vigil_cmd_stat(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	n = mon_attach(&mon, args.vm);
+	n = mon_attach_read(&mon, args.vm);
 	if (n)
 		return mon_exit_code(n);
 	n = mon_stats(&mon, &stats);

@@ -118,7 +118,7 @@ int vigil_cmd_symbols(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	ret = mon_attach(&mon, args.vm);
+	ret = mon_attach_read(&mon, args.vm);
 	if (ret)
 		return mon_exit_code(ret);
 	ret = symtab_load(&t, &mon, args.file);

@@ -10,7 +10,9 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 {
 	/* a multiple of 8 bytes whatever the caller's word size */
 	slot->bitmap_bytes = ALIGN(slot->npages, 64) / 8;
-	slot->dirty = kvzalloc(2 * slot->bitmap_bytes, GFP_KERNEL_ACCOUNT);
+	if (!vigil_slot_affordable(2 * slot->bitmap_bytes >> PAGE_SHIFT))
+		return -ENOMEM;
+	slot->dirty = kvzalloc(2 * slot->bitmap_bytes, GFP_SLOT);
 	return slot->dirty ? 0 : -ENOMEM;
 }
 

@@ -29,6 +29,11 @@ struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn)
 	return slots->slot[lo - 1];
 }
 
+bool vigil_slot_affordable(unsigned long pages)
+{
+	return (long)pages <= si_mem_available() / 2;
+}
+
 static struct vigil_slots *slots_alloc(unsigned int count)
 {
 	struct vigil_slots *s;
@@ -300,7 +305,10 @@ int vigil_set_slot(struct vigil_vm *vm,
 	if (want.npages > SLOT_MAX_PAGES)
 		return -EINVAL;
 
-	mutex_lock(&vm->lock);
+	/* a large slot takes a while to make */
+	ret = mutex_lock_killable(&vm->lock);
+	if (ret)
+		return ret;
 	ret = set_slot_locked(vm, &want);
 	mutex_unlock(&vm->lock);
 	return ret;

@@ -138,11 +138,15 @@ static int monitor_release(struct inode *inode, struct file *file)
 	struct vigil_vm *vm = mon->vm;
 
 	mutex_lock(&vm->lock);
-	list_del(&mon->link);
-	watch_drop(mon);
-	/* a vCPU picks its answer up without the monitor's VM */
-	mevent_close(mon);
-	vm->nr_monitors--;
+	if (mon->read_only) {
+		vm->nr_readers--;
+	} else {
+		list_del(&mon->link);
+		watch_drop(mon);
+		/* a vCPU picks its answer up without the monitor's VM */
+		mevent_close(mon);
+		vm->nr_monitors--;
+	}
 	mutex_unlock(&vm->lock);
 	monitor_put(mon);
 	vigil_vm_put(vm);
@@ -165,8 +169,11 @@ static __poll_t monitor_poll(struct file *file, poll_table *wait)
 static ssize_t monitor_read(struct file *file, char __user *buf, size_t len,
 			    loff_t *pos)
 {
-	return mevent_read(file->private_data, buf, len,
-			   !(file->f_flags & O_NONBLOCK));
+	struct monitor *mon = file->private_data;
+
+	if (mon->read_only)
+		return -EPERM;
+	return mevent_read(mon, buf, len, !(file->f_flags & O_NONBLOCK));
 }
 
 static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
@@ -235,12 +242,12 @@ static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
 
 	if (copy_from_user(&mem, user, sizeof(mem)))
 		return -EFAULT;
-	if (mem.flags & ~VIGIL_MEM_GVA || mem.done || !mem.len ||
+	if (mem.flags & ~VIGIL_MEM_GVA || !mem.len ||
 	    mem.len > MONITOR_MAX_READ || mem.addr + mem.len - 1 < mem.addr ||
 	    mem.buf != (unsigned long)mem.buf || mem.cr3 >> 52 ||
 	    (mem.cr3 && !(mem.flags & VIGIL_MEM_GVA)))
 		return -EINVAL;
-	ret = mview_read(mon, &mem);
+	ret = mview_read(mon->vm, &mem);
 	if (!ret && put_user(mem.done, &user->done))
 		ret = -EFAULT;
 	return ret;
@@ -260,7 +267,7 @@ static long ioc_get_vcpu(struct monitor *mon,
 	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
 	if (!state)
 		return -ENOMEM;
-	ret = mview_state(mon, head[0], state);
+	ret = mview_state(mon->vm, head[0], state);
 	if (!ret && copy_to_user(user, state, sizeof(*state)))
 		ret = -EFAULT;
 	kfree(state);
@@ -275,13 +282,14 @@ static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long monitor_ioctl(struct file *file, unsigned int cmd,
-			  unsigned long arg)
+/* what a monitor that only reads must not do */
+static long watch_ioctl(struct monitor *mon, unsigned int cmd,
+			void __user *user)
 {
-	struct monitor *mon = file->private_data;
-	void __user *user = (void __user *)arg;
 	u32 id;
 
+	if (mon->read_only)
+		return -EPERM;
 	switch (cmd) {
 	case VIGIL_WATCH_ADD:
 		return ioc_watch_add(mon, user);
@@ -291,8 +299,23 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 		return watch_del(mon, id);
 	case VIGIL_WATCH_LIST:
 		return ioc_watch_list(mon, user);
-	case VIGIL_VERDICT:
+	default:
 		return ioc_verdict(mon, user);
+	}
+}
+
+static long monitor_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	struct monitor *mon = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case VIGIL_WATCH_ADD:
+	case VIGIL_WATCH_DEL:
+	case VIGIL_WATCH_LIST:
+	case VIGIL_VERDICT:
+		return watch_ioctl(mon, cmd, user);
 	case VIGIL_READ_MEM:
 		return ioc_read_mem(mon, user);
 	case VIGIL_GET_VCPU:
@@ -330,24 +353,28 @@ static int monitor_file(struct monitor *mon)
 	}
 	/* the file's release undoes these */
 	vigil_vm_get(mon->vm);
-	mutex_lock(&mon->vm->lock);
-	list_add_tail(&mon->link, &mon->vm->monitors);
-	mutex_unlock(&mon->vm->lock);
+	if (!mon->read_only) {
+		mutex_lock(&mon->vm->lock);
+		list_add_tail(&mon->link, &mon->vm->monitors);
+		mutex_unlock(&mon->vm->lock);
+	}
 	fd_install(fd, file);
 	return fd;
 }
 
 /* a new monitor's fd; the caller keeps its own reference to the VM */
-static long monitor_create(struct vigil_vm *vm)
+static long monitor_create(struct vigil_vm *vm, u32 flags)
 {
+	bool read_only = flags & VIGIL_ATTACH_READ, busy;
+	unsigned int *count = read_only ? &vm->nr_readers : &vm->nr_monitors;
+	unsigned int max = read_only ? VIGIL_MAX_READERS : 1;
 	struct monitor *mon;
-	bool busy;
 	int ret;
 
 	mutex_lock(&vm->lock);
-	busy = vm->nr_monitors;
+	busy = *count == max;
 	if (!busy)
-		vm->nr_monitors++;
+		++*count;
 	mutex_unlock(&vm->lock);
 	if (busy)
 		return -EBUSY;
@@ -357,10 +384,10 @@ static long monitor_create(struct vigil_vm *vm)
 	if (!mon)
 		goto leave;
 	kref_init(&mon->ref);
-	mutex_init(&mon->lock);
 	mutex_init(&mon->read_lock);
 	INIT_LIST_HEAD(&mon->watches);
 	mon->vm = vm;
+	mon->read_only = read_only;
 	ret = mevent_init(mon);
 	if (!ret)
 		ret = monitor_file(mon);
@@ -369,7 +396,7 @@ static long monitor_create(struct vigil_vm *vm)
 	monitor_put(mon);
 leave:
 	mutex_lock(&vm->lock);
-	vm->nr_monitors--;
+	--*count;
 	mutex_unlock(&vm->lock);
 	return ret;
 }
@@ -382,7 +409,7 @@ static long attach(struct vigil_attach __user *user)
 
 	if (copy_from_user(&a, user, sizeof(a)))
 		return -EFAULT;
-	if (a.flags)
+	if (a.flags & ~VIGIL_ATTACH_READ)
 		return -EINVAL;
 	mutex_lock(&vigil_vms_lock);
 	list_for_each_entry(vm, &vigil_vms, link) {
@@ -397,7 +424,7 @@ static long attach(struct vigil_attach __user *user)
 	mutex_unlock(&vigil_vms_lock);
 	if (!found)
 		return ret;
-	ret = monitor_create(found);
+	ret = monitor_create(found, a.flags);
 	vigil_vm_put(found);
 	return ret;
 }
@@ -439,7 +466,9 @@ long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {
 	case VIGIL_CREATE_MONITOR:
-		return arg ? -EINVAL : monitor_create(vm);
+		if (arg & ~(unsigned long)VIGIL_ATTACH_READ)
+			return -EINVAL;
+		return monitor_create(vm, arg);
 	case VIGIL_SET_NAME:
 		return set_name(vm, (void __user *)arg);
 	case VIGIL_GET_STATS:

@@ -5,7 +5,7 @@
  * sees of memory and registers), stat.c (counters).
  *
  * Letters, besides those of vmm.h:
- *   [n] monitor->lock (mutex), taken before vm->lock, never with a vCPU's mutex
+ *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
  *   [q] monitor->qlock (spinlock), innermost
  */
 #ifndef VIGIL_MONITOR_H
@@ -67,11 +67,11 @@ struct mon_event {
 struct monitor {
 	struct kref ref; /* its file, and every held event */
 	struct vigil_vm *vm; /* [I] */
+	bool read_only; /* [I] has no events and is not in vm->monitors */
 	struct list_head link; /* [m] vm->monitors */
 	struct list_head watches; /* [m] */
 	unsigned int nr_watches; /* [m] */
 	u32 last_id; /* [m] */
-	struct mutex lock; /* [n] one vCPU snapshot at a time */
 	struct mutex read_lock; /* one read() at a time; before qlock */
 
 	spinlock_t qlock;
@@ -81,7 +81,7 @@ struct monitor {
 	unsigned int plain; /* [q] events in use that hold no vCPU */
 	bool closed; /* [q] */
 	u64 seq, dropped; /* [q] */
-	struct mon_event *pool; /* [I] */
+	struct mon_event *pool; /* [I] NULL when read_only */
 };
 
 /* ---- watch.c ---- */
@@ -118,9 +118,9 @@ struct gva_space {
  * Process context, sleeps until the vCPU could be looked at.
  * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
  */
-int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state);
-/* vCPU 0's space, with @cr3 unless that is 0 */
-int mview_space(struct monitor *mon, u64 cr3, struct gva_space *space);
+int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state);
+/* vCPU 0's mode, with the page table that uapi/vigil.h says @cr3 stands for */
+int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
 /* is this an address at all in the guest's mode? */
 bool mview_address(const struct gva_space *space, u64 gva);
 /**
@@ -131,7 +131,7 @@ bool mview_address(const struct gva_space *space, u64 gva);
  */
 int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 		    u64 *gpa, u64 *left);
-long mview_read(struct monitor *mon, struct vigil_mem *mem);
+long mview_read(struct vigil_vm *vm, struct vigil_mem *mem);
 
 /* ---- stat.c ---- */
 int stat_init(void); /* at load */

@@ -25,6 +25,8 @@ int mevent_init(struct monitor *mon)
 	INIT_LIST_HEAD(&mon->queue);
 	INIT_LIST_HEAD(&mon->free);
 	INIT_LIST_HEAD(&mon->held);
+	if (mon->read_only)
+		return 0;
 	mon->pool = kvcalloc(POOL_SIZE, sizeof(*mon->pool), GFP_KERNEL_ACCOUNT);
 	if (!mon->pool)
 		return -ENOMEM;

@@ -110,7 +110,8 @@ static int info_show(struct seq_file *m, void *unused)
 		   vm->id, vm->name, pid_nr(vm->pid),
 		   from_kuid_munged(&init_user_ns, vm->owner), vm->nr_vcpus,
 		   vigil_vm_mem_bytes(vm));
-	seq_printf(m, "monitors %u\n", vm->nr_monitors);
+	seq_printf(m, "monitors %u\nreaders %u\n", vm->nr_monitors,
+		   vm->nr_readers);
 	list_for_each_entry(mon, &vm->monitors, link)
 		seq_printf(m, "watches %u\n", mon->nr_watches);
 	mutex_unlock(&vm->lock);

@@ -67,9 +67,8 @@ static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
 	}
 }
 
-int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state)
+int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
 {
-	struct vigil_vm *vm = mon->vm;
 	struct vigil_vcpu *vcpu;
 	struct snapshot *s;
 	int ret;
@@ -81,7 +80,7 @@ int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state)
 	if (!s)
 		return -ENOMEM;
 	init_completion(&s->done);
-	ret = mutex_lock_killable(&mon->lock);
+	ret = mutex_lock_killable(&vcpu->snapshot_lock);
 	if (ret)
 		goto out;
 	WRITE_ONCE(vcpu->snapshot, &s->state);
@@ -91,30 +90,11 @@ int mview_state(struct monitor *mon, u32 index, struct vigil_vcpu_state *state)
 		wait_for_completion(&s->done);
 		ret = 0;
 	}
-	mutex_unlock(&mon->lock);
+	mutex_unlock(&vcpu->snapshot_lock);
 	if (!ret)
 		*state = s->state;
 out:
 	kfree(s);
-	return ret;
-}
-
-int mview_space(struct monitor *mon, u64 cr3, struct gva_space *space)
-{
-	struct vigil_vcpu_state *state;
-	int ret;
-
-	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
-	if (!state)
-		return -ENOMEM;
-	ret = mview_state(mon, 0, state);
-	if (!ret) {
-		space->cr0 = state->sregs.cr0;
-		space->cr3 = cr3 ?: state->sregs.cr3;
-		space->cr4 = state->sregs.cr4;
-		space->efer = state->sregs.efer;
-	}
-	kfree(state);
 	return ret;
 }
 
@@ -191,6 +171,87 @@ int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 	return 0;
 }
 
+/*
+ * Linux's page-table isolation keeps two top-level tables in neighbouring pages:
+ * its entry code switches from the user's to the kernel's by clearing this bit.
+ */
+#define PTI_USER_HALF BIT(12)
+#define TABLE_HALF 256 /* entries for user addresses */
+
+static void fold_entries(u64 *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLE_HALF; i++)
+		e[i] = e[i] & 1 ? e[i] & 0xffffffffff001 : 0;
+}
+
+/*
+ * Is the page before @table the kernel's half of a pair? Both then lead to the
+ * same tables for user addresses, and to some. Without isolation that page may
+ * be anything, another process's top-level table for one: but no two processes
+ * share a table of the next level.
+ */
+static int find_kernel_half(struct vigil_vm *vm, u64 table,
+			    unsigned int entries)
+{
+	u64 kernel = table & ~(u64)PTI_USER_HALF;
+	unsigned int bytes = entries * sizeof(u64);
+	bool pair = false;
+	u64 *e;
+	int idx;
+
+	e = kcalloc(2 * TABLE_HALF, sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	idx = srcu_read_lock(&vm->srcu);
+	if (gmem_read_remote(vm, table, e, bytes) == bytes &&
+	    gmem_read_remote(vm, kernel, e + TABLE_HALF, bytes) == bytes) {
+		fold_entries(e);
+		fold_entries(e + TABLE_HALF);
+		pair = memchr_inv(e, 0, bytes) &&
+		       !memcmp(e, e + TABLE_HALF, bytes);
+	}
+	srcu_read_unlock(&vm->srcu, idx);
+	kfree(e);
+	return pair;
+}
+
+/* from the user's half of a pair to the kernel's, which maps the user's too */
+static int to_kernel_half(struct vigil_vm *vm, struct gva_space *space)
+{
+	bool pae = space->cr0 & BIT(31) && space->cr4 & BIT(5);
+	int ret;
+
+	/* a table of 32-bit paging without PAE has no pair */
+	if (!pae || !(space->cr3 & PTI_USER_HALF))
+		return 0;
+	ret = find_kernel_half(vm, space->cr3 & 0xffffffffff000,
+			       space->efer & BIT(10) ? TABLE_HALF : 2);
+	if (ret > 0)
+		space->cr3 &= ~(u64)PTI_USER_HALF;
+	return min(ret, 0);
+}
+
+int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space)
+{
+	struct vigil_vcpu_state *state;
+	int ret;
+
+	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
+	if (!state)
+		return -ENOMEM;
+	ret = mview_state(vm, 0, state);
+	if (!ret) {
+		space->cr0 = state->sregs.cr0;
+		space->cr3 = cr3 ?: state->sregs.cr3;
+		space->cr4 = state->sregs.cr4;
+		space->efer = state->sregs.efer;
+	}
+	kfree(state);
+	return ret || cr3 ? ret : to_kernel_half(vm, space);
+}
+
 /* bytes of guest memory to @user; 0 where there is none */
 static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
 		     size_t len, void *page)
@@ -206,7 +267,7 @@ static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
 	return copy_to_user(user, page, n) ? -EFAULT : n;
 }
 
-long mview_read(struct monitor *mon, struct vigil_mem *mem)
+long mview_read(struct vigil_vm *vm, struct vigil_mem *mem)
 {
 	void __user *user = (void __user *)(unsigned long)mem->buf;
 	bool virt = mem->flags & VIGIL_MEM_GVA;
@@ -216,7 +277,7 @@ long mview_read(struct monitor *mon, struct vigil_mem *mem)
 	void *page;
 
 	if (virt) {
-		ret = mview_space(mon, mem->cr3, &space);
+		ret = mview_space(vm, mem->cr3, &space);
 		if (ret)
 			return ret;
 	}
@@ -226,12 +287,12 @@ long mview_read(struct monitor *mon, struct vigil_mem *mem)
 	while (done < mem->len) {
 		at = gpa = mem->addr + done;
 		if (virt) {
-			ret = mview_translate(mon->vm, &space, at, &gpa, &left);
+			ret = mview_translate(vm, &space, at, &gpa, &left);
 			if (ret)
 				break;
 		}
 		left = min(PAGE_SIZE - (gpa & ~PAGE_MASK), mem->len - done);
-		n = copy_out(mon->vm, gpa, user + done, left, page);
+		n = copy_out(vm, gpa, user + done, left, page);
 		if (n < 0) {
 			ret = n;
 			done = 0; /* the caller's buffer is not there */

@@ -148,7 +148,7 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 	struct gva_space space;
 	int ret;
 
-	ret = mview_space(mon, w->uapi.cr3, &space);
+	ret = mview_space(mon->vm, w->uapi.cr3, &space);
 	if (ret)
 		return ret;
 	if (!mview_address(&space, gva) ||
@@ -178,7 +178,7 @@ static int check_watch(const struct vigil_watch *w)
 	u64 last = w->start + w->len - 1;
 
 	if (w->kind > VIGIL_WATCH_GVA || w->action > VIGIL_ACTION_DENY ||
-	    w->on_death > VIGIL_ON_DEATH_DENY || w->id)
+	    w->on_death > VIGIL_ON_DEATH_DENY)
 		return -EINVAL;
 	if (!w->len || w->len > WATCH_MAX_LEN || last < w->start)
 		return -EINVAL;
