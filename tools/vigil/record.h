@@ -19,7 +19,7 @@ char *record_lost(const struct mon *mon, uint64_t lost, uint64_t total);
 /* A held write was decided. */
 char *record_verdict(const struct mon *mon, uint64_t seq, bool allow);
 
-/* Nothing is watched any more, and why: "vm", "signal", "count", "quit", "error". */
+/* Nothing is watched any more, and why: "vm", "signal", "count", "error". */
 char *record_ended(const struct mon *mon, const char *reason);
 
 /* "log", "ask" or "deny". */

@@ -192,7 +192,8 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 		v = verdict_ask(&w->prompt, ev, w->sigfd);
 	}
 	if (v == VERDICT_QUIT) {
-		w->end = "quit";
+		/* a person may have said so, a program cannot */
+		w->end = w->opts->exec ? "signal" : "quit";
 		return;
 	}
 	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
