@@ -134,6 +134,8 @@ static void refusing_nonsense(long arg)
 	CHECK_SAYS("is a number");
 	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 0 2>&1", 64);
 	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action shout 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --exec true 2>&1", 64);
+	CHECK_SAYS("needs --action ask");
 	CHECK_SH("vigil watch " NAME " --symbol jiffies 2>&1", 1);
 	CHECK_SH("vigil watch " NAME " --gva 0x100000000 2>&1", 1);
 	CHECK_SH("vigil symbols " NAME " --symbols /etc/passwd 2>&1", 66);
@@ -212,6 +214,39 @@ static void asking(long arg)
 		 " 2>&1 </dev/null",
 		 0);
 	CHECK_SAYS("no answer: refused");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --action ask --count 1"
+		 " --json 2>&1 </dev/null",
+		 0);
+	CHECK_SAYS("\"record\":\"armed\"");
+	CHECK_SAYS("\"record\":\"verdict\"");
+	CHECK_SAYS("\"reason\":\"count\"");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --action ask --count 1"
+		 " --exec 'sleep 1000; true' --exec-timeout 1 2>&1",
+		 0);
+	CHECK_SAYS("took longer than 1 second: refused");
+	stop_guest();
+}
+
+/* what cannot be told is refused all the same, and every command says so */
+static void output_fails(long arg)
+{
+	begin();
+	CHECK_SH("vigil list 2>&1 >/dev/full", 74);
+	CHECK_SAYS("cannot write standard output: No space left");
+	CHECK_SH("vigil list --json 2>&1 >/dev/full", 74);
+	CHECK_SH("vigil regs " NAME " 2>&1 >/dev/full", 74);
+	CHECK_SH("vigil regs --json " NAME " 2>&1 >/dev/full", 74);
+	CHECK_SH("vigil stat " NAME " 2>&1 >/dev/full", 74);
+	CHECK_SH("vigil stat --json " NAME " 2>&1 >/dev/full", 74);
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --len 2 --action deny"
+		 " --count 5 2>&1 >/dev/full",
+		 74);
+	CHECK_SAYS("the watches stay");
+	CHECK_SAYS("5 events or notices could not be shown");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --len 2 --action deny"
+		 " --output-error=stop 2>&1 >/dev/full",
+		 74);
+	CHECK_SAYS("nothing is protected any more");
 	stop_guest();
 }
 
@@ -298,6 +333,7 @@ int main(int argc, char **argv)
 		{ "watch, log", logging, 0, 60 },
 		{ "watch, deny", denying, 0, 60 },
 		{ "watch, ask", asking, 0, 60 },
+		{ "a full disk", output_fails, 0, 60 },
 		{ "Ctrl-C", interrupting, 0, 60 },
 		{ "Ctrl-C while a program decides", interrupting, 1, 60 },
 		{ "the VM ends", vm_ends, 0, 60 },
