@@ -17,6 +17,7 @@
  * @VIGIL_EX_INPUT: a file that was named cannot be used
  * @VIGIL_EX_DEVICE: no hypervisor behind the device, or it refuses us
  * @VIGIL_EX_OS: the host refused something (memory, threads, timers)
+ * @VIGIL_EX_OUTPUT: standard output could not be written
  * @VIGIL_EX_SHUTDOWN: `run`: the guest's CPU shut down (triple fault)
  * @VIGIL_EX_ENTRY: `run`: the CPU refused to enter the guest
  * @VIGIL_EX_INTERNAL: `run`: the hypervisor could not go on with this guest
@@ -31,6 +32,7 @@ enum vigil_exit {
 	VIGIL_EX_INPUT = 66,
 	VIGIL_EX_DEVICE = 69,
 	VIGIL_EX_OS = 71,
+	VIGIL_EX_OUTPUT = 74,
 	VIGIL_EX_SHUTDOWN = 80,
 	VIGIL_EX_ENTRY = 81,
 	VIGIL_EX_INTERNAL = 82,
@@ -92,5 +94,12 @@ int vigil_cmd_demo(int argc, char **argv);
 
 /* Says "vigil: ..." on stderr (a newline is added). */
 void vigil_msg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * For who writes to standard output without stdio: errno of a write that failed.
+ * The caller says so on stderr, and the command ends with VIGIL_EX_OUTPUT where it
+ * would end with VIGIL_EX_OK. Return: is this the first?
+ */
+bool vigil_output_failed(int err);
 
 #endif

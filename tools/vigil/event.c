@@ -2,6 +2,7 @@
 /* Events of a monitor as text and as JSON. */
 #include <capstone/capstone.h>
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -46,24 +47,59 @@ static const char *hex(const uint8_t *bytes, size_t n, const char *between,
 	return buf;
 }
 
-/* the kernel tells CLOCK_MONOTONIC; people want the time of day */
-static void wall_time(uint64_t mono_ns, char *buf, size_t len)
+/*
+ * CLOCK_REALTIME minus CLOCK_MONOTONIC, sampled once: two clocks sampled anew for
+ * each event would differ by how long that took, and times would run backwards.
+ */
+static int64_t wall_offset(void)
 {
-	struct timespec mono, real;
-	char day[32];
-	struct tm tm;
-	int64_t ns;
-	time_t s;
+	static int64_t offset;
+	static bool known;
+	int64_t best = INT64_MAX;
+	struct timespec before, real, after;
+	unsigned int i;
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &real);
-	ns = (real.tv_sec - mono.tv_sec) * 1000000000ll + real.tv_nsec -
-	     mono.tv_nsec + mono_ns;
-	s = ns / 1000000000;
+	/* of some tries the one that nothing interrupted */
+	for (i = 0; !known && i < 8; i++) {
+		int64_t m0, m1;
+
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		clock_gettime(CLOCK_REALTIME, &real);
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		m0 = before.tv_sec * 1000000000ll + before.tv_nsec;
+		m1 = after.tv_sec * 1000000000ll + after.tv_nsec;
+		if (m1 - m0 >= best)
+			continue;
+		best = m1 - m0;
+		offset = real.tv_sec * 1000000000ll + real.tv_nsec -
+			 (m0 + best / 2);
+	}
+	known = true;
+	return offset;
+}
+
+uint64_t event_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+const char *event_time(uint64_t mono_ns, char *buf, size_t len)
+{
+	int64_t ns = wall_offset() + mono_ns;
+	time_t s = ns / 1000000000;
+	char day[40], zone[8];
+	struct tm tm;
+
 	localtime_r(&s, &tm);
-	strftime(day, sizeof(day), "%H:%M:%S", &tm);
-	snprintf(buf, len, "%s.%06lld", day,
-		 (long long)(ns % 1000000000 / 1000));
+	strftime(day, sizeof(day), "%FT%T", &tm);
+	/* "+0100", but ISO 8601 with a date like this has "+01:00" */
+	strftime(zone, sizeof(zone), "%z", &tm);
+	snprintf(buf, len, "%s.%06lld%.3s:%s", day,
+		 (long long)(ns % 1000000000 / 1000), zone, zone + 3);
+	return buf;
 }
 
 static const char *fate(const struct vigil_event *ev, enum event_verdict v)
@@ -103,7 +139,7 @@ void event_print(FILE *out, const struct vigil_event *ev,
 {
 	char when[64], sym[300], text[128];
 
-	wall_time(ev->time_ns, when, sizeof(when));
+	event_time(ev->time_ns, when, sizeof(when));
 	fprintf(out, "%s #%llu write of %u byte%s ", when, (ull)ev->seq,
 		ev->len, ev->len == 1 ? "" : "s");
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
@@ -185,7 +221,10 @@ char *event_json(const struct vigil_event *ev, const struct symtab *t,
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300], *out;
 	unsigned int i;
 
+	add_num(o, "version", EVENT_JSON_VERSION);
+	add_text(o, "record", "event");
 	add_num(o, "seq", ev->seq);
+	add_text(o, "time", event_time(ev->time_ns, text, sizeof(text)));
 	add_num(o, "time_ns", ev->time_ns);
 	add_num(o, "vm", ev->vm_id);
 	add_num(o, "vcpu", ev->vcpu);

@@ -3,10 +3,14 @@
  * vigil - the command. Parses the common options, finds the subcommand in the
  * table and hands the rest of the command line to it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -131,9 +135,9 @@ static char *help_filter(int key, const char *text, void *input)
 		fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
 	fputs("\n`vigil COMMAND --help' explains one command.\n"
 	      "\nExit status: 0 done, 1 the answer is no, 64 bad command line, 66 file\n"
-	      "cannot be used, 69 no hypervisor, 71 host error; `run' adds 80 triple\n"
-	      "fault, 81 entry refused, 82 hypervisor error, 83 unknown exit; 128+N ended\n"
-	      "by signal N.",
+	      "cannot be used, 69 no hypervisor, 71 host error, 74 standard output cannot\n"
+	      "be written; `run' adds 80 triple fault, 81 entry refused, 82 hypervisor\n"
+	      "error, 83 unknown exit; 128+N ended by signal N.",
 	      f);
 	if (fclose(f)) {
 		free(buf);
@@ -167,6 +171,51 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+static int exit_code; /* of the subcommand */
+static int output_err; /* of a write that did not go through stdio */
+
+bool vigil_output_failed(int err)
+{
+	bool first = !output_err;
+
+	if (first)
+		output_err = err;
+	return first;
+}
+
+/*
+ * A write that failed is known at the latest when stdout is closed. This runs at
+ * every end, also where argp printed a help text and called exit(). Where nothing
+ * was written, a standard output that is closed is no error.
+ */
+static void close_stdout(void)
+{
+	bool pending = __fpending(stdout), failed = ferror(stdout);
+	bool told = output_err; /* and then stdio cannot do better */
+
+	errno = 0;
+	if (fclose(stdout) && (pending || errno != EBADF))
+		failed = true;
+	if (failed && !told)
+		vigil_msg("cannot write standard output: %s",
+			  errno ? strerror(errno) : "some of it is lost");
+	if (failed || told)
+		_exit(exit_code ?: VIGIL_EX_OUTPUT);
+}
+
+/*
+ * A descriptor that is closed would be the first that open() returns, and a text
+ * for people would go to the hypervisor's device. What stands in for it fails.
+ */
+static void occupy_standard_fds(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp_child children[] = { { &common_argp }, { 0 } };
@@ -180,7 +229,10 @@ int main(int argc, char **argv)
 	};
 	struct main_args args = { 0 };
 
+	occupy_standard_fds();
+	atexit(close_stdout);
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
 		return VIGIL_EX_USAGE;
-	return run_command(args.cmd, argc - args.index, argv + args.index);
+	exit_code = run_command(args.cmd, argc - args.index, argv + args.index);
+	return exit_code;
 }

@@ -136,6 +136,11 @@ void console_flush(struct console *con)
 			continue;
 		}
 		/* Nobody reads: the guest goes on without its console. */
+		if (n < 0 && errno != EINTR && errno != EAGAIN &&
+		    vigil_output_failed(errno))
+			vigil_msg(
+				"cannot write standard output: %s; the guest goes on",
+				strerror(errno));
 		break;
 	}
 	con->out_len = 0;

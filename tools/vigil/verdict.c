@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who decides about a held write: a person, or a program. */
+/* Verdicts about held writes that come from standard input. */
 #include <errno.h>
+#include <json-c/json.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <strings.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "command.h"
-#include "event.h"
+#include "insn_same.h"
 #include "verdict.h"
 
-enum verdict verdict_ask(int sigfd)
+void prompt_see(struct prompt *p, const struct vigil_event *ev)
 {
-	char line[128];
+	unsigned int i = ev->vcpu % PROMPT_VCPUS;
+
+	if (!insn_same(&p->last[i], ev))
+		p->answered[i] = false;
+	p->last[i] = *ev;
+}
+
+enum line { LINE_OK, LINE_EOF, LINE_SIGNAL };
+
+/* byte by byte: what comes after the line belongs to who reads next */
+static enum line read_line(char *line, size_t len, int sigfd)
+{
 	size_t used = 0;
 
-	fprintf(stderr, "allow this write? [y/N] ");
 	for (;;) {
 		struct pollfd fds[2] = {
 			{ .fd = sigfd, .events = POLLIN },
@@ -30,139 +39,118 @@ enum verdict verdict_ask(int sigfd)
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[0].revents)
-			return VERDICT_QUIT;
+			return LINE_SIGNAL;
 		n = read(STDIN_FILENO, line + used, 1);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
-		if (n <= 0) {
-			fputs("no answer: refused\n", stderr);
-			return VERDICT_DENY;
-		}
+		if (n <= 0)
+			return LINE_EOF;
 		if (line[used] == '\n')
 			break;
-		if (used < sizeof(line) - 1)
+		if (used < len - 1)
 			used++;
 	}
 	line[used] = 0;
-	return *line == 'y' || *line == 'Y' ? VERDICT_ALLOW : VERDICT_DENY;
+	return LINE_OK;
 }
 
-static void export_num(const char *name, unsigned long long v, const char *fmt)
+static bool is(const char *line, const char *word)
 {
-	char text[32];
-
-	snprintf(text, sizeof(text), fmt, v);
-	setenv(name, text, 1);
+	return !strcasecmp(line, word) ||
+	       (line[0] && !line[1] && !strncasecmp(line, word, 1));
 }
 
-/* in the child */
-static void export_event(const struct vigil_event *ev, const struct symtab *t)
+static enum verdict ask(struct prompt *p, int sigfd)
 {
-	char sym[300], hex[2 * VIGIL_EVENT_DATA + 1];
-	unsigned int i;
+	char line[128];
 
-	export_num("VIGIL_SEQ", ev->seq, "%llu");
-	export_num("VIGIL_VM", ev->vm_id, "%llu");
-	export_num("VIGIL_VCPU", ev->vcpu, "%llu");
-	export_num("VIGIL_GVA", ev->gva, "0x%llx");
-	export_num("VIGIL_GPA", ev->gpa, "0x%llx");
-	export_num("VIGIL_LEN", ev->len, "%llu");
-	export_num("VIGIL_RIP", ev->rip, "0x%llx");
-	export_num("VIGIL_CPL", ev->cpl, "%llu");
-	setenv("VIGIL_SYMBOL", symtab_text(t, ev->gva, sym, sizeof(sym)), 1);
-	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)),
-	       1);
-	hex[0] = 0;
-	for (i = 0; i < ev->len && i < VIGIL_EVENT_DATA; i++)
-		sprintf(hex + 2 * i, "%02x", ev->old[i]);
-	setenv("VIGIL_OLD", hex, 1);
-	for (i = 0; i < ev->len && i < VIGIL_EVENT_DATA; i++)
-		sprintf(hex + 2 * i, "%02x", ev->new_[i]);
-	setenv("VIGIL_NEW", hex, 1);
-}
-
-static void run_child(const char *cmd, const struct vigil_event *ev,
-		      const struct symtab *t, int in)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	dup2(in, STDIN_FILENO);
-	/* what it says is for people, not part of a stream of events */
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-	export_event(ev, t);
-	execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
-	_exit(127);
-}
-
-/* all that fits in the pipe at once: an event does */
-static void feed(int fd, const struct vigil_event *ev, const struct symtab *t)
-{
-	char *json = event_json(ev, t, EVENT_NO_VERDICT);
-
-	if (json && write(fd, json, strlen(json)) > 0 &&
-	    write(fd, "\n", 1) != 1)
-		vigil_msg("the command did not take its event");
-	free(json);
-}
-
-static enum verdict judge(int status)
-{
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return VERDICT_ALLOW;
-	if (!WIFEXITED(status))
-		vigil_msg("the command was ended by signal %d: refused",
-			  WTERMSIG(status));
-	else if (WEXITSTATUS(status) != 1)
-		vigil_msg("the command failed with status %d: refused",
-			  WEXITSTATUS(status));
-	return VERDICT_DENY;
-}
-
-enum verdict verdict_exec(const char *cmd, const struct vigil_event *ev,
-			  const struct symtab *t, int sigfd)
-{
-	int pipefd[2], status, pidfd;
-	pid_t pid;
-
-	if (pipe2(pipefd, 0)) {
-		vigil_msg("no pipe for the command: refused");
-		return VERDICT_DENY;
-	}
-	pid = fork();
-	if (!pid) {
-		close(pipefd[1]);
-		run_child(cmd, ev, t, pipefd[0]);
-	}
-	close(pipefd[0]);
-	if (pid < 0) {
-		close(pipefd[1]);
-		vigil_msg("cannot start the command: refused");
-		return VERDICT_DENY;
-	}
-	feed(pipefd[1], ev, t);
-	close(pipefd[1]);
-	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	/* a line that was typed before the question is no answer to it */
+	if (isatty(STDIN_FILENO))
+		tcflush(STDIN_FILENO, TCIFLUSH);
 	for (;;) {
-		struct pollfd fds[2] = {
-			{ .fd = sigfd, .events = POLLIN },
-			{ .fd = pidfd, .events = POLLIN },
-		};
-
-		if (pidfd >= 0 && poll(fds, 2, -1) < 0)
-			continue;
-		if (pidfd >= 0 && fds[0].revents && !fds[1].revents) {
-			kill(pid, SIGTERM);
-			waitpid(pid, &status, 0);
-			close(pidfd);
+		fprintf(stderr, "allow this write? y, n, all, quit [n] ");
+		switch (read_line(line, sizeof(line), sigfd)) {
+		case LINE_SIGNAL:
 			return VERDICT_QUIT;
-		}
-		if (waitpid(pid, &status, 0) == pid)
+		case LINE_EOF:
+			fputs("no answer: refused\n", stderr);
+			return VERDICT_DENY;
+		case LINE_OK:
 			break;
+		}
+		if (is(line, "yes"))
+			return VERDICT_ALLOW;
+		if (is(line, "no") || !*line)
+			return VERDICT_DENY;
+		if (is(line, "quit"))
+			return VERDICT_QUIT;
+		if (is(line, "all")) {
+			p->all = true;
+			return VERDICT_ALLOW;
+		}
+		fputs("y: let it happen; n: refuse it; all: allow this one and all that come; "
+		      "quit: end\n",
+		      stderr);
 	}
-	if (pidfd >= 0)
-		close(pidfd);
-	return judge(status);
+}
+
+enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
+			 int sigfd)
+{
+	unsigned int i = ev->vcpu % PROMPT_VCPUS;
+
+	if (p->all)
+		return VERDICT_ALLOW;
+	if (!p->answered[i])
+		p->answer[i] = ask(p, sigfd);
+	p->answered[i] = true;
+	return p->answer[i];
+}
+
+static void take_line(const char *line,
+		      void (*each)(void *ctx, uint64_t seq, bool allow),
+		      void *ctx)
+{
+	struct json_object *o = json_tokener_parse(line), *seq, *v;
+	const char *word = "";
+
+	if (json_object_is_type(o, json_type_object) &&
+	    json_object_object_get_ex(o, "seq", &seq) &&
+	    json_object_is_type(seq, json_type_int) &&
+	    json_object_object_get_ex(o, "verdict", &v) &&
+	    json_object_is_type(v, json_type_string))
+		word = json_object_get_string(v);
+	if (!strcmp(word, "allow") || !strcmp(word, "deny"))
+		each(ctx, json_object_get_int64(seq), *word == 'a');
+	else
+		vigil_msg("a line on standard input is no verdict; one is "
+			  "{\"seq\": 1, \"verdict\": \"allow\"} or \"deny\"");
+	json_object_put(o);
+}
+
+void answers_read(struct answers *a,
+		  void (*each)(void *ctx, uint64_t seq, bool allow), void *ctx)
+{
+	char buf[1024];
+	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0)
+		a->eof = true;
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] != '\n') {
+			if (a->used == sizeof(a->line) - 1)
+				a->skip = true;
+			else
+				a->line[a->used++] = buf[i];
+			continue;
+		}
+		/* too long: cut, and so no JSON */
+		a->line[a->skip ? 0 : a->used] = 0;
+		if (a->skip || a->line[strspn(a->line, " \t\r")])
+			take_line(a->line, each, ctx);
+		a->used = 0;
+		a->skip = false;
+	}
 }

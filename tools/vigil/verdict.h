@@ -1,29 +1,63 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who decides about a held write: a person, or a program. */
+/* Who decides about a held write: a person here, a program in judge.h. */
 #ifndef VIGIL_VERDICT_H
 #define VIGIL_VERDICT_H
+
+#include <stdbool.h>
 
 #include "symtab.h"
 #include "vigil.h"
 
 enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_QUIT };
 
+#define PROMPT_VCPUS 64
+
+/**
+ * struct prompt - what a person answered so far
+ * @all: all further writes are allowed
+ * @last: of each vCPU (its number modulo PROMPT_VCPUS): its newest event
+ * @answer: of each vCPU: what was decided about the instruction of @last
+ * @answered: of each vCPU: @answer is set
+ */
+struct prompt {
+	bool all;
+	struct vigil_event last[PROMPT_VCPUS];
+	enum verdict answer[PROMPT_VCPUS];
+	bool answered[PROMPT_VCPUS];
+};
+
+/* To be told of every event, held or not, before it is decided. */
+void prompt_see(struct prompt *p, const struct vigil_event *ev);
+
 /**
  * verdict_ask() - ask on the terminal
  * @sigfd: a signalfd: VERDICT_QUIT when it has something
  *
- * End of file is a refusal.
+ * One answer serves all stores of one instruction. What was typed before the
+ * question is no answer to it. End of file is a refusal.
  */
-enum verdict verdict_ask(int sigfd);
+enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
+			 int sigfd);
 
 /**
- * verdict_exec() - let a shell command decide
- * @cmd: gets the event as JSON on stdin, and in VIGIL_* of its environment
- *
- * Exit status 0 allows; everything else refuses, and a status other than 1 is
- * mentioned.
+ * struct answers - verdicts as lines of JSON on standard input
+ * @used: bytes in @line
+ * @skip: the rest of a line that is too long is left out
+ * @eof: there will be none any more
  */
-enum verdict verdict_exec(const char *cmd, const struct vigil_event *ev,
-			  const struct symtab *t, int sigfd);
+struct answers {
+	char line[1024];
+	size_t used;
+	bool skip, eof;
+};
+
+/**
+ * answers_read() - read what is there, without waiting when poll() says so
+ * @each: is told each verdict
+ *
+ * What is no verdict is mentioned on stderr, and decides nothing.
+ */
+void answers_read(struct answers *a,
+		  void (*each)(void *ctx, uint64_t seq, bool allow), void *ctx);
 
 #endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/* tools/vigil/mon.c for tests without a module: see fake_mon.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "fake_mon.h"
+#include "libvigil.h"
+#include "mon.h"
+
+static const struct vigil_vm_info vm = {
+	.id = 7,
+	.pid = 1,
+	.nr_vcpus = 2,
+	.mem_bytes = 4 << 20,
+	.name = "fake",
+};
+
+int mon_list(struct vigil_vm_info **list)
+{
+	*list = malloc(sizeof(**list));
+	if (!*list)
+		return vigil_fail(ENOMEM, "out of memory");
+	**list = vm;
+	return 1;
+}
+
+int mon_attach(struct mon *mon, const char *name)
+{
+	const char *fd = getenv(FAKE_ENV);
+
+	mon->info = vm;
+	mon->fd = fd ? atoi(fd) : -1;
+	return 0;
+}
+
+void mon_detach(struct mon *mon)
+{
+	if (mon->fd >= 0)
+		close(mon->fd);
+	mon->fd = -1;
+}
+
+int mon_info(struct mon *mon)
+{
+	return 0;
+}
+
+long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
+{
+	return 0;
+}
+
+int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
+		  size_t len)
+{
+	return vigil_fail(EFAULT, "there is no memory");
+}
+
+int mon_state(struct mon *mon, unsigned int vcpu,
+	      struct vigil_vcpu_state *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->vcpu = vcpu;
+	return 0;
+}
+
+int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
+{
+	*cr3 = 0x1000;
+	return 0;
+}
+
+static int tell(struct mon *mon, const struct fake_msg *msg)
+{
+	if (send(mon->fd, msg, sizeof(*msg), MSG_NOSIGNAL) == sizeof(*msg))
+		return 0;
+	return vigil_fail(errno, "the test does not listen");
+}
+
+int mon_watch_add(struct mon *mon, struct vigil_watch *w)
+{
+	static uint32_t id;
+
+	w->id = ++id;
+	return tell(mon, &(struct fake_msg){ .what = FAKE_WATCH, .watch = *w });
+}
+
+int mon_watch_del(struct mon *mon, uint32_t id)
+{
+	return 0;
+}
+
+int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
+{
+	struct fake_msg msg = {
+		.what = FAKE_VERDICT,
+		.verdict.seq = seq,
+		.verdict.verdict = allow ? VIGIL_VERDICT_ALLOW :
+					   VIGIL_VERDICT_DENY,
+	};
+
+	return tell(mon, &msg);
+}
+
+int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
+{
+	ssize_t n = recv(mon->fd, ev, sizeof(*ev), MSG_DONTWAIT);
+
+	if (n >= 0)
+		return n / sizeof(*ev);
+	if (errno == EAGAIN)
+		return -EAGAIN;
+	/* the test ended with something unread: the VM is gone as well */
+	if (errno == ECONNRESET)
+		return 0;
+	return vigil_fail(errno, "cannot read events: %s", strerror(errno));
+}
+
+int mon_stats(struct mon *mon, struct mon_stat **stats)
+{
+	*stats = calloc(2, sizeof(**stats));
+	if (!*stats)
+		return vigil_fail(ENOMEM, "out of memory");
+	strcpy((*stats)[0].name, "exits");
+	strcpy((*stats)[1].name, "watch_hits");
+	return 2;
+}
+
+int mon_exit_code(int err)
+{
+	vigil_msg("%s", vigil_error());
+	return err == -ENOENT ? VIGIL_EX_FAIL : VIGIL_EX_DEVICE;
+}
+
+int vigil_cmd_run(int argc, char **argv)
+{
+	return VIGIL_EX_OS;
+}
+
+int vigil_cmd_demo(int argc, char **argv)
+{
+	return VIGIL_EX_OS;
+}

@@ -1,0 +1,816 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `vigil watch' and the other commands without a module: the command is
+ * vigil-fake, and this test is its monitor (fake_mon.h).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake_mon.h"
+#include "tap.h"
+
+#define LIMIT_MS 30000
+#define EX_USAGE 64
+#define EX_OUTPUT 74
+#define HELD VIGIL_EVENT_HELD
+
+static char fake[PATH_MAX];
+
+/* What came out of a descriptor so far, and how far it was looked at. */
+struct text {
+	int fd;
+	size_t len, at;
+	char buf[1 << 18];
+};
+
+static pid_t pid;
+static int mon, in = -1;
+static struct text out, err;
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* false: there is nothing more */
+static bool more(struct text *t)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&p, 1, LIMIT_MS) != 1)
+		ERROR("nothing comes in %d ms, after: %s", LIMIT_MS, t->buf);
+	n = read(t->fd, t->buf + t->len, sizeof(t->buf) - 1 - t->len);
+	if (n <= 0)
+		return false;
+	t->len += n;
+	t->buf[t->len] = 0;
+	return true;
+}
+
+/* waits until @what comes; what follows is looked at next */
+static void expect(struct text *t, const char *what)
+{
+	char *hit;
+
+	while (!(hit = strstr(t->buf + t->at, what))) {
+		if (!more(t)) {
+			FAIL("no `%s' in: %s", what, t->buf + t->at);
+			test_abort();
+		}
+	}
+	t->at = hit - t->buf + strlen(what);
+}
+
+static char *line(struct text *t)
+{
+	char *start = t->buf + t->at, *end;
+
+	while (!(end = strchr(t->buf + t->at, '\n'))) {
+		if (!more(t)) {
+			FAIL("no line after: %s", t->buf);
+			test_abort();
+		}
+	}
+	*end = 0;
+	t->at = end + 1 - t->buf;
+	return start;
+}
+
+static unsigned int times(const struct text *t, const char *what)
+{
+	const char *at = t->buf;
+	unsigned int n = 0;
+
+	while ((at = strstr(at, what))) {
+		at += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* Where standard output and input of the command lead. */
+struct where {
+	const char *out; /* a file; NULL: a pipe to @out */
+	bool out_closed; /* no descriptor at all */
+	bool out_stuck; /* a pipe that is full */
+	int in; /* -1: a pipe from @in */
+};
+
+static void fill(int fd)
+{
+	static const char full[4096];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (write(fd, full, sizeof(full)) > 0)
+		;
+	fcntl(fd, F_SETFL, 0);
+}
+
+/* The command after "vigil-fake", split at blanks, '~' for one in a word. */
+static void start(struct where where, const char *args)
+{
+	int socks[2], outs[2], errs[2], ins[2], fd;
+	char *argv[32] = { fake }, *copy = strdup(args), *at;
+	unsigned int n = 1;
+	char num[16];
+
+	for (at = strtok(copy, " "); at && n < 31; at = strtok(NULL, " ")) {
+		argv[n++] = at;
+		while ((at = strchr(at, '~')))
+			*at = ' ';
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, socks) || pipe(outs) ||
+	    pipe(errs) || pipe(ins))
+		ERROR("no pipes");
+	if (where.out_stuck)
+		fill(outs[1]);
+	pid = fork();
+	if (!pid) {
+		dup2(where.in < 0 ? ins[0] : where.in, 0);
+		dup2(errs[1], 2);
+		dup2(outs[1], 1);
+		if (where.out) {
+			fd = open(where.out, O_WRONLY);
+			dup2(fd, 1);
+		}
+		dup2(socks[1], 200);
+		close_range(3, 199, 0);
+		close_range(201, ~0u, 0);
+		if (where.out_closed)
+			close(1);
+		snprintf(num, sizeof(num), "%d", 200);
+		setenv(FAKE_ENV, num, 1);
+		execv(fake, argv);
+		_exit(126);
+	}
+	free(copy);
+	close(socks[1]);
+	close(outs[1]);
+	close(errs[1]);
+	close(ins[0]);
+	mon = socks[0];
+	in = ins[1];
+	out.fd = outs[0];
+	err.fd = errs[0];
+}
+
+static void start_plain(const char *args)
+{
+	start((struct where){ .in = -1 }, args);
+}
+
+static int end(void)
+{
+	int64_t limit = now_ms() + LIMIT_MS;
+	int status;
+
+	/* not waitpid() alone: a command that hangs is a failure with words */
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (now_ms() > limit) {
+			kill(pid, SIGKILL);
+			FAIL("the command does not end");
+			test_abort();
+		}
+		poll(NULL, 0, 2);
+	}
+	while (more(&err))
+		;
+	while (more(&out))
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void say(const char *text)
+{
+	if (write(in, text, strlen(text)) != (ssize_t)strlen(text))
+		ERROR("the command does not take its input");
+}
+
+static struct vigil_event event(uint64_t seq, uint32_t flags)
+{
+	return (struct vigil_event){
+		.size = sizeof(struct vigil_event),
+		.flags = flags | VIGIL_EVENT_GVA_VALID | VIGIL_EVENT_INSN_VALID,
+		.seq = seq,
+		.time_ns = 1000000000 + seq,
+		.gva = 0x9000,
+		.gpa = 0x9000,
+		.rip = 0x7c00,
+		.watch_id = 1,
+		.vm_id = 7,
+		.len = 2,
+		.mode = 16,
+		.insn_len = 4,
+		.insn = { 0xff, 0x06, 0x00, 0x90 },
+	};
+}
+
+static void send_event(struct vigil_event ev)
+{
+	if (send(mon, &ev, sizeof(ev), MSG_NOSIGNAL) != sizeof(ev)) {
+		FAIL("nobody reads event %d", (int)ev.seq);
+		test_abort();
+	}
+}
+
+static struct fake_msg message(enum fake_what what)
+{
+	struct pollfd p = { .fd = mon, .events = POLLIN };
+	struct fake_msg msg;
+
+	if (poll(&p, 1, LIMIT_MS) != 1 ||
+	    recv(mon, &msg, sizeof(msg), 0) != sizeof(msg) ||
+	    msg.what != what) {
+		FAIL("the monitor is not asked for what was expected (%d)",
+		     what);
+		test_abort();
+	}
+	return msg;
+}
+
+static void check_verdict(uint64_t seq, uint32_t verdict)
+{
+	struct fake_msg msg = message(FAKE_VERDICT);
+
+	if (msg.verdict.seq != seq || msg.verdict.verdict != verdict)
+		FAIL("verdict on %d: %s; not on %d: %s", (int)msg.verdict.seq,
+		     msg.verdict.verdict ? "deny" : "allow", (int)seq,
+		     verdict ? "deny" : "allow");
+}
+
+/* ---- standard output that fails ---- */
+
+static void full_commands(long closed)
+{
+	static const char *const cmds[] = {
+		"--help",	  "--usage",
+		"--version",	  "list",
+		"list --json",	  "regs 7",
+		"regs 7 --json",  "stat --all 7",
+		"stat 7 --json",  "list --help",
+		"regs --help",	  "stat --help",
+		"symbols --help", "watch --help",
+		"watch --usage",  NULL,
+	};
+
+	for (int i = 0; cmds[i]; i++) {
+		int status;
+
+		memset(&err, 0, sizeof(err));
+		start((struct where){ .out = closed ? NULL : "/dev/full",
+				      .out_closed = closed,
+				      .in = -1 },
+		      cmds[i]);
+		status = end();
+		if (status != EX_OUTPUT)
+			FAIL("vigil %s: status %d", cmds[i], status);
+		if (times(&err, "cannot write standard output") != 1)
+			FAIL("vigil %s says: %s", cmds[i], err.buf);
+		start_plain(cmds[i]);
+		status = end();
+		if (status)
+			FAIL("vigil %s, into a pipe: status %d", cmds[i],
+			     status);
+	}
+	/* no output, no error */
+	start((struct where){ .out_closed = true, .in = -1 }, "regs");
+	CHECK_EQ(end(), EX_USAGE);
+}
+
+/* three writes are refused though none can be shown */
+static void full_stay(long json)
+{
+	start((struct where){ .out = "/dev/full", .in = -1 },
+	      json ? "watch 7 --gpa 9000 --action deny --count 3 --json" :
+		     "watch 7 --gpa 9000 --action deny --count 3");
+	message(FAKE_WATCH);
+	for (int i = 1; i <= 3; i++)
+		send_event(event(i, VIGIL_EVENT_DENIED));
+	CHECK_EQ(end(), EX_OUTPUT);
+	CHECK_EQ(times(&err, "the watches stay"), 1);
+	CHECK_EQ(times(&err, "No space left"), 2);
+	CHECK_EQ(times(&err, json ? "5 events or notices could not be shown" :
+				    "3 events or notices could not be shown"),
+		 1);
+	CHECK_EQ(times(&err, "nothing is protected any more"), 1);
+}
+
+static void reader_gone(long arg)
+{
+	start_plain("watch 7 --gpa 9000 --action deny --count 3");
+	close(out.fd);
+	message(FAKE_WATCH);
+	send_event(event(1, VIGIL_EVENT_DENIED));
+	expect(&err, "the watches stay");
+	send_event(event(2, VIGIL_EVENT_DENIED));
+	send_event(event(3, VIGIL_EVENT_DENIED));
+	CHECK_EQ(end(), EX_OUTPUT);
+	CHECK_EQ(times(&err, "Broken pipe"), 2);
+}
+
+static void full_stop(long arg)
+{
+	start((struct where){ .out = "/dev/full", .in = -1 },
+	      "watch 7 --gpa 9000 --action deny --output-error=stop");
+	message(FAKE_WATCH);
+	send_event(event(1, VIGIL_EVENT_DENIED));
+	CHECK_EQ(end(), EX_OUTPUT);
+	CHECK_EQ(times(&err, "the watches stay"), 0);
+	expect(&err, "cannot write standard output: No space left");
+	expect(&err, "nothing is protected any more");
+}
+
+/* who would answer does not see the question */
+static void full_asking(long json)
+{
+	start((struct where){ .out = "/dev/full", .in = -1 },
+	      json ? "watch 7 --gpa 9000 --action ask --count 2 --json" :
+		     "watch 7 --gpa 9000 --action ask --count 2");
+	message(FAKE_WATCH);
+	send_event(event(1, HELD));
+	if (!json) {
+		expect(&err, "#1 write of 2 bytes");
+		expect(&err, "allow this write?");
+		say("y\n");
+	}
+	check_verdict(1, json ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW);
+	send_event(event(2, HELD));
+	if (!json)
+		say("n\n");
+	check_verdict(2, VIGIL_VERDICT_DENY);
+	CHECK_EQ(end(), EX_OUTPUT);
+	CHECK_EQ(times(&err, "held writes are refused"), json);
+}
+
+/* a reader that does not read does not hold up the end */
+static void reader_stuck(long arg)
+{
+	int64_t limit = now_ms() + LIMIT_MS;
+	int left = 1;
+
+	start((struct where){ .out_stuck = true, .in = -1 },
+	      "watch 7 --gpa 9000");
+	message(FAKE_WATCH);
+	send_event(event(1, 0));
+	while (left) {
+		if (ioctl(mon, SIOCOUTQ, &left) || now_ms() > limit)
+			ERROR("nobody reads the event");
+		poll(NULL, 0, 2);
+	}
+	kill(pid, SIGTERM);
+	CHECK_EQ(end(), 0);
+}
+
+/* ---- questions ---- */
+
+static void stale_answer(long arg)
+{
+	int pty, tty;
+
+	if (openpty(&pty, &tty, NULL, NULL, NULL))
+		ERROR("no terminal");
+	start((struct where){ .in = tty }, "watch 7 --gpa 9000 --action ask "
+					   "--count 1");
+	in = pty;
+	message(FAKE_WATCH);
+	say("y\ny");
+	send_event(event(1, HELD));
+	expect(&err, "allow this write?");
+	say("n\n");
+	check_verdict(1, VIGIL_VERDICT_DENY);
+	CHECK_EQ(end(), 0);
+}
+
+static void answers(long arg)
+{
+	start_plain("watch 7 --gpa 9000 --action ask");
+	message(FAKE_WATCH);
+	say("y\nyesterday\nn\n\nYES\nall\n");
+	for (int i = 1; i <= 8; i++)
+		send_event(event(i, HELD));
+	check_verdict(1, VIGIL_VERDICT_ALLOW);
+	check_verdict(2, VIGIL_VERDICT_DENY);
+	check_verdict(3, VIGIL_VERDICT_DENY);
+	for (int i = 4; i <= 8; i++)
+		check_verdict(i, VIGIL_VERDICT_ALLOW);
+	kill(pid, SIGINT);
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&err, "allow this write?"), 6);
+}
+
+static void quitting(long arg)
+{
+	struct pollfd p;
+	char c;
+
+	start_plain("watch 7 --gpa 9000 --action ask");
+	message(FAKE_WATCH);
+	say("quit\n");
+	send_event(event(1, HELD));
+	CHECK_EQ(end(), 0);
+	/* no verdict: --on-death decides */
+	p = (struct pollfd){ .fd = mon, .events = POLLIN };
+	CHECK_EQ(poll(&p, 1, LIMIT_MS), 1);
+	CHECK_EQ(recv(mon, &c, 1, 0), 0);
+}
+
+/* a string of 7 bytes, and then another run of the same instruction */
+static void one_question(long arg)
+{
+	struct vigil_event ev;
+
+	start_plain("watch 7 --gpa 9000 --len 16 --action ask --count 14");
+	message(FAKE_WATCH);
+	say("n\ny\n");
+	for (int i = 0; i < 14; i++) {
+		ev = event(i + 1, HELD);
+		ev.len = 1;
+		ev.gva += i % 7;
+		ev.gpa += i % 7;
+		ev.insn_len = 2;
+		memcpy(ev.insn, "\xf3\xa4", 2);
+		ev.regs[1] = 7; /* rCX; taken up once */
+		ev.regs[7] = 0x9000;
+		send_event(ev);
+	}
+	for (int i = 0; i < 14; i++)
+		check_verdict(i + 1,
+			      i < 7 ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW);
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&err, "allow this write?"), 2);
+}
+
+/* ---- programs that decide ---- */
+
+static void judging(long arg)
+{
+	start_plain(
+		"watch 7 --gpa 9000 --action ask --count 4 --exec "
+		"case~$VIGIL_SEQ~in~1)~grep~-q~held;;~2)~exit~1;;~3)~exit~7;;"
+		"~4)~kill~-9~$$;;~esac");
+	message(FAKE_WATCH);
+	for (int i = 1; i <= 4; i++)
+		send_event(event(i, HELD));
+	check_verdict(1, VIGIL_VERDICT_ALLOW);
+	check_verdict(2, VIGIL_VERDICT_DENY);
+	check_verdict(3, VIGIL_VERDICT_DENY);
+	check_verdict(4, VIGIL_VERDICT_DENY);
+	CHECK_EQ(end(), 0);
+	expect(&err, "failed with status 7: refused");
+	expect(&err, "ended by signal 9: refused");
+}
+
+/* end() waits for the end of stderr, which all that the judge started has open */
+static void judge_ends_with(long sig)
+{
+	start_plain("watch 7 --gpa 9000 --action ask --exec "
+		    "echo~deciding;~sleep~1000;~true");
+	message(FAKE_WATCH);
+	send_event(event(1, HELD));
+	expect(&err, "deciding");
+	kill(pid, sig);
+	CHECK_EQ(end(), sig == SIGKILL ? 128 + SIGKILL : 0);
+}
+
+static void judge_timeout(long arg)
+{
+	start_plain("watch 7 --gpa 9000 --action ask --exec-timeout 1 "
+		    "--count 1 --exec sleep~1000;~true");
+	message(FAKE_WATCH);
+	send_event(event(1, HELD));
+	check_verdict(1, VIGIL_VERDICT_DENY);
+	CHECK_EQ(end(), 0);
+	expect(&err, "took longer than 1 second: refused");
+}
+
+/* ---- the command line ---- */
+
+static void refused(long arg)
+{
+	static const char *const cmds[][2] = {
+		{ "--gpa 9000 --exec true", "needs --action ask" },
+		{ "--gpa 9000 --exec true --action deny",
+		  "needs --action ask" },
+		{ "--gpa 9000 --on-death allow", "needs --action ask" },
+		{ "--gpa 9000 --action ask --exec-timeout 5", "needs --exec" },
+		{ "--gpa 9000 --action ask --exec true --exec-timeout 0",
+		  "1 to 86400 seconds" },
+		{ "--gpa 9000 --output-error=fall", "stay or stop" },
+		{ "--gpa nine", "`nine' is not an address: hexadecimal" },
+		{ "--gva 1ffffffffffffffff", "more than 64 bits" },
+		{ "--gva -1", "is not an address" },
+		{ "--gpa 9000 --len 0", "--len is 1 byte to 16M" },
+		{ "--gpa 9000 --len 17M", "--len is 1 byte to 16M" },
+		{ "--gpa 9000 --len 0x1000001", "--len is 1 byte to 16M" },
+		{ "--gpa 9000 --len lots", "`lots' is not a length" },
+		{ "--gpa 9000 --len 1.5K", "is not a length" },
+		{ "--gpa 9000 --len -8", "is not a length" },
+		{ "--gpa 9000 --count 0", "--count is 1 or more" },
+		{ "--gpa 9000 --count -1", "is not a decimal number" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(cmds) / sizeof(*cmds); i++) {
+		int status;
+
+		memset(&err, 0, sizeof(err));
+		snprintf(text, sizeof(text), "watch 7 %s", cmds[i][0]);
+		start_plain(text);
+		status = end();
+		if (status != EX_USAGE || !strstr(err.buf, cmds[i][1]))
+			FAIL("%s: status %d, says: %s", text, status, err.buf);
+	}
+}
+
+static void taken(long arg)
+{
+	struct fake_msg msg;
+
+	start_plain("watch 7 --gva ffffffff96c5c6a0 --len 16M --gpa 1000 "
+		    "--len 4k --gpa 0x2000 --action deny");
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, 0xffffffff96c5c6a0);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_GVA);
+	CHECK_EQ(msg.watch.len, 16 << 20);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, 0x1000);
+	CHECK_EQ(msg.watch.len, 4096);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, 0x2000);
+	CHECK_EQ(msg.watch.len, 8);
+	CHECK_EQ(msg.watch.action, VIGIL_ACTION_DENY);
+	close(mon); /* the VM ends */
+	CHECK_EQ(end(), 0);
+	expect(&err, "the VM is gone");
+}
+
+/* ---- times and records ---- */
+
+/* "2026-11-29T06:38:07.123456+00:00" */
+static void check_time(const char *text)
+{
+	static const char like[] = "0000-00-00T00:00:00.000000+00:00";
+	size_t i;
+
+	for (i = 0; i < sizeof(like) - 1; i++) {
+		bool same = like[i] == '0' ? text[i] >= '0' && text[i] <= '9' :
+			    like[i] == '+' ? text[i] == '+' || text[i] == '-' :
+					     text[i] == like[i];
+
+		if (!same) {
+			FAIL("not like %s: %.40s", like, text);
+			return;
+		}
+	}
+}
+
+/* the wall clock's seconds of such a time */
+static double seconds(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, "%FT%T", &tm);
+	int hours, minutes;
+	double fraction;
+	char sign;
+
+	if (!end ||
+	    sscanf(end, "%lf%c%d:%d", &fraction, &sign, &hours, &minutes) != 4)
+		ERROR("not a time: %s", text);
+	return timegm(&tm) + fraction -
+	       (sign == '-' ? -60 : 60) * (60 * hours + minutes);
+}
+
+static void one_clock(long arg)
+{
+	struct timespec mono, real;
+	struct vigil_event ev;
+	char first[64], *l;
+	double want;
+
+	setenv("TZ", "<+0545>-5:45", 1);
+	start_plain("watch 7 --gpa 9000 --count 101");
+	message(FAKE_WATCH);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	for (int i = 1; i <= 101; i++) {
+		ev = event(i, 0);
+		ev.time_ns = mono.tv_sec * 1000000000ull + mono.tv_nsec;
+		if (i == 101)
+			ev.time_ns += 86400ull * 1000000000;
+		send_event(ev);
+	}
+	expect(&out, " #1 ");
+	snprintf(first, sizeof(first), "%.32s", out.buf);
+	check_time(first);
+	CHECK(!strcmp(first + 26, "+05:45"));
+	want = real.tv_sec + real.tv_nsec / 1e9;
+	CHECK(seconds(first) - want < 0.5 && want - seconds(first) < 0.5);
+	for (int i = 2; i <= 101; i++) {
+		do
+			l = line(&out);
+		while (strncmp(l, "20", 2));
+		if (i <= 100 && strncmp(l, first, 32))
+			FAIL("one time is %s and %.32s", first, l);
+	}
+	/* a day later by the one clock is a day later by the other */
+	want = seconds(first) + 86400;
+	CHECK(seconds(l) - want < 1e-4 && want - seconds(l) < 1e-4);
+	CHECK_EQ(end(), 0);
+}
+
+static struct json_object *record(const char *kind)
+{
+	const char *l = line(&out);
+	struct json_object *o = json_tokener_parse(l), *v;
+
+	if (!o || !json_object_object_get_ex(o, "record", &v) ||
+	    strcmp(json_object_get_string(v), kind)) {
+		FAIL("no record `%s': %s", kind, l);
+		test_abort();
+	}
+	CHECK(json_object_object_get_ex(o, "version", &v));
+	CHECK_EQ(json_object_get_int(v), 1);
+	CHECK(json_object_object_get_ex(o, "time_ns", &v));
+	CHECK(json_object_is_type(v, json_type_int));
+	CHECK(json_object_object_get_ex(o, "time", &v));
+	check_time(json_object_get_string(v));
+	CHECK(json_object_object_get_ex(o, "vm", &v));
+	CHECK_EQ(json_object_get_int(v), 7);
+	return o;
+}
+
+static const char *field(struct json_object *o, const char *key)
+{
+	struct json_object *v;
+
+	if (!json_object_object_get_ex(o, key, &v)) {
+		FAIL("no `%s' in %s", key, json_object_to_json_string(o));
+		test_abort();
+	}
+	return json_object_get_string(v);
+}
+
+#define CHECK_FIELD(o, key, want)                                     \
+	do {                                                          \
+		const char *__got = field(o, key);                    \
+                                                                      \
+		if (strcmp(__got, want))                              \
+			FAIL("%s is %s, not %s", key, __got, (want)); \
+	} while (0)
+
+static void records(long arg)
+{
+	struct json_object *o;
+	struct vigil_event ev;
+
+	start_plain("watch 7 --gpa 9000 --action ask --gva "
+		    "ffffffff96c5c6a0 --action deny --json --exec true");
+	o = record("armed");
+	CHECK_FIELD(o, "watch", "1");
+	CHECK_FIELD(o, "vm_name", "fake");
+	CHECK_FIELD(o, "kind", "gpa");
+	CHECK_FIELD(o, "start", "0x9000");
+	CHECK_FIELD(o, "len", "8");
+	CHECK_FIELD(o, "action", "ask");
+	CHECK_FIELD(o, "on_death", "deny");
+	o = record("armed");
+	CHECK_FIELD(o, "kind", "gva");
+	CHECK_FIELD(o, "start", "0xffffffff96c5c6a0");
+	CHECK_FIELD(o, "action", "deny");
+	send_event(event(1, VIGIL_EVENT_DENIED));
+	o = record("event");
+	CHECK_FIELD(o, "seq", "1");
+	CHECK_FIELD(o, "time_ns", "1000000001");
+	CHECK_FIELD(o, "result", "denied");
+	send_event(event(2, HELD));
+	CHECK_FIELD(record("event"), "result", "allowed");
+	for (int i = 0; i < 2; i++) {
+		ev = event(10 + 5 * i, VIGIL_EVENT_DENIED);
+		ev.dropped = i ? 11 : 7;
+		send_event(ev);
+		o = record("lost");
+		CHECK_FIELD(o, "lost", i ? "4" : "7");
+		CHECK_FIELD(o, "dropped", i ? "11" : "7");
+		record("event");
+	}
+	send_event(ev);
+	record("event");
+	close(mon);
+	CHECK_FIELD(record("ended"), "reason", "vm");
+	CHECK_EQ(end(), 0);
+}
+
+static void ended_by(long sig)
+{
+	start_plain(sig ? "watch 7 --gpa 9000 --json" :
+			  "watch 7 --gpa 9000 --json --count 1");
+	record("armed");
+	if (sig) {
+		kill(pid, sig);
+	} else {
+		send_event(event(1, 0));
+		record("event");
+	}
+	CHECK_FIELD(record("ended"), "reason", sig ? "signal" : "count");
+	CHECK_EQ(end(), 0);
+}
+
+/* verdicts come in any order, and what is none decides nothing */
+static void answers_json(long arg)
+{
+	struct json_object *o;
+
+	start_plain("watch 7 --gpa 9000 --action ask --json --count 4");
+	message(FAKE_WATCH);
+	record("armed");
+	for (int i = 1; i <= 4; i++) {
+		send_event(event(i, HELD));
+		o = record("event");
+		CHECK_FIELD(o, "result", "held");
+	}
+	say("{\"seq\": 3, \"verdict\": \"allow\"}\n\n");
+	check_verdict(3, VIGIL_VERDICT_ALLOW);
+	o = record("verdict");
+	CHECK_FIELD(o, "seq", "3");
+	CHECK_FIELD(o, "result", "allowed");
+	say("y\n");
+	expect(&err, "is no verdict");
+	say("{\"seq\": 1, \"verdict\": \"maybe\"}\n");
+	expect(&err, "is no verdict");
+	say("{\"seq\": \"1\", \"verdict\": \"allow\"}\n");
+	expect(&err, "is no verdict");
+	for (int i = 0; i < 2000; i++)
+		say(" ");
+	say("{\"seq\": 1, \"verdict\": \"allow\"}\n");
+	expect(&err, "is no verdict");
+	say("{\"seq\": 3, \"verdict\": \"deny\"}\n");
+	expect(&err, "event 3, which does not wait");
+	say("{\"seq\": 1, \"ver");
+	say("dict\": \"deny\"}\n");
+	check_verdict(1, VIGIL_VERDICT_DENY);
+	CHECK_FIELD(record("verdict"), "result", "denied");
+	/* the end of the input refuses what waits */
+	close(in);
+	message(FAKE_VERDICT);
+	message(FAKE_VERDICT);
+	CHECK_FIELD(record("verdict"), "result", "denied");
+	CHECK_FIELD(record("verdict"), "result", "denied");
+	record("ended");
+	CHECK_EQ(end(), 0);
+	expect(&err, "standard input has ended");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "a full disk under every command", full_commands, 0, 120 },
+		{ "no standard output, every command", full_commands, 1, 120 },
+		{ "a full disk: the watches stay", full_stay, 0 },
+		{ "a full disk: the watches stay, JSON", full_stay, 1 },
+		{ "the reader is gone: the watches stay", reader_gone, 0 },
+		{ "a full disk: stop", full_stop, 0 },
+		{ "a full disk: questions", full_asking, 0 },
+		{ "a full disk: questions, JSON", full_asking, 1 },
+		{ "a reader that does not read", reader_stuck, 0 },
+		{ "an answer before the question", stale_answer, 0 },
+		{ "y, n, all, and other words", answers, 0 },
+		{ "quit", quitting, 0 },
+		{ "one question for an instruction", one_question, 0 },
+		{ "--exec", judging, 0 },
+		{ "--exec, kill -9 of the watcher", judge_ends_with, SIGKILL },
+		{ "--exec, Ctrl-C", judge_ends_with, SIGINT },
+		{ "--exec-timeout", judge_timeout, 0 },
+		{ "command lines that are refused", refused, 0, 120 },
+		{ "addresses and lengths", taken, 0 },
+		{ "times come from one offset", one_clock, 0 },
+		{ "records of JSON", records, 0 },
+		{ "the record of the end, count", ended_by, 0 },
+		{ "the record of the end, signal", ended_by, SIGTERM },
+		{ "verdicts as JSON", answers_json, 0 },
+		{ 0 },
+	};
+	const char *slash = strrchr(argv[0], '/');
+
+	/* it lies beside this program */
+	snprintf(fake, sizeof(fake), "%.*s/vigil-fake",
+		 slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
+	return test_main(argc, argv, cases);
+}

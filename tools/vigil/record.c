@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What `vigil watch --json' tells beside events. */
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "event.h"
+#include "record.h"
+
+static void add_num(struct json_object *o, const char *key, uint64_t v)
+{
+	json_object_object_add(o, key, json_object_new_int64(v));
+}
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static struct json_object *begin(const struct mon *mon, const char *record)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t now = event_now();
+	char when[64];
+
+	add_num(o, "version", EVENT_JSON_VERSION);
+	add_text(o, "record", record);
+	add_text(o, "time", event_time(now, when, sizeof(when)));
+	add_num(o, "time_ns", now);
+	add_num(o, "vm", mon->info.id);
+	return o;
+}
+
+static char *end(struct json_object *o)
+{
+	char *line;
+
+	if (asprintf(&line, "%s\n",
+		     json_object_to_json_string_ext(
+			     o, JSON_C_TO_STRING_PLAIN)) < 0)
+		line = NULL;
+	json_object_put(o);
+	return line;
+}
+
+const char *record_action(uint32_t action)
+{
+	return action == VIGIL_ACTION_LOG ? "log" :
+	       action == VIGIL_ACTION_ASK ? "ask" :
+					    "deny";
+}
+
+char *record_armed(const struct mon *mon, const struct vigil_watch *w,
+		   const char *expr)
+{
+	struct json_object *o = begin(mon, "armed");
+	char text[32];
+
+	if (*mon->info.name)
+		add_text(o, "vm_name", mon->info.name);
+	add_num(o, "watch", w->id);
+	add_text(o, "kind", w->kind == VIGIL_WATCH_GPA ? "gpa" : "gva");
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)w->start);
+	add_text(o, "start", text);
+	if (expr)
+		add_text(o, "symbol", expr);
+	add_num(o, "len", w->len);
+	add_text(o, "action", record_action(w->action));
+	if (w->action == VIGIL_ACTION_ASK)
+		add_text(o, "on_death",
+			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
+							       "deny");
+	return end(o);
+}
+
+char *record_lost(const struct mon *mon, uint64_t lost, uint64_t total)
+{
+	struct json_object *o = begin(mon, "lost");
+
+	add_num(o, "lost", lost);
+	add_num(o, "dropped", total);
+	return end(o);
+}
+
+char *record_verdict(const struct mon *mon, uint64_t seq, bool allow)
+{
+	struct json_object *o = begin(mon, "verdict");
+
+	add_num(o, "seq", seq);
+	add_text(o, "result", allow ? "allowed" : "denied");
+	return end(o);
+}
+
+char *record_ended(const struct mon *mon, const char *reason)
+{
+	struct json_object *o = begin(mon, "ended");
+
+	add_text(o, "reason", reason);
+	return end(o);
+}

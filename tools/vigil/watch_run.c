@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of `vigil watch' once its command line is understood.
+ *
+ * Watches live as long as the monitor's file descriptor, so every way out of
+ * here ends the protection. A standard output that fails is therefore no way
+ * out, unless the user wanted it so (--output-error=stop).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "event.h"
+#include "judge.h"
+#include "libvigil.h"
+#include "output.h"
+#include "record.h"
+#include "verdict.h"
+#include "watch_run.h"
+
+#define BATCH 32
+
+/**
+ * struct watcher - one run
+ * @by_lines: verdicts are lines of JSON on standard input
+ * @armed: a watch is in force
+ * @dropped: lost events that were told
+ * @seen: events
+ * @held: @n_held events that wait for a line (@by_lines), room for @held_room
+ * @end: why the run ends ("signal", ...); NULL: it goes on
+ * @err: negative errno of a failed call, which ends the run as well
+ */
+struct watcher {
+	const struct watch_opts *opts;
+	struct mon *mon;
+	const struct symtab *t;
+	int sigfd;
+	struct output out;
+	bool by_lines, armed;
+	uint64_t dropped;
+	unsigned long seen;
+	uint64_t *held;
+	size_t n_held, held_room;
+	struct prompt prompt;
+	struct answers answers;
+	const char *end;
+	int err;
+};
+
+static void refuse_held(struct watcher *w);
+
+static void output_failed(struct watcher *w)
+{
+	bool asking = w->by_lines && !w->answers.eof;
+
+	vigil_output_failed(w->out.err);
+	if (w->mon->fd < 0) /* it was the last record; finish() tells */
+		return;
+	vigil_msg(
+		"cannot write standard output: %s%s%s", strerror(w->out.err),
+		w->opts->stop ?
+			"" :
+			"; the watches stay, what happens is not shown any more",
+		!w->opts->stop && asking ? ", held writes are refused" : "");
+	if (w->opts->stop) {
+		w->end = "error";
+	} else if (asking) {
+		/* nobody can answer what nobody is shown */
+		w->answers.eof = true;
+		refuse_held(w);
+	}
+}
+
+/* takes @text, which is NULL when memory was out */
+static void tell(struct watcher *w, char *text)
+{
+	int ret = text ? output_write(&w->out, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	if (ret == -ECANCELED)
+		w->end = "signal";
+	else if (ret == -ENOMEM)
+		vigil_msg("out of memory: an event is not shown");
+	else if (ret)
+		output_failed(w);
+}
+
+static char *event_text(const struct watcher *w, const struct vigil_event *ev)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	event_print(f, ev, w->t);
+	if (!fclose(f))
+		return text;
+	free(text);
+	return NULL;
+}
+
+static char *event_line(const struct watcher *w, const struct vigil_event *ev,
+			enum event_verdict verdict)
+{
+	char *json = event_json(ev, w->t, verdict), *line = NULL;
+
+	if (json && asprintf(&line, "%s\n", json) < 0)
+		line = NULL;
+	free(json);
+	return line;
+}
+
+/* ---- verdicts by lines ---- */
+
+static void decide(struct watcher *w, uint64_t seq, bool allow)
+{
+	if (mon_verdict(w->mon, seq, allow))
+		vigil_msg("%s", vigil_error());
+	else
+		tell(w, record_verdict(w->mon, seq, allow));
+}
+
+static void take_answer(void *ctx, uint64_t seq, bool allow)
+{
+	struct watcher *w = ctx;
+	size_t i;
+
+	for (i = 0; i < w->n_held; i++)
+		if (w->held[i] == seq)
+			break;
+	if (i == w->n_held) {
+		vigil_msg(
+			"a verdict on event %llu, which does not wait for one",
+			(unsigned long long)seq);
+		return;
+	}
+	w->held[i] = w->held[--w->n_held];
+	decide(w, seq, allow);
+}
+
+static void refuse_held(struct watcher *w)
+{
+	while (w->n_held)
+		decide(w, w->held[--w->n_held], false);
+}
+
+static void hold(struct watcher *w, uint64_t seq)
+{
+	uint64_t *held;
+
+	if (!w->answers.eof && w->n_held == w->held_room) {
+		held = reallocarray(w->held, w->held_room + 16, sizeof(*held));
+		if (held) {
+			w->held = held;
+			w->held_room += 16;
+		}
+	}
+	if (w->answers.eof || w->n_held == w->held_room)
+		decide(w, seq, false);
+	else
+		w->held[w->n_held++] = seq;
+}
+
+static void read_answers(struct watcher *w)
+{
+	answers_read(&w->answers, take_answer, w);
+	if (!w->answers.eof)
+		return;
+	vigil_msg("standard input has ended: held writes are refused");
+	refuse_held(w);
+}
+
+/* ---- events ---- */
+
+static void judge(struct watcher *w, const struct vigil_event *ev)
+{
+	enum event_verdict told;
+	enum verdict v;
+
+	if (w->opts->exec) {
+		v = judge_exec(w->opts->exec, w->opts->exec_timeout, ev, w->t,
+			       w->sigfd);
+	} else {
+		/* the question is on stderr, and so is what it is about */
+		if (w->out.err)
+			event_print(stderr, ev, w->t);
+		v = verdict_ask(&w->prompt, ev, w->sigfd);
+	}
+	if (v == VERDICT_QUIT) {
+		w->end = "quit";
+		return;
+	}
+	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
+	if (mon_verdict(w->mon, ev->seq, v == VERDICT_ALLOW))
+		vigil_msg("%s", vigil_error());
+	if (vigil_options.json)
+		tell(w, event_line(w, ev, told));
+	else
+		tell(w, strdup(v == VERDICT_ALLOW ? "    allowed\n" :
+						    "    refused\n"));
+}
+
+static void handle(struct watcher *w, const struct vigil_event *ev)
+{
+	bool held = ev->flags & VIGIL_EVENT_HELD;
+
+	prompt_see(&w->prompt, ev);
+	if (ev->dropped != w->dropped && vigil_options.json)
+		tell(w, record_lost(w->mon, ev->dropped - w->dropped,
+				    ev->dropped));
+	w->dropped = ev->dropped;
+	if (!vigil_options.json)
+		tell(w, event_text(w, ev));
+	if (vigil_options.json && (!held || w->by_lines))
+		tell(w, event_line(w, ev, EVENT_NO_VERDICT));
+	if (w->end)
+		return;
+	if (held && w->by_lines)
+		hold(w, ev->seq);
+	else if (held)
+		judge(w, ev);
+}
+
+static bool all_seen(const struct watcher *w)
+{
+	return w->opts->count && w->seen == w->opts->count;
+}
+
+static void read_events(struct watcher *w)
+{
+	static struct vigil_event ev[BATCH];
+	int i, n = mon_events(w->mon, ev, BATCH);
+
+	if (n == -EAGAIN)
+		return;
+	if (n < 0)
+		w->err = n;
+	if (!n) {
+		vigil_msg("the VM is gone");
+		w->end = "vm";
+	}
+	for (i = 0; i < n && !w->end && !all_seen(w); i++) {
+		w->seen++;
+		handle(w, &ev[i]);
+	}
+}
+
+static void loop(struct watcher *w)
+{
+	while (!w->end && !w->err) {
+		struct pollfd fds[3] = {
+			{ .fd = w->sigfd, .events = POLLIN },
+			{ .fd = all_seen(w) ? -1 : w->mon->fd,
+			  .events = POLLIN },
+			{ .fd = w->by_lines && !w->answers.eof ? STDIN_FILENO :
+								 -1,
+			  .events = POLLIN },
+		};
+
+		if (all_seen(w) && !w->n_held) {
+			w->end = "count";
+			return;
+		}
+		if (poll(fds, 3, -1) < 0)
+			continue;
+		if (fds[0].revents) {
+			w->end = "signal";
+			return;
+		}
+		if (fds[2].revents)
+			read_answers(w);
+		if (fds[1].revents && !w->end)
+			read_events(w);
+	}
+}
+
+static int arm(struct watcher *w)
+{
+	uint64_t start, cr3;
+	unsigned int i;
+	int ret;
+
+	ret = mon_kernel_cr3(w->mon, &cr3);
+	for (i = 0; !ret && !w->end && i < w->opts->n; i++) {
+		struct watch_range *r = &w->opts->range[i];
+
+		r->w.cookie = i;
+		start = r->w.start;
+		if (r->symbol)
+			ret = symtab_parse(w->t, r->symbol, &start);
+		r->w.start = start;
+		if (r->w.kind == VIGIL_WATCH_GVA)
+			r->w.cr3 = cr3;
+		if (!ret)
+			ret = mon_watch_add(w->mon, &r->w);
+		if (ret)
+			break;
+		w->armed = true;
+		if (vigil_options.json)
+			tell(w, record_armed(w->mon, &r->w, r->symbol));
+		else
+			fprintf(stderr,
+				"watching %llu byte%s at %s%s%#llx, action %s\n",
+				(unsigned long long)r->w.len,
+				r->w.len == 1 ? "" : "s",
+				r->symbol ? r->symbol : "",
+				r->symbol ? " = " : "",
+				(unsigned long long)r->w.start,
+				record_action(r->w.action));
+	}
+	return ret;
+}
+
+/* the monitor is detached: what it protected is not protected any more */
+static int finish(struct watcher *w)
+{
+	int code = VIGIL_EX_OK;
+
+	if (w->err)
+		code = mon_exit_code(w->err);
+	if (w->out.unseen)
+		vigil_msg("%lu event%s or notice%s could not be shown: %s",
+			  w->out.unseen, w->out.unseen == 1 ? "" : "s",
+			  w->out.unseen == 1 ? "" : "s", strerror(w->out.err));
+	if (w->armed && (w->err || w->out.err) &&
+	    strcmp(w->end ?: "error", "vm"))
+		vigil_msg(
+			"the watches have ended: nothing is protected any more");
+	if (w->out.err && !code)
+		code = VIGIL_EX_OUTPUT;
+	return code;
+}
+
+int watch_run(const struct watch_opts *opts, struct mon *mon,
+	      const struct symtab *t, int sigfd)
+{
+	static struct watcher w;
+	unsigned int i;
+
+	w.opts = opts;
+	w.mon = mon;
+	w.t = t;
+	w.sigfd = sigfd;
+	w.out.fd = STDOUT_FILENO;
+	w.out.sigfd = sigfd;
+	for (i = 0; i < opts->n; i++)
+		if (opts->range[i].w.action == VIGIL_ACTION_ASK)
+			w.by_lines = vigil_options.json && !opts->exec;
+	w.err = arm(&w);
+	if (!w.err)
+		loop(&w);
+	mon_detach(mon);
+	if (vigil_options.json && w.armed)
+		tell(&w, record_ended(mon, w.end ?: "error"));
+	free(w.held);
+	return finish(&w);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The life of `vigil watch' once its command line is understood. */
+#ifndef VIGIL_WATCH_RUN_H
+#define VIGIL_WATCH_RUN_H
+
+#include <stdbool.h>
+
+#include "symtab.h"
+#include "vigil.h"
+
+/**
+ * struct watch_range - what is to be watched
+ * @symbol: where it starts; or NULL: @w.start and @w.kind are set
+ * @w: for the kernel
+ * @len_set: @w.len was said for this range
+ * @action_set: @w.action was said for this range
+ */
+struct watch_range {
+	const char *symbol;
+	struct vigil_watch w;
+	bool len_set, action_set;
+};
+
+/**
+ * struct watch_opts - how
+ * @range: @n of them
+ * @exec: the command that decides about held writes, or NULL
+ * @exec_timeout: seconds that it may take; 0: any time
+ * @count: end after so many events; 0: never
+ * @stop: end when standard output fails, instead of watching on unheard
+ */
+struct watch_opts {
+	struct watch_range *range;
+	unsigned int n;
+	const char *exec;
+	unsigned int exec_timeout;
+	unsigned long count;
+	bool stop;
+};
+
+/**
+ * watch_run() - set the watches, tell and decide until the end
+ * @t: symbols; may be empty
+ * @sigfd: a signalfd: the end, when it has something
+ *
+ * Detaches @mon. Return: an exit code; what there is to say was said.
+ */
+int watch_run(const struct watch_opts *opts, struct mon *mon,
+	      const struct symtab *t, int sigfd);
+
+#endif
