@@ -11,14 +11,10 @@ const char *quote(const char *text, char *buf, size_t room)
 
 	for (; *text; text++) {
 		unsigned char c = *text;
-		char piece[5];
-		size_t n;
+		char piece[5] = { c, c };
+		size_t n = c == '\\' ? 2 : 1;
 
-		if (c == '\\')
-			n = sprintf(piece, "\\\\");
-		else if (c >= 0x20 && c <= 0x7e)
-			n = sprintf(piece, "%c", c);
-		else
+		if (c < 0x20 || c > 0x7e)
 			n = sprintf(piece, "\\x%02x", c);
 		if (at + n >= room)
 			break;

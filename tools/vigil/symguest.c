@@ -27,7 +27,7 @@
 #define IMAGE_END64 0xffffffffc0000000ull
 #define MAX_IMAGE (256u << 20)
 /* the hole that memory of __init leaves in an image is not as large */
-#define MAX_HOLE (32u << 20)
+#define MAX_HOLE (16u << 20)
 /*
  * A 32-bit kernel's image lies in its direct map of memory, between pages of
  * anybody: so far before and behind the handlers of its exceptions.
