@@ -89,6 +89,8 @@ int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
 enum { L_61, L_62, L_64, N_LAYOUTS };
 #define WORD4 0x100 /* of a 32-bit kernel */
 
+static bool functions_only; /* CONFIG_KALLSYMS_ALL is off */
+
 static uint64_t sym_addr(unsigned int i, bool percpu)
 {
 	/* the first symbols of such kernels are per-CPU offsets */
@@ -104,12 +106,14 @@ static char sym_type(unsigned int i)
 
 static void sym_name(unsigned int i, char *buf)
 {
-	if (i == 100)
+	if (i == 100 && !functions_only)
 		strcpy(buf, "linux_banner");
 	else if (i == 60)
 		strcpy(buf, "_stext");
 	else if (i == HANDLER_SYM)
 		strcpy(buf, "asm_exc_divide_error");
+	else if (i == HANDLER_SYM + 1)
+		strcpy(buf, "asm_exc_page_fault");
 	else if (i == LONG_SYM)
 		memset(buf, 'z', 200), buf[200] = 0;
 	else
@@ -215,10 +219,10 @@ static size_t put_tokens(size_t at)
 	return at + sizeof(index);
 }
 
-static void put_gate32(unsigned int vector, uint32_t handler)
+static void put_gate32(unsigned int vector, uint64_t handler)
 {
 	uint64_t gate = (handler & 0xffff) | 0x60 << 16 | 0x8e00ull << 32 |
-			(uint64_t)(handler >> 16) << 48;
+			(handler >> 16 & 0xffff) << 48;
 
 	memcpy(mem + IDT_GPA + vector * 8, &gate, sizeof(gate));
 }
@@ -439,6 +443,23 @@ static void wrong_handlers(long arg)
 	symtab_free(&t);
 	put_gate(0, sym_addr(HANDLER_SYM, true) + 16);
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+}
+
+/* without a banner two handlers tell, and one does not */
+static void no_banner(long arg)
+{
+	void (*gate)(unsigned int, uint64_t) = arg == 8 ? put_gate : put_gate32;
+	struct symtab t = { 0 };
+
+	word = arg;
+	functions_only = true;
+	make_guest(L_61, word == 8);
+	gate(0, sym_addr(HANDLER_SYM, true));
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	gate(14, sym_addr(HANDLER_SYM + 1, true));
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, word == 8);
+	symtab_free(&t);
 }
 
 static void escapes(long arg)
@@ -908,6 +929,8 @@ int main(int argc, char **argv)
 		{ "two tables that fit", two_tables, 8 },
 		{ "two tables that fit, 32-bit", two_tables, 4 },
 		{ "handlers that are elsewhere", wrong_handlers },
+		{ "functions only", no_banner, 8 },
+		{ "functions only, 32-bit", no_banner, 4 },
 		{ "escape sequences in names", escapes },
 		{ "pattern across two chunks", straddle },
 		{ "no tables", no_tables },

@@ -112,8 +112,12 @@ static bool banner_there(const struct guest *g, const struct symtab *t)
 	return !memcmp(text, "Linux version ", 14);
 }
 
-/* the kernel that runs has its handlers where the interrupt table says */
-static bool handlers_there(const struct guest *g, const struct symtab *t)
+/*
+ * The kernel that runs has its banner, and handlers where the interrupt table says.
+ * Without CONFIG_KALLSYMS_ALL, as in Debian's 32-bit kernels, the table has functions
+ * only and no banner: then two handlers must tell.
+ */
+static bool runs_here(const struct guest *g, const struct symtab *t)
 {
 	unsigned int i, known = 0, agree = 0;
 
@@ -125,7 +129,9 @@ static bool handlers_there(const struct guest *g, const struct symtab *t)
 		known++;
 		agree += s->addr == g->handler[i];
 	}
-	return !known || agree;
+	if (known && !agree)
+		return false;
+	return symtab_find(t, "linux_banner") ? banner_there(g, t) : agree >= 2;
 }
 
 /**
@@ -235,7 +241,7 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	ret = kallsyms_each(&ks, add_symbol, t);
 	if (!ret)
 		ret = symtab_sort(t);
-	if (!ret && banner_there(g, t) && handlers_there(g, t)) {
+	if (!ret && runs_here(g, t)) {
 		snprintf(t->origin, sizeof(t->origin), "guest memory at %#llx",
 			 (unsigned long long)(im->start + pattern));
 		return 0;
