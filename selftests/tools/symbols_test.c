@@ -20,14 +20,17 @@
 
 #define MEM_SIZE (8u << 20)
 #define KERNEL_GPA 0x100000ull
-#define KERNEL_VA 0xffffffff87000000ull
-#define IDT_VA 0xfffffe0000000000ull
+#define KERNEL_VA (word == 8 ? 0xffffffff87000000ull : 0xc7000000ull)
+#define IDT_VA (word == 8 ? 0xfffffe0000000000ull : 0xffc00000ull)
 #define IDT_GPA 0x3000ull
 #define USER_CR3 0x9000ull
 
 static uint8_t mem[MEM_SIZE];
 static uint64_t guest_cr3 = 0x8000;
 static unsigned int guest_cpl;
+static unsigned int word = 8; /* bytes of an address of the guest's kernel */
+/* the image ends here, and what is behind is memory of others */
+static uint64_t image_end = MEM_SIZE;
 
 int mon_info(struct mon *mon)
 {
@@ -53,7 +56,7 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 	if (gva >= IDT_VA && gva < IDT_VA + 0x1000)
 		gpa = IDT_GPA + gva - IDT_VA;
 	else if (cr3 != USER_CR3 && gva >= KERNEL_VA &&
-		 gva + len <= KERNEL_VA + MEM_SIZE - KERNEL_GPA)
+		 gva + len <= KERNEL_VA + image_end - KERNEL_GPA)
 		gpa = KERNEL_GPA + gva - KERNEL_VA;
 	else
 		return -EFAULT;
@@ -65,7 +68,7 @@ int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->sregs.cr3 = guest_cr3;
-	st->sregs.efer = 0xd01;
+	st->sregs.efer = word == 8 ? 0xd01 : 0;
 	st->sregs.ss.dpl = guest_cpl;
 	st->sregs.idt.base = IDT_VA;
 	return 0;
@@ -80,14 +83,18 @@ int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
 /* ---- tables ---- */
 
 #define N_SYMS 3000
+#define HANDLER_SYM 70
 #define LONG_SYM 1234 /* has a name that needs two bytes for its length */
 
 enum { L_61, L_62, L_64, N_LAYOUTS };
+#define WORD4 0x100 /* of a 32-bit kernel */
+
+static bool functions_only; /* CONFIG_KALLSYMS_ALL is off */
 
 static uint64_t sym_addr(unsigned int i, bool percpu)
 {
 	/* the first symbols of such kernels are per-CPU offsets */
-	if (percpu && i < 50)
+	if (percpu && word == 8 && i < 50)
 		return i * 64;
 	return KERNEL_VA + 0x1000 + (uint64_t)i * 48;
 }
@@ -99,10 +106,14 @@ static char sym_type(unsigned int i)
 
 static void sym_name(unsigned int i, char *buf)
 {
-	if (i == 100)
+	if (i == 100 && !functions_only)
 		strcpy(buf, "linux_banner");
 	else if (i == 60)
 		strcpy(buf, "_stext");
+	else if (i == HANDLER_SYM)
+		strcpy(buf, "asm_exc_divide_error");
+	else if (i == HANDLER_SYM + 1)
+		strcpy(buf, "asm_exc_page_fault");
 	else if (i == LONG_SYM)
 		memset(buf, 'z', 200), buf[200] = 0;
 	else
@@ -123,9 +134,9 @@ static const char *token(unsigned int i, char *buf)
 	return buf;
 }
 
-static size_t align8(size_t n)
+static size_t align_word(size_t n)
 {
-	return (n + 7) & ~(size_t)7;
+	return (n + word - 1) & ~(size_t)(word - 1);
 }
 
 static size_t put_offsets(size_t at, bool percpu)
@@ -141,9 +152,9 @@ static size_t put_offsets(size_t at, bool percpu)
 					    (int32_t)(base - 1 - addr);
 		memcpy(mem + at + i * 4, &off, 4);
 	}
-	at = align8(at + N_SYMS * 4);
-	memcpy(mem + at, &base, 8);
-	return at + 8;
+	at = align_word(at + N_SYMS * 4);
+	memcpy(mem + at, &base, word);
+	return at + word;
 }
 
 /* a symbol's name with its type, in tokens */
@@ -179,15 +190,15 @@ static size_t put_names(size_t at)
 	size_t names;
 
 	memcpy(mem + at, &n, 4);
-	names = at += 8;
+	names = at += word;
 	for (unsigned int i = 0; i < N_SYMS; i++) {
 		if (i % 256 == 0)
 			markers[i / 256] = at - names;
 		at = put_name(at, i);
 	}
-	at = align8(at);
+	at = align_word(at);
 	memcpy(mem + at, markers, sizeof(markers));
-	return align8(at + sizeof(markers));
+	return align_word(at + sizeof(markers));
 }
 
 static size_t put_tokens(size_t at)
@@ -203,9 +214,27 @@ static size_t put_tokens(size_t at)
 		strcpy((char *)mem + at, t);
 		at += strlen(t) + 1;
 	}
-	at = align8(at);
+	at = align_word(at);
 	memcpy(mem + at, index, sizeof(index));
 	return at + sizeof(index);
+}
+
+static void put_gate32(unsigned int vector, uint64_t handler)
+{
+	uint64_t gate = (handler & 0xffff) | 0x60 << 16 | 0x8e00ull << 32 |
+			(handler >> 16 & 0xffff) << 48;
+
+	memcpy(mem + IDT_GPA + vector * 8, &gate, sizeof(gate));
+}
+
+static void put_gate(unsigned int vector, uint64_t handler)
+{
+	uint64_t gate[2];
+
+	gate[0] = (handler & 0xffff) | 0x10 << 16 | 0x8e00ull << 32 |
+		  (handler >> 16 & 0xffff) << 48;
+	gate[1] = handler >> 32;
+	memcpy(mem + IDT_GPA + vector * 16, gate, sizeof(gate));
 }
 
 /* where the tables begin and end */
@@ -219,7 +248,7 @@ static void put_tables(size_t at, int layout, bool percpu)
 	at = put_names(at);
 	if (layout == L_62) {
 		memset(mem + at, 0x5a, N_SYMS * 3);
-		at = align8(at + N_SYMS * 3);
+		at = align_word(at + N_SYMS * 3);
 	}
 	at = put_tokens(at);
 	if (layout == L_64)
@@ -238,6 +267,9 @@ static void make_guest(int layout, bool percpu)
 {
 	memset(mem, 0, sizeof(mem));
 	put_banner(percpu);
+	/* what tells where a 32-bit kernel is */
+	if (word == 4)
+		put_gate32(0, sym_addr(HANDLER_SYM, percpu));
 	put_tables(0x300000, layout, percpu);
 }
 
@@ -277,7 +309,8 @@ static void layouts(long arg)
 	bool percpu = arg & 1;
 	struct symtab t = { 0 };
 
-	make_guest(arg >> 1, percpu);
+	word = arg & WORD4 ? 4 : 8;
+	make_guest((arg & ~WORD4) >> 1, percpu);
 	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
 	check_all(&t, percpu);
 	symtab_free(&t);
@@ -297,7 +330,7 @@ static void decoy(long arg)
 	put_tables(0x500000, L_61, true);
 	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
 	check_all(&t, true);
-	CHECK(strstr(t.origin, "0x5") != NULL);
+	CHECK(strstr(t.origin, "0xffffffff874") != NULL);
 	symtab_free(&t);
 }
 
@@ -340,6 +373,15 @@ static int count_symbol(void *priv, uint64_t addr, char type, const char *name)
 	return 0;
 }
 
+static uint64_t steps;
+
+static const char *locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			  size_t pattern)
+{
+	steps = KALLSYMS_STEPS;
+	return kallsyms_locate(ks, buf, len, pattern, word, &steps);
+}
+
 /* a single wrong value in what the tables say of each other is noticed */
 static void inconsistent(long arg)
 {
@@ -348,7 +390,7 @@ static void inconsistent(long arg)
 
 	make_guest(L_61, true);
 	pattern = find_pattern();
-	REQUIRE_EQ(kallsyms_locate(&good, mem, MEM_SIZE, pattern) == NULL, 1);
+	REQUIRE_EQ(locate(&good, mem, MEM_SIZE, pattern) == NULL, 1);
 	at[0] = good.markers + 4;
 	at[1] = good.token_index + 40;
 	at[2] = good.names - 8; /* num_syms */
@@ -356,8 +398,181 @@ static void inconsistent(long arg)
 	for (int i = 0; i < 4; i++) {
 		make_guest(L_61, true);
 		mem[at[i]]++;
-		CHECK(kallsyms_locate(&ks, mem, MEM_SIZE, pattern) != NULL);
+		CHECK(locate(&ks, mem, MEM_SIZE, pattern) != NULL);
 	}
+}
+
+/* anybody may have these in memory; they are not where the kernel's image is */
+static void forged(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	image_end = 0x500000;
+	put_tables(0x10000, L_61, true);
+	put_tables(0x600000, L_61, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	CHECK(strstr(t.origin, "guest memory at 0xffffffff872") != NULL);
+	symtab_free(&t);
+	memset(mem + 0x300000, 0, 0x200000);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+}
+
+static void two_tables(long arg)
+{
+	struct symtab t = { 0 };
+
+	word = arg;
+	make_guest(L_61, word == 8);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	put_tables(0x500000, L_64, word == 8);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "--symbols FILE") != NULL);
+	CHECK_EQ(t.n, 0);
+}
+
+/* whatever the tables say, the CPU goes where its interrupt table leads */
+static void wrong_handlers(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	put_gate(0, sym_addr(HANDLER_SYM, true));
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	put_gate(0, sym_addr(HANDLER_SYM, true) + 16);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+}
+
+/* without a banner two handlers tell, and one does not */
+static void no_banner(long arg)
+{
+	void (*gate)(unsigned int, uint64_t) = arg == 8 ? put_gate : put_gate32;
+	struct symtab t = { 0 };
+
+	word = arg;
+	functions_only = true;
+	make_guest(L_61, word == 8);
+	gate(0, sym_addr(HANDLER_SYM, true));
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	gate(14, sym_addr(HANDLER_SYM + 1, true));
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, word == 8);
+	symtab_free(&t);
+}
+
+static void escapes(long arg)
+{
+	char text[128];
+	struct symtab t = { 0 };
+	unsigned int raw = 0;
+	uint8_t *p;
+
+	make_guest(L_61, true);
+	/* the token of 'f' is now ESC, that of the types 'T' BEL */
+	p = mem + find_pattern();
+	p += 2 * ('f' - '0');
+	REQUIRE_EQ(p[0], 'f');
+	*p = 033;
+	p = mem + find_pattern() + 2 * ('T' - '0');
+	REQUIRE_EQ(p[0], 'T');
+	*p = 7;
+	/* "sys_func_" is a token of its own: its text, too */
+	p = memmem(mem, MEM_SIZE, "sys_func_", 10);
+	REQUIRE_EQ(p != NULL, 1);
+	p[3] = 0233;
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	for (size_t i = 0; i < t.n; i++) {
+		raw += t.sym[i].type < ' ' || t.sym[i].type > '~';
+		for (const char *c = t.sym[i].name; *c; c++)
+			raw += *c < ' ' || *c > '~';
+	}
+	CHECK_EQ(raw, 0);
+	symtab_text(&t, sym_addr(2000, true), text, sizeof(text));
+	CHECK_EQ(strcmp(text, "sys\\x9bfunc_2000.part.0"), 0);
+	symtab_free(&t);
+}
+
+/* ---- what a search costs is bounded by its steps ---- */
+
+/* memory in which names seem to begin anywhere and go on up to the tokens */
+static void bound_names(long arg)
+{
+	struct kallsyms ks;
+	size_t len, at, pattern;
+	uint8_t *buf;
+
+	word = arg;
+	make_guest(L_61, false);
+	pattern = find_pattern();
+	REQUIRE_EQ(locate(&ks, mem, MEM_SIZE, pattern) == NULL, 1);
+	len = KALLSYMS_BEFORE + (1 << 20);
+	buf = malloc(len);
+	REQUIRE_EQ(buf != NULL, 1);
+	/* each word is a number of symbols, and a name up to the next word */
+	for (at = 0; at < KALLSYMS_BEFORE; at += word) {
+		uint64_t n = 0x10000 + word - 1;
+
+		memcpy(buf + at, &n, word);
+	}
+	memcpy(buf + KALLSYMS_BEFORE, mem + ks.tokens, 1 << 20);
+	pattern = pattern - ks.tokens + KALLSYMS_BEFORE;
+	CHECK(locate(&ks, buf, len, pattern) != NULL);
+	CHECK_EQ(steps, 0);
+	/* a second hit costs nothing any more */
+	CHECK(kallsyms_locate(&ks, buf, len, pattern, word, &steps) != NULL);
+	CHECK_EQ(steps, 0);
+	free(buf);
+}
+
+/* each pattern may be followed by tokens that go on for long */
+static void bound_tokens(long arg)
+{
+	struct kallsyms ks;
+	size_t len = 8u << 20, n = len / KALLSYMS_PATTERN_LEN, i;
+	uint8_t *buf = malloc(len);
+
+	REQUIRE_EQ(buf != NULL, 1);
+	for (i = 0; i < n; i++)
+		memcpy(buf + i * KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
+		       KALLSYMS_PATTERN_LEN);
+	steps = KALLSYMS_STEPS;
+	for (i = 0; i < n && steps; i++)
+		CHECK(kallsyms_locate(&ks, buf, len, i * KALLSYMS_PATTERN_LEN,
+				      word, &steps) != NULL);
+	CHECK_EQ(steps, 0);
+	/* no byte of it is looked at more often than the steps say */
+	CHECK(i <= KALLSYMS_STEPS / (256 - '0') + 1);
+	free(buf);
+}
+
+static void bound_ordinary(long arg)
+{
+	struct kallsyms ks;
+
+	for (int layout = 0; layout < N_LAYOUTS; layout++) {
+		make_guest(layout, true);
+		REQUIRE_EQ(locate(&ks, mem, MEM_SIZE, find_pattern()) == NULL,
+			   1);
+		CHECK(KALLSYMS_STEPS - steps < 6 * N_SYMS + 16384);
+	}
+}
+
+static void bound_text(long arg)
+{
+	struct symtab t = { 0 };
+	char name[SYMTAB_NAME_MAX + 1];
+	unsigned int i;
+	int ret = 0;
+
+	memset(name, 1, sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (i = 0; !ret && i < KALLSYMS_MAX_SYMS; i++)
+		ret = symtab_add(&t, i, 'T', name, NULL);
+	CHECK_EQ(ret, -ENOEXEC);
+	CHECK(i < (64u << 20) / (4 * SYMTAB_NAME_MAX) + 2);
+	symtab_free(&t);
 }
 
 /* whatever a guest puts there: no crash, no endless loop */
@@ -380,8 +595,7 @@ static void hostile(long arg)
 		copy = malloc(len - cut);
 		memcpy(copy, mem + tables_start, len - cut);
 		if (pattern - tables_start < len - cut &&
-		    !kallsyms_locate(&ks, copy, len - cut,
-				     pattern - tables_start))
+		    !locate(&ks, copy, len - cut, pattern - tables_start))
 			kallsyms_each(&ks, count_symbol, &n);
 		CHECK(n <= KALLSYMS_MAX_SYMS);
 		free(copy);
@@ -396,10 +610,10 @@ static void lookups(long arg)
 	char text[128];
 	uint64_t addr;
 
-	symtab_add(&t, 0xffffffff81000000, 'T', "_text");
-	symtab_add(&t, 0xffffffff81000000, 'T', "startup_64");
-	symtab_add(&t, 0xffffffff81000100, 't', "twice");
-	symtab_add(&t, 0xffffffff81000200, 't', "twice");
+	symtab_add(&t, 0xffffffff81000000, 'T', "_text", NULL);
+	symtab_add(&t, 0xffffffff81000000, 'T', "startup_64", NULL);
+	symtab_add(&t, 0xffffffff81000100, 't', "twice", NULL);
+	symtab_add(&t, 0xffffffff81000200, 't', "twice", NULL);
 	REQUIRE_EQ(symtab_sort(&t), 0);
 	CHECK_EQ(symtab_parse(&t, "startup_64", &addr), 0);
 	CHECK_EQ(addr, 0xffffffff81000000);
@@ -421,6 +635,63 @@ static void lookups(long arg)
 		 0);
 	CHECK_EQ(*symtab_text(&t, 0x1000, text, sizeof(text)), 0);
 	CHECK_EQ(*symtab_text(&t, ~0ull, text, sizeof(text)), 0);
+	symtab_free(&t);
+}
+
+static void lengths(long arg)
+{
+	struct symtab t = { 0 };
+
+	CHECK_EQ(symtab_len(NULL, 0x1000), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0x1000), SYMTAB_LEN_DEFAULT);
+	symtab_add(&t, 0xffffffff81000000, 'D', "table", NULL);
+	symtab_add(&t, 0xffffffff81000000, 'D', "alias", NULL);
+	symtab_add(&t, 0xffffffff81000e20, 'D', "next", NULL);
+	symtab_add(&t, 0xffffffff83000000, 'D', "last", NULL);
+	REQUIRE_EQ(symtab_sort(&t), 0);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000000), 3616);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000010), 3600);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000e1f), 1);
+	/* too far, the last, and behind it */
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000e20), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0xffffffff83000000), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, ~0ull), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0xffffffff82000000), SYMTAB_LEN_MAX);
+	symtab_free(&t);
+}
+
+static void definitions(long arg)
+{
+	static const char *const bad[] = {
+		"x",	"x=",	"=1", "x=-1", "x= 1", "x=0x1g",
+		"x=+1", "x=0x", "",   "x=1 ", "x=zz", "x=11112222333344445"
+	};
+	struct symtab t = { 0 };
+	uint64_t addr;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK_EQ(symtab_define(&t, bad[i]), -EINVAL);
+		CHECK(strstr(vigil_error(), "NAME=ADDR") != NULL);
+	}
+	CHECK_EQ(t.n, 0);
+	/* as the first symbol, as a new one, in place of two */
+	REQUIRE_EQ(symtab_define(&t, "mine=ffffffff96c5c6a0"), 0);
+	CHECK_EQ(symtab_parse(&t, "mine", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff96c5c6a0);
+	symtab_add(&t, 0xffffffff81000100, 't', "twice", NULL);
+	symtab_add(&t, 0xffffffff81000200, 't', "twice", NULL);
+	REQUIRE_EQ(symtab_define(&t, "other=0xC1000000"), 0);
+	CHECK_EQ(symtab_parse(&t, "other+4", &addr), 0);
+	CHECK_EQ(addr, 0xc1000004);
+	REQUIRE_EQ(symtab_define(&t, "twice=1000"), 0);
+	CHECK_EQ(symtab_count(&t, "twice"), 1);
+	CHECK_EQ(symtab_parse(&t, "twice", &addr), 0);
+	CHECK_EQ(addr, 0x1000);
+	CHECK_EQ(t.n, 3);
+	/* what watch resolves */
+	CHECK_EQ(symtab_parse(&t, "new=ffffffff81000000", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000000);
+	CHECK_EQ(symtab_parse(&t, "new=", &addr), -EINVAL);
 	symtab_free(&t);
 }
 
@@ -475,16 +746,6 @@ static void stubs(long arg)
 	CHECK_EQ(symtab_load_file(&t, "/tmp"), -EISDIR);
 }
 
-static void put_gate(unsigned int vector, uint64_t handler)
-{
-	uint64_t gate[2];
-
-	gate[0] = (handler & 0xffff) | 0x10 << 16 | 0x8e00ull << 32 |
-		  (handler >> 16 & 0xffff) << 48;
-	gate[1] = handler >> 32;
-	memcpy(mem + IDT_GPA + vector * 16, gate, sizeof(gate));
-}
-
 /* a System.map as the kernel was linked */
 #define LINKED 0xffffffff81000000ull
 
@@ -521,6 +782,122 @@ static void slide(long arg)
 	unlink(path);
 }
 
+/* cat /proc/kallsyms, of a guest with 8 digits */
+static void kallsyms32(long arg)
+{
+	struct symtab t = { 0 };
+
+	for (int moved = 0; moved < 2; moved++) {
+		FILE *f = new_file();
+		uint32_t by = moved ? 0x1800000 : 0;
+
+		word = 4;
+		memset(mem, 0, sizeof(mem));
+		fprintf(f, "00000000 A VDSO32_PRELINK\n");
+		for (int i = 0; i < 300; i++)
+			fprintf(f, "%08x T func_%d\n",
+				(uint32_t)KERNEL_VA + i * 64, i);
+		fprintf(f, "%08x T asm_exc_divide_error\n",
+			(uint32_t)KERNEL_VA + 0x10000);
+		fprintf(f, "%08x T asm_exc_page_fault\n",
+			(uint32_t)KERNEL_VA + 0x10040);
+		fclose(f);
+		put_gate32(0, KERNEL_VA + by + 0x10000);
+		put_gate32(14, KERNEL_VA + by + 0x10040);
+		REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+		REQUIRE_EQ(symtab_find(&t, "func_7") != NULL, 1);
+		CHECK_EQ(symtab_find(&t, "func_7")->addr,
+			 KERNEL_VA + by + 7 * 64);
+		CHECK_EQ(symtab_find(&t, "VDSO32_PRELINK")->addr, 0);
+		symtab_free(&t);
+		unlink(path);
+	}
+}
+
+static void modules(long arg)
+{
+	struct symtab t = { 0 };
+	const struct symbol *s;
+
+	for (int moved = 0; moved < 2; moved++) {
+		FILE *f = new_file();
+
+		fprintf(f, "ffffffffc0201000 t cleanup\t[ext4]\n");
+		fprintf(f, "ffffffffc0200000 t init_module\t[nf\033tables]\n");
+		fprintf(f, "ffffffffc0200040 t nft_init [nf\033tables]\n");
+		write_map(f);
+		memset(mem, 0, sizeof(mem));
+		put_gate(0, LINKED + 0x10000 + moved * 0x200000);
+		put_gate(14, LINKED + 0x10040 + moved * 0x200000);
+		REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+		s = symtab_find(&t, "cleanup");
+		/* of another boot, they are not where the file says */
+		CHECK_EQ(s == NULL, moved);
+		CHECK_EQ(symtab_find(&t, "nft_init") == NULL, moved);
+		if (s) {
+			CHECK_EQ(s->addr, 0xffffffffc0201000);
+			CHECK_EQ(strcmp(s->module, "ext4"), 0);
+			s = symtab_find(&t, "nft_init");
+			CHECK_EQ(strcmp(s->module, "nf\\x1btables"), 0);
+			CHECK(symtab_find(&t, "func_7")->module == NULL);
+		}
+		symtab_free(&t);
+		unlink(path);
+	}
+}
+
+static int load_lines(struct symtab *t, const char *text)
+{
+	FILE *f = new_file();
+	int ret;
+
+	memset(t, 0, sizeof(*t));
+	fputs(text, f);
+	fclose(f);
+	ret = symtab_load(t, &mon, path);
+	unlink(path);
+	return ret;
+}
+
+static void few(long arg)
+{
+	struct symtab t;
+
+	memset(mem, 0, sizeof(mem));
+	/* nothing tells where the kernel is: as it stands */
+	REQUIRE_EQ(load_lines(&t, "ffffffff81234560 D my_table\n"), 0);
+	CHECK_EQ(t.n, 1);
+	CHECK(t.unmoved);
+	CHECK_EQ(symtab_find(&t, "my_table")->addr, 0xffffffff81234560);
+	symtab_free(&t);
+	/* one handler tells */
+	put_gate(14, LINKED + 0x200040);
+	REQUIRE_EQ(load_lines(&t, "ffffffff81000040 T asm_exc_page_fault\n"
+				  "ffffffff81234560 D my_table\n"),
+		   0);
+	CHECK(!t.unmoved);
+	CHECK_EQ(t.slide, 0x200000);
+	CHECK_EQ(symtab_find(&t, "my_table")->addr, 0xffffffff81434560);
+	symtab_free(&t);
+	/* two handlers that do not agree */
+	put_gate(0, LINKED);
+	CHECK_EQ(load_lines(&t, "ffffffff81000040 T asm_exc_page_fault\n"
+				"ffffffff81001000 T asm_exc_divide_error\n"),
+		 -ENOENT);
+	/* lines that are none */
+	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
+				"ffffffff81000040 T b c\n"),
+		 -ENOEXEC);
+	CHECK(strstr(vigil_error(), "line 2") != NULL);
+	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
+				"ffffffff81000040 T b []\n"),
+		 -ENOEXEC);
+	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
+				"-1 T b\n"),
+		 -ENOEXEC);
+	CHECK_EQ(load_lines(&t, ""), -ENOEXEC);
+}
+
 /* this very program is an ELF file with symbols */
 static void elf(long arg)
 {
@@ -544,7 +921,17 @@ int main(int argc, char **argv)
 		{ "tables of 6.4", layouts, L_64 << 1 },
 		{ "tables of 6.4, per-CPU symbols absolute", layouts,
 		  L_64 << 1 | 1 },
+		{ "tables of 6.1, 32-bit", layouts, WORD4 | L_61 << 1 },
+		{ "tables of 6.2, 32-bit", layouts, WORD4 | L_62 << 1 },
+		{ "tables of 6.4, 32-bit", layouts, WORD4 | L_64 << 1 },
 		{ "a dead kernel's tables come first", decoy },
+		{ "forged tables in a process's memory", forged },
+		{ "two tables that fit", two_tables, 8 },
+		{ "two tables that fit, 32-bit", two_tables, 4 },
+		{ "handlers that are elsewhere", wrong_handlers },
+		{ "functions only", no_banner, 8 },
+		{ "functions only, 32-bit", no_banner, 4 },
+		{ "escape sequences in names", escapes },
 		{ "pattern across two chunks", straddle },
 		{ "no tables", no_tables },
 		{ "tables that contradict themselves", inconsistent },
@@ -552,9 +939,19 @@ int main(int argc, char **argv)
 		{ "hostile tables 2", hostile, 2 },
 		{ "hostile tables 3", hostile, 3 },
 		{ "hostile tables 4", hostile, 4 },
+		{ "steps: names without end", bound_names, 8 },
+		{ "steps: names without end, 32-bit", bound_names, 4 },
+		{ "steps: token tables without end", bound_tokens },
+		{ "steps: an ordinary table", bound_ordinary },
+		{ "text without end", bound_text },
 		{ "names, offsets, addresses", lookups },
+		{ "lengths", lengths },
+		{ "definitions", definitions },
 		{ "files that are none", stubs },
 		{ "slide of a System.map", slide },
+		{ "kallsyms of a 32-bit guest", kallsyms32 },
+		{ "symbols of modules", modules },
+		{ "files of a few symbols", few },
 		{ "ELF", elf },
 		{ 0 },
 	};

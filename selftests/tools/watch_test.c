@@ -562,6 +562,48 @@ static void taken(long arg)
 	expect(&err, "the VM is gone");
 }
 
+/* a symbol is as long as the way to the next one; NAME=ADDR is a symbol */
+static void symbol_lengths(long arg)
+{
+	char path[] = "/tmp/watch-test-XXXXXX", cmd[512];
+	static const char map[] = "c1000000 D table\nc1000e20 D next\n";
+	/* a definition ends what is before it */
+	static const uint64_t want[][2] = { { 0xc1000000, 3584 },
+					    { 0xc1000010, 3568 },
+					    { 0xc1000e20, 8 },
+					    { 0xc1000e00, 32 } };
+	int fd = mkstemp(path);
+
+	if (fd < 0 || write(fd, map, sizeof(map) - 1) != sizeof(map) - 1)
+		ERROR("cannot write the symbols");
+	close(fd);
+	snprintf(cmd, sizeof(cmd),
+		 "watch 7 --symbols %s --symbol table --symbol table+16 "
+		 "--symbol next --symbol mine=c1000e00 --action deny",
+		 path);
+	start_plain(cmd);
+	for (int i = 0; i < 4; i++) {
+		struct fake_msg msg = message(FAKE_WATCH);
+
+		CHECK_EQ(msg.watch.start, want[i][0]);
+		CHECK_EQ(msg.watch.len, want[i][1]);
+	}
+	close(mon);
+	CHECK_EQ(end(), 0);
+	snprintf(cmd, sizeof(cmd),
+		 "watch 7 --symbols %s --symbol table --len 16", path);
+	start_plain(cmd);
+	CHECK_EQ(message(FAKE_WATCH).watch.len, 16);
+	close(mon);
+	CHECK_EQ(end(), 0);
+	unlink(path);
+	/* a definition needs no other symbols */
+	start_plain("watch 7 --no-symbols --symbol mine=c1000e00");
+	CHECK_EQ(message(FAKE_WATCH).watch.start, 0xc1000e00);
+	close(mon);
+	CHECK_EQ(end(), 0);
+}
+
 /* ---- times and records ---- */
 
 /* "2026-11-29T06:38:07.123456+00:00" */
@@ -800,6 +842,7 @@ int main(int argc, char **argv)
 		{ "--exec-timeout", judge_timeout, 0 },
 		{ "command lines that are refused", refused, 0, 120 },
 		{ "addresses and lengths", taken, 0 },
+		{ "symbols and their lengths", symbol_lengths, 0 },
 		{ "times come from one offset", one_clock, 0 },
 		{ "records of JSON", records, 0 },
 		{ "the record of the end, count", ended_by, 0 },

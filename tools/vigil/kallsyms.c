@@ -13,6 +13,8 @@
 
 #define N_TOKENS 256
 #define MIN_SYMS 1000
+/* longest token, without its NUL */
+#define MAX_TOKEN 128
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -38,9 +40,37 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
-static size_t align8(size_t n)
+static size_t align_to(size_t n, unsigned int word)
 {
-	return (n + 7) & ~(size_t)7;
+	return (n + word - 1) & ~(size_t)(word - 1);
+}
+
+static uint64_t get_word(const struct kallsyms *ks, size_t at)
+{
+	return ks->word == 8 ? get64(ks->buf + at) : get32(ks->buf + at);
+}
+
+/* false: the caller's steps are used up */
+static bool step(struct kallsyms *ks)
+{
+	if (!*ks->steps)
+		return false;
+	--*ks->steps;
+	return true;
+}
+
+/* offset behind the NUL of the token at @pos; 0: there is no token */
+static size_t skip_token(struct kallsyms *ks, size_t pos, size_t limit)
+{
+	size_t room = limit > pos ? limit - pos : 0;
+	const uint8_t *end;
+
+	if (!step(ks))
+		return 0;
+	if (room > MAX_TOKEN + 1)
+		room = MAX_TOKEN + 1;
+	end = memchr(ks->buf + pos, 0, room);
+	return end ? end - ks->buf + 1 : 0;
 }
 
 /* token_table and token_index */
@@ -51,15 +81,13 @@ static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 
 	/* on to the end of token 255: token_index follows */
 	for (i = '0'; i < N_TOKENS; i++) {
-		const uint8_t *end = memchr(ks->buf + pos, 0, ks->len - pos);
+		size_t next = skip_token(ks, pos, ks->len);
 
-		if (!end || end == ks->buf + pos || end - (ks->buf + pos) > 128)
+		if (next <= pos + 1)
 			return "tokens are not what they should be";
-		pos = end - ks->buf + 1;
-		if (pos >= ks->len)
-			return "the token table is cut off";
+		pos = next;
 	}
-	index = align8(pos);
+	index = align_to(pos, ks->word);
 	if (index + 2 * N_TOKENS > ks->len)
 		return "the token index is cut off";
 	if (get16(ks->buf + index + 2 * '0') > pattern)
@@ -67,16 +95,13 @@ static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 	start = pattern - get16(ks->buf + index + 2 * '0');
 	pos = start;
 	for (i = 0; i < N_TOKENS; i++) {
-		const uint8_t *end;
-
 		if (get16(ks->buf + index + 2 * i) != pos - start)
 			return "the token index does not fit the tokens";
-		end = memchr(ks->buf + pos, 0, index - pos);
-		if (!end)
+		pos = skip_token(ks, pos, index);
+		if (!pos)
 			return "the token index does not fit the tokens";
-		pos = end - ks->buf + 1;
 	}
-	if (align8(pos) != index)
+	if (align_to(pos, ks->word) != index)
 		return "the token index is not behind the tokens";
 	ks->tokens = start;
 	ks->token_index = index;
@@ -106,19 +131,24 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 	unsigned int len;
 	uint32_t i;
 
+	/* no name is shorter than its length and a token for the type */
+	if (n > (end - names) / 2)
+		return false;
 	for (i = 0; i < n; i++) {
-		len = name_len(ks->buf, &pos, end);
+		len = step(ks) ? name_len(ks->buf, &pos, end) : 0;
 		if (!len)
 			return false;
 		pos += len;
 	}
-	markers = align8(pos);
+	markers = align_to(pos, ks->word);
 	if (markers + (n + 255) / 256 * 4 > end)
 		return false;
 	pos = names;
 	for (i = 0; i < n; i++) {
 		if (i % 256 == 0 &&
 		    get32(ks->buf + markers + i / 256 * 4) != pos - names)
+			return false;
+		if (!step(ks))
 			return false;
 		len = name_len(ks->buf, &pos, end);
 		pos += len;
@@ -129,29 +159,38 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 	return true;
 }
 
-/* num_syms stands right before names, 8-byte aligned, in every layout */
+/*
+ * num_syms stands right before names, aligned to a word, in every layout.
+ *
+ * Each place is tried, and from each a hostile guest can let a walk over names go
+ * on up to the tokens: only the caller's steps bound the product.
+ */
 static const char *locate_names(struct kallsyms *ks)
 {
-	size_t pos, last = ks->tokens & ~(size_t)7;
+	unsigned int word = ks->word;
+	size_t pos, last = ks->tokens & ~(size_t)(word - 1);
 	size_t first = last > KALLSYMS_BEFORE ? last - KALLSYMS_BEFORE : 0;
 
-	if (last < first + 16)
+	if (last < first + 2 * word)
 		return "there is nothing before the tokens";
-	for (pos = last - 16;; pos -= 8) {
+	for (pos = last - 2 * word; step(ks); pos -= word) {
 		uint32_t n = get32(ks->buf + pos);
 
 		if (n >= MIN_SYMS && n <= KALLSYMS_MAX_SYMS &&
-		    !get32(ks->buf + pos + 4) && names_fit(ks, pos + 8, n))
+		    get_word(ks, pos) == n && names_fit(ks, pos + word, n))
 			return NULL;
-		if (pos < first + 8)
+		if (pos < first + word)
 			return "there are no names before the tokens";
 	}
+	return "it took too many steps";
 }
 
-/* the base is an address of kernel text, 4 KiB aligned */
-static bool base_plausible(uint64_t base)
+/* the base is an address of the kernel, 4 KiB aligned */
+static bool base_plausible(const struct kallsyms *ks, uint64_t base)
 {
-	return base >> 40 == 0xffffff && !(base & 0xfff);
+	if (base & 0xfff)
+		return false;
+	return ks->word == 8 ? base >> 40 == 0xffffff : base >= 0x40000000;
 }
 
 /* sorted by address, as the kernel needs them; per-CPU symbols come first */
@@ -159,9 +198,13 @@ static bool offsets_fit(struct kallsyms *ks, size_t offsets)
 {
 	uint32_t i, negative = 0, up = 0;
 
+	/* once for each table whose names fit */
+	if (*ks->steps < ks->num_syms)
+		return false;
+	*ks->steps -= ks->num_syms;
 	for (i = 0; i < ks->num_syms; i++)
 		negative += get32(ks->buf + offsets + i * 4) >> 31;
-	ks->absolute_percpu = negative > ks->num_syms / 2;
+	ks->absolute_percpu = ks->word == 8 && negative > ks->num_syms / 2;
 	ks->offsets = offsets;
 	for (i = 1; i < ks->num_syms; i++) {
 		int32_t a = get32(ks->buf + offsets + (i - 1) * 4);
@@ -175,41 +218,40 @@ static bool offsets_fit(struct kallsyms *ks, size_t offsets)
 
 static const char *locate_offsets(struct kallsyms *ks)
 {
-	size_t size = align8((size_t)ks->num_syms * 4), at;
+	unsigned int word = ks->word;
+	size_t size = align_to((size_t)ks->num_syms * 4, word), at;
 
-	at = ks->names - 8; /* num_syms */
-	if (at >= size + 8 && base_plausible(get64(ks->buf + at - 8)) &&
-	    offsets_fit(ks, at - 8 - size)) {
+	at = ks->names - word; /* num_syms */
+	if (at >= size + word && base_plausible(ks, get_word(ks, at - word)) &&
+	    offsets_fit(ks, at - word - size)) {
 		ks->layout = KALLSYMS_OFFSETS_FIRST;
-		ks->relative_base = get64(ks->buf + at - 8);
+		ks->relative_base = get_word(ks, at - word);
 		return NULL;
 	}
 	at = ks->token_index + 2 * N_TOKENS;
-	if (at + size + 8 <= ks->len &&
-	    base_plausible(get64(ks->buf + at + size)) && offsets_fit(ks, at)) {
+	if (at + size + word <= ks->len &&
+	    base_plausible(ks, get_word(ks, at + size)) &&
+	    offsets_fit(ks, at)) {
 		ks->layout = KALLSYMS_OFFSETS_LAST;
-		ks->relative_base = get64(ks->buf + at + size);
+		ks->relative_base = get_word(ks, at + size);
 		return NULL;
 	}
 	return "there are no offsets where a kernel that is known has them";
 }
 
-const char *kallsyms_tokens(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern)
+const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    size_t pattern, unsigned int word, uint64_t *steps)
 {
+	const char *why;
+
 	memset(ks, 0, sizeof(*ks));
 	ks->buf = buf;
 	ks->len = len;
+	ks->word = word;
+	ks->steps = steps;
 	if (len < KALLSYMS_PATTERN_LEN || pattern > len - KALLSYMS_PATTERN_LEN)
 		return "there is no pattern";
-	return locate_tokens(ks, pattern);
-}
-
-const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern)
-{
-	const char *why = kallsyms_tokens(ks, buf, len, pattern);
-
+	why = locate_tokens(ks, pattern);
 	if (!why)
 		why = locate_names(ks);
 	if (!why)
@@ -221,6 +263,8 @@ static uint64_t address(const struct kallsyms *ks, uint32_t i)
 {
 	int32_t off = get32(ks->buf + ks->offsets + (size_t)i * 4);
 
+	if (ks->word == 4)
+		return (uint32_t)(ks->relative_base + off);
 	if (!ks->absolute_percpu)
 		return ks->relative_base + (uint32_t)off;
 	if (off >= 0)

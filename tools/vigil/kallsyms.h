@@ -3,7 +3,8 @@
  * The symbol tables that a Linux kernel carries in its own read-only data
  * (CONFIG_KALLSYMS), found in a copy of its memory. No system calls here.
  *
- * Layouts, each label aligned to 8 bytes:
+ * Layouts, each label aligned to a word, which is 8 bytes, or 4 of a 32-bit
+ * kernel; relative_base is a word, offsets and num_syms have 32 bits in any case:
  *
  *	up to 6.1	offsets relative_base num_syms names markers
  *			token_table token_index
@@ -29,6 +30,13 @@
 #define KALLSYMS_MAX_SYMS 1000000u
 #define KALLSYMS_NAME_LEN 512
 
+/*
+ * What a search may cost in all, whatever a guest has in its memory: a step looks
+ * at one token, one name, one place where names could begin, or one offset. A real
+ * table of Linux needs about four for each of its 100 000 to 300 000 symbols.
+ */
+#define KALLSYMS_STEPS (64u << 20)
+
 enum kallsyms_layout {
 	KALLSYMS_OFFSETS_FIRST, /* up to 6.3 */
 	KALLSYMS_OFFSETS_LAST, /* from 6.4 */
@@ -43,6 +51,8 @@ enum kallsyms_layout {
  * @names: offset of names
  * @markers: of markers
  * @offsets: of offsets
+ * @word: bytes of an address: 8 or 4
+ * @steps: what is left of the caller's steps
  * @relative_base: the value, an address in the running kernel
  * @absolute_percpu: non-negative offsets are absolute (per-CPU) symbols
  * @layout: where the offsets were
@@ -53,6 +63,8 @@ struct kallsyms {
 	size_t tokens, token_index;
 	uint32_t num_syms;
 	size_t names, markers, offsets;
+	unsigned int word;
+	uint64_t *steps;
 	uint64_t relative_base;
 	bool absolute_percpu;
 	enum kallsyms_layout layout;
@@ -64,21 +76,15 @@ struct kallsyms {
  * @buf: copy of memory, 8-byte aligned as the memory was
  * @len: bytes of it
  * @pattern: offset of KALLSYMS_PATTERN
+ * @word: bytes of an address in this guest: 8 or 4
+ * @steps: steps that may be made, at first KALLSYMS_STEPS; those that were are
+ *	taken off. At 0 nothing is found any more, and the search is over.
  *
  * Every length, offset and marker is checked against the others.
  * Return: NULL, or why this is not a symbol table.
  */
 const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern);
-
-/**
- * kallsyms_tokens() - the first, cheap part of it
- * @buf: copy of the surroundings of the pattern, 4 KiB on both sides are enough
- *
- * Return: NULL, or why the hit is none.
- */
-const char *kallsyms_tokens(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern);
+			    size_t pattern, unsigned int word, uint64_t *steps);
 
 /**
  * kallsyms_each() - call @fn for each symbol, in the table's order

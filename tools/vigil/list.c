@@ -10,6 +10,7 @@
 #include "command.h"
 #include "libvigil.h"
 #include "mon.h"
+#include "quote.h"
 
 static double age(const struct vigil_vm_info *vm)
 {
@@ -28,6 +29,7 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 	for (i = 0; i < n; i++) {
 		struct passwd *pw = getpwuid(vm[i].uid);
 		char owner[32], mem[32], since[32];
+		char name[QUOTE_ROOM(VIGIL_NAME_LEN)];
 
 		if (pw)
 			snprintf(owner, sizeof(owner), "%s", pw->pw_name);
@@ -37,8 +39,9 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 			 (unsigned long long)vm[i].mem_bytes >> 20);
 		snprintf(since, sizeof(since), "%.0fs", age(&vm[i]));
 		printf("%4u  %-16s %7u %-8s %5u %8s %8s  %s%s\n", vm[i].id,
-		       *vm[i].name ? vm[i].name : "-", vm[i].pid, owner,
-		       vm[i].nr_vcpus, mem, since,
+		       *vm[i].name ? quote(vm[i].name, name, sizeof(name)) :
+				     "-",
+		       vm[i].pid, owner, vm[i].nr_vcpus, mem, since,
 		       vm[i].flags & VIGIL_VM_DEAD ? "dead" : "alive",
 		       vm[i].nr_monitors ? ", watched" : "");
 	}
@@ -51,11 +54,14 @@ static void print_json(const struct vigil_vm_info *vm, int n)
 
 	for (i = 0; i < n; i++) {
 		struct json_object *o = json_object_new_object();
+		char name[QUOTE_ROOM(VIGIL_NAME_LEN)];
 
 		json_object_object_add(o, "id",
 				       json_object_new_int64(vm[i].id));
-		json_object_object_add(o, "name",
-				       json_object_new_string(vm[i].name));
+		json_object_object_add(
+			o, "name",
+			json_object_new_string(
+				quote(vm[i].name, name, sizeof(name))));
 		json_object_object_add(o, "pid",
 				       json_object_new_int64(vm[i].pid));
 		json_object_object_add(o, "uid",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vigil symbols VM: the running guest kernel's symbols. */
+#include <errno.h>
 #include <fnmatch.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@
 
 struct args {
 	const char *vm, *file;
-	char **names;
-	unsigned int n;
+	char **names, **define;
+	unsigned int n, n_define;
 };
 
 static const struct argp_option options[] = {
@@ -21,8 +22,21 @@ static const struct argp_option options[] = {
 	  "Take them from a System.map, a dump of /proc/kallsyms or an ELF vmlinux, moved to "
 	  "where KASLR put the running kernel",
 	  0 },
+	{ "define", 'd', "NAME=ADDR", 0,
+	  "Add a symbol, or replace one, at a hexadecimal address; may be repeated",
+	  0 },
 	{ 0 }
 };
+
+static void add_definition(struct args *args, char *arg,
+			   struct argp_state *state)
+{
+	args->define = reallocarray(args->define, args->n_define + 1,
+				    sizeof(*args->define));
+	if (!args->define)
+		argp_failure(state, VIGIL_EX_OS, 0, "out of memory");
+	args->define[args->n_define++] = arg;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -31,6 +45,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 's':
 		args->file = arg;
+		return 0;
+	case 'd':
+		add_definition(args, arg, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!args->vm)
@@ -44,14 +61,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
-static void show(const struct symbol *s, struct json_object *all)
+/* addresses of a 32-bit kernel have 8 digits, as it prints them itself */
+static int digits(const struct symtab *t)
+{
+	return t->n && t->sym[t->n - 1].addr > UINT32_MAX ? 16 : 8;
+}
+
+static void show(const struct symtab *t, const struct symbol *s,
+		 struct json_object *all)
 {
 	struct json_object *o;
 	char text[32];
 
 	if (!all) {
-		printf("%016llx %c %s\n", (unsigned long long)s->addr, s->type,
-		       s->name);
+		printf("%0*llx %c %s%s%s%s\n", digits(t),
+		       (unsigned long long)s->addr, s->type, s->name,
+		       s->module ? "\t[" : "", s->module ? s->module : "",
+		       s->module ? "]" : "");
 		return;
 	}
 	o = json_object_new_object();
@@ -60,6 +86,11 @@ static void show(const struct symbol *s, struct json_object *all)
 	snprintf(text, sizeof(text), "%c", s->type);
 	json_object_object_add(o, "type", json_object_new_string(text));
 	json_object_object_add(o, "name", json_object_new_string(s->name));
+	json_object_object_add(o, "length",
+			       json_object_new_int64(symtab_len(t, s->addr)));
+	if (s->module)
+		json_object_object_add(o, "module",
+				       json_object_new_string(s->module));
 	json_object_array_add(all, o);
 }
 
@@ -81,7 +112,7 @@ static bool show_matching(const struct symtab *t, const struct args *args)
 			}
 		}
 		if (match)
-			show(&t->sym[i], all);
+			show(t, &t->sym[i], all);
 	}
 	for (unsigned int k = 0; hit && k < args->n; k++) {
 		if (!hit[k]) {
@@ -107,7 +138,8 @@ int vigil_cmd_symbols(int argc, char **argv)
 		.args_doc = "VM [NAME...]",
 		.doc = "Show the symbols of the Linux kernel that runs in a VM, at the addresses "
 		       "where they are now. They are found in the guest's memory, so no file is "
-		       "needed. NAMEs may be shell patterns.",
+		       "needed. NAMEs may be shell patterns. What a guest controls is printed in "
+		       "ASCII: other bytes as \\xNN, a backslash as two.",
 		.children = vigil_common_children,
 	};
 	struct symtab t = { 0 };
@@ -123,6 +155,14 @@ int vigil_cmd_symbols(int argc, char **argv)
 		return mon_exit_code(ret);
 	ret = symtab_load(&t, &mon, args.file);
 	mon_detach(&mon);
+	for (unsigned int i = 0; !ret && i < args.n_define; i++) {
+		ret = symtab_define(&t, args.define[i]);
+		if (ret == -EINVAL) {
+			vigil_msg("%s", vigil_error());
+			return VIGIL_EX_USAGE;
+		}
+	}
+	free(args.define);
 	if (ret) {
 		mon_exit_code(ret);
 		return args.file ? VIGIL_EX_INPUT : VIGIL_EX_FAIL;
@@ -130,6 +170,10 @@ int vigil_cmd_symbols(int argc, char **argv)
 	if (vigil_options.verbose && t.slide)
 		vigil_msg("moved by %#llx (KASLR)",
 			  (unsigned long long)t.slide);
+	if (t.unmoved)
+		vigil_msg("%s does not tell where KASLR put the kernel: its "
+			  "addresses are taken as they stand",
+			  args.file);
 	if (vigil_options.verbose)
 		vigil_msg("%zu symbols from %s", t.n, t.origin);
 	ok = show_matching(&t, &args);

@@ -13,22 +13,58 @@
 #include "libvigil.h"
 #include "symtab.h"
 
-/* no kernel has fewer: what has is a placeholder */
-#define MIN_SYMBOLS 100
 #define MAX_SYMBOLS 4000000
 
-static int too_few(const struct symtab *t, const char *path)
+static int placeholder(const char *path)
 {
 	return vigil_fail(
 		ENOEXEC,
-		"%s has %zu symbols: a placeholder, as Debian's "
+		"%s has no symbols: a placeholder, as Debian's "
 		"/boot/System.map is. Leave --symbols out (vigil finds the symbols in "
 		"the guest's memory), or take /usr/lib/debug/boot/System.map-* of the "
 		"package linux-image-*-dbg",
-		path, t->n);
+		path);
 }
 
-/* lines of "ADDRESS TYPE NAME [MODULE]" */
+/* where the NUL-terminated word at *p ends; *p moves behind the space after it */
+static char *next_word(char **p)
+{
+	char *word = *p + strspn(*p, " \t\r\n");
+	size_t len = strcspn(word, " \t\r\n");
+
+	*p = word + len;
+	if (**p)
+		*(*p)++ = 0;
+	return word;
+}
+
+/* "ADDRESS TYPE NAME" or "ADDRESS TYPE NAME [MODULE]", and nothing behind */
+static bool parse_line(char *line, struct symbol *s)
+{
+	char *addr = next_word(&line), *type = next_word(&line);
+	char *name = next_word(&line), *module = next_word(&line), *end;
+	size_t len = strlen(module);
+
+	errno = 0;
+	s->addr = strtoull(addr, &end, 16);
+	if (errno || *end || end == addr || *addr == '-' || *addr == '+')
+		return false;
+	if (strlen(type) != 1 || !*name || strlen(name) > SYMTAB_NAME_MAX)
+		return false;
+	s->type = *type;
+	s->name = name;
+	s->module = NULL;
+	if (!len)
+		return true;
+	if (len < 3 || *module != '[' || module[len - 1] != ']' ||
+	    *next_word(&line))
+		return false;
+	module[len - 1] = 0;
+	s->module = module + 1;
+	return true;
+}
+
+/* lines of symbols, 32-bit kernels' with 8 digits, others' with 16 */
 static int load_text(struct symtab *t, FILE *f, const char *path)
 {
 	unsigned int number = 0, zero = 0;
@@ -37,12 +73,11 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 	int ret = 0;
 
 	while (!ret && getline(&line, &room, f) > 0) {
-		unsigned long long addr;
-		char type, name[512];
+		struct symbol s;
 
 		number++;
-		if (sscanf(line, "%llx %c %511s", &addr, &type, name) != 3) {
-			/* the stub's line may be any text */
+		if (!parse_line(line, &s)) {
+			/* a placeholder's only line may be any text */
 			if (number == 1)
 				continue;
 			ret = vigil_fail(ENOEXEC,
@@ -52,15 +87,15 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 			ret = vigil_fail(ENOEXEC, "%s has too many symbols",
 					 path);
 		} else {
-			zero += !addr;
-			ret = symtab_add(t, addr, type, name);
+			zero += !s.addr;
+			ret = symtab_add(t, s.addr, s.type, s.name, s.module);
 		}
 	}
 	free(line);
 	if (ret)
 		return ret;
-	if (t->n < MIN_SYMBOLS)
-		return too_few(t, path);
+	if (!t->n)
+		return placeholder(path);
 	if (zero > t->n / 2)
 		return vigil_fail(
 			ENOEXEC,
@@ -99,8 +134,9 @@ static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn,
 		    GELF_ST_TYPE(s.st_info) > STT_FUNC || !s.st_value)
 			continue;
 		name = elf_strptr(elf, head->sh_link, s.st_name);
-		if (name && *name && strlen(name) < 512)
-			ret = symtab_add(t, s.st_value, elf_type(&s), name);
+		if (name && *name && strlen(name) <= SYMTAB_NAME_MAX)
+			ret = symtab_add(t, s.st_value, elf_type(&s), name,
+					 NULL);
 	}
 	return ret;
 }

@@ -12,168 +12,27 @@
 #include "libvigil.h"
 #include "symtab.h"
 
-#define CHUNK (1u << 20)
-/* where no guest has memory any more */
-#define SCAN_END (1ull << 46)
-/* chunks without memory in a row: the hole below 4 GiB is not as large */
-#define MAX_HOLE 4096u
+#define PAGE 4096u
+/* x86 maps the image of a kernel in pieces of this size, aligned to it */
+#define BLOCK (2u << 20)
+/* a file with fewer symbols was made by hand or by a filter */
+#define FEW_SYMBOLS 100
 
-static int add_symbol(void *priv, uint64_t addr, char type, const char *name)
-{
-	return symtab_add(priv, addr, type, name);
-}
-
-/* does the kernel's own banner stand where these symbols say? */
-static bool banner_there(struct mon *mon, const struct symtab *t, uint64_t cr3)
-{
-	const struct symbol *s = symtab_find(t, "linux_banner");
-	char text[64];
-
-	if (!s || mon_read_virt(mon, cr3, s->addr, text, sizeof(text)))
-		return false;
-	return !memcmp(text, "Linux version ", 14);
-}
-
-/* most hits are none, which a look at their surroundings tells */
-static const char *glance(struct mon *mon, uint64_t hit)
-{
-	uint64_t start = hit > 4096 ? (hit - 4096) & ~7ull : 0;
-	struct kallsyms ks;
-	uint8_t buf[12288];
-	long n = mon_read(mon, start, buf, sizeof(buf));
-
-	return kallsyms_tokens(&ks, buf, n > 0 ? n : 0, hit - start);
-}
-
-/* the tables around @hit; 1: these are not the running kernel's */
-static int try_hit(struct symtab *t, struct mon *mon, uint64_t cr3,
-		   uint64_t hit, char *why, size_t why_len)
-{
-	uint64_t start =
-		hit > KALLSYMS_BEFORE ? (hit - KALLSYMS_BEFORE) & ~0xfffull : 0;
-	uint64_t lead = hit - start;
-	const char *problem;
-	struct kallsyms ks;
-	uint8_t *buf;
-	long n = 0;
-	int ret;
-
-	problem = glance(mon, hit);
-	if (problem) {
-		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit,
-			 problem);
-		return 1;
-	}
-	buf = malloc(lead + KALLSYMS_BEHIND);
-	if (!buf)
-		return vigil_fail(ENOMEM, "out of memory");
-	/* a hole in memory before the tables: begin behind it */
-	while (lead) {
-		n = mon_read(mon, start, buf, lead + KALLSYMS_BEHIND);
-		if (n < 0 || (uint64_t)n >= lead + KALLSYMS_PATTERN_LEN)
-			break;
-		start = (start + n + CHUNK) & ~(CHUNK - 1ull);
-		lead = start < hit ? hit - start : 0;
-	}
-	ret = n < 0 ? n : 1;
-	if (n < 0 || !lead)
-		goto out;
-	problem = kallsyms_locate(&ks, buf, n, lead);
-	if (problem) {
-		snprintf(why, why_len, "at %#llx: %s", (unsigned long long)hit,
-			 problem);
-		goto out;
-	}
-	ret = kallsyms_each(&ks, add_symbol, t);
-	if (!ret)
-		ret = symtab_sort(t);
-	if (ret >= 0 && (ret || !banner_there(mon, t, cr3))) {
-		snprintf(why, why_len,
-			 "at %#llx: tables of a kernel that does not run",
-			 (unsigned long long)hit);
-		ret = 1;
-	}
-out:
-	if (ret)
-		symtab_free(t);
-	else
-		snprintf(t->origin, sizeof(t->origin), "guest memory at %#llx",
-			 (unsigned long long)hit);
-	free(buf);
-	return ret;
-}
-
-int symtab_load_guest(struct symtab *t, struct mon *mon)
-{
-	const size_t tail = KALLSYMS_PATTERN_LEN - 1;
-	uint64_t gpa, cr3, seen = 0;
-	char why[160] = "no such table";
-	unsigned int hole = 0;
-	size_t keep = 0;
-	uint8_t *buf;
-	long n;
-	int ret;
-
-	ret = mon_kernel_cr3(mon, &cr3);
-	if (!ret)
-		ret = mon_info(mon);
-	if (ret)
-		return ret;
-	buf = malloc(tail + CHUNK);
-	if (!buf)
-		return vigil_fail(ENOMEM, "out of memory");
-	/* the kernel lies in physical memory as it does in virtual: in one piece */
-	for (gpa = 0;
-	     gpa < SCAN_END && seen < mon->info.mem_bytes && hole < MAX_HOLE;
-	     gpa += CHUNK) {
-		uint8_t *p = buf, *hit;
-
-		n = mon_read(mon, gpa, buf + keep, CHUNK);
-		if (n < 0) {
-			ret = n;
-			goto out;
-		}
-		seen += n;
-		hole = n ? 0 : hole + 1;
-		while ((hit = memmem(p, buf + keep + n - p, KALLSYMS_PATTERN,
-				     KALLSYMS_PATTERN_LEN))) {
-			ret = try_hit(t, mon, cr3, gpa - keep + (hit - buf),
-				      why, sizeof(why));
-			if (ret <= 0)
-				goto out;
-			p = hit + 1;
-		}
-		/* a pattern may lie across two chunks */
-		if (n == CHUNK) {
-			memmove(buf, buf + keep + n - tail, tail);
-			keep = tail;
-		} else {
-			keep = 0;
-		}
-	}
-	ret = vigil_fail(
-		ENOENT,
-		"no kernel's symbol tables in guest memory (%s). Is Linux up "
-		"yet, 64-bit and with CONFIG_KALLSYMS? --symbols FILE takes a "
-		"System.map or a vmlinux",
-		why);
-out:
-	free(buf);
-	return ret;
-}
-
-/* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
-static uint64_t idt_handler(struct mon *mon, uint64_t cr3, uint64_t idt,
-			    unsigned int vector)
-{
-	uint64_t gate[2];
-
-	if (mon_read_virt(mon, cr3, idt + vector * 16, gate, sizeof(gate)) ||
-	    !(gate[0] >> 47 & 1))
-		return 0;
-	return (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) |
-	       gate[1] << 32;
-}
+/*
+ * The part of the guest's virtual memory that only the kernel's image can be in.
+ * Guest-physical memory is never searched: a process of the guest may have put
+ * forged tables there, but it cannot map them here.
+ */
+#define IMAGE_START64 0xffffffff80000000ull
+#define IMAGE_END64 0xffffffffc0000000ull
+#define MAX_IMAGE (256u << 20)
+/* the hole that memory of __init leaves in an image is not as large */
+#define MAX_HOLE (16u << 20)
+/*
+ * A 32-bit kernel's image lies in its direct map of memory, between pages of
+ * anybody: so far before and behind the handlers of its exceptions.
+ */
+#define IMAGE_REACH32 (64u << 20)
 
 /* handlers of exceptions: by 5.8 and later, by earlier kernels */
 static const struct {
@@ -188,88 +47,406 @@ static const struct {
 
 #define N_GATES (sizeof(gates) / sizeof(gates[0]))
 
-/* from the interrupt table: all of the gates that are known must agree */
-static bool slide_by_idt(const struct symtab *t, struct mon *mon,
-			 uint64_t *slide)
-{
-	struct vigil_vcpu_state state;
-	unsigned int i, agree = 0;
+/**
+ * struct guest - what is known of the guest's kernel
+ * @cr3: address space that maps it
+ * @word: bytes of an address
+ * @handler: where the interrupt table leads for gates[]; 0: cannot be told
+ */
+struct guest {
+	struct mon *mon;
 	uint64_t cr3;
+	unsigned int word;
+	uint64_t handler[N_GATES];
+};
 
-	if (mon_state(mon, 0, &state) || !(state.sregs.efer & 1 << 10) ||
-	    mon_kernel_cr3(mon, &cr3))
-		return false;
-	for (i = 0; i < N_GATES; i++) {
-		uint64_t to = idt_handler(mon, cr3, state.sregs.idt.base,
-					  gates[i].vector);
-		const struct symbol *s = symtab_find(t, gates[i].name[0]);
+/* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
+static uint64_t idt_handler(const struct guest *g, uint64_t idt,
+			    unsigned int vector)
+{
+	unsigned int size = 2 * g->word;
+	uint64_t gate[2] = { 0 }, low;
 
-		if (!s)
-			s = symtab_find(t, gates[i].name[1]);
-		if (!to || !s)
-			continue;
-		if (agree && *slide != to - s->addr)
-			return false;
-		*slide = to - s->addr;
-		agree++;
-	}
-	return agree >= 2;
+	if (mon_read_virt(g->mon, g->cr3, idt + vector * size, gate, size) ||
+	    !(gate[0] >> 47 & 1))
+		return 0;
+	low = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000);
+	return g->word == 8 ? low | gate[1] << 32 : low;
 }
 
+static int get_guest(struct guest *g, struct mon *mon)
+{
+	struct vigil_vcpu_state state;
+	unsigned int i;
+	int ret;
+
+	memset(g, 0, sizeof(*g));
+	g->mon = mon;
+	ret = mon_kernel_cr3(mon, &g->cr3);
+	if (!ret)
+		ret = mon_state(mon, 0, &state);
+	if (ret)
+		return ret;
+	g->word = state.sregs.efer & 1 << 10 ? 8 : 4;
+	for (i = 0; i < N_GATES; i++)
+		g->handler[i] =
+			idt_handler(g, state.sregs.idt.base, gates[i].vector);
+	return 0;
+}
+
+static const struct symbol *gate_symbol(const struct symtab *t, unsigned int i)
+{
+	const struct symbol *s = symtab_find(t, gates[i].name[0]);
+
+	return s ? s : symtab_find(t, gates[i].name[1]);
+}
+
+/* does the kernel's own banner stand where these symbols say? */
+static bool banner_there(const struct guest *g, const struct symtab *t)
+{
+	const struct symbol *s = symtab_find(t, "linux_banner");
+	char text[64];
+
+	if (!s || mon_read_virt(g->mon, g->cr3, s->addr, text, sizeof(text)))
+		return false;
+	return !memcmp(text, "Linux version ", 14);
+}
+
+/*
+ * The kernel that runs has its banner, and handlers where the interrupt table says.
+ * Without CONFIG_KALLSYMS_ALL, as in Debian's 32-bit kernels, the table has functions
+ * only and no banner: then two handlers must tell.
+ */
+static bool runs_here(const struct guest *g, const struct symtab *t)
+{
+	unsigned int i, known = 0, agree = 0;
+
+	for (i = 0; i < N_GATES; i++) {
+		const struct symbol *s = gate_symbol(t, i);
+
+		if (!s || !g->handler[i])
+			continue;
+		known++;
+		agree += s->addr == g->handler[i];
+	}
+	if (known && !agree)
+		return false;
+	return symtab_find(t, "linux_banner") ? banner_there(g, t) : agree >= 2;
+}
+
+/**
+ * struct image - a copy of the memory that the kernel's image lies in
+ * @start: guest-virtual address
+ * @buf: @len bytes; what is not mapped is zero
+ */
+struct image {
+	uint64_t start;
+	uint8_t *buf;
+	size_t len;
+};
+
+/* false: nothing of this block is mapped */
+static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
+{
+	bool any = false;
+	size_t at;
+
+	if (!mon_read_virt(g->mon, g->cr3, gva, buf, BLOCK))
+		return true;
+	for (at = 0; at < BLOCK; at += PAGE) {
+		if (mon_read_virt(g->mon, g->cr3, gva + at, buf + at, PAGE))
+			memset(buf + at, 0, PAGE);
+		else
+			any = true;
+	}
+	return any;
+}
+
+/* the range of addresses in which the image is looked for */
+static bool image_range(const struct guest *g, uint64_t *from, uint64_t *to)
+{
+	uint64_t mid = 0;
+	unsigned int i;
+
+	*from = IMAGE_START64;
+	*to = IMAGE_END64;
+	if (g->word == 8)
+		return true;
+	for (i = 0; i < N_GATES && !mid; i++)
+		mid = g->handler[i];
+	if (mid < IMAGE_REACH32)
+		return false;
+	*from = (mid - IMAGE_REACH32) & ~(BLOCK - 1ull);
+	*to = mid + IMAGE_REACH32;
+	if (*to > 1ull << 32)
+		*to = 1ull << 32;
+	return true;
+}
+
+static int read_image(const struct guest *g, struct image *im)
+{
+	size_t room = 0, hole = 0;
+	uint64_t gva, to;
+
+	memset(im, 0, sizeof(*im));
+	if (!image_range(g, &gva, &to))
+		return 0;
+	for (; gva < to && room < MAX_IMAGE; gva += BLOCK) {
+		uint8_t first, *buf;
+
+		/* an image starts with a page that is mapped */
+		if (!room && mon_read_virt(g->mon, g->cr3, gva, &first, 1))
+			continue;
+		if (!room)
+			im->start = gva;
+		buf = realloc(im->buf, room + BLOCK);
+		if (!buf)
+			return vigil_fail(ENOMEM, "out of memory");
+		im->buf = buf;
+		hole = read_block(g, gva, buf + room) ? 0 : hole + BLOCK;
+		room += BLOCK;
+		im->len = room - hole;
+		if (hole >= MAX_HOLE && g->word == 8)
+			break;
+	}
+	return 0;
+}
+
+static int add_symbol(void *priv, uint64_t addr, char type, const char *name)
+{
+	return symtab_add(priv, addr, type, name, NULL);
+}
+
+/* the tables around @pattern; 1: these are not the running kernel's */
+static int try_hit(struct symtab *t, const struct guest *g,
+		   const struct image *im, size_t pattern, uint64_t *steps,
+		   const char **why)
+{
+	size_t start = pattern > KALLSYMS_BEFORE ?
+			       (pattern - KALLSYMS_BEFORE) & ~(PAGE - 1ul) :
+			       0;
+	size_t end = im->len - pattern > KALLSYMS_BEHIND ?
+			     pattern + KALLSYMS_BEHIND :
+			     im->len;
+	const char *problem;
+	struct kallsyms ks;
+	int ret;
+
+	problem = kallsyms_locate(&ks, im->buf + start, end - start,
+				  pattern - start, g->word, steps);
+	if (problem) {
+		*why = problem;
+		return 1;
+	}
+	ret = kallsyms_each(&ks, add_symbol, t);
+	if (!ret)
+		ret = symtab_sort(t);
+	if (!ret && runs_here(g, t)) {
+		snprintf(t->origin, sizeof(t->origin), "guest memory at %#llx",
+			 (unsigned long long)(im->start + pattern));
+		return 0;
+	}
+	symtab_free(t);
+	*why = "the tables of a kernel that does not run";
+	return ret == -ENOMEM ? ret : 1;
+}
+
+/* the only table of @im that fits; steps are bounded, whatever the guest has there */
+static int search_image(struct symtab *t, const struct guest *g,
+			const struct image *im, const char **why)
+{
+	uint64_t steps = KALLSYMS_STEPS;
+	const uint8_t *p = im->buf, *hit, *end = p + im->len;
+	int ret;
+
+	while ((hit = memmem(p, end - p, KALLSYMS_PATTERN,
+			     KALLSYMS_PATTERN_LEN))) {
+		struct symtab found = { 0 };
+
+		ret = try_hit(&found, g, im, hit - im->buf, &steps, why);
+		if (ret < 0)
+			return ret;
+		if (!steps) {
+			symtab_free(&found);
+			return vigil_fail(
+				ENOEXEC,
+				"guest memory holds too much that looks like symbol tables "
+				"but is none: give the right ones with --symbols FILE (a "
+				"System.map, a dump of /proc/kallsyms or a vmlinux)");
+		}
+		if (!ret && t->n) {
+			symtab_free(&found);
+			return vigil_fail(
+				ENOEXEC,
+				"two symbol tables fit the running kernel, at %#llx and in "
+				"%s, and one may be forged: give the right one with "
+				"--symbols FILE (a System.map, a dump of /proc/kallsyms or a "
+				"vmlinux)",
+				(unsigned long long)(im->start +
+						     (hit - im->buf)),
+				t->origin);
+		}
+		if (!ret)
+			*t = found;
+		p = hit + 1;
+	}
+	return 0;
+}
+
+int symtab_load_guest(struct symtab *t, struct mon *mon)
+{
+	const char *why = "none";
+	struct image im = { 0 };
+	struct guest g;
+	int ret;
+
+	ret = get_guest(&g, mon);
+	if (!ret)
+		ret = read_image(&g, &im);
+	if (!ret && im.len)
+		ret = search_image(t, &g, &im, &why);
+	if (!im.len)
+		why = "no kernel is mapped";
+	free(im.buf);
+	if (ret)
+		symtab_free(t);
+	else if (!t->n)
+		ret = vigil_fail(
+			ENOENT,
+			"no kernel's symbol tables in guest memory (%s). Is Linux up "
+			"yet, and built with CONFIG_KALLSYMS? --symbols FILE takes a "
+			"System.map, a dump of /proc/kallsyms or a vmlinux",
+			why);
+	return ret;
+}
+
+/* @run - @file, in the width of the guest's addresses */
+static uint64_t distance(const struct guest *g, uint64_t run, uint64_t file)
+{
+	return g->word == 8 ? run - file : (uint32_t)(run - file);
+}
+
+/* from the interrupt table: all of the gates that are known must agree */
+static bool slide_by_idt(const struct symtab *t, const struct guest *g,
+			 uint64_t *slide)
+{
+	unsigned int i, agree = 0;
+
+	for (i = 0; i < N_GATES; i++) {
+		const struct symbol *s = gate_symbol(t, i);
+		uint64_t by;
+
+		if (!g->handler[i] || !s)
+			continue;
+		by = distance(g, g->handler[i], s->addr);
+		if (agree && *slide != by)
+			return false;
+		*slide = by;
+		agree++;
+	}
+	return agree >= (t->n < FEW_SYMBOLS ? 1 : 2);
+}
+
+static const char *const marks[] = { "_stext", "linux_banner" };
+
 /* from the guest's own tables: two symbols that are far apart must agree */
-static bool slide_by_kallsyms(const struct symtab *t, struct mon *mon,
+static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 			      uint64_t *slide)
 {
-	static const char *const marks[] = { "_stext", "linux_banner" };
 	struct symtab own = { 0 };
 	unsigned int i, agree = 0;
 
-	if (symtab_load_guest(&own, mon))
+	if (symtab_load_guest(&own, g->mon))
 		return false;
 	for (i = 0; i < 2; i++) {
 		const struct symbol *run = symtab_find(&own, marks[i]);
 		const struct symbol *file = symtab_find(t, marks[i]);
+		uint64_t by;
 
-		if (!run || !file ||
-		    (agree && *slide != run->addr - file->addr))
+		if (!run || !file)
 			continue;
-		*slide = run->addr - file->addr;
+		by = distance(g, run->addr, file->addr);
+		if (agree && *slide != by)
+			continue;
+		*slide = by;
 		agree++;
 	}
 	symtab_free(&own);
-	return agree == 2;
+	return agree >= (t->n < FEW_SYMBOLS ? 1 : 2);
+}
+
+/* nothing in a file of a few symbols can tell where the kernel is */
+static bool without_marks(const struct symtab *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_GATES; i++)
+		if (gate_symbol(t, i))
+			return false;
+	return t->n < FEW_SYMBOLS && !symtab_find(t, marks[0]) &&
+	       !symtab_find(t, marks[1]);
+}
+
+/* per-CPU offsets and constants do not move with the kernel */
+static bool moves(const struct guest *g, const struct symbol *s)
+{
+	if (g->word == 8)
+		return s->addr >> 63;
+	return s->type != 'A' && s->type != 'a';
+}
+
+/* modules of another boot are not where they were: their symbols go */
+static int move(struct symtab *t, const struct guest *g)
+{
+	size_t i, n = 0;
+
+	if (!t->slide)
+		return 0;
+	for (i = 0; i < t->n; i++) {
+		struct symbol *s = &t->sym[n];
+
+		*s = t->sym[i];
+		if (s->module)
+			continue;
+		if (moves(g, s))
+			s->addr += t->slide;
+		if (g->word == 4)
+			s->addr = (uint32_t)s->addr;
+		n++;
+	}
+	t->n = n;
+	return symtab_sort(t);
 }
 
 int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 {
-	uint64_t cr3;
-	size_t i;
+	struct guest g;
 	int ret;
 
 	if (!file)
 		return symtab_load_guest(t, mon);
-	ret = symtab_load_file(t, file);
+	ret = get_guest(&g, mon);
+	if (!ret)
+		ret = symtab_load_file(t, file);
 	if (ret)
-		return ret;
-	if (!slide_by_idt(t, mon, &t->slide) &&
-	    !slide_by_kallsyms(t, mon, &t->slide)) {
-		symtab_free(t);
-		return vigil_fail(
+		goto out;
+	t->unmoved = without_marks(t);
+	if (!t->unmoved && !slide_by_idt(t, &g, &t->slide) &&
+	    !slide_by_kallsyms(t, &g, &t->slide)) {
+		ret = vigil_fail(
 			ENOENT,
 			"%s does not fit the running kernel, or that one is not "
 			"up yet: neither its interrupt table nor its own symbols tell by "
 			"how much KASLR moved it",
 			file);
+		goto out;
 	}
-	for (i = 0; i < t->n; i++)
-		if (t->sym[i].addr >> 63) /* per-CPU offsets do not move */
-			t->sym[i].addr += t->slide;
-	ret = mon_kernel_cr3(mon, &cr3);
-	if (!ret && symtab_find(t, "linux_banner") &&
-	    !banner_there(mon, t, cr3))
+	ret = move(t, &g);
+	if (!ret && symtab_find(t, "linux_banner") && !banner_there(&g, t))
 		ret = vigil_fail(
 			ENOENT,
 			"%s is not of the kernel that runs in the guest", file);
+out:
 	if (ret)
 		symtab_free(t);
 	return ret;

@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "libvigil.h"
+#include "quote.h"
 #include "symtab.h"
 
 /* further from the last symbol before it, an address belongs to none */
 #define MAX_OFFSET (16u << 20)
+/* names of all symbols, which a hostile guest would like to be without end */
+#define MAX_TEXT (64u << 20)
 
 struct chunk {
 	struct chunk *next;
@@ -17,29 +20,39 @@ struct chunk {
 	char text[1 << 16];
 };
 
+/* a copy of @name, quoted: nothing behind this table can print raw bytes */
 static const char *keep_name(struct symtab *t, const char *name)
 {
-	size_t len = strlen(name) + 1;
+	char quoted[QUOTE_ROOM(SYMTAB_NAME_MAX)];
 	struct chunk *c = t->chunks;
+	size_t len;
 	char *at;
 
-	if (len > sizeof(c->text))
+	len = strlen(quote(name, quoted, sizeof(quoted))) + 1;
+	if (t->text + len > MAX_TEXT) {
+		vigil_fail(ENOEXEC, "the names of the symbols are longer than "
+				    "those of any kernel");
 		return NULL;
+	}
 	if (!c || sizeof(c->text) - c->used < len) {
 		c = malloc(sizeof(*c));
-		if (!c)
+		if (!c) {
+			vigil_fail(ENOMEM, "out of memory");
 			return NULL;
+		}
 		c->used = 0;
 		c->next = t->chunks;
 		t->chunks = c;
 	}
 	at = c->text + c->used;
-	memcpy(at, name, len);
+	memcpy(at, quoted, len);
 	c->used += len;
+	t->text += len;
 	return at;
 }
 
-int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name)
+int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name,
+	       const char *module)
 {
 	struct symbol *s;
 
@@ -54,10 +67,17 @@ int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name)
 	}
 	s = &t->sym[t->n];
 	s->addr = addr;
-	s->type = type;
+	s->type = (type >= 'A' && type <= 'Z') || (type >= 'a' && type <= 'z') ?
+			  type :
+			  '?';
 	s->name = keep_name(t, name);
-	if (!s->name)
-		return vigil_fail(ENOMEM, "out of memory");
+	/* symbols of a module follow each other: they share its name */
+	if (module && t->n && s[-1].module && !strcmp(s[-1].module, module))
+		s->module = s[-1].module;
+	else
+		s->module = module ? keep_name(t, module) : NULL;
+	if (!s->name || (module && !s->module))
+		return -ENOEXEC;
 	t->n++;
 	return 0;
 }
@@ -108,6 +128,58 @@ void symtab_free(struct symtab *t)
 	free(t->sym);
 	free(t->by_name);
 	memset(t, 0, sizeof(*t));
+}
+
+static int bad_definition(const char *def)
+{
+	return vigil_fail(EINVAL,
+			  "`%s' is not NAME=ADDR with a hexadecimal ADDR", def);
+}
+
+/* an address as `vigil symbols' prints it, or with 0x */
+static int parse_definition(const char *def, uint64_t *addr)
+{
+	const char *eq = strrchr(def, '=');
+	char *end;
+
+	if (!eq || eq == def || !strchr("0123456789abcdefABCDEF", eq[1]) ||
+	    !eq[1] || eq - def > SYMTAB_NAME_MAX)
+		return bad_definition(def);
+	errno = 0;
+	*addr = strtoull(eq + 1, &end, 16);
+	return errno || *end ? bad_definition(def) : 0;
+}
+
+int symtab_define(struct symtab *t, const char *def)
+{
+	uint64_t addr;
+	char *name;
+	size_t i;
+	int ret;
+
+	ret = parse_definition(def, &addr);
+	if (ret)
+		return ret;
+	name = strndup(def, strrchr(def, '=') - def);
+	if (!name)
+		return vigil_fail(ENOMEM, "out of memory");
+	/* the name that was kept is quoted: compare what is alike */
+	ret = symtab_add(t, addr, 'D', name, NULL);
+	free(name);
+	if (ret)
+		return ret;
+	for (i = 0; i < t->n - 1;) {
+		if (strcmp(t->sym[i].name, t->sym[t->n - 1].name)) {
+			i++;
+			continue;
+		}
+		memmove(&t->sym[i], &t->sym[i + 1],
+			(t->n - i - 1) * sizeof(*t->sym));
+		t->n--;
+	}
+	if (!*t->origin)
+		snprintf(t->origin, sizeof(t->origin), "the command line");
+	return symtab_sort(t);
 }
 
 /* index in by_name of the first that is not less than @name */
@@ -171,6 +243,23 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 	return &t->sym[lo];
 }
 
+uint64_t symtab_len(const struct symtab *t, uint64_t addr)
+{
+	size_t lo = 0, hi = t ? t->n : 0;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->sym[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!t || lo == t->n || t->sym[lo].addr - addr > SYMTAB_LEN_MAX)
+		return SYMTAB_LEN_DEFAULT;
+	return t->sym[lo].addr - addr;
+}
+
 const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 			size_t len)
 {
@@ -195,6 +284,8 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 	char *name, *end;
 	unsigned int n;
 
+	if (strchr(expr, '='))
+		return parse_definition(expr, addr);
 	if (plus) {
 		errno = 0;
 		off = strtoull(plus + 1, &end, 0);

@@ -3,14 +3,26 @@
 #ifndef VIGIL_SYMTAB_H
 #define VIGIL_SYMTAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mon.h"
 
+/* Longest name, before quote() and without the NUL. */
+#define SYMTAB_NAME_MAX 511
+
+/**
+ * struct symbol - a symbol
+ * @addr: where it is
+ * @name: its name, which went through quote(): printable in any case
+ * @module: the module it belongs to, quoted as well; NULL for the kernel's own
+ * @type: a letter as nm(1) prints it, or '?'
+ */
 struct symbol {
 	uint64_t addr;
 	const char *name;
+	const char *module;
 	char type;
 };
 
@@ -20,6 +32,9 @@ struct symbol {
  * @by_name: the same, sorted by name
  * @origin: where they come from, for people
  * @slide: what was added to the addresses of a file
+ * @unmoved: a file says nothing of where KASLR put the kernel, so its addresses
+ *	are taken as they stand
+ * @text: bytes of all names
  *
  * The rest is private.
  */
@@ -30,12 +45,25 @@ struct symtab {
 	size_t room;
 	char origin[256];
 	uint64_t slide;
+	bool unmoved;
+	size_t text;
 	struct chunk *chunks;
 };
 
-int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name);
+/* @name and @module may hold any bytes, and @module may be NULL. */
+int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name,
+	       const char *module);
 int symtab_sort(struct symtab *t);
 void symtab_free(struct symtab *t);
+
+/**
+ * symtab_define() - add a symbol that a person gave
+ * @def: NAME=ADDR, the address in hexadecimal with or without 0x
+ *
+ * The new symbol replaces all others of its name. @t is sorted afterwards.
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int symtab_define(struct symtab *t, const char *def);
 
 /* NULL when there is none; the first by address where there are several. */
 const struct symbol *symtab_find(const struct symtab *t, const char *name);
@@ -48,8 +76,23 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 			size_t len);
 
+/* symtab_len() where it cannot tell */
+#define SYMTAB_LEN_DEFAULT 8
+/* no watch may be longer */
+#define SYMTAB_LEN_MAX (16u << 20)
+
 /**
- * symtab_parse() - NAME or NAME+OFFSET to an address
+ * symtab_len() - bytes from @addr up to the next symbol
+ *
+ * Tables of Linux have no lengths, so padding behind an object counts as part of
+ * it.
+ * Return: 1 to SYMTAB_LEN_MAX; SYMTAB_LEN_DEFAULT behind the last symbol and
+ * where the next one is further away than SYMTAB_LEN_MAX.
+ */
+uint64_t symtab_len(const struct symtab *t, uint64_t addr);
+
+/**
+ * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address
  *
  * Return: 0, -ENOENT, or -EINVAL for a bad offset or a name that several
  * symbols have; vigil_error() says which.

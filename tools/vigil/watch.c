@@ -35,7 +35,8 @@ enum {
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to watch (may be repeated):", 1 },
-	{ "symbol", 'S', "NAME[+OFF]", 0, "From a symbol of the guest's kernel",
+	{ "symbol", 'S', "NAME[+OFF]", 0,
+	  "From a symbol of the guest's kernel; NAME=ADDR defines one, in hexadecimal",
 	  1 },
 	{ "gva", OPT_GVA, "ADDR", 0,
 	  "From a guest-virtual address (hexadecimal, with or without 0x)", 1 },
@@ -45,7 +46,8 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0,
 	  "Of all ranges before that have none yet, else of all:", 2 },
 	{ "len", 'l', "BYTES", 0,
-	  "How many bytes, K or M behind it or not (default 8, at most 16M)",
+	  "How many bytes, K or M behind it or not (default: a symbol up to the next one, "
+	  "otherwise 8; at most 16M)",
 	  2 },
 	{ "action", 'a', "ACTION", 0,
 	  "log: tell (default); ask: hold the vCPU until it is decided; deny: refuse and tell",
@@ -258,7 +260,8 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 	int ret;
 
 	for (i = 0; i < args->opts.n; i++)
-		needed |= args->opts.range[i].symbol != NULL;
+		needed |= args->opts.range[i].symbol &&
+			  !strchr(args->opts.range[i].symbol, '=');
 	if (args->no_symbols && !needed)
 		return 0;
 	ret = symtab_load(t, mon, args->file);
@@ -266,6 +269,38 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 		if (vigil_options.verbose)
 			vigil_msg("no symbols: %s", vigil_error());
 		return 0;
+	}
+	if (!ret && t->unmoved)
+		vigil_msg("%s does not tell where KASLR put the kernel: its "
+			  "addresses are taken as they stand",
+			  args->file);
+	return ret;
+}
+
+/* NAME=ADDR is a symbol from here on; without --len a symbol tells its length */
+static int use_symbols(struct args *args, struct symtab *t)
+{
+	uint64_t start;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < args->opts.n; i++) {
+		const char *symbol = args->opts.range[i].symbol;
+
+		if (symbol && strchr(symbol, '='))
+			ret = symtab_define(t, symbol);
+	}
+	for (i = 0; !ret && i < args->opts.n; i++) {
+		struct watch_range *r = &args->opts.range[i];
+
+		if (r->w.len)
+			continue;
+		r->w.len = SYMTAB_LEN_DEFAULT;
+		if (!r->symbol)
+			continue;
+		ret = symtab_parse(t, r->symbol, &start);
+		if (!ret)
+			r->w.len = symtab_len(t, start);
 	}
 	return ret;
 }
@@ -295,7 +330,7 @@ int vigil_cmd_watch(int argc, char **argv)
 		       "behind.",
 		.children = vigil_common_children,
 	};
-	struct args args = { .len = 8, .on_death = VIGIL_ON_DEATH_DENY };
+	struct args args = { .on_death = VIGIL_ON_DEATH_DENY };
 	struct symtab t = { 0 };
 	struct mon mon;
 	int ret, sigfd;
@@ -312,6 +347,8 @@ int vigil_cmd_watch(int argc, char **argv)
 		mon_detach(&mon);
 		return VIGIL_EX_INPUT;
 	}
+	if (!ret)
+		ret = use_symbols(&args, &t);
 	/* before this nothing needs to be undone: a signal just ends the command */
 	sigfd = signal_fd();
 	if (ret) {
