@@ -15,7 +15,7 @@
 
 #include "command.h"
 #include "demo.h"
-#include "vmm/cpu/inject.h"
+#include "event.h"
 #include "libvigil.h"
 #include "symtab.h"
 

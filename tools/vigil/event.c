@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/cpu/inject.h"
+#include "event.h"
 
 typedef unsigned long long ull;
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "vmm/cpu/inject.h"
+#include "event.h"
 #include "verdict.h"
 
 enum verdict verdict_ask(int sigfd)
