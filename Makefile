@@ -38,6 +38,8 @@ help:
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
 	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes)'
+	@echo '  shell               a terminal in an emulated host where a guest runs, to try'
+	@echo '                      vigil in (CPU=vmx: on Intel'"'"'s extension); Ctrl-A X leaves'
 	@echo 'Test:'
 	@echo '  check               everything: what .ci/run runs'
 	@echo '  check-full          that and what takes hours: all rounds, all on VMX'
@@ -130,6 +132,10 @@ bench:
 	@$(TESTBED)/run $(bench-host) --peer --file build/bench/bench:/bin/bench \
 		-- bench $(BENCH_ARGS)
 
+shell:
+	@$(TESTBED)/packages build
+	@+$(TESTBED)/run --shell $(if $(CPU),--cpu $(CPU)) $(SHELL_ARGS)
+
 demo-files:
 	@+tools/demo/demo.sh --files
 
@@ -180,4 +186,4 @@ clean:
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
 .PHONY: all help farm module sparse tools selftests check-unit style format check check-full \
-	check-kvm-selftests bench demo demo-files install install-user dkms-install uninstall clean
+	check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean
