@@ -10,6 +10,7 @@ DEBUG	?= 0
 DESTDIR	?=
 PREFIX	?= /usr/local
 UDEVDIR	?= /etc/udev/rules.d
+UNITDIR	?= /etc/systemd/system
 VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 TESTBED	:= selftests/testbed
 ROOT	:= $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
@@ -33,11 +34,14 @@ help:
 	@echo '  selftests           the test programs'
 	@echo '  clean'
 	@echo 'Use:'
-	@echo '  install, uninstall  module, tools, udev rule, manual pages (DESTDIR=, PREFIX=)'
+	@echo '  install, uninstall  module, tools, udev rule, systemd unit, completion, manual'
+	@echo '                      pages (DESTDIR=, PREFIX=); install-user: all but the module'
 	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools (KVER= another'
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
 	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes)'
+	@echo '  shell               a terminal in an emulated host where a guest runs, to try'
+	@echo '                      vigil in (CPU=vmx: on Intel'"'"'s extension); Ctrl-A X leaves'
 	@echo 'Test:'
 	@echo '  check               everything: what .ci/run runs'
 	@echo '  check-full          that and what takes hours: all rounds, all on VMX'
@@ -64,7 +68,9 @@ farm:
 			ln -sf '$(ROOT)'/"$$f" '$(MODOUT)'/"$$f"; }; \
 	done
 	@find '$(MODOUT)' -xtype l -delete
-	@[ -L '$(MODOUT)/Kbuild' ] || ln -sf '$(ROOT)/Kbuild' '$(MODOUT)/Kbuild'
+	@for f in Kbuild dkms.conf; do \
+		[ -L '$(MODOUT)'/$$f ] || ln -sf '$(ROOT)'/$$f '$(MODOUT)'/$$f; \
+	done
 
 kbuild = kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(ROOT)/$(TESTBED)/kdir) && \
 	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
@@ -134,6 +140,10 @@ bench:
 	@$(TESTBED)/run $(bench-host) --peer --file build/bench/bench:/bin/bench \
 		-- bench $(BENCH_ARGS)
 
+shell:
+	@$(TESTBED)/packages build
+	@+$(TESTBED)/run --shell $(if $(CPU),--cpu $(CPU)) $(SHELL_ARGS)
+
 demo-files:
 	@+tools/demo/demo.sh --files
 
@@ -143,6 +153,8 @@ kernel-%:
 # --- install
 
 install: all
+	@DESTDIR='$(DESTDIR)' tools/packaging/shadowed \
+		"$$(modinfo -F vermagic '$(MODOUT)/vigil.ko' | cut -d' ' -f1)"
 	@+kdir='$(KDIR)'; [ -n "$$kdir" ] || kdir=$$($(TESTBED)/kdir) && \
 	$(MAKE) -C "$$kdir" M='$(abspath $(MODOUT))' \
 		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') INSTALL_MOD_DIR=updates \
@@ -151,25 +163,24 @@ install: all
 	@+$(MAKE) install-user
 
 install-user: tools
-	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
+	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNITDIR='$(UNITDIR)'
 	install -D -m 0644 tools/60-vigil.rules '$(DESTDIR)$(UDEVDIR)/60-vigil.rules'
 	install -D -m 0644 uapi/vigil.h '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
 	@if [ -z '$(DESTDIR)' ] && command -v udevadm >/dev/null; then \
-		udevadm control --reload || true; \
+		udevadm control --reload && udevadm trigger --sysname-match=vigil || true; \
+	fi
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
+		systemctl daemon-reload || true; \
 	fi
 
 dkms-install: install-user
 	@$(TESTBED)/apt-install dkms
-	rm -rf /usr/src/vigil-$(VERSION)
-	mkdir -p /usr/src/vigil-$(VERSION)
-	cp -r Kbuild dkms.conf $(wildcard $(MODDIRS)) /usr/src/vigil-$(VERSION)
-	dkms status vigil/$(VERSION) | grep -q . || dkms add vigil/$(VERSION)
-	dkms install --force vigil/$(VERSION) $(if $(KVER),-k '$(KVER)')
+	tools/packaging/dkms-install '$(VERSION)' $(KVER)
 
 uninstall:
-	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)'
+	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNITDIR='$(UNITDIR)'
 	rm -f '$(DESTDIR)$(UDEVDIR)/60-vigil.rules' '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
-	rm -f '$(DESTDIR)'/lib/modules/*/updates/vigil.ko
+	rm -f '$(DESTDIR)'/lib/modules/*/updates/vigil.ko*
 	@if [ -z '$(DESTDIR)' ] && command -v dkms >/dev/null && \
 	    dkms status vigil/$(VERSION) | grep -q .; then \
 		dkms remove vigil/$(VERSION) --all; \
@@ -184,4 +195,4 @@ clean:
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
 .PHONY: all help farm module sparse tools selftests check-unit style format check check-full \
-	check-kvm-selftests bench demo demo-files install install-user dkms-install uninstall clean
+	check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean

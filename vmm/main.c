@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/cpu_device_id.h>
 
 #include "vmm/cpu/cpuid.h"
 #include "host.h"
@@ -148,7 +149,17 @@ static void __exit vigil_exit(void)
 	host_exit();
 }
 
+/* udev loads the module with the CPU. It leaves the hardware alone until a VM is made. */
+static const struct x86_cpu_id vigil_cpu_ids[] = {
+	X86_MATCH_FEATURE(X86_FEATURE_SVM, NULL),
+	X86_MATCH_FEATURE(X86_FEATURE_VMX, NULL),
+	{}
+};
+MODULE_DEVICE_TABLE(x86cpu, vigil_cpu_ids);
+
 module_init(vigil_init);
 module_exit(vigil_exit);
+MODULE_AUTHOR("The vigil authors");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(VIGIL_VERSION);
 MODULE_DESCRIPTION("vigil: a hypervisor that knows what its guests write");

@@ -81,8 +81,12 @@ class Host:
     kinds = ("socket", "socket", "socket")  # of log, output, status
     noise = None    # what the emulator's CPU makes any kernel complain about
 
-    def __init__(self, log_path, nonce, verbose):
-        self.log, self.out, self.status = map(Channel, self.kinds)
+    def __init__(self, log_path, nonce, verbose, terminal=None):
+        kinds = list(self.kinds)
+        if terminal and kinds[1] == "pipe":
+            kinds[1] = "pty"    # what is typed goes the other way
+        self.log, self.out, self.status = map(Channel, kinds)
+        self.terminal = terminal
         self.log_file = open(log_path, "wb")
         self.nonce = nonce
         self.verbose = verbose
@@ -157,9 +161,13 @@ class Host:
     def carry(self, wait):
         """Waits for data, and takes what is there; was there any?"""
         live = {c.ours: c for c in self.channels() if c.open}
-        ready, _, _ = select.select(list(live), [], [], wait)
+        typing = [self.terminal.fd] if self.terminal and self.terminal.is_open() else []
+        ready, _, _ = select.select([*live, *typing], [], [], wait)
         for fd in ready:
-            self.take(live[fd], live[fd].read())
+            if fd in typing:
+                os.write(self.out.ours, self.terminal.typed())
+            else:
+                self.take(live[fd], live[fd].read())
         return bool(ready)
 
     def take(self, channel, data):
@@ -168,6 +176,8 @@ class Host:
             sys.stdout.buffer.flush()
         elif channel is self.status:
             self.answer += data
+            if self.terminal and any(words[0] == "started" for words in self.told()):
+                self.terminal.open()
         else:
             self.take_log(data)
 
@@ -290,8 +300,8 @@ class Qemu(Host):
     """
 
     def __init__(self, log_path, nonce, verbose, *, kernel, initrd, smp, mem,
-                 icount, la57, append):
-        super().__init__(log_path, nonce, verbose)
+                 icount, la57, append, terminal=None):
+        super().__init__(log_path, nonce, verbose, terminal)
         self.qmp = Channel()
         self.monitor = socket.socket(fileno=self.qmp.ours)
         self.monitor.settimeout(10)
@@ -366,8 +376,9 @@ class Bochs(Host):
     LINUX = "/usr/lib/ISOLINUX/isolinux.bin"
     LOADER = "/usr/lib/syslinux/modules/bios/ldlinux.c32"
 
-    def __init__(self, log_path, nonce, verbose, *, kernel, initrd, smp, mem, append):
-        super().__init__(log_path, nonce, verbose)
+    def __init__(self, log_path, nonce, verbose, *, kernel, initrd, smp, mem, append,
+                 terminal=None):
+        super().__init__(log_path, nonce, verbose, terminal)
         self.dir = log_path.parent / "bochs"
         shutil.rmtree(self.dir, ignore_errors=True)
         iso = self.dir / "iso"
@@ -384,8 +395,8 @@ class Bochs(Host):
              "-boot-info-table", iso)
         shutil.rmtree(iso)
         self.log_of_bochs = self.dir / "log"
-        coms = [f"/proc/self/fd/{self.log.theirs}", f"/proc/self/fd/{self.out.theirs}",
-                os.ttyname(self.status.theirs)]
+        coms = [("term", os.ttyname(c.theirs)) if c.kind == "pty" else
+                ("file", f"/proc/self/fd/{c.theirs}") for c in self.channels()]
         lines = [
             'display_library: rfb, options="timeout=0"',
             f"memory: guest={mem}, host={mem}",
@@ -401,8 +412,7 @@ class Bochs(Host):
             "plugin_ctrl: gameport=0, parallel=0, extfpuirq=0",
             f"log: {self.log_of_bochs}", "panic: action=report", "error: action=report",
             "info: action=report", "debug: action=ignore"]
-        for i, com in enumerate(coms, 1):
-            mode = "term" if i == 3 else "file"
+        for i, (mode, com) in enumerate(coms, 1):
             lines.append(f"com{i}: enabled=1, mode={mode}, dev={com}")
         (self.dir / "rc").write_text("\n".join(lines) + "\n", encoding="ascii")
         (self.dir / "msrs").write_text("".join(

@@ -147,8 +147,11 @@ def add_ours(image):
     return dirs
 
 
-def build(path, *, kernel, argv, nonce, load, files, env):
-    """Writes the initramfs. `load` lists (module path, parameters)."""
+def build(path, *, kernel, argv, nonce, load, files, env, terminal=None):
+    """Writes the initramfs. `load` lists (module path, parameters).
+
+    With `terminal`, its rows and columns, the command gets a terminal.
+    """
     image = Image()
     for name in ("/proc", "/sys", "/dev", "/run", "/root", "/var/log", "/mnt"):
         image.dir(name)
@@ -176,6 +179,8 @@ def build(path, *, kernel, argv, nonce, load, files, env):
     image.libraries()
     image.text("/vigil-argv", "".join(a + "\0" for a in argv))
     image.text("/vigil-nonce", nonce, 0o600)
+    if terminal:
+        image.text("/vigil-terminal", terminal)
     env = {"HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8", **env,
            "PATH": ":".join(["/bin", "/sbin", "/usr/bin", "/selftests", *dirs])}
     image.text("/vigil-env", "".join(f"{k}={v}\n" for k, v in env.items()))

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -211,6 +212,35 @@ static void on_child(int sig)
 	(void)sig;
 }
 
+/*
+ * The command's own terminal is the port that its output goes to. Its size comes
+ * from the testbed: "ROWS COLUMNS". Without that file the command gets none, and the
+ * port stays as it is, so that output passes unchanged.
+ */
+static void take_terminal(void)
+{
+	char *size = slurp("/vigil-terminal", NULL);
+	struct winsize ws = { 0 };
+	struct termios t;
+	int fd;
+
+	if (!size)
+		return;
+	fd = open("/dev/ttyS1", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) || tcgetattr(fd, &t))
+		broken("terminal");
+	t.c_iflag |= ICRNL | IXON;
+	t.c_oflag |= OPOST | ONLCR;
+	t.c_lflag |= ISIG | ICANON | IEXTEN | ECHO | ECHOE | ECHOK | ECHOCTL |
+		     ECHOKE;
+	tcsetattr(fd, TCSANOW, &t);
+	if (sscanf(size, "%hu %hu", &ws.ws_row, &ws.ws_col) == 2)
+		ioctl(fd, TIOCSWINSZ, &ws);
+	free(size);
+	for (int i = 0; i < 3; i++)
+		dup2(fd, i);
+}
+
 static pid_t start(void)
 {
 	size_t len, n = 0, max = 0;
@@ -239,6 +269,7 @@ static pid_t start(void)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
+	take_terminal();
 	execvp(argv[0], argv);
 	dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);

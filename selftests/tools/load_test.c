@@ -75,6 +75,7 @@ static struct setup_header *make_linux(void)
 	memset(args.kernel.data + SETUP_SIZE, 0xcc, IMAGE_SIZE - SETUP_SIZE);
 	hdr = (void *)(args.kernel.data + 0x1f1);
 	hdr->setup_sects = 4;
+	hdr->syssize = (IMAGE_SIZE - SETUP_SIZE) / 16;
 	hdr->boot_flag = 0xaa55;
 	hdr->jump = 0x6aeb;
 	hdr->header = 0x53726448;
@@ -168,6 +169,49 @@ static void test_linux_bad(long arg)
 	CHECK_EQ(load_kernel(&args, &boot), 0);
 	hdr->initrd_addr_max = 0x17fffff;
 	CHECK_EQ(load_kernel(&args, &boot), -ENOMEM);
+	teardown();
+}
+
+/* Loads the first @size bytes of the image, with nothing behind them. */
+static int load_part(size_t size)
+{
+	struct blob whole = args.kernel;
+	int ret;
+
+	args.kernel.data = malloc(size);
+	args.kernel.size = size;
+	memcpy(args.kernel.data, whole.data, size);
+	ret = load_kernel(&args, &boot);
+	blob_free(&args.kernel);
+	args.kernel = whole;
+	return ret;
+}
+
+/* However little is missing, and wherever the file ends. */
+static void test_linux_cut(long arg)
+{
+	setup();
+	make_linux();
+	memcpy(args.kernel.data, "MZ", 2); /* as with an EFI stub */
+	CHECK_EQ(load_part(IMAGE_SIZE), 0);
+	for (size_t size = 2; size < SETUP_SIZE + 600; size++) {
+		if (load_part(size) == -ENOEXEC)
+			continue;
+		FAIL("the first %zu bytes are taken", size);
+		break;
+	}
+	CHECK_EQ(load_part(IMAGE_SIZE - 1), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "is cut short: 68095 bytes of the 68096"));
+	CHECK_EQ(load_part(IMAGE_SIZE / 2), -ENOEXEC);
+	/* without the stub: from the header's marks on */
+	memcpy(args.kernel.data, "\0\0", 2);
+	CHECK_EQ(load_part(0x206), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "inside its header"));
+	CHECK_EQ(load_part(0x26b), -ENOEXEC);
+	/* a signature behind the kernel is none of its bytes */
+	args.kernel.data = realloc(args.kernel.data, IMAGE_SIZE + 100);
+	args.kernel.size = IMAGE_SIZE + 100;
+	CHECK_EQ(load_kernel(&args, &boot), 0);
 	teardown();
 }
 
@@ -384,6 +428,7 @@ int main(int argc, char **argv)
 		{ "linux", test_linux },
 		{ "linux: command line", test_linux_append },
 		{ "linux: bad headers", test_linux_bad },
+		{ "linux: cut short", test_linux_cut },
 		{ "multiboot", test_multiboot },
 		{ "multiboot: addresses in the header",
 		  test_multiboot_addresses },

@@ -172,6 +172,14 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 				"Linux take the bzImage (arch/x86/boot/bzImage, "
 				"/boot/vmlinuz), or say --flat",
 				args->path);
+		/* A kernel with EFI stub, cut off before the mark of its header. */
+		if (args->kernel.size >= 2 &&
+		    !memcmp(args->kernel.data, "MZ", 2))
+			return vigil_fail(
+				ENOEXEC,
+				"%s is a program for EFI or DOS, or a bzImage that is "
+				"cut short; say --flat if it is neither",
+				args->path);
 	}
 	return load_flat(args, boot);
 }

@@ -6,6 +6,7 @@
  */
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,21 +56,22 @@ static int fill_e820(struct boot_params *bp, const struct mem_map *mem)
 	return 0;
 }
 
-/* The header, or NULL: not a bzImage. */
-static const struct setup_header *find_header(const struct blob *kernel)
+/* The header's two marks are there, though perhaps not all of the header. */
+static bool is_linux(const struct blob *kernel)
 {
-	const struct setup_header *hdr;
+	const struct setup_header *hdr =
+		(const void *)(kernel->data + HDR_OFFSET);
 
-	if (kernel->size < HDR_OFFSET + sizeof(*hdr))
-		return NULL;
-	hdr = (const void *)(kernel->data + HDR_OFFSET);
-	return hdr->boot_flag == 0xaa55 && hdr->header == HDR_MAGIC ? hdr :
-								      NULL;
+	return kernel->size >=
+		       HDR_OFFSET + offsetof(struct setup_header, version) &&
+	       hdr->boot_flag == 0xaa55 && hdr->header == HDR_MAGIC;
 }
 
 static int check_header(const struct load_args *args,
 			const struct setup_header *hdr, size_t *setup_size)
 {
+	uint64_t whole;
+
 	if (hdr->version < PROTOCOL_MIN)
 		return vigil_fail(
 			ENOEXEC,
@@ -81,11 +83,15 @@ static int check_header(const struct load_args *args,
 				  "%s is a zImage; a bzImage is needed",
 				  args->path);
 	*setup_size = ((hdr->setup_sects ?: 4) + 1) * 512;
-	if (*setup_size >= args->kernel.size)
+	/* Behind what the header counts there may be a signature. */
+	whole = *setup_size + hdr->syssize * 16ull;
+	if (*setup_size >= args->kernel.size || whole > args->kernel.size)
 		return vigil_fail(
 			ENOEXEC,
-			"%s is cut short: %zu bytes, %zu of them setup code",
-			args->path, args->kernel.size, *setup_size);
+			"%s is cut short: %zu bytes of the %llu that its header "
+			"counts",
+			args->path, args->kernel.size,
+			(unsigned long long)whole);
 	return 0;
 }
 
@@ -132,15 +138,20 @@ static int place_initrd(const struct load_args *args,
 
 int load_linux(const struct load_args *args, struct boot_state *boot)
 {
-	const struct setup_header *hdr = find_header(&args->kernel);
+	const struct setup_header *hdr;
 	size_t setup_size = 0, cmdline_max, hdr_size;
 	struct boot_params *bp;
 	char *cmdline = NULL;
 	uint64_t end;
 	int ret;
 
-	if (!hdr)
+	if (!is_linux(&args->kernel))
 		return 1;
+	if (args->kernel.size < HDR_OFFSET + sizeof(*hdr))
+		return vigil_fail(
+			ENOEXEC, "%s is cut short inside its header: %zu bytes",
+			args->path, args->kernel.size);
+	hdr = (const void *)(args->kernel.data + HDR_OFFSET);
 	ret = check_header(args, hdr, &setup_size);
 	if (ret)
 		return ret;

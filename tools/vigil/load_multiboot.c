@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct mb_mmap) == 24, "multiboot memory map entry");
 _Static_assert(LOAD_INFO + sizeof(struct mb_block) <= LOAD_CMDLINE,
 	       "boot information area");
 
-/* The header's offset in the image, or -1. */
+/* The header's offset in the image, -1: none, -2: the image ends inside it. */
 static long find_header(const struct blob *k, struct mb_header *hdr)
 {
 	size_t limit = k->size < MB_SEARCH ? k->size : MB_SEARCH;
@@ -72,7 +72,7 @@ static long find_header(const struct blob *k, struct mb_header *hdr)
 			continue;
 		if (hdr->flags & MB_ADDRESSES) {
 			if (off + sizeof(*hdr) > k->size)
-				return -1;
+				return -2;
 			memcpy(hdr, k->data + off, sizeof(*hdr));
 		}
 		return off;
@@ -273,6 +273,10 @@ int load_multiboot(const struct load_args *args, struct boot_state *boot)
 	int err;
 
 	off = find_header(&args->kernel, &hdr);
+	if (off == -2)
+		return vigil_fail(ENOEXEC,
+				  "%s is cut short inside its multiboot header",
+				  args->path);
 	if (off < 0)
 		return 1;
 	/* Bits 0 to 15 are demands: those that we do not know we cannot meet. */

@@ -14,6 +14,8 @@
 
 #include "command.h"
 
+static int cmd_help(int argc, char **argv);
+
 /* The command table: one row per subcommand, in the order of --help. */
 static const struct vigil_command commands[] = {
 	{ "run", vigil_cmd_run,
@@ -28,13 +30,14 @@ static const struct vigil_command commands[] = {
 	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
 	{ "demo", vigil_cmd_demo,
 	  "a rootkit's write, told of and then refused" },
+	{ "help", cmd_help, "this, or what COMMAND --help says" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 struct vigil_options vigil_options;
 
-const char *argp_program_version = "vigil 0.1";
+const char *argp_program_version = "vigil " VIGIL_VERSION;
 
 void vigil_msg(const char *fmt, ...)
 {
@@ -216,22 +219,56 @@ static void occupy_standard_fds(void)
 			open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
+static const struct argp_child main_children[] = { { &common_argp }, { 0 } };
+static const struct argp main_argp = {
+	.parser = parse_main,
+	.args_doc = "COMMAND [ARG...]",
+	.doc = "Run guests on the vigil hypervisor and watch what they write "
+	       "to their memory.\vcommands",
+	.children = main_children,
+	.help_filter = help_filter,
+};
+
+static error_t parse_help(int key, char *arg, struct argp_state *state)
+{
+	const struct vigil_command **cmd = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	if (*cmd)
+		argp_error(state, "`%s' is one argument too many", arg);
+	*cmd = find_command(arg);
+	if (!*cmd)
+		argp_error(state, "there is no command `%s'", arg);
+	return 0;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse_help,
+		.args_doc = "[COMMAND]",
+		.doc = "Explains COMMAND, as `vigil COMMAND --help' does, or lists them all.",
+		.children = vigil_common_children,
+	};
+	const struct vigil_command *cmd = NULL;
+	char *ask[] = { NULL, "--help", NULL };
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &cmd))
+		return VIGIL_EX_USAGE;
+	if (cmd)
+		return run_command(cmd, 2, ask);
+	argp_help(&main_argp, stdout, ARGP_HELP_STD_HELP, "vigil");
+	return VIGIL_EX_OK;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &common_argp }, { 0 } };
-	static const struct argp argp = {
-		.parser = parse_main,
-		.args_doc = "COMMAND [ARG...]",
-		.doc = "Run guests on the vigil hypervisor and watch what they write "
-		       "to their memory.\vcommands",
-		.children = children,
-		.help_filter = help_filter,
-	};
 	struct main_args args = { 0 };
 
 	occupy_standard_fds();
 	atexit(close_stdout);
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
+	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
 		return VIGIL_EX_USAGE;
 	exit_code = run_command(args.cmd, argc - args.index, argv + args.index);
 	return exit_code;

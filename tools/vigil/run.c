@@ -24,6 +24,7 @@ enum {
 	OPT_FLAT,
 	OPT_LOAD_ADDR,
 	OPT_ENTRY,
+	OPT_OVERCOMMIT,
 };
 
 static const struct argp_option options[] = {
@@ -35,8 +36,11 @@ static const struct argp_option options[] = {
 	  "Linux: the command line is TEXT alone, without our defaults", 0 },
 	{ "mem", 'm', "SIZE", 0,
 	  "Memory in MiB, or with a suffix K, M, G (default 256)", 0 },
+	{ "overcommit", OPT_OVERCOMMIT, NULL, 0,
+	  "Let --mem exceed the memory that the host has left", 0 },
 	{ "name", OPT_NAME, "NAME", 0,
-	  "Name of the VM for `vigil list' and monitors", 0 },
+	  "Name of the VM for `vigil list' and monitors; no other VM has it",
+	  0 },
 	{ "cpus", OPT_CPUS, "N", 0, "vCPUs; only 1 for now", 0 },
 	{ "on-reset", OPT_ON_RESET, "exit|reboot", 0,
 	  "When the guest asks for a reset: end (default), or start it again",
@@ -117,6 +121,8 @@ static const char *parse_name(struct argp_state *state, const char *arg)
 	for (i = 0; i < len; i++)
 		if (arg[i] <= ' ' || arg[i] > '~' || arg[i] == '/')
 			argp_error(state, "--name: no spaces, no `/', ASCII");
+	if (*arg == '-')
+		argp_error(state, "--name: `%s' looks like an option", arg);
 	if (strspn(arg, "0123456789") == len)
 		argp_error(state, "--name: `%s' is a number, as the VM has one",
 			   arg);
@@ -162,6 +168,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_DEBUG_EXIT:
 		p->opt.debug_exit = true;
+		return 0;
+	case OPT_OVERCOMMIT:
+		p->opt.overcommit = true;
 		return 0;
 	case OPT_FLAT:
 		p->opt.flat = true;

@@ -50,6 +50,7 @@ enum outcome {
  * @default_append: false after --no-default-append
  * @reboot: --on-reset reboot
  * @debug_exit: port 0xf4 is there
+ * @overcommit: @mem may exceed what the host has left
  * @flat: treat @kernel as a flat binary
  * @load_addr: of a flat binary
  * @entry: of a flat binary
@@ -57,7 +58,7 @@ enum outcome {
 struct run_options {
 	const char *kernel, *initrd, *append, *name;
 	uint64_t mem;
-	bool default_append, reboot, debug_exit, flat;
+	bool default_append, reboot, debug_exit, overcommit, flat;
 	uint32_t load_addr, entry;
 };
 

@@ -6,7 +6,10 @@
 #include <time.h>
 
 #include "command.h"
+#include "libvigil.h"
+#include "mon.h"
 #include "run.h"
+#include "run_check.h"
 
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
@@ -156,10 +159,30 @@ static int load_guest(struct machine *m)
 	return setup_cpu(m, &boot) ? VIGIL_EX_DEVICE : VIGIL_EX_OK;
 }
 
+/* Return: 0, or an exit code with vigil_error(). */
+static int set_name(struct machine *m, const char *name)
+{
+	struct vigil_vm_info *list;
+	int err, n;
+
+	err = vigil_vm_set_name(&m->vm, name);
+	/* KVM has no names; that is no reason not to run. */
+	if (err == -ENOTTY)
+		return 0;
+	if (err)
+		return VIGIL_EX_DEVICE;
+	n = mon_list(&list);
+	if (n < 0)
+		return VIGIL_EX_DEVICE;
+	err = check_name(list, n, name);
+	free(list);
+	return err ? VIGIL_EX_FAIL : 0;
+}
+
 int machine_create(struct machine *m, const struct run_options *opt,
 		   struct console *con)
 {
-	int status = VIGIL_EX_DEVICE, err;
+	int status = VIGIL_EX_OS;
 
 	memset(m, 0, sizeof(*m));
 	m->opt = opt;
@@ -167,13 +190,16 @@ int machine_create(struct machine *m, const struct run_options *opt,
 	m->vcpu.fd = -1;
 	m->timers = (struct timers){ .clock = clock_ns,
 				     .deadline_changed = deadline_changed };
+	if (!opt->overcommit && check_memory(opt->mem, "/proc"))
+		goto say;
+	status = VIGIL_EX_DEVICE;
 	if (vigil_vm_create(&m->vm, vigil_options.device))
 		goto say;
 	if (opt->name) {
-		err = vigil_vm_set_name(&m->vm, opt->name);
-		/* KVM has no names; that is no reason not to run. */
-		if (err && err != -ENOTTY)
+		status = set_name(m, opt->name);
+		if (status)
 			goto fail;
+		status = VIGIL_EX_DEVICE;
 	}
 	if (add_memory(m) || vigil_vcpu_create(&m->vm, &m->vcpu, 0) ||
 	    setup_cpuid(m))

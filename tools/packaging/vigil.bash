@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Completion of vigil(1) for bash. Commands and options come from --help, so that they
+# are those of the vigil that is installed.
+
+_vigil_commands() {
+	vigil --help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+_vigil_options() { # COMMAND, or nothing
+	vigil ${1:+"$1"} --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+=?' | sort -u
+}
+
+_vigil_vms() {
+	vigil list 2>/dev/null | awk 'NR > 1 { print $2 == "-" ? $1 : $2 }'
+}
+
+_vigil() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd='' i
+	COMPREPLY=()
+	# With = in COMP_WORDBREAKS, --name=x is three words.
+	if [ "$cur" = = ]; then
+		cur=''
+	elif [ "$prev" = = ]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-D | --device) ((i++)) ;;
+		-* | =) ;;
+		*)
+			cmd=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+	case $prev in
+	-D | --device | --initrd | --kernel | --rootkit | --busybox | --symbols | -k | -s)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-a | --action)
+		[ "$cmd" = watch ] &&
+			mapfile -t COMPREPLY < <(compgen -W 'log ask deny' -- "$cur") && return
+		;;
+	--on-death)
+		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
+		return
+		;;
+	--on-reset)
+		mapfile -t COMPREPLY < <(compgen -W 'exit reboot' -- "$cur")
+		return
+		;;
+	esac
+	case $cur in
+	-*)
+		mapfile -t COMPREPLY < <(compgen -W "$(_vigil_options "$cmd")" -- "$cur")
+		[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
+		return
+		;;
+	esac
+	case $cmd in
+	'' | help) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_commands)" -- "$cur") ;;
+	run) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	list | demo) ;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_vms)" -- "$cur") ;;
+	esac
+}
+
+complete -o filenames -F _vigil vigil
