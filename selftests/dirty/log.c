@@ -27,7 +27,7 @@ static void harvest(struct vm *vm, unsigned int slot)
 	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log))
 		ERROR("KVM_GET_DIRTY_LOG: %s", strerror(errno));
 	/* ALIGN(npages, 64) / 8 bytes and not one more. */
-	CHECK_EQ(bitmap[LOG_PAGES / 64], 0xaaaaaaaaaaaaaaaaull);
+	CHECK_MEM_EQ(bitmap[LOG_PAGES / 64], 0xaaaaaaaaaaaaaaaaull);
 }
 
 static bool is_dirty(unsigned int page)
@@ -53,8 +53,8 @@ static void expect_pages(unsigned int first, const unsigned int *pages,
 		for (i = 0; i < n; i++)
 			want |= pages[i] == p;
 		if (is_dirty(p) != want)
-			FAIL("%s: page %#x is %sdirty", when, p,
-			     want ? "not " : "");
+			FAIL_MEM("%s: page %#x is %sdirty", when, p,
+				 want ? "not " : "");
 	}
 }
 
@@ -188,16 +188,16 @@ static void ad_bits(long mode)
 	order(v, DO_READ, GUEST_MMIO);
 	harvest(vm, 0);
 	e = pt_get(&pt, GUEST_MMIO, 1);
-	CHECK_EQ(e & (PTE_A | PTE_D), PTE_A);
+	CHECK_MEM_EQ(e & (PTE_A | PTE_D), PTE_A);
 	pages[0] = table;
 	if (!test_on_kvm())
 		expect_pages(0, pages, 1, "read");
-	CHECK(is_dirty(table));
+	CHECK_MEM(is_dirty(table));
 	harvest(vm, 0);
 	order(v, DO_WRITE, GUEST_MMIO);
 	harvest(vm, 0);
 	e = pt_get(&pt, GUEST_MMIO, 1);
-	CHECK_EQ(e & (PTE_A | PTE_D), PTE_A | PTE_D);
+	CHECK_MEM_EQ(e & (PTE_A | PTE_D), PTE_A | PTE_D);
 	pages[1] = TEST_PAGE + 7;
 	expect_pages(0, pages, 2, "written");
 	/* Both bits are there now: only the page itself. */
@@ -276,9 +276,9 @@ static void arguments(long unused)
 	memset(bitmap, 0xaa, sizeof(bitmap));
 	log.slot = 3;
 	CHECK_OK(ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log));
-	CHECK_EQ(bitmap[0], 0);
-	CHECK_EQ(bitmap[1], 0);
-	CHECK_EQ(bitmap[2], 0xaaaaaaaaaaaaaaaaull);
+	CHECK_MEM_EQ(bitmap[0], 0);
+	CHECK_MEM_EQ(bitmap[1], 0);
+	CHECK_MEM_EQ(bitmap[2], 0xaaaaaaaaaaaaaaaaull);
 }
 
 /* What was written and not yet told survives a failed call, and a move. */
@@ -403,7 +403,7 @@ static void smp_migration(long unused)
 			memcpy(copy + p * 0x1000, vm->ram + p * 0x1000, 0x1000);
 	for (p = 0; p < LOG_PAGES; p++)
 		if (memcmp(copy + p * 0x1000, vm->ram + p * 0x1000, 0x1000))
-			FAIL("page %#x is old in the copy", p);
+			FAIL_MEM("page %#x is old in the copy", p);
 	test_note("%u pages copied", copied);
 }
 

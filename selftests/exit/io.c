@@ -163,8 +163,8 @@ static void string_io(struct vcpu *v, bool is_out, uint8_t *buf)
 
 			REQUIRE_EQ(run->io.size, e[i].size);
 			if (is_out && memcmp(data, mem, e[i].size))
-				FAIL("element %u at offset %u differs", i,
-				     e[i].offset);
+				FAIL_MEM("element %u at offset %u differs", i,
+					 e[i].offset);
 			if (!is_out) {
 				memset(data, i * 7 + 1, e[i].size);
 				/* what the page must hold in the end */
@@ -198,7 +198,7 @@ static void ins(long mode)
 	memset(want, 0xee, sizeof(want));
 	memset(page, 0xee, 0x1000);
 	string_io(v, false, want);
-	CHECK(!memcmp(page, want, sizeof(want)));
+	CHECK_MEM(!memcmp(page, want, sizeof(want)));
 }
 
 static const struct test_case cases[] = {

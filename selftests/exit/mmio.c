@@ -124,11 +124,12 @@ static void compare(enum mode mode, const char *start, const char *end,
 			     (unsigned long long)ram->val[i]);
 	for (i = 0; i < 0x1000; i++)
 		if (dev[i] != page[i])
-			FAIL("byte %#x is %#x, not %#x", i, dev[i], page[i]);
+			FAIL_MEM("byte %#x is %#x, not %#x", i, dev[i],
+				 page[i]);
 	/* And beside it. */
-	CHECK(!memcmp(vm_ram(v->vm, GUEST_LDT, 0x1000),
-		      vm_ram(ram->vm, GUEST_LDT, 0x1000), 0x1000));
-	CHECK_EQ(rd64(v->vm, GUEST_LOW - 8), rd64(ram->vm, GUEST_LOW - 8));
+	CHECK_MEM(!memcmp(vm_ram(v->vm, GUEST_LDT, 0x1000),
+			  vm_ram(ram->vm, GUEST_LDT, 0x1000), 0x1000));
+	CHECK_MEM_EQ(rd64(v->vm, GUEST_LOW - 8), rd64(ram->vm, GUEST_LOW - 8));
 	CHECK_EQ(got.rsp, want.rsp);
 	CHECK_EQ(got.rcx, want.rcx);
 	CHECK_EQ(got.rsi, want.rsi);

@@ -259,8 +259,8 @@ static enum stop go(struct vcpu *v)
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			if (v->timed_out) {
 				v->run->immediate_exit = 0;
-				FAIL("the guest hangs: no stop in %d s",
-				     RUN_TIMEOUT_S);
+				FAIL_HANG("the guest hangs: no stop in %d s",
+					  RUN_TIMEOUT_S);
 				vcpu_describe(v);
 				return STOP_TIMEOUT;
 			}
@@ -275,7 +275,7 @@ static enum stop go(struct vcpu *v)
 		if (stop >= 0)
 			return stop;
 	}
-	FAIL("the guest only exits");
+	FAIL_HANG("the guest only exits");
 	return STOP_TIMEOUT;
 }
 
@@ -290,7 +290,8 @@ static void audit(struct vm *vm)
 	if (stops++ >= 8 && stops % 32)
 		return;
 	if (ioctl(vm->fd, VIGIL_AUDIT) && errno == EUCLEAN)
-		FAIL("VIGIL_AUDIT: shadow tables are wrong, the kernel's log says where");
+		FAIL_MEM(
+			"VIGIL_AUDIT: shadow tables are wrong, the kernel's log says where");
 }
 
 /**

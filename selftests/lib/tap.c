@@ -60,21 +60,41 @@ void test_note(const char *fmt, ...)
 	va_end(ap);
 }
 
-void test_fail(const char *file, int line, const char *fmt, ...)
+static void vfail(const char *file, int line, const char *fmt, va_list ap)
 {
 	char where[128];
-	va_list ap;
 	unsigned int n = __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
 
 	if (n > MAX_FAIL_LINES)
 		return;
 	snprintf(where, sizeof(where), "FAIL %s:%d: ", file, line);
-	va_start(ap, fmt);
 	vnote(where, fmt, ap);
-	va_end(ap);
 	if (n == MAX_FAIL_LINES)
 		test_note(
 			"FAIL (further failures of this case are counted only)");
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfail(file, line, fmt, ap);
+	va_end(ap);
+}
+
+/* The line that says why comes first, and however many failures were before. */
+void test_fail_finally(const char *why, const char *file, int line,
+		       const char *fmt, ...)
+{
+	static bool said; /* by this case, whose process it is */
+	va_list ap;
+
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		test_note("never again: %s", why);
+	va_start(ap, fmt);
+	vfail(file, line, fmt, ap);
+	va_end(ap);
 }
 
 void test_error(const char *file, int line, const char *fmt, ...)

@@ -41,6 +41,13 @@ int test_main(int argc, char **argv, const struct test_case *cases);
 /* Make the running case fail, and go on. */
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * The same for what selftests/repeat must not try again: @why is printed in a
+ * comment "never again: WHY".
+ */
+void test_fail_finally(const char *why, const char *file, int line,
+		       const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* End the running case. */
 void __attribute__((noreturn, format(printf, 3, 4)))
 test_error(const char *file, int line, const char *fmt, ...);
@@ -64,6 +71,12 @@ bool test_without_real_mode(void); /* vigil hides "unrestricted guest" */
 unsigned long test_rounds(unsigned long n);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
+/* Guest memory, or what the guest or the VMM sees of it, is not what it must be. */
+#define FAIL_MEM(...) \
+	test_fail_finally("wrong memory", __FILE__, __LINE__, __VA_ARGS__)
+/* A guest or a vCPU does not get on. */
+#define FAIL_HANG(...) \
+	test_fail_finally("a hang", __FILE__, __LINE__, __VA_ARGS__)
 #define ERROR(...) test_error(__FILE__, __LINE__, __VA_ARGS__)
 #define SKIP(...) test_skip(__VA_ARGS__)
 #define DEBUGF(...)                             \
@@ -95,16 +108,28 @@ unsigned long test_rounds(unsigned long n);
 			FAIL("%s", #cond); \
 	} while (0)
 
-/* Fails when the two differ, and prints both in hexadecimal. */
-#define CHECK_EQ(got, want)                                                 \
-	do {                                                                \
-		unsigned long long __g = (unsigned long long)(got);         \
-		unsigned long long __w = (unsigned long long)(want);        \
-                                                                            \
-		if (__g != __w)                                             \
-			FAIL("%s is %#llx, not %#llx (%s)", #got, __g, __w, \
-			     #want);                                        \
+/* For a condition on guest memory, see FAIL_MEM. */
+#define CHECK_MEM(cond)                        \
+	do {                                   \
+		if (!(cond))                   \
+			FAIL_MEM("%s", #cond); \
 	} while (0)
+
+/* The words come apart, so that they are those of the test and not expanded. */
+#define CHECK_EQ_OR(fail, got, got_text, want, want_text)                  \
+	do {                                                               \
+		unsigned long long __g = (unsigned long long)(got);        \
+		unsigned long long __w = (unsigned long long)(want);       \
+                                                                           \
+		if (__g != __w)                                            \
+			fail("%s is %#llx, not %#llx (%s)", got_text, __g, \
+			     __w, want_text);                              \
+	} while (0)
+
+/* Fails when the two differ, and prints both in hexadecimal. */
+#define CHECK_EQ(got, want) CHECK_EQ_OR(FAIL, got, #got, want, #want)
+/* For what guest memory holds, or what a guest read of it. */
+#define CHECK_MEM_EQ(got, want) CHECK_EQ_OR(FAIL_MEM, got, #got, want, #want)
 
 /* As CHECK_EQ, but ends the case: what follows would make no sense. */
 #define REQUIRE_EQ(got, want)                                               \

@@ -122,30 +122,30 @@ static void discard(long unused)
 	for (i = 0; i < 4; i++)
 		set_page(i, 10 + i);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[0], 46);
+	CHECK_MEM_EQ(r->val[0], 46);
 	madvise(mem, 0x2000, MADV_DONTNEED);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[1], 25);
+	CHECK_MEM_EQ(r->val[1], 25);
 	/* mapped anew, from elsewhere */
 	if (mmap(mem + 0x2000, 0x1000, PROT_READ | PROT_WRITE,
 		 PRIVATE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		ERROR("mmap: %s", strerror(errno));
 	set_page(2, 100);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[2], 113);
+	CHECK_MEM_EQ(r->val[2], 113);
 	/* The VMM's stores show, too. */
 	set_page(3, 1);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[3], 101);
+	CHECK_MEM_EQ(r->val[3], 101);
 	check_no_pin();
 
 	w = start(pl_touch, pl_touch_end, 4, 7, PRIVATE, -1);
 	for (i = 0; i < 20; i++) {
 		madvise(mem, 0x4000, MADV_DONTNEED);
-		CHECK_EQ(page_val(2), 0);
+		CHECK_MEM_EQ(page_val(2), 0);
 		EXPECT(w, STOP_SYNC);
-		CHECK_EQ(page_val(0), 7);
-		CHECK_EQ(page_val(3), 7);
+		CHECK_MEM_EQ(page_val(0), 7);
+		CHECK_MEM_EQ(page_val(3), 7);
 	}
 	/* A page that is only read is not written to: still the zero page. */
 	check_no_pin();
@@ -159,13 +159,13 @@ static void moved_away(long unused)
 
 	set_page(0, 5);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[0], 5);
+	CHECK_MEM_EQ(r->val[0], 5);
 	*(uint64_t *)other = 77;
 	if (mremap(other, 0x1000, 0x1000, MREMAP_MAYMOVE | MREMAP_FIXED, mem) ==
 	    MAP_FAILED)
 		ERROR("mremap: %s", strerror(errno));
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[1], 77);
+	CHECK_MEM_EQ(r->val[1], 77);
 	munmap(mem, 0x1000);
 	EXPECT(r, STOP_ERRNO);
 	CHECK_EQ(errno, EFAULT);
@@ -178,15 +178,15 @@ static void protect(long unused)
 
 	set_page(0, 1);
 	EXPECT(w, STOP_SYNC);
-	CHECK_EQ(page_val(0), 9);
+	CHECK_MEM_EQ(page_val(0), 9);
 	set_page(0, 1);
 	mprotect(mem, 0x1000, PROT_READ);
 	EXPECT(w, STOP_ERRNO);
 	CHECK_EQ(errno, EFAULT);
-	CHECK_EQ(page_val(0), 1);
+	CHECK_MEM_EQ(page_val(0), 1);
 	mprotect(mem, 0x1000, PROT_READ | PROT_WRITE);
 	EXPECT(w, STOP_SYNC);
-	CHECK_EQ(page_val(0), 9);
+	CHECK_MEM_EQ(page_val(0), 9);
 	mprotect(mem, 0x1000, PROT_NONE);
 	EXPECT(w, STOP_ERRNO);
 	mprotect(mem, 0x1000, PROT_READ | PROT_WRITE);
@@ -206,12 +206,12 @@ static void file_backed(long unused)
 	set_page(1, 20);
 	set_page(2, 300);
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[0], 321);
+	CHECK_MEM_EQ(r->val[0], 321);
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0x1000,
 		      0x1000))
 		ERROR("fallocate: %s", strerror(errno));
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[1], 301);
+	CHECK_MEM_EQ(r->val[1], 301);
 	if (ftruncate(fd, 0x2000))
 		ERROR("ftruncate: %s", strerror(errno));
 	EXPECT(r, STOP_ERRNO);
@@ -219,7 +219,7 @@ static void file_backed(long unused)
 	if (ftruncate(fd, SIZE))
 		ERROR("ftruncate: %s", strerror(errno));
 	EXPECT(r, STOP_SYNC);
-	CHECK_EQ(r->val[2], 1);
+	CHECK_MEM_EQ(r->val[2], 1);
 	check_no_pin();
 }
 
@@ -267,16 +267,16 @@ static void load_stop(struct load *l)
 		return;
 	}
 	if (v->nr_vals)
-		FAIL("the guest found %#llx at %#llx in pass %llu",
-		     (unsigned long long)v->val[0],
-		     (unsigned long long)v->val[1],
-		     (unsigned long long)v->val[2]);
+		FAIL_MEM("the guest found %#llx at %#llx in pass %llu",
+			 (unsigned long long)v->val[0],
+			 (unsigned long long)v->val[1],
+			 (unsigned long long)v->val[2]);
 	passes = rd64(v->vm, GUEST_DATA + 8);
 	for (i = 0; i < l->pages && !v->nr_vals; i++)
 		if (page_val(i) != passes)
-			FAIL("page %u holds %llu, not %llu", i,
-			     (unsigned long long)page_val(i),
-			     (unsigned long long)passes);
+			FAIL_MEM("page %u holds %llu, not %llu", i,
+				 (unsigned long long)page_val(i),
+				 (unsigned long long)passes);
 	test_note("%llu passes", (unsigned long long)passes);
 	check_no_pin();
 }
@@ -343,8 +343,9 @@ static void fork_under_load(long unused)
 		}
 		waitpid(pid, &status, 0);
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
-			FAIL("child %u: status %#x (1: its memory changed, 2: torn)",
-			     n, status);
+			FAIL_MEM(
+				"child %u: status %#x (1: its memory changed, 2: torn)",
+				n, status);
 		n++;
 	}
 	load_stop(&l);
@@ -472,9 +473,9 @@ static void merged(long unused)
 		return;
 	}
 	EXPECT(w, STOP_SYNC);
-	CHECK_EQ(page_val(0), 0x4242);
+	CHECK_MEM_EQ(page_val(0), 0x4242);
 	for (i = 1; i < 64; i++)
-		CHECK_EQ(page_val(i), 0x99);
+		CHECK_MEM_EQ(page_val(i), 0x99);
 	write_file("/sys/kernel/mm/ksm/run", "2");
 	check_no_pin();
 }
@@ -601,8 +602,8 @@ static void discard_under_load(long unused)
 	/* Quiet now: a pass must be seen whole. */
 	EXPECT(v, STOP_SYNC);
 	EXPECT(v, STOP_SYNC);
-	CHECK_EQ(page_val(0), 3);
-	CHECK_EQ(page_val(63), 3);
+	CHECK_MEM_EQ(page_val(0), 3);
+	CHECK_MEM_EQ(page_val(63), 3);
 	test_note("%u passes", n);
 	check_no_pin();
 }

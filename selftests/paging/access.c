@@ -184,8 +184,9 @@ static void check_entry(struct matrix *m, const struct spec *s,
 		care &= ~PTE_A;
 	}
 	if ((after & care) != (want & care)) {
-		FAIL("entry of level %u is %#llx afterwards, not %#llx", level,
-		     (unsigned long long)after, (unsigned long long)want);
+		FAIL_MEM("entry of level %u is %#llx afterwards, not %#llx",
+			 level, (unsigned long long)after,
+			 (unsigned long long)want);
 		describe(m, s);
 	}
 }

@@ -111,41 +111,41 @@ static void remap(long mode)
 	for (i = 0; i < 40; i++) {
 		set_entry(v, e, FRAME(i) | FLAGS);
 		invlpg(v, test_va);
-		CHECK_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
 		wr(v, test_va + 4, i * 3);
-		CHECK_EQ(rd32(v->vm, FRAME(i) + 4), i * 3);
+		CHECK_MEM_EQ(rd32(v->vm, FRAME(i) + 4), i * 3);
 	}
 	/* Gone: the fault says so, and names the address. */
 	set_entry(v, e, 0);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va + 8), 0xfa000000);
-	CHECK_EQ(rd64(v->vm, S_CR2), test_va + 8);
+	CHECK_MEM_EQ(rd(v, test_va + 8), 0xfa000000);
+	CHECK_MEM_EQ(rd64(v->vm, S_CR2), test_va + 8);
 	/* Writes of every size and kind to the entry keep the shadow in step. */
 	if (pt.entry_size == 8)
 		op(v, OP_CMPXCHG8B, e, FRAME(50) | FLAGS, 0);
 	else
 		op(v, OP_XCHG, e, FRAME(50) | FLAGS, 0);
-	CHECK_EQ(rd(v, test_va), MARK(50));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(50));
 	op(v, OP_W8, e + 1, FRAME(51) >> 8 & 0xff, 0);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(51));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(51));
 	op(v, OP_W16, e + 1, FRAME(52) >> 8 & 0xffff, 0);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(52));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(52));
 	wr64(v->vm, FRAME(60), FRAME(53) | FLAGS);
 	op(v, OP_COPY, e, FRAME(60), pt.entry_size);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(53));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(53));
 	/* Over two entries at once. */
 	set_entry(v, e + pt.entry_size, FRAME(55) | FLAGS);
-	CHECK_EQ(rd(v, test_va + 0x1000), MARK(55));
+	CHECK_MEM_EQ(rd(v, test_va + 0x1000), MARK(55));
 	if (pt.entry_size == 4) {
 		op(v, OP_CMPXCHG8B, e,
 		   (FRAME(56) | FLAGS) | (FRAME(57) | FLAGS) << 32, 0);
 		invlpg(v, test_va);
 		invlpg(v, test_va + 0x1000);
-		CHECK_EQ(rd(v, test_va), MARK(56));
-		CHECK_EQ(rd(v, test_va + 0x1000), MARK(57));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(56));
+		CHECK_MEM_EQ(rd(v, test_va + 0x1000), MARK(57));
 	}
 }
 
@@ -164,17 +164,17 @@ static void becomes_present(long mode)
 			break; /* latched, see below */
 		set_entry(v, at, 0);
 		invlpg(v, test_va);
-		CHECK_EQ(rd(v, test_va), 0xfa000000);
-		CHECK_EQ(rd(v, test_va), 0xfa000000);
+		CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
+		CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
 		set_entry(v, at, good);
-		CHECK_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
 	}
 	/* More rights: at most one fault from a stale translation. */
 	set_entry(v, pt_entry(&pt, test_va, 1),
 		  FRAME(2) | PTE_P | PTE_A | PTE_U);
 	invlpg(v, test_va);
 	op(v, OP_CR0, CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(2));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	wr(v, test_va + 4, 7);
 	CHECK_EQ(fault(v), PF_P | PF_W);
 	set_entry(v, pt_entry(&pt, test_va, 1), FRAME(2) | FLAGS);
@@ -182,7 +182,7 @@ static void becomes_present(long mode)
 	if (fault(v) != NO_FAULT)
 		wr(v, test_va + 4, 8);
 	CHECK_EQ(fault(v), NO_FAULT);
-	CHECK_EQ(rd32(v->vm, FRAME(2) + 4), 8);
+	CHECK_MEM_EQ(rd32(v->vm, FRAME(2) + 4), 8);
 }
 
 /* A large page is split into small ones in use, and joined again. */
@@ -202,7 +202,8 @@ static void split(long mode)
 		set_entry(v, at, base | FLAGS | PTE_PS);
 		invlpg(v, test_va);
 		for (i = 0; i < 40; i += 3)
-			CHECK_EQ(rd(v, test_va + off + i * 0x1000), MARK(i));
+			CHECK_MEM_EQ(rd(v, test_va + off + i * 0x1000),
+				     MARK(i));
 		/* In another order, to tell them apart. */
 		for (i = 0; i < 40; i++)
 			set_entry(v, table + ((off >> 12) + i) * pt.entry_size,
@@ -211,8 +212,8 @@ static void split(long mode)
 		for (i = 0; i < 40; i++)
 			invlpg(v, test_va + off + i * 0x1000);
 		for (i = 0; i < 40; i++)
-			CHECK_EQ(rd(v, test_va + off + i * 0x1000),
-				 MARK(100 + round - i));
+			CHECK_MEM_EQ(rd(v, test_va + off + i * 0x1000),
+				     MARK(100 + round - i));
 	}
 }
 
@@ -232,27 +233,27 @@ static void large_dirty(long mode)
 
 	pt_set(&pt, test_va, 2, clean);
 	op(v, OP_CR0, nowp | CR0_WP, 0, 0);
-	CHECK_EQ(rd(v, va), MARK(0));
+	CHECK_MEM_EQ(rd(v, va), MARK(0));
 	op(v, OP_CR0, nowp, 0, 0);
-	CHECK_EQ(pt_get(&pt, test_va, 2), clean);
+	CHECK_MEM_EQ(pt_get(&pt, test_va, 2), clean);
 	wr(v, va + 4, 1);
-	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	CHECK_MEM_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
 	op(v, OP_CR0, nowp | CR0_WP, 0, 0);
-	CHECK_EQ(rd(v, va + 4), 1);
+	CHECK_MEM_EQ(rd(v, va + 4), 1);
 	wr(v, va + 4, 2);
-	CHECK_EQ(rd32(v->vm, FRAME(0) + 4), 2);
+	CHECK_MEM_EQ(rd32(v->vm, FRAME(0) + 4), 2);
 	set_entry(v, pt_entry(&pt, test_va, 2), clean);
 	op(v, OP_CR3, pt.root, 0, 0);
-	CHECK_EQ(rd(v, va + 4), 2);
-	CHECK_EQ(pt_get(&pt, test_va, 2), clean);
+	CHECK_MEM_EQ(rd(v, va + 4), 2);
+	CHECK_MEM_EQ(pt_get(&pt, test_va, 2), clean);
 	wr(v, va + 4, 3);
-	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	CHECK_MEM_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
 	op(v, OP_CR0, nowp, 0, 0);
 	set_entry(v, pt_entry(&pt, test_va, 2), clean);
 	op(v, OP_CR3, pt.root, 0, 0);
 	wr(v, va + 4, 4);
-	CHECK_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
-	CHECK_EQ(rd32(v->vm, FRAME(0) + 4), 4);
+	CHECK_MEM_EQ(pt_get(&pt, test_va, 2), clean | PTE_D);
+	CHECK_MEM_EQ(rd32(v->vm, FRAME(0) + 4), 4);
 }
 
 /* The last entry of the root is the root itself. */
@@ -279,10 +280,10 @@ static void recursive(long mode)
 	for (i = 0; i < 20; i++) {
 		set_entry(v, e, FRAME(i) | FLAGS);
 		invlpg(v, test_va);
-		CHECK_EQ(rd(v, test_va), MARK(i));
-		CHECK_EQ(rd32(v->vm, pt_entry(&pt, test_va, 1)),
-			 (uint32_t)(FRAME(i) | FLAGS));
-		CHECK_EQ(rd(v, e), (uint32_t)(FRAME(i) | FLAGS));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd32(v->vm, pt_entry(&pt, test_va, 1)),
+			     (uint32_t)(FRAME(i) | FLAGS));
+		CHECK_MEM_EQ(rd(v, e), (uint32_t)(FRAME(i) | FLAGS));
 	}
 }
 
@@ -300,10 +301,10 @@ static void shared_table(long mode)
 		set_entry(v, e, FRAME(i) | FLAGS);
 		invlpg(v, test_va);
 		invlpg(v, other);
-		CHECK_EQ(rd(v, test_va), MARK(i));
-		CHECK_EQ(rd(v, other), MARK(i));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, other), MARK(i));
 		wr(v, other + 8, i);
-		CHECK_EQ(rd(v, test_va + 8), i);
+		CHECK_MEM_EQ(rd(v, test_va + 8), i);
 	}
 	/* The same table, but read-only by its second parent. */
 	op(v, OP_CR0, CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE, 0, 0);
@@ -317,7 +318,7 @@ static void shared_table(long mode)
 	CHECK_EQ(fault(v), NO_FAULT);
 	wr(v, other + 12, 2);
 	CHECK_EQ(fault(v), PF_P | PF_W);
-	CHECK_EQ(rd(v, other + 12), 1);
+	CHECK_MEM_EQ(rd(v, other + 12), 1);
 }
 
 static void global(long mode)
@@ -330,21 +331,21 @@ static void global(long mode)
 	cr4 = s.cr4;
 	op(v, OP_CR4, cr4 | CR4_PGE, 0, 0);
 	set_entry(v, e, FRAME(1) | FLAGS | PTE_G);
-	CHECK_EQ(rd(v, test_va), MARK(1));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 	op(v, OP_CR3, pt.root, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(1));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 	/* INVLPG drops a global one, */
 	set_entry(v, e, FRAME(2) | FLAGS | PTE_G);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(2));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	/* and so does a change of PGE. */
 	set_entry(v, e, FRAME(3) | FLAGS | PTE_G);
 	op(v, OP_CR4, cr4, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(3));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 	/* With PGE clear, MOV CR3 drops all. */
 	set_entry(v, e, FRAME(4) | FLAGS | PTE_G);
 	op(v, OP_CR3, pt.root, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(4));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(4));
 }
 
 /* PDPTEs count when CR3 is loaded, and not before. */
@@ -356,24 +357,24 @@ static void pdpte_latch(long mode)
 	struct kvm_sregs s;
 
 	set_entry(v, pt_entry(&pt, test_va, 1), FRAME(1) | FLAGS);
-	CHECK_EQ(rd(v, test_va), MARK(1));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 	wr64(v->vm, dir + (test_va >> 21 & 511) * 8, table | FLAGS);
 	wr64(v->vm, table + (test_va >> 12 & 511) * 8, FRAME(2) | FLAGS);
 	set_entry(v, at, dir | PTE_P);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(1)); /* still the old one */
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1)); /* still the old one */
 	op(v, OP_CR3, pt.root, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(2));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	set_entry(v, at, 0);
-	CHECK_EQ(rd(v, test_va), MARK(2));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	op(v, OP_CR3, pt.root, 0, 0);
-	CHECK_EQ(rd(v, test_va), 0xfa000000);
+	CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
 	/* CR3's low bits are not part of the address, and SREGS load as well. */
 	set_entry(v, at, old);
 	get_sregs(v, &s);
 	s.cr3 = pt.root | 0x18;
 	set_sregs(v, &s);
-	CHECK_EQ(rd(v, test_va), MARK(1));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 }
 
 /* The table is 32 bytes, and lies where its address says, not on a page. */
@@ -387,12 +388,12 @@ static void pdpte_unaligned(long mode)
 	for (i = 0; i < 4; i++)
 		wr64(v->vm, page + 0x7e0 + i * 8, rd64(v->vm, pt.root + i * 8));
 	op(v, OP_CR3, page + 0x7e0, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(9));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(9));
 	/* What lies before and behind it must not matter. */
 	wr64(v->vm, page, ~0ull);
 	wr64(v->vm, page + 0x800, ~0ull);
 	op(v, OP_CR3, page + 0x7e0, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(9));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(9));
 }
 
 /* The VMM, or a device, writes a PTE: the guest's INVLPG makes it count. */
@@ -407,7 +408,7 @@ static void host_writes_pte(long mode)
 	for (i = 0; i < 30; i++) {
 		pt_set(&pt, test_va, 1, FRAME(i) | FLAGS);
 		invlpg(v, test_va);
-		CHECK_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
 	}
 	/* In an upper table. */
 	dir = pt_page(v->vm);
@@ -420,10 +421,10 @@ static void host_writes_pte(long mode)
 	old = pt_get(&pt, test_va, level);
 	pt_set(&pt, test_va, level, dir | FLAGS);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(77));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(77));
 	pt_set(&pt, test_va, level, old);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(29));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(29));
 }
 
 /* Address spaces: each has its own frame at test_va, and its own private page. */
@@ -456,7 +457,7 @@ static void address_spaces(long mode)
 		now = random() % SPACES;
 		op(v, OP_CR3, space[now].root, 0, 0);
 		if (rd(v, test_va) != MARK(200 + now))
-			FAIL("space %u reads %#x", now, rd(v, test_va));
+			FAIL_MEM("space %u reads %#x", now, rd(v, test_va));
 		op(v, OP_INC, test_va + 8, 3, 0);
 		count[now] += 3;
 		/* Another space's table, written while it is not in use. */
@@ -467,16 +468,16 @@ static void address_spaces(long mode)
 		}
 	}
 	for (i = 0; i < SPACES; i++)
-		CHECK_EQ(rd32(v->vm, FRAME(200 + i) + 8), count[i]);
+		CHECK_MEM_EQ(rd32(v->vm, FRAME(200 + i) + 8), count[i]);
 	/* A root becomes a page of data, and a root again. */
 	op(v, OP_CR3, pt.root, 0, 0);
 	for (i = 0; i < 64; i++)
 		wr(v, space[3].root + 0x400 + i * 4, 0x1000 + i);
-	CHECK_EQ(rd(v, space[3].root + 0x404), 0x1001);
+	CHECK_MEM_EQ(rd(v, space[3].root + 0x404), 0x1001);
 	op(v, OP_COPY, space[3].root, pt.root, 0x1000);
 	set_entry(v, pt_entry(&pt, test_va, 1), FRAME(5) | FLAGS);
 	op(v, OP_CR3, space[3].root, 0, 0);
-	CHECK_EQ(rd(v, test_va), MARK(5));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(5));
 }
 
 /*
@@ -517,20 +518,20 @@ static void two_levels(long mode)
 			set_entry(v, t, now | FLAGS);
 			invlpg(v, as1 & ~0x1fffffull);
 			invlpg(v, as2);
-			CHECK_EQ(rd(v, as1 & ~0x1fffffull),
-				 (uint32_t)(FRAME(31 + (i & 1)) | FLAGS));
-			CHECK_EQ(rd(v, as2), MARK(31 + (i & 1)));
+			CHECK_MEM_EQ(rd(v, as1 & ~0x1fffffull),
+				     (uint32_t)(FRAME(31 + (i & 1)) | FLAGS));
+			CHECK_MEM_EQ(rd(v, as2), MARK(31 + (i & 1)));
 			/* Through the first role, the table of the second. */
 			wr(v, as1 & ~0x1fffffull, FRAME(40 + i) | FLAGS);
 			invlpg(v, as2);
-			CHECK_EQ(rd(v, as2), MARK(40 + i));
+			CHECK_MEM_EQ(rd(v, as2), MARK(40 + i));
 			set_entry(v, now, FRAME(31 + (i & 1)) | FLAGS);
 		}
 	} else {
 		/* 32-bit: the root maps itself as a table of level 1. */
 		set_entry(v, pt.root + 0x3fc * 4, pt.root | FLAGS);
-		CHECK_EQ(rd(v, 0xff000000 | (test_va >> 22) << 12),
-			 (uint32_t)rd32(v->vm, t));
+		CHECK_MEM_EQ(rd(v, 0xff000000 | (test_va >> 22) << 12),
+			     (uint32_t)rd32(v->vm, t));
 	}
 }
 
@@ -565,14 +566,15 @@ static void two_modes(long unused)
 		}
 		set_sregs(v, &s);
 		set_regs(v, &r);
-		CHECK_EQ(rd(v, i & 1 ? 0x60000000 : test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, i & 1 ? 0x60000000 : test_va), MARK(i));
 		/* Written by the guest in this mode, as an entry of it. */
 		wr(v, table, FRAME(100 + i) | FLAGS);
 		invlpg(v, i & 1 ? 0x60000000 : test_va);
-		CHECK_EQ(rd(v, i & 1 ? 0x60000000 : test_va), MARK(100 + i));
+		CHECK_MEM_EQ(rd(v, i & 1 ? 0x60000000 : test_va),
+			     MARK(100 + i));
 		/* 1: not present as the second 32-bit entry. */
 		if (!(i & 1))
-			CHECK_EQ(rd(v, test_va + 0x1000), 0xfa000000);
+			CHECK_MEM_EQ(rd(v, test_va + 0x1000), 0xfa000000);
 	}
 }
 
@@ -596,12 +598,12 @@ static void little_memory(long mode)
 
 		while (n-- > 0) {
 			va = test_va + ((uint64_t)n << pt_shift(&pt, 2));
-			CHECK_EQ(rd(v, va), MARK(n));
+			CHECK_MEM_EQ(rd(v, va), MARK(n));
 			wr(v, va + 4, n + k);
 		}
 	}
 	for (k = 0; k < i; k++)
-		CHECK_EQ(rd32(v->vm, FRAME(k) + 4), k + 2);
+		CHECK_MEM_EQ(rd32(v->vm, FRAME(k) + 4), k + 2);
 }
 
 /* Code that moves under the guest: fetches follow the remap as reads do. */
@@ -624,7 +626,7 @@ static void remap_code(long mode)
 		invlpg(v, test_va);
 		op(v, OP_CALL, test_va, 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
-		CHECK_EQ(rd32(v->vm, GUEST_DATA + 0x100), i);
+		CHECK_MEM_EQ(rd32(v->vm, GUEST_DATA + 0x100), i);
 	}
 }
 
@@ -664,12 +666,12 @@ static void no_nested_paging(long mode)
 		va = test_va + ((uint64_t)i << pt_shift(&pt, 2));
 		pt_map(&pt, va, FRAME(0), 1, FLAGS);
 		pt_map(&pt, va + aside, FRAME(0), 1, FLAGS);
-		CHECK_EQ(rd(v, va), MARK(0));
+		CHECK_MEM_EQ(rd(v, va), MARK(0));
 	}
 	before = faults_fixed(v->vm);
 	for (i = 0; i < n; i++) {
 		va = test_va + ((uint64_t)i << pt_shift(&pt, 2));
-		CHECK_EQ(rd(v, va + aside), MARK(0));
+		CHECK_MEM_EQ(rd(v, va + aside), MARK(0));
 	}
 	CHECK(faults_fixed(v->vm) - before >= n);
 }
@@ -697,18 +699,18 @@ static void was_a_table(long mode)
 		memcpy(code + 5, save[i & 1], 4);
 		set_entry(v, up, table | FLAGS);
 		set_entry(v, pt_entry(&pt, test_va, 1), FRAME(3) | FLAGS);
-		CHECK_EQ(rd(v, test_va), MARK(3));
+		CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 		/* still in use: the CPU would not mind */
 		op(v, OP_CALL, FRAME(0), 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
-		CHECK_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
-		CHECK_EQ(rd(v, test_va), MARK(3));
+		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+		CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 		set_entry(v, up, 0);
 		invlpg(v, test_va);
 		wr64(v->vm, at, 0);
 		op(v, OP_CALL, FRAME(0), 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
-		CHECK_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
 	}
 }
 
@@ -756,13 +758,13 @@ static void device_page(long mode)
 	CHECK_EQ(device(v, OP_W32, test_va), DEVICE(5));
 	set_entry(v, e, FRAME(3) | FLAGS);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), MARK(3));
+	CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 	set_entry(v, e, DEVICE(0) | FLAGS);
 	invlpg(v, test_va);
 	CHECK_EQ(device(v, OP_READ, test_va), DEVICE(0));
 	set_entry(v, e, 0);
 	invlpg(v, test_va);
-	CHECK_EQ(rd(v, test_va), 0xfa000000);
+	CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
 	/* What may be read may not always be written. */
 	op(v, OP_CR0, cr0 | CR0_WP, 0, 0);
 	set_entry(v, e, DEVICE(1) | (FLAGS & ~(PTE_W | PTE_D)));
@@ -781,16 +783,16 @@ static void device_page(long mode)
 		set_entry(v, e, DEVICE(2) | (FLAGS & ~PTE_D));
 		invlpg(v, test_va);
 		CHECK_EQ(device(v, OP_READ, test_va), DEVICE(2));
-		CHECK(!(rd32(v->vm, e) & PTE_D));
+		CHECK_MEM(!(rd32(v->vm, e) & PTE_D));
 		CHECK_EQ(device(v, OP_W32, test_va), DEVICE(2));
-		CHECK(rd32(v->vm, e) & PTE_D);
+		CHECK_MEM(rd32(v->vm, e) & PTE_D);
 	}
 	/* Memory comes there and goes again: that takes no flush of the guest's. */
 	ram[0] = 0x600d;
 	for (i = 0; i < 3; i++) {
 		CHECK_EQ(device(v, OP_READ, test_va), DEVICE(2));
 		vm_slot(v->vm, 5, DEVICE(2), 0x1000, ram, 0);
-		CHECK_EQ(rd(v, test_va), 0x600d);
+		CHECK_MEM_EQ(rd(v, test_va), 0x600d);
 		vm_slot(v->vm, 5, DEVICE(2), 0, ram, 0);
 	}
 }

@@ -315,9 +315,9 @@ static void check_ad(const struct walk *w, uint64_t va, bool write,
 		if (i == w->n - 1 && write)
 			want |= PTE_D;
 		if ((e & want) != want) {
-			FAIL("entry at %#llx is %#llx, without A or D",
-			     (unsigned long long)w->entry[i],
-			     (unsigned long long)e);
+			FAIL_MEM("entry at %#llx is %#llx, without A or D",
+				 (unsigned long long)w->entry[i],
+				 (unsigned long long)e);
 			show(w, va);
 		}
 	}
@@ -363,16 +363,16 @@ static bool access_memory(uint64_t va, bool write, uint64_t val,
 		return false;
 	if (write) {
 		if (memcmp(at, &val, size)) {
-			FAIL("the write to %#llx did not arrive",
-			     (unsigned long long)w.gpa);
+			FAIL_MEM("the write to %#llx did not arrive",
+				 (unsigned long long)w.gpa);
 			show(&w, va);
 		}
 		return true;
 	}
 	/* The walk's own A bits may be what was read. */
 	if (o.value != old && (o.value ^ old) & ~(uint32_t)(PTE_A | PTE_D)) {
-		FAIL("read %#x at %#llx, which holds %#x", o.value,
-		     (unsigned long long)w.gpa, old);
+		FAIL_MEM("read %#x at %#llx, which holds %#x", o.value,
+			 (unsigned long long)w.gpa, old);
 		show(&w, va);
 	}
 	return false;
@@ -384,8 +384,8 @@ static void write_entry(uint64_t gpa, uint64_t e)
 
 	op(root[0].entry_size == 4 ? OP_W32 : OP_W64, gpa, e);
 	if (get_entry(gpa) != (root[0].entry_size == 4 ? (uint32_t)e : e))
-		FAIL("the entry at %#llx did not arrive",
-		     (unsigned long long)gpa);
+		FAIL_MEM("the entry at %#llx did not arrive",
+			 (unsigned long long)gpa);
 	/* What was not present is in no TLB. */
 	if (was_present || chance(50))
 		flush();

@@ -68,10 +68,10 @@ static void shootdown(long mode)
 	pthread_create(&t[1], NULL, run_to_end, w);
 	pthread_join(t[0], NULL);
 	pthread_join(t[1], NULL);
-	CHECK_EQ(v->nr_vals, 0);
-	CHECK_EQ(w->nr_vals, 0);
-	CHECK_EQ(rd64(vm, GUEST_DATA + 128), 0);
-	CHECK_EQ(rd64(vm, GUEST_DATA + 64), 1);
+	CHECK_MEM_EQ(v->nr_vals, 0);
+	CHECK_MEM_EQ(w->nr_vals, 0);
+	CHECK_MEM_EQ(rd64(vm, GUEST_DATA + 128), 0);
+	CHECK_MEM_EQ(rd64(vm, GUEST_DATA + 64), 1);
 }
 
 /* Faults of four vCPUs on disjoint pages at the same time, from nothing. */
@@ -110,10 +110,11 @@ static void parallel_faults(long mode)
 		unsigned int p;
 
 		CHECK(passes > 0);
-		CHECK_EQ(vm->vcpu[i]->nr_vals, 0);
+		CHECK_MEM_EQ(vm->vcpu[i]->nr_vals, 0);
 		for (p = 0; p < 100; p++)
-			CHECK_EQ(rd64(vm, GUEST_HIGH + (i * 100 + p) * 0x1000),
-				 passes);
+			CHECK_MEM_EQ(rd64(vm,
+					  GUEST_HIGH + (i * 100 + p) * 0x1000),
+				     passes);
 	}
 }
 

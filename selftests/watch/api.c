@@ -486,7 +486,7 @@ static void memory(long arg)
 	/* across pages, not aligned */
 	CHECK_EQ(read_mem(mon, PAGE + 7, buf, 8200, 0, &done), 0);
 	CHECK_EQ(done, 8200);
-	CHECK(!memcmp(buf, vm_ram(v->vm, PAGE + 7, 8200), 8200));
+	CHECK_MEM(!memcmp(buf, vm_ram(v->vm, PAGE + 7, 8200), 8200));
 	/* virtual pages in another order than the physical ones */
 	pt_init(&pt, v->vm, M_LONG);
 	pt_identity(&pt, 0, 0x200000, PTE_P | PTE_W);
@@ -499,8 +499,8 @@ static void memory(long arg)
 	m.flags = VIGIL_MEM_GVA;
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &m), 0);
 	CHECK_EQ(m.done, 32);
-	CHECK(!memcmp(buf, vm_ram(v->vm, PAGE + 0x2ff0, 16), 16));
-	CHECK(!memcmp(buf + 16, vm_ram(v->vm, PAGE, 16), 16));
+	CHECK_MEM(!memcmp(buf, vm_ram(v->vm, PAGE + 0x2ff0, 16), 16));
+	CHECK_MEM(!memcmp(buf + 16, vm_ram(v->vm, PAGE, 16), 16));
 	/* up to where memory ends */
 	CHECK_EQ(read_mem(mon, v->vm->ram_size - 100, buf, 200, 0, &done), 0);
 	CHECK_EQ(done, 100);

@@ -117,7 +117,7 @@ static void check_events(int mon, const struct row *row,
 		CHECK(!memcmp(ev.insn, pl_wst + (ev.rip - GUEST_CODE),
 			      ev.insn_len));
 		if (memcmp(ev.old, denied ? before + off : page + off, ev.len))
-			FAIL("%s: wrong old bytes", row->name);
+			FAIL_MEM("%s: wrong old bytes", row->name);
 		memcpy(page + off, ev.new_, ev.len);
 	}
 	if (row->events >= 0)
@@ -125,8 +125,9 @@ static void check_events(int mon, const struct row *row,
 	else
 		CHECK(n > 0);
 	if (memcmp(page, plain->page, 4096))
-		FAIL("%s: the events' new bytes are not what the CPU writes",
-		     row->name);
+		FAIL_MEM(
+			"%s: the events' new bytes are not what the CPU writes",
+			row->name);
 }
 
 /* a CPUID leaf of the guest, 0 where it has none */
@@ -222,7 +223,7 @@ static void check_rows(long action)
 			fill_page(row, before);
 			memcpy(plain.page + RANGE, before + RANGE, WATCHED);
 		}
-		CHECK(!memcmp(watched.page, plain.page, 4096));
+		CHECK_MEM(!memcmp(watched.page, plain.page, 4096));
 		if (test_failures() != failed)
 			test_note("that was %s", row->name);
 	}
