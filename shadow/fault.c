@@ -38,7 +38,10 @@ static bool smap_applies(struct vigil_vcpu *vcpu, u32 ec)
 {
 	if (!vcpu->shadow.mode.smap || (ec & (PFERR_U | PFERR_I)))
 		return false;
-	/* user code's implicit supervisor accesses do not look at AC */
+	/*
+	 * RFLAGS.AC does not lift SMAP for implicit supervisor accesses, which
+	 * is what a supervisor access at CPL 3 is.
+	 */
 	return !(vcpu->rflags & X86_EFLAGS_AC) || vmm_ops->get_cpl(vcpu) == 3;
 }
 
@@ -73,7 +76,10 @@ int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
 
 /* ---- the lock-free dirty fault ---- */
 
-/* RCU: the leaf SPTE of @gva, NULL when a level is missing */
+/*
+ * The leaf SPTE of @gva, or NULL when a level is missing. The caller is in an
+ * RCU read-side section, which keeps the tables from being freed.
+ */
 static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
@@ -127,7 +133,10 @@ static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 	dirty_mark(slot, gfn);
 	if (!try_cmpxchg64(sptep, &spte, spte | SPTE_W | SPTE_D))
 		goto out;
-	/* the same value may by now stand for another gfn */
+	/*
+	 * The SPTE may have been made anew for another gfn, with the same
+	 * value, before the cmpxchg: mark the gfn that it maps now as well.
+	 */
 	gfn = leaf_gfn(sp, spte_index(sptep));
 	slot = cached_slot(vcpu, gfn);
 	if (slot)
@@ -147,10 +156,16 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
 	rcu_read_lock();
 	sptep = find_leaf(vcpu, gva);
 	if (sptep && READ_ONCE(vcpu->shadow.root_ok)) {
-		/* pairs with spte_add(): the gfn is there before the SPTE */
+		/*
+		 * Pairs with the release in spte_add(): who sees the SPTE also
+		 * sees the snapshot that has its gfn.
+		 */
 		spte = smp_load_acquire(sptep);
 		*gfn = leaf_gfn(page_of(sptep), spte_index(sptep));
-		/* one value before and after: one page, and it is this gfn's */
+		/*
+		 * The SPTE was the same before and after the gfn was read, so
+		 * the gfn belongs to it.
+		 */
 		smp_rmb();
 		ok = (spte & (SPTE_P | SPTE_NX)) == SPTE_P &&
 		     !(spte & SPTE_U) == !user && READ_ONCE(*sptep) == spte;
@@ -161,7 +176,10 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
 
 /* ---- mapping ---- */
 
-/* entries that are looked at together: a cache line of the guest's table */
+/*
+ * This many neighbours are mapped together: they share a cache line of the
+ * guest's table.
+ */
 #define PREFETCH 8u
 
 /**
@@ -290,7 +308,10 @@ static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 
 	do {
 		val = new_ | (old & SPTE_D);
-		/* a page that is dirty already stays writable through a read */
+		/*
+		 * A read fault must not take W from a page that is dirty
+		 * already: its next write would fault for nothing.
+		 */
 		if ((old & SPTE_W) && (new_ & SPTE_MMU_W))
 			val |= SPTE_W;
 	} while (!try_cmpxchg64(sptep, &old, val));
@@ -300,7 +321,7 @@ static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 	}
 }
 
-/* [s] a new SPTE where there was none */
+/* [s] Fills an SPTE that was empty, and enters it into the rmap of its gfn. */
 static void spte_add(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		     unsigned int index, unsigned long *word, u64 spte, u64 pte)
 {
@@ -309,11 +330,14 @@ static void spte_add(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	__set_bit(index, sp->present);
 	if (!shadow_injected(INJECT_LOST_RMAP) || (index & 7))
 		rmap_add(&vcpu->shadow.links, word, &sp->spt[index]);
-	/* lock-free walkers see the entry's gfn with it */
+	/*
+	 * Pairs with shadow_fetched_gfn(): a lock-free walker that sees the
+	 * SPTE also sees the snapshot that has its gfn.
+	 */
 	smp_store_release(&sp->spt[index], spte);
 }
 
-/* is the host about to change this page? */
+/* Is an MMU notifier's invalidation of this page under way? */
 static bool being_invalidated(const struct vigil_vm *vm, hva_t hva)
 {
 	return vm->notify_count && hva >= vm->notify_start &&
@@ -357,7 +381,10 @@ void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	const struct walk_mode *m = &vcpu->shadow.mode;
 	unsigned int access;
 
-	/* not present, or A would have to be set */
+	/*
+	 * The entry is not present, has reserved bits set, or an access would
+	 * have to set A: leave it to the page fault.
+	 */
 	if ((pte & (PTE_P | PTE_A)) != (PTE_P | PTE_A) ||
 	    (pte & walk_reserved(m, 1, pte)))
 		return;
@@ -411,9 +438,15 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	sptep = &sp->spt[index];
 	if (sp->snap && !entry_current(vcpu, f->w.table[0], f->w.pte[0]))
 		return SHADOW_FIXED;
-	/* after descend(): that may have made a table of this very page */
+	/*
+	 * may_write() comes after descend(), which may have begun to shadow
+	 * this very page as a table.
+	 */
 	open = may_write(vcpu, f, word);
-	/* the page may be the table that maps it, and have been let go */
+	/*
+	 * The page may be the guest's table that maps it: may_write() then may
+	 * have zapped the shadow page @sp.
+	 */
 	if (unlikely(sp->invalid))
 		return SHADOW_FIXED;
 	if (!open)
@@ -449,13 +482,19 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	return SHADOW_FIXED;
 }
 
-/* rights to map with; false: this access has to be emulated */
+/*
+ * Finds the rights to map with. False: no SPTE can allow this access, so it has
+ * to be emulated.
+ */
 static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 {
 	const struct walk_mode *m = &vcpu->shadow.mode;
 
 	f->access = f->w.access;
-	/* D is still clear: the first write has to fault */
+	/*
+	 * D is still clear in the guest's entry: map without W, so that the
+	 * first write faults and sets D.
+	 */
 	if (!f->w.dirty)
 		f->access &= ~WALK_W;
 	if (!f->write || (f->w.access & WALK_W))
@@ -478,7 +517,10 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 		return SHADOW_EMULATE;
 
 	seq = READ_ONCE(vm->notify_seq);
-	/* the sequence is sampled before the page is looked up */
+	/*
+	 * notify_seq is sampled before gmem_pfn() looks the page up, so an
+	 * invalidation in between is noticed under the lock.
+	 */
 	smp_rmb();
 	ret = gmem_pfn(vm, f->slot, f->w.gfn, f->write, &f->host_w, &f->pfn);
 	if (unlikely(ret)) {
@@ -522,10 +564,16 @@ static void mmio_remember(struct vigil_vcpu *vcpu, const struct fault *f,
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
 	struct shadow_vcpu *s = &vcpu->shadow;
 
-	/* whether this is allowed may hang on RFLAGS.AC the next time */
+	/*
+	 * With SMAP, a supervisor's access to a user page depends on RFLAGS.AC,
+	 * which may differ the next time.
+	 */
 	if (s->mode.smap && (f->w.access & WALK_U) && !(ec & PFERR_U))
 		return;
-	/* for this generation, too */
+	/*
+	 * The slots may have been replaced since the walk: ask the array whose
+	 * generation is kept.
+	 */
 	if (vigil_slot_of(slots, f->w.gfn))
 		return;
 	s->mmio.page = f->gva & PAGE_MASK;

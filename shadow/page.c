@@ -8,7 +8,10 @@
 struct kmem_cache *shadow_header_cache;
 struct kmem_cache *shadow_link_cache;
 
-/* a fault makes at most one page a level; links: one a level and the leaf */
+/*
+ * A fault makes at most one shadow page for each level, and needs one link for
+ * each level and one for the leaf.
+ */
 #define NEED_PAGES WALK_MAX_LEVEL
 #define NEED_TABLES (2 * NEED_PAGES)
 #define NEED_LINKS 24
@@ -104,7 +107,10 @@ void page_free_list(struct vigil_vm *vm, struct list_head *freed)
 {
 	if (list_empty(freed))
 		return;
-	/* page-walk caches of the vCPUs may still lead here */
+	/*
+	 * The paging-structure caches of the vCPUs' CPUs may still lead to
+	 * these pages.
+	 */
 	shadow_flush_stale(vm);
 	page_free_now(freed);
 }
@@ -148,7 +154,10 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 	unsigned long *word;
 
 	if (sp) {
-		/* a table may have changed while nothing pointed to it */
+		/*
+		 * The guest may have changed an unsync table while nothing
+		 * pointed to its shadow page: sync it before it is linked.
+		 */
 		if (sp->unsync)
 			table_protect(vm, gfn, gfn_word(vm, gfn));
 		list_move(&sp->link, &vm->shadow.pages);
@@ -181,13 +190,19 @@ void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 		WRITE_ONCE(parent->snap[index], pte);
 	__set_bit(index, parent->present);
 	rmap_add(&vcpu->shadow.links, &child->parents, spte);
-	/* lock-free walkers see the child whole */
+	/*
+	 * A lock-free walker that sees this entry also sees the child's
+	 * contents.
+	 */
 	smp_store_release(spte, child->role.ept ?
 					spte_ept_table(__sme_pa(child->spt)) :
 					spte_table(__sme_pa(child->spt)));
 }
 
-/* the guest's stores went past the host's page table */
+/*
+ * The guest stored through the SPTE, so the host's page-table entry does not
+ * have D: mark the page itself dirty.
+ */
 static void host_dirty(unsigned long pfn)
 {
 	struct page *page;

@@ -122,7 +122,10 @@ unsigned long *gfn_word_slow(struct vigil_vm *vm, gfn_t gfn)
 	return chunk + (gfn & 511);
 }
 
-/* atomically against the CPU's A and D and the lock-free dirty fault */
+/*
+ * Clears bits by cmpxchg, since the CPU (A and D) and the lock-free dirty fault
+ * (W) change SPTEs at the same time.
+ */
 static bool spte_clear(u64 *spte, u64 bits)
 {
 	u64 old = READ_ONCE(*spte);
@@ -160,7 +163,11 @@ void rmap_drop_all(struct vigil_vm *vm, unsigned long *head)
 		spte_drop(vm, spte);
 		if (likely(rmap_count(*head) < count))
 			continue;
-		/* an entry whose SPTE maps something else: do not spin on it */
+		/*
+		 * The SPTE was in the wrong rmap, so dropping it did not
+		 * shorten this one: take the entry out by hand, or this would
+		 * loop for ever.
+		 */
 		rmap_remove(head, spte);
 		vigil_vm_kill(vm, "shadow: a reverse map is wrong");
 	}

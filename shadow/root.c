@@ -65,7 +65,10 @@ static union shadow_role role_of(const struct walk_mode *m)
 	return role;
 }
 
-/* what is reserved in an entry depends on these, and is in no role */
+/*
+ * Which bits of a guest's entry are reserved depends on these three fields, and
+ * no role has them.
+ */
 static bool same_cpu(const struct walk_mode *a, const struct walk_mode *b)
 {
 	return a->pse36 == b->pse36 && a->gbpages == b->gbpages &&
@@ -99,7 +102,7 @@ int shadow_load_pdptes(struct vigil_vcpu *vcpu)
 	unsigned int i;
 	u64 pdpte[4];
 
-	/* CR3[4:0] is not part of the table's address */
+	/* Bits 4 to 0 of CR3 are not part of the PDPT's address. */
 	if (gmem_read(vcpu->vm, vcpu->cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
 		return -EFAULT;
 	for (i = 0; i < ARRAY_SIZE(pdpte); i++)
@@ -165,7 +168,7 @@ static hpa_t pae_root_fill(struct shadow_vcpu *s, struct shadow_page **root)
 {
 	unsigned int i;
 
-	/* nothing but P: W, U and A are reserved in a PDPTE */
+	/* W, U and A are reserved in a PDPTE, so P is the only bit set. */
 	for (i = 0; i < 4; i++)
 		WRITE_ONCE(s->pae_root[i],
 			   root[i] ? __sme_pa(root[i]->spt) | SPTE_P : 0);
@@ -191,7 +194,10 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	spin_lock(&vm->shadow.lock);
 	for (i = 0; i < n; i++)
 		root[i] = root_get(vcpu, i);
-	/* PDPTEs may be absent, or lead nowhere */
+	/*
+	 * A PAE guest may have absent PDPTEs or ones that lead nowhere; all
+	 * others need memory behind CR3.
+	 */
 	if (!root[0] && s->mode.paging != WALK_PAE) {
 		roots_put(vcpu, root);
 		spin_unlock(&vm->shadow.lock);
@@ -226,7 +232,10 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 
 	mmio_forget(s);
 	sync_all(vcpu->vm);
-	/* the flush comes with the new root, which shadow_load() finds */
+	/*
+	 * For another CR3, shadow_load() loads another root, which flushes the
+	 * TLB.
+	 */
 	if (vcpu->cr3 != s->root_cr3)
 		WRITE_ONCE(s->root_ok, false);
 	else
@@ -261,7 +270,7 @@ static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	sync_entry(vm, sp, index, pte);
 	if (sp->spt[index] & SPTE_P)
 		return true;
-	/* most likely it is used next */
+	/* The guest most likely uses the page next, so map it at once. */
 	if (sp->role.level == 1)
 		prefetch_pte(vcpu, sp, index, pte);
 	return false;
@@ -280,7 +289,10 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 	struct shadow_page *sp;
 
 	mmio_forget(s);
-	/* without objects there is no prefetch, that is all */
+	/*
+	 * If shadow_topup() fails, prefetch_pte() maps nothing; INVLPG does not
+	 * depend on it.
+	 */
 	shadow_topup(vcpu);
 	spin_lock(&vm->shadow.lock);
 	sp = s->root[0];
@@ -305,7 +317,10 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 
 int shadow_vcpu_init(struct vigil_vcpu *vcpu)
 {
-	/* CR3 of a guest outside long mode has 32 bits */
+	/*
+	 * Outside long mode the hardware's CR3 has 32 bits, so the PAE root
+	 * must lie below 4 GiB.
+	 */
 	struct page *page =
 		alloc_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_ZERO);
 
@@ -329,7 +344,10 @@ void shadow_vcpu_destroy(struct vigil_vcpu *vcpu)
 			page_put_root(vcpu->vm, sp, &freed);
 	}
 	spin_unlock(&vcpu->vm->shadow.lock);
-	/* it never enters again: nothing to flush */
+	/*
+	 * This vCPU never enters the guest again, so its TLB need not be
+	 * flushed.
+	 */
 	page_free_now(&freed);
 	shadow_caches_free(vcpu);
 	free_page((unsigned long)vcpu->shadow.pae_root);

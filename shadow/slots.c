@@ -24,7 +24,10 @@ static unsigned long *chunk_get(struct vigil_vm *vm, unsigned long idx)
 			return NULL;
 		}
 	}
-	/* slots that share the chunk; [m] */
+	/*
+	 * The page's private field counts the slots that share the chunk;
+	 * vm->lock protects it.
+	 */
 	set_page_private(virt_to_page(chunk),
 			 page_private(virt_to_page(chunk)) + 1);
 	return chunk;
@@ -175,7 +178,10 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)),
 				   true);
 	spin_unlock(&vm->shadow.lock);
-	/* a TLB may know of a writable SPTE that is gone already */
+	/*
+	 * An SPTE that was writable may have been dropped before, while a TLB
+	 * still has it: stale counts it, so flush then as well.
+	 */
 	if (!atomic_long_read(&vm->shadow.stale))
 		return false;
 	shadow_flush_owed(vm, true);
@@ -206,7 +212,10 @@ bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 		word = slot_word(slot, start);
 		if (*word & ~RMAP_FLAGS)
 			rmap_drop_all(vm, word);
-		/* the invalidation under way keeps the range from coming back */
+		/*
+		 * notify_count is raised while the lock is free, so no fault
+		 * maps pages of the range again.
+		 */
 		if (!(start & 511))
 			shadow_break(vm, false);
 	}

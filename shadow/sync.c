@@ -166,7 +166,10 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 	if (!word || (*word & RMAP_TABLE))
 		return;
 	mark_table(vm, word);
-	/* nobody can write it any more: only now can it be read */
+	/*
+	 * After this flush no TLB lets the guest write to the table, so what is
+	 * read from it below stays true.
+	 */
 	shadow_flush_stale(vm);
 	for_each_table(sp, vm, gfn)
 	{
@@ -186,7 +189,10 @@ static noinline void sync_tables(struct vigil_vm *vm)
 	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
 		unsigned long *word = gfn_word(vm, sp->gfn);
 
-		/* no longer linked anywhere, or its slot is on its way out */
+		/*
+		 * Nothing leads to this shadow page, or the slot of its table
+		 * is being removed: zap it instead.
+		 */
 		if (!word || (!rmap_count(sp->parents) && !sp->roots))
 			page_zap(vm, sp, &freed);
 		else
@@ -203,7 +209,11 @@ static noinline void sync_tables(struct vigil_vm *vm)
 
 void sync_all(struct vigil_vm *vm)
 {
-	/* a table that another vCPU made unsync: the guest's own IPI orders that */
+	/*
+	 * nr_unsync is read without the lock. If another vCPU has just made a
+	 * table unsync, the guest orders its flush behind that by an IPI of its
+	 * own.
+	 */
 	if (READ_ONCE(vm->shadow.nr_unsync))
 		sync_tables(vm);
 }

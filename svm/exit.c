@@ -16,7 +16,9 @@
 
 /* ---- the instruction that exited ---- */
 
-/* bytes of an instruction without prefixes, first one lowest */
+/*
+ * The bytes of an instruction without prefixes; the first byte is the lowest.
+ */
 struct plain {
 	u32 bytes;
 	u32 mask;
@@ -46,7 +48,11 @@ static int fetch_insn(struct vigil_vcpu *vcpu, struct insn *insn, bool operands)
 	if (ret == INSN_OK)
 		return 1;
 	if (ret == INSN_NEED_MORE) {
-		/* the CPU has executed it, so its second page was there */
+		/*
+		 * The instruction goes on in the next page. The CPU has
+		 * executed it, so that page was mapped: if it no longer is, the
+		 * guest gets its fault.
+		 */
 		ret = fetch_fault_next(vcpu);
 		return ret < 0 ? ret : 0;
 	}
@@ -84,7 +90,10 @@ static __always_inline int insn_len(struct vigil_vcpu *vcpu, struct plain p)
 	return slow_len(vcpu);
 }
 
-/* the usual end: nothing to do when the length is not there */
+/*
+ * Calls the core's handler with the length of the instruction. Without a length
+ * the guest is entered again, or the errno is returned.
+ */
 #define WITH_LEN(vcpu, plain, call)                           \
 	({                                                    \
 		int len = insn_len(vcpu, plain);              \
@@ -138,7 +147,10 @@ static int on_xsetbv(struct vigil_vcpu *vcpu)
 	return WITH_LEN(vcpu, PLAIN3(0x0f, 0x01, 0xd1), exit_xsetbv(vcpu, len));
 }
 
-/* guest memory is coherent, whatever the guest does with caches */
+/*
+ * INVD and WBINVD are skipped: guest memory is coherent, whatever the guest
+ * does with its caches.
+ */
 static int on_invd(struct vigil_vcpu *vcpu)
 {
 	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x08), (exit_skip(vcpu, len), 1));
@@ -149,7 +161,7 @@ static int on_wbinvd(struct vigil_vcpu *vcpu)
 	return WITH_LEN(vcpu, PLAIN2(0x0f, 0x09), (exit_skip(vcpu, len), 1));
 }
 
-/* no performance counter is offered */
+/* The guest has no performance counter, so RDPMC raises #GP. */
 static int on_rdpmc(struct vigil_vcpu *vcpu)
 {
 	event_gp(vcpu);
@@ -194,7 +206,10 @@ static int mov_operand(struct vigil_vcpu *vcpu, u8 opcode, u16 op, int *reg)
 	return insn.len;
 }
 
-/* the same from decode assists and next RIP; 0: not there */
+/*
+ * Register and length of a MOV as the CPU reports them (decode assists and next
+ * RIP). 0: this CPU does not report them.
+ */
 static int assisted_mov(struct vigil_vcpu *vcpu, int *reg)
 {
 	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
@@ -279,7 +294,10 @@ static noinline int slow_invlpg(struct vigil_vcpu *vcpu)
 	if (insn.op != INSN_OP_INVLPG || !insn.has_mem)
 		return exit_emulate(vcpu);
 	addr = vigil_insn_ea(&insn, (const u64 *)vcpu->regs, vcpu->rip);
-	/* in 64-bit mode only FS and GS have a base; numbers are the same ones */
+	/*
+	 * In 64-bit mode only FS and GS have a base. The decoder and enum
+	 * vigil_seg number the segments alike.
+	 */
 	if (insn.mode != INSN_MODE_64 || insn.seg == INSN_SEG_FS ||
 	    insn.seg == INSN_SEG_GS)
 		addr += svm_get_seg_base(vcpu, (enum vigil_seg)insn.seg);
@@ -412,7 +430,10 @@ int svm_handle_exit(struct vigil_vcpu *vcpu)
 {
 	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
 
-	/* the frequent ones: a call through a pointer costs a retpoline */
+	/*
+	 * The most frequent exits are called directly: a call through the table
+	 * would cost a retpoline.
+	 */
 	switch (code) {
 	case EXIT_EXCP_PF:
 		return on_page_fault(vcpu);
@@ -442,7 +463,10 @@ void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu)
 
 	if (code == EXIT_INTR) {
 		vcpu->stat.exits_irq++;
-		/* a CPU that only runs a guest is not in a read-side section */
+		/*
+		 * Running the guest is no RCU read-side section: tell RCU, or
+		 * grace periods would wait for a CPU that does nothing else.
+		 */
 		rcu_note_context_switch(false);
 	} else if (unlikely(code == EXIT_NMI)) {
 		vcpu->stat.exits_nmi++;

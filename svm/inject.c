@@ -193,7 +193,10 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 			kind = CUT_SOFT;
 	}
 	if (unlikely(svm->virq)) {
-		/* what was not taken is still there */
+		/*
+		 * V_IRQ is still set: the CPU did not take the interrupt, queue
+		 * it again.
+		 */
 		if (c->int_control & V_IRQ) {
 			kind = CUT_IRQ;
 			vector = c->int_vector;

@@ -19,11 +19,18 @@ static void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 
 	if (unlikely(svm->cpu != cpu)) {
 		svm->cpu = cpu;
-		/* another CPU's TLB and another CPU's idea of the VMCB */
+		/*
+		 * The ASID tags entries of the former CPU's TLB, and only that
+		 * CPU has cached fields of the VMCB: take a new ASID here and
+		 * have all fields loaded.
+		 */
 		svm->asid_generation = 0;
 		svm->vmcb->control.clean = 0;
 	}
-	/* the last guest's branches must not steer this one */
+	/*
+	 * Another guest ran on this CPU last: its branch history must not steer
+	 * the predictions of this one.
+	 */
 	if (unlikely(sc->vmcb != svm->vmcb)) {
 		sc->vmcb = svm->vmcb;
 		if (!cpu_feature_enabled(X86_FEATURE_IBPB_ON_VMEXIT)) {
@@ -68,13 +75,16 @@ static noinline void set_tsc_aux(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 	vcpu->stat.msr_writes++;
 }
 
-/* no translation of before is used by this entry */
+/* Has the next VMRUN use no translation that was cached before it. */
 static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	if (svm->asid_generation != sc->generation) {
-		/* the CPU may have been off in between */
+		/*
+		 * The generation changes when the CPU was offline, too: it may
+		 * have lost the VMCB fields that it had cached.
+		 */
 		svm->vmcb->control.clean = 0;
 		svm_new_asid(svm, sc);
 	} else if (svm_caps.flush_by_asid) {
@@ -97,7 +107,10 @@ static noinline void begin_step(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	/* a virtual interrupt goes first: its exit has the NMI looked at again */
+	/*
+	 * The virtual interrupt (V_IRQ) is delivered first. Its exit looks at
+	 * the pending NMI again, so the step is given up here.
+	 */
 	if (unlikely(svm->virq)) {
 		svm->stepping = false;
 		return;
@@ -143,7 +156,10 @@ static void svm_run(struct vigil_vcpu *vcpu)
 		begin_step(vcpu);
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
 		dr_load(vcpu);
-	/* modify_ldt() of another thread reaches this CPU by an interrupt */
+	/*
+	 * The host's LDT is read with interrupts off: modify_ldt() of another
+	 * thread changes it by an interrupt to this CPU.
+	 */
 	store_ldt(ldt);
 	amd_clear_divider();
 
@@ -151,7 +167,10 @@ static void svm_run(struct vigil_vcpu *vcpu)
 
 	if (unlikely(ldt | sc->ldt))
 		asm volatile("lldt %0" : : "rm"(ldt));
-	/* the exit left DR7 with nothing enabled */
+	/*
+	 * The #VMEXIT has cleared the enable bits of DR7: load the host's
+	 * breakpoints again.
+	 */
 	if (unlikely(hw_breakpoint_active())) {
 		hw_breakpoint_restore();
 		vcpu->dr_loaded = false;
@@ -178,7 +197,10 @@ static void svm_run(struct vigil_vcpu *vcpu)
 static void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	/* a PAE root is a 32-bit address: no room for an encryption bit */
+	/*
+	 * Outside long mode CR3 is a 32-bit address of a PAE root: it has no
+	 * room for the encryption bit.
+	 */
 	u64 cr3 = is_long_mode(vcpu) ? __sme_set(root) : root;
 
 	if (vmcb->save.cr3 == cr3)
@@ -198,7 +220,10 @@ static void svm_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	preempt_disable();
-	/* an ASID of another CPU or of an older generation is not used again */
+	/*
+	 * If the ASID is another CPU's or of an older generation, the next
+	 * entry takes a new one: nothing has to be flushed for it here.
+	 */
 	if (svm->cpu == smp_processor_id() &&
 	    svm->asid_generation == this_cpu_read(svm_cpu.generation))
 		svm_invlpga(gva, svm->asid);

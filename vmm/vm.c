@@ -36,7 +36,10 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 void vm_synchronize(struct vigil_vm *vm)
 {
 	atomic_inc(&vm->srcu_syncs);
-	/* the count is seen by who sees the request */
+	/*
+	 * srcu_syncs is raised before REQ_SRCU is set, so a vCPU that sees the
+	 * request also sees the count.
+	 */
 	vigil_request_all(vm, REQ_SRCU, false);
 	synchronize_srcu_expedited(&vm->srcu);
 	if (atomic_dec_and_test(&vm->srcu_syncs))

@@ -66,14 +66,17 @@ static int on_xsetbv(struct vigil_vcpu *vcpu)
 	return exit_xsetbv(vcpu, insn_len());
 }
 
-/* guest memory is coherent, whatever the guest does with caches */
+/*
+ * INVD and WBINVD are skipped: guest memory is coherent, whatever the guest
+ * does with its caches.
+ */
 static int on_cache(struct vigil_vcpu *vcpu)
 {
 	exit_skip(vcpu, insn_len());
 	return 1;
 }
 
-/* no performance counter is offered */
+/* The guest has no performance counter, so RDPMC raises #GP. */
 static int on_rdpmc(struct vigil_vcpu *vcpu)
 {
 	event_gp(vcpu);
@@ -99,7 +102,7 @@ static int on_dr(struct vigil_vcpu *vcpu)
 {
 	u32 info = vmcs_readl(EXIT_QUALIFICATION);
 
-	/* unlike SVM's, these exits come before the check of the privilege */
+	/* The CPU exits for MOV DR before it checks the CPL: do that here. */
 	if (vmx_get_cpl(vcpu)) {
 		event_gp(vcpu);
 		return 1;
@@ -158,7 +161,10 @@ static int on_exception(struct vigil_vcpu *vcpu)
 	}
 }
 
-/* an unpaged guest: its linear address is the physical one */
+/*
+ * Only unpaged guests run on EPT: the physical address of the violation is the
+ * linear address as well.
+ */
 static int on_ept_violation(struct vigil_vcpu *vcpu)
 {
 	u32 info = vmcs_readl(EXIT_QUALIFICATION);
@@ -270,7 +276,10 @@ int vmx_handle_exit(struct vigil_vcpu *vcpu)
 
 	if (unlikely(vmx->failed || (reason & EXIT_ENTRY_FAILED)))
 		return on_refused(vcpu);
-	/* the frequent ones: a call through a pointer costs a retpoline */
+	/*
+	 * The most frequent exits are called directly: a call through the table
+	 * would cost a retpoline.
+	 */
 	switch (reason) {
 	case EXIT_EXCEPTION:
 		return on_exception(vcpu);
@@ -300,14 +309,21 @@ void vmx_handle_exit_irqoff(struct vigil_vcpu *vcpu)
 	switch (vmx->exit_reason) {
 	case EXIT_INTERRUPT:
 		vcpu->stat.exits_irq++;
-		/* a CPU that only runs a guest is not in a read-side section */
+		/*
+		 * Running the guest is no RCU read-side section: tell RCU, or
+		 * grace periods would wait for a CPU that does nothing else.
+		 */
 		rcu_note_context_switch(false);
 		break;
 	case EXIT_EXCEPTION:
 		info = vmcs_read32(EXIT_INTERRUPTION_INFO);
 		if ((info & INFO_TYPE) == INFO_TYPE_NMI) {
 			vcpu->stat.exits_nmi++;
-			/* the exit has taken it, and blocks the next: its IRET ends that */
+			/*
+			 * The exit has consumed the NMI, and the CPU blocks
+			 * further ones until an IRET: call the host's handler,
+			 * whose IRET unblocks them.
+			 */
 			asm volatile("int $2" : : : "memory");
 		} else if (unlikely((info & INFO_VECTOR) == 18)) {
 			host_machine_check();

@@ -14,7 +14,10 @@
 #include "vmm/cpu/inject.h"
 #include "vmx.h"
 
-/* the CPU's part of the host state: the VMCS has that of another CPU, or none */
+/*
+ * Writes the host state that differs from CPU to CPU: the VMCS has that of the
+ * CPU where it was last loaded, or none.
+ */
 static noinline void set_host_cpu(struct vmx_vcpu *vmx, int cpu)
 {
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -35,7 +38,10 @@ static noinline void set_host_cpu(struct vmx_vcpu *vmx, int cpu)
 	rdmsrl(MSR_IA32_SYSENTER_EIP, v);
 	vmcs_writel(HOST_SYSENTER_EIP, v);
 	vmx->cpu = cpu;
-	/* what it left in this CPU's TLB may be of long ago */
+	/*
+	 * Stale entries of an earlier visit may be tagged with this VPID: flush
+	 * before the entry.
+	 */
 	vmx->flush = true;
 }
 
@@ -46,7 +52,7 @@ static noinline void activate(struct vmx_vcpu *vmx, int cpu)
 
 	vmx_deactivate(vmx);
 	local_irq_save(flags);
-	/* the first time, this is what makes the page a VMCS */
+	/* VMCLEAR also initialises a page that has never been a VMCS. */
 	vmx_vmclear(vmx->vmcs_pa);
 	vmx->vmcs_cpu = cpu;
 	list_add(&vmx->link, &vc->active);
@@ -66,7 +72,10 @@ static void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 	}
 	if (unlikely(vmx->cpu != cpu))
 		set_host_cpu(vmx, cpu);
-	/* the last guest's branches must not steer this one */
+	/*
+	 * Another guest ran on this CPU last: its branch history must not steer
+	 * the predictions of this one.
+	 */
 	if (unlikely(vc->vmcs != vmx->vmcs)) {
 		vc->vmcs = vmx->vmcs;
 		if (!cpu_feature_enabled(X86_FEATURE_IBPB_ON_VMEXIT)) {
@@ -78,7 +87,10 @@ static void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 
 static void put_segments(struct vmx_vcpu *vmx)
 {
-	/* selectors of user space, which no exit can load */
+	/*
+	 * HOST_*_SELECTOR cannot hold a selector with RPL 3 or of the LDT, so
+	 * the host's user selectors are loaded here.
+	 */
 	if (unlikely(vmx->host.vmcs_fs != vmx->host.fs)) {
 		loadsegment(fs, vmx->host.fs);
 		wrmsrl(MSR_FS_BASE, vmx->host.fs_base);
@@ -124,16 +136,25 @@ static void vmx_vcpu_put(struct vigil_vcpu *vcpu)
 	vmx->msrs_loaded = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	put_segments(vmx);
-	/* after the selector, which brings a base of its own */
+	/*
+	 * KERNEL_GS_BASE is written last: loading the GS selector changes it.
+	 */
 	wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	vcpu->stat.msr_writes++;
 	put_msrs(vcpu, vc);
-	/* an exit leaves limits of 64 KiB, and a TSS without its I/O bitmap */
+	/*
+	 * A VM exit sets the GDT's limit to 64 KiB and the TSS's to 0x67, which
+	 * cuts off the I/O bitmap: restore the one, and have the other restored
+	 * when a task needs it.
+	 */
 	native_load_gdt(&vc->gdt);
 	invalidate_tss_limit();
 }
 
-/* an exit loads null or kernel selectors only */
+/*
+ * The host selectors of a VMCS must have RPL 0 and be of the GDT: all others
+ * become null.
+ */
 static u16 host_selector(u16 sel)
 {
 	return sel & 7 ? 0 : sel;
@@ -168,7 +189,10 @@ static noinline void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 	int i;
 
 	vmx->msrs_loaded = true;
-	/* the guest has no SYSCALL */
+	/*
+	 * Outside long mode, or without EFER.SCE, the guest cannot use SYSCALL:
+	 * its MSRs are not needed.
+	 */
 	if (!is_long_mode(vcpu) || !(vcpu->efer & EFER_SCE))
 		return;
 	for (i = 0; i < NR_VMX_MSRS; i++) {
@@ -203,12 +227,15 @@ static noinline void set_tsc_aux(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 	vcpu->stat.msr_writes++;
 }
 
-/* no translation of before is used by this entry */
+/* Has the next entry use no translation that was cached before it. */
 static noinline void flush(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	/* without a VPID of its own an entry flushes linear translations itself */
+	/*
+	 * Without a VPID, each entry and exit flushes the linear translations
+	 * by itself.
+	 */
 	if (vmx->vpid)
 		vmx_invvpid(vmx_caps.invvpid_single ? INVVPID_SINGLE :
 						      INVVPID_ALL,
@@ -232,7 +259,10 @@ static __always_inline void write_guest(struct vigil_vcpu *vcpu,
 		vmcs_writel(GUEST_RSP, vcpu->regs[REG_RSP]);
 	if (vcpu->rflags != vmx->rflags)
 		vmcs_writel(GUEST_RFLAGS, vcpu->rflags);
-	/* the registers of the host that others may change meanwhile */
+	/*
+	 * The host's CR3 and CR4 may have changed since the last entry (another
+	 * mm, another feature): the VMCS follows.
+	 */
 	if (unlikely(__read_cr3() != vmx->host.cr3)) {
 		vmx->host.cr3 = __read_cr3();
 		vmcs_writel(HOST_CR3, vmx->host.cr3);
@@ -269,7 +299,10 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
 	u16 ldt;
 
-	/* an entry would run something else than real mode */
+	/*
+	 * Real mode needs EPT. Without it an entry would run the guest in
+	 * another mode, so it is refused here as the CPU would.
+	 */
 	if (unlikely(!is_protmode(vcpu) && !vmx->on_ept)) {
 		vmx->failed = false;
 		vmx->exit_reason = EXIT_ENTRY_FAILED | EXIT_INVALID_GUEST;
@@ -289,7 +322,10 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 		set_if0_timer(vmx, !(vcpu->rflags & X86_EFLAGS_IF));
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
 		dr_load(vcpu);
-	/* modify_ldt() of another thread reaches this CPU by an interrupt */
+	/*
+	 * The host's LDT is read with interrupts off: modify_ldt() of another
+	 * thread changes it by an interrupt to this CPU.
+	 */
 	store_ldt(ldt);
 	if (native_read_cr2() != vcpu->cr2)
 		native_write_cr2(vcpu->cr2);
@@ -301,7 +337,9 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 		asm volatile("lldt %0" : : "rm"(ldt));
 	if (unlikely(vmx->host.debugctl))
 		update_debugctlmsr(vmx->host.debugctl);
-	/* the exit left DR7 with nothing enabled */
+	/*
+	 * The VM exit has set DR7 to 0x400: load the host's breakpoints again.
+	 */
 	if (unlikely(hw_breakpoint_active())) {
 		hw_breakpoint_restore();
 		vcpu->dr_loaded = false;
@@ -352,7 +390,10 @@ static void vmx_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 	preempt_disable();
 	if (vmx->on_ept || (vmx->vpid && !vmx_caps.invvpid_address))
 		vmx->flush = true;
-	/* what another CPU remembers goes when it is loaded there */
+	/*
+	 * Another CPU's TLB needs no flush now: set_host_cpu() flushes when the
+	 * vCPU is loaded there.
+	 */
 	else if (vmx->vpid && vmx->cpu == smp_processor_id())
 		vmx_invvpid(INVVPID_ADDRESS, vmx->vpid, gva);
 	preempt_enable();

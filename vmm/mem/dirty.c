@@ -19,7 +19,10 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 /* words between two looks at the scheduler */
 #define HARVEST_WORDS 1024ul
 
-/* what could not be told is dirty still; its pages lack W already */
+/*
+ * Copying to the VMM failed: put the harvested bits back. The pages stay
+ * write-protected, so nothing is lost.
+ */
 static void put_back(struct vigil_slot *slot, const unsigned long *copy,
 		     size_t words)
 {
