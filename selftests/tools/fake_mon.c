@@ -38,6 +38,11 @@ int mon_attach(struct mon *mon, const char *name)
 	return 0;
 }
 
+int mon_attach_read(struct mon *mon, const char *name)
+{
+	return mon_attach(mon, name);
+}
+
 void mon_detach(struct mon *mon)
 {
 	if (mon->fd >= 0)
