@@ -29,6 +29,7 @@
  *		leads back here
  * @snap:	guest's entry that each SPTE was made from; NULL when direct
  * @present:	SPTEs that are not 0
+ * @rcu:	frees the page when nobody can walk it any more
  *
  * All [s]; @spt's entries are also changed by the CPU (A, D) and by the
  * lock-free dirty fault (W). Freed by RCU after a flush of all vCPUs.

@@ -21,6 +21,7 @@
 /**
  * union shadow_role - all that the meaning of a shadow page depends on,
  * besides the gfn
+ * @word:	all of it, to be compared and hashed
  * @level:	1: its entries map 4 KiB pages
  * @direct:	no guest table behind it: gpa -> hpa from @gfn on
  * @ept:	in EPT format (direct, of an unpaged guest)
@@ -32,6 +33,7 @@
  * @nx:		EFER.NXE
  * @pse:	CR4.PSE (32-bit paging)
  * @quadrant:	which part of a 1,024-entry guest table
+ * @unused:	0, since @word is compared
  */
 union shadow_role {
 	u32 word;

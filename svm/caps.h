@@ -13,7 +13,8 @@
  * @flush_by_asid: one ASID can be flushed without the others
  * @vmcb_clean:	VMCB clean bits
  * @tsc_rate:	MSR TSC_RATIO exists
- * @invpcid, @rdpru: those instructions exist, and their intercepts
+ * @invpcid:	INVPCID exists, and its intercept
+ * @rdpru:	RDPRU exists, and its intercept
  * @inject_by_virq: interrupts go in as virtual ones (V_IRQ): QEMU's TCG delivers
  *		one of EVENTINJ a second time, whatever RFLAGS.IF says, when
  *		something else stops its CPU loop at the wrong moment
@@ -42,6 +43,7 @@ int svm_caps_check(const struct host_reader *rd, const char **why);
 void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps);
 /**
  * svm_caps_hide() - pretend that optional features are missing, for tests
+ * @caps:	the features, of which those named are switched off
  * @names:	"nrips", "decode", "flushbyasid", "vmcbclean", "all", with commas
  *
  * Return: 0; -EINVAL: a name is unknown, nothing was changed.

@@ -12,16 +12,21 @@
 
 /**
  * struct svm_vcpu - vcpu->vendor. All [v]
+ * @vmcb:	the guest's VMCB, one page
  * @vmcb_pa:	as VMRUN wants it, with the encryption bit
+ * @asid:	tag of this vCPU's translations in @cpu's TLB
  * @asid_generation: svm_cpu.generation that @asid is of, 0: none
+ * @cpu:	host CPU that @asid was given out for
  * @flush:	the guest's translations go before the next entry
  * @host_loaded: the host's own state is in this CPU's VMSAVE area
+ * @has_tsc_aux: the guest has RDTSCP, so TSC_AUX is switched
  * @injected:	event_inj of the last entry, 0 when there was none
  * @virq:	V_IRQ is an interrupt to be delivered (svm_caps.inject_by_virq)
  * @stepping:	RFLAGS.TF is ours: an NMI waits for the next boundary
  * @step_tf:	the guest's own TF meanwhile
  * @stepped:	the last exit is the #DB of our step, not the guest's
  * @await_iret:	the IRET at @iret_rip ends the NMI handler
+ * @iret_rip:	where that IRET stands
  */
 struct svm_vcpu {
 	struct vmcb *vmcb;
@@ -44,11 +49,17 @@ struct svm_vcpu {
 /**
  * struct svm_cpu - per host CPU
  * @save_pa:	VMSAVE area for what VMRUN itself does not switch
+ * @hsave_pa:	where VMRUN keeps the host's state: MSR VM_HSAVE_PA
  * @vmcb:	whose guest ran here last, for the branch predictor barrier
  * @generation:	grows when the ASIDs are used up
- * @host_tsc_aux: the host's value; @tsc_aux is what the MSR holds now
+ * @next_asid:	the next that nobody has had in this generation
+ * @host_tsc_aux: the host's value of MSR TSC_AUX
+ * @tsc_aux:	what the MSR holds now
  * @ldt:	LDTR in the VMSAVE area
- * @old_*:	what hw_disable() puts back
+ * @old_hsave_pa: VM_HSAVE_PA as svm_hw_disable() puts it back
+ * @old_tsc_ratio: TSC_RATIO as svm_hw_disable() puts it back
+ * @save_page:	holds @save_pa
+ * @hsave_page:	holds @hsave_pa
  */
 struct svm_cpu {
 	u64 save_pa;

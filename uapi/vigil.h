@@ -199,6 +199,8 @@ struct vigil_watch_list {
  * @insn:	instruction bytes
  * @old:	memory before
  * @new_:	what the guest wrote or wants to write
+ * @pad:	0
+ * @reserved:	0; room for fields to come
  */
 struct vigil_event {
 	__u32 size;

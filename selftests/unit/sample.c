@@ -66,7 +66,7 @@ static void random_state(struct env *e)
 			break;
 		}
 	}
-	e->c.rflags = X86_EFLAGS_FIXED |
+	e->c.rflags = USER_FLAGS |
 		      (unit_random() &
 		       (ARITH_FLAGS | (unit_below(2) ? X86_EFLAGS_DF : 0)));
 }

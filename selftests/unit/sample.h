@@ -14,6 +14,8 @@
 #define ARITH_FLAGS                                                      \
 	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
 	 X86_EFLAGS_SF | X86_EFLAGS_OF)
+/* what is always set in user code: the reserved bit, and IF, which it cannot change */
+#define USER_FLAGS (X86_EFLAGS_FIXED | X86_EFLAGS_IF)
 
 /* what of the memory samples may change */
 #define WINDOW_AT 0xc00

@@ -70,7 +70,7 @@ static void both(const u8 *bytes, unsigned int len, bool small,
 	int ret;
 
 	env.c.rip = native_rip(mode);
-	env.c.rflags = X86_EFLAGS_FIXED | more_flags |
+	env.c.rflags = USER_FLAGS | more_flags |
 		       (unit_random() &
 			(X86_EFLAGS_CF | X86_EFLAGS_ZF | X86_EFLAGS_SF));
 	memcpy(env.mem, (u8 *)NATIVE_MEM, sizeof(env.mem));

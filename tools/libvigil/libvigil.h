@@ -99,6 +99,8 @@ void vigil_vm_destroy(struct vigil_vm *vm);
 
 /**
  * vigil_vm_set_name() - name the VM, for `vigil list` and monitors
+ * @vm: the VM
+ * @name: shorter than VIGIL_NAME_LEN
  *
  * Return: 0; -ENOTTY where the hypervisor has no names (KVM); -EINVAL if the
  * name is empty or too long; or another -errno.
@@ -107,6 +109,7 @@ int vigil_vm_set_name(struct vigil_vm *vm, const char *name);
 
 /**
  * vigil_vm_add_ram() - allocate zeroed memory and make it a slot
+ * @vm: the VM
  * @gpa: where, page aligned
  * @size: bytes, page aligned, not 0
  * @flags: KVM_MEM_LOG_DIRTY_PAGES or 0
@@ -122,12 +125,17 @@ int vigil_vm_set_slot_flags(struct vigil_vm *vm, unsigned int slot,
 
 /**
  * vigil_vm_dirty_log() - fetch and clear a slot's dirty bitmap
+ * @vm: the VM
+ * @slot: as vigil_vm_add_ram() returned it
  * @bitmap: ALIGN(pages, 64) / 8 bytes
  */
 int vigil_vm_dirty_log(struct vigil_vm *vm, unsigned int slot, void *bitmap);
 
 /**
  * vigil_vm_ptr() - guest-physical to a pointer
+ * @vm: the VM
+ * @gpa: guest-physical address of the first byte
+ * @len: bytes
  *
  * Return: where this process sees @len bytes at @gpa, or NULL unless all of
  * them lie in one slot.
@@ -140,6 +148,7 @@ void vigil_vcpu_destroy(struct vigil_vcpu *vcpu);
 
 /**
  * vigil_vcpu_run() - one KVM_RUN
+ * @vcpu: the vCPU, whose thread calls
  *
  * Return: 0 with the exit in @vcpu->run, -EINTR when a signal or
  * immediate_exit ended it, or another -errno.
@@ -157,6 +166,7 @@ int vigil_vcpu_interrupt(struct vigil_vcpu *vcpu, uint8_t vector);
 
 /**
  * vigil_cpuid_supported() - what the hypervisor can offer
+ * @vm: a VM on the hypervisor that is asked
  *
  * Return: to be freed by the caller; NULL on failure, see vigil_error().
  */
