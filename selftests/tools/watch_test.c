@@ -640,6 +640,7 @@ static double seconds(const char *text)
 	       (sign == '-' ? -60 : 60) * (60 * hours + minutes);
 }
 
+/* the host's clock is set meanwhile: see fake_mon.c */
 static void one_clock(long arg)
 {
 	struct timespec mono, real;
