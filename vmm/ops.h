@@ -194,6 +194,7 @@ int exit_unexpected(struct vigil_vcpu *vcpu, u64 code);
 
 /**
  * exit_fetch() - instruction bytes at RIP, for a vendor without decode assists
+ * @vcpu:	the vCPU
  * @buf:	at least 15 bytes
  *
  * Cached by page; reads up to the end of what is mapped.

@@ -79,6 +79,15 @@ enum vigil_seg {
 
 /**
  * struct vigil_slot - guest-physical range backed by memory of the VMM process
+ * @base:	first page
+ * @npages:	pages, not 0
+ * @uaddr:	where the VMM's process has the memory
+ * @flags:	KVM_MEM_*
+ * @id:		KVM_SET_USER_MEMORY_REGION's number of the slot
+ * @dirty:	NULL, or two bitmaps of @bitmap_bytes each: the live one, and behind
+ *		it the copy that a harvest hands out
+ * @bitmap_bytes: a bit for each page, rounded up to 64
+ * @arch:	what shadow/ keeps for the slot
  *
  * Immutable once published, except the bitmap's bits and what shadow/ keeps in
  * @arch. A change replaces the slot by a new one.
@@ -87,9 +96,8 @@ struct vigil_slot {
 	gfn_t base;
 	unsigned long npages;
 	hva_t uaddr;
-	u32 flags; /* KVM_MEM_* */
+	u32 flags;
 	u16 id;
-	/* two bitmaps of @bitmap_bytes: live one, then the copy for harvest */
 	unsigned long *dirty;
 	size_t bitmap_bytes;
 	struct shadow_slot arch;
@@ -320,6 +328,7 @@ void vigil_vm_put(struct vigil_vm *vm);
 void vigil_vm_close(struct vigil_vm *vm);
 /**
  * vigil_vm_kill() - end a VM for a reason that its owner is told
+ * @vm:		the VM
  * @reason: static string
  *
  * Any context. Every vCPU leaves the guest; KVM_RUN then gives
@@ -328,6 +337,7 @@ void vigil_vm_close(struct vigil_vm *vm);
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
 /**
  * vm_synchronize() - nobody looks at what was replaced before the call
+ * @vm:		the VM
  *
  * synchronize_srcu() of vm->srcu, which vCPUs hold while their guests run: they
  * let go, and wait outside until it is over. One that took the lock again at
@@ -339,6 +349,8 @@ void vm_synchronize(struct vigil_vm *vm);
 /* ---- vcpu.c ---- */
 /**
  * vigil_request() - ask a vCPU to do something before it next enters
+ * @vcpu:	the vCPU
+ * @r:		what to do
  *
  * Any context. Does not kick: a vCPU in the guest goes on until
  * vigil_kick().
@@ -363,11 +375,13 @@ static inline bool vigil_test_request(struct vigil_vcpu *vcpu,
 
 void vigil_kick(struct vigil_vcpu *vcpu);
 /**
- * vigil_request_all() - request of every vCPU, out of the guest when it returns
+ * vigil_request_all() - ask every vCPU of a VM to do something before it next enters
+ * @vm:		the VM
+ * @r:		what to do
+ * @wait:	until each vCPU that was in the guest has left it
  *
- * With @wait, returns after each vCPU that was in the guest has left it (the
- * request is seen before it enters again). May be called under the shadow lock,
- * interrupts on.
+ * A vCPU sees the request before it enters again. May be called under the shadow
+ * lock, interrupts on.
  */
 void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 
@@ -415,6 +429,11 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len);
 /**
  * gmem_cmpxchg() - compare and exchange of 1, 2, 4, 8 or 16 aligned bytes
+ * @vm:		the VM
+ * @gpa:	of the first byte, aligned to @len
+ * @old:	in: what should be there; out: what is there
+ * @new:	what to store
+ * @len:	1, 2, 4, 8 or 16
  *
  * Return: 0 stored, 1 not equal (@old then holds what is there), -EFAULT.
  */
@@ -424,8 +443,12 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
 /**
  * gmem_pfn() - the host page frame behind a gfn
+ * @vm:		the VM
+ * @slot:	that has @gfn, or NULL
+ * @gfn:	guest page frame number
  * @write:	the guest is about to write
  * @writable:	out: the page may be mapped writable
+ * @pfn:	out: host page frame number
  *
  * Sleeps. No reference is kept: the caller uses the notifier protocol.
  * Return: 0; -ENOENT no slot (MMIO); -EROFS write to a read-only slot;

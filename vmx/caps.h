@@ -8,19 +8,24 @@
 /**
  * struct vmx_caps - controls as they are programmed, and optional features
  * @revision:	of VMXON region and VMCS
- * @pin, @cpu, @cpu2, @exit, @entry: controls: what vigil wants and what the CPU
- *		insists on. EPT, unrestricted guest and VPID are not in @cpu2
- * @cr0_fixed0, @cr0_fixed1: bits that are 1, and that may be 1, in VMX operation
- * @cr4_fixed0, @cr4_fixed1: the same of CR4
+ * @pin:	pin-based controls: what vigil wants and what the CPU insists on
+ * @cpu:	primary processor-based controls, likewise
+ * @cpu2:	secondary ones, without EPT, unrestricted guest and VPID
+ * @exit:	VM-exit controls
+ * @entry:	VM-entry controls
+ * @cr0_fixed0:	bits of CR0 that are 1 in VMX operation
+ * @cr0_fixed1:	bits of CR0 that may be 1 in VMX operation
+ * @cr4_fixed0:	bits of CR4 that are 1
+ * @cr4_fixed1:	bits of CR4 that may be 1
  * @unrestricted: unpaged guests run on EPT, real mode included
  * @vpid:	translations are tagged
- * @invvpid_address, @invvpid_single: INVVPID of one page, of one VPID; of all
- *		there always is when @vpid
+ * @invvpid_address: INVVPID of one page
+ * @invvpid_single: INVVPID of one VPID; that of all is always there when @vpid
  * @invept_single: INVEPT of one EPT; of all there always is when @unrestricted
  * @rdtscp:	RDTSCP and RDPID can be given to a guest
  * @wbinvd:	WBINVD can be intercepted
- * @preemption_timer: there is one; it counts the TSC shifted right by
- *		@timer_shift
+ * @preemption_timer: there is one
+ * @timer_shift: it counts the TSC shifted right by this
  */
 struct vmx_caps {
 	u32 revision;
@@ -51,6 +56,7 @@ int vmx_caps_check(const struct host_reader *rd, const char **why);
 void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps);
 /**
  * vmx_caps_hide() - pretend that optional features are missing, for tests
+ * @caps:	the features, of which those named are switched off
  * @names:	"unrestricted", "vpid", "invvpid", "invept", "all", with commas
  *
  * Return: 0; -EINVAL: a name is unknown, nothing was changed.

@@ -29,6 +29,8 @@ struct vmx_seg {
 
 /**
  * struct vmx_vcpu - vcpu->vendor. All [v] but @vmcs_cpu and @link
+ * @vmcs:	the VMCS, one page
+ * @vmcs_pa:	its physical address
  * @vmcs_cpu:	CPU on which the VMCS is active, -1: none. Changes on that CPU,
  *		IRQs off, or nowhere
  * @link:	vmx_cpu.active of @vmcs_cpu
@@ -38,15 +40,28 @@ struct vmx_seg {
  * @flush:	the guest's translations go before the next entry
  * @host_loaded: @host is filled in, the guest's KERNEL_GS_BASE is in the CPU
  * @msrs_loaded: so is @msr, as far as the guest's mode uses it
+ * @has_tsc_aux: the guest has RDTSCP, so TSC_AUX is switched
  * @on_ept:	the guest is unpaged and runs on EPT
- * @cr3, @eptp:	what the VMCS has; @eptp also when it is not in use
- * @pin_ctl, @cpu_ctl, @cpu2_ctl, @entry_ctl: the controls that the VMCS has
- * @rip, @rsp, @rflags: what the VMCS has
+ * @host_rsp:	HOST_RSP that the VMCS has
+ * @cr3:	GUEST_CR3 that the VMCS has
+ * @eptp:	EPT_POINTER for the guest, also while EPT is not in use
+ * @pin_ctl:	pin-based controls that the VMCS has
+ * @cpu_ctl:	primary processor-based controls that the VMCS has
+ * @cpu2_ctl:	secondary ones
+ * @entry_ctl:	VM-entry controls that the VMCS has
+ * @rip:	GUEST_RIP that the VMCS has
+ * @rsp:	GUEST_RSP that the VMCS has
+ * @rflags:	GUEST_RFLAGS that the VMCS has
+ * @exit_reason: EXIT_REASON of the last exit
  * @cached:	CACHED_*: read from the VMCS since the last exit
+ * @interruptibility: GUEST_INTERRUPTIBILITY_INFO, where @cached says that it was read
+ * @seg:	segment registers, where @cached says that they were read
  * @injected:	ENTRY_INTERRUPTION_INFO of the last entry
  * @idt_info:	IDT_VECTORING_INFO of the last exit
  * @failed:	the last entry's instruction failed
  * @msr:	the guest's
+ * @kernel_gs_base: the guest's
+ * @host:	the host's, of the thread and CPU that the vCPU is loaded on
  */
 struct vmx_vcpu {
 	struct vmcs *vmcs;
@@ -78,7 +93,6 @@ struct vmx_vcpu {
 	u64 msr[NR_VMX_MSRS];
 	u64 kernel_gs_base;
 
-	/* the host's, of the thread and CPU that it is loaded on */
 	struct {
 		unsigned long cr0, cr3, cr4; /* as the VMCS has them */
 		unsigned long fs_base;
@@ -95,9 +109,12 @@ struct vmx_vcpu {
  * @active:	struct vmx_vcpu whose VMCS this CPU may have in its own memory
  * @current_vmcs: of VMPTRLD
  * @vmcs:	whose guest ran here last, for the branch predictor barrier
- * @host_msr, @msr: the host's values; what the MSRs hold now
- * @host_tsc_aux, @tsc_aux: the same
- * @idt, @gdt:	before an exit has widened their limits
+ * @host_msr:	the host's values of the MSRs that are switched
+ * @msr:	what those MSRs hold now
+ * @host_tsc_aux: the host's value of MSR TSC_AUX
+ * @tsc_aux:	what it holds now
+ * @idt:	IDTR before an exit has widened its limit
+ * @gdt:	GDTR before an exit has widened its limit
  * @vmxon:	region of VMXON
  */
 struct vmx_cpu {

@@ -38,6 +38,8 @@ int cpuid_supported(struct kvm_cpuid_entry2 *entries, int *n);
 
 /**
  * cpuid_set() - KVM_SET_CPUID2. vcpu->mutex held
+ * @vcpu:	the vCPU
+ * @arg:	in userspace, hostile
  *
  * Return: 0; -E2BIG more than VIGIL_MAX_CPUID entries; -EINVAL an address width
  * that cannot be; -EFAULT; -ENOMEM. A failed call changes nothing.
@@ -49,8 +51,11 @@ void cpuid_vcpu_destroy(struct vigil_vcpu *vcpu);
 
 /**
  * cpuid_query() - what the CPUID instruction returns to this guest
+ * @vcpu:	the vCPU
  * @eax:	in: leaf; out
+ * @ebx:	out
  * @ecx:	in: subleaf; out
+ * @edx:	out
  */
 void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
 		 u32 *edx);
@@ -58,6 +63,7 @@ void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
 /**
  * cpuid_update() - derive vcpu->maxphyaddr, cr4_reserved, efer_reserved,
  * guest_xcr0_mask, cr3_reserved and cpuid_index from vcpu->cpuid
+ * @vcpu:	the vCPU
  *
  * Called by cpuid_set(); once by the vCPU's creation, with no CPUID at all.
  * Does not tell the vendor or shadow/: cpuid_set() does.

@@ -27,6 +27,7 @@ void fpu_xcr0_leave(struct vigil_vcpu *vcpu);
 
 /**
  * fpu_enter() - right before vmm_ops->run(), IRQs off
+ * @vcpu:	the vCPU
  *
  * The guest's registers may have been saved by an interrupt that used the FPU,
  * or by a switch to another task: brings them back. XCR0 becomes the guest's
@@ -53,6 +54,9 @@ static inline void fpu_leave(struct vigil_vcpu *vcpu)
 
 /**
  * fpu_set_xcr0() - XSETBV, or KVM_SET_XCRS
+ * @vcpu:	the vCPU
+ * @xcr:	number of the register; only 0 exists
+ * @value:	for it
  *
  * CPL is the caller's to check. Return: 0; -EINVAL: #GP.
  */

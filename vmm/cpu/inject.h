@@ -21,6 +21,7 @@ void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 
 /**
  * event_inject() - give the CPU what it should deliver with the next entry
+ * @vcpu:	the vCPU
  *
  * Before each entry for which REQ_EVENT is set (clears it itself), after
  * shadow_load() and everything else that may queue an exception. Does not

@@ -15,6 +15,9 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu);
 
 /**
  * msr_get() - read an MSR of the guest
+ * @vcpu:	the vCPU
+ * @msr:	its number
+ * @value:	out, where 0 is returned
  * @host:	asked by userspace (KVM_GET_MSRS), not by the guest's RDMSR
  *
  * Return: 0; -ENOENT no such MSR; -EINVAL there, but not for this guest. A guest
@@ -23,6 +26,10 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu);
 int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host);
 /**
  * msr_set() - write an MSR of the guest, with the architecture's checks
+ * @vcpu:	the vCPU
+ * @msr:	its number
+ * @value:	for it
+ * @host:	asked by userspace (KVM_SET_MSRS), not by the guest's WRMSR
  *
  * Return: 0; -ENOENT; -EINVAL (reserved bits, read-only). As msr_get().
  */
@@ -45,6 +52,8 @@ int msr_index_list(struct kvm_msr_list __user *arg);
 
 /**
  * msr_io() - KVM_GET_MSRS and KVM_SET_MSRS. vcpu->mutex held, vCPU loaded
+ * @vcpu:	the vCPU
+ * @arg:	in userspace, hostile
  * @write:	SET
  *
  * Return: entries done before the first that failed; -E2BIG 256 or more;

@@ -203,44 +203,72 @@ struct insn_opd {
 
 /**
  * struct insn - one decoded instruction
+ * @bytes: the instruction
+ * @len: of it, 1 to 15; 0 where the decoder has failed
+ * @mode: enum insn_mode
+ * @prefix: INSN_PFX_*
+ * @seg_override: enum insn_seg; INSN_SEG_NONE without INSN_PFX_SEG
+ * @rex: low four bits W R X B, of REX, VEX or EVEX
+ * @map: enum insn_map
+ * @opcode: the last opcode byte
+ * @modrm: with INSN_MODRM
+ * @sib: where @modrm asks for one
+ * @vex_l: 1: 256 bits, 2: 512 bits
+ * @vex_v: the extra register, already inverted
+ * @vex_pp: mandatory prefix, also of legacy SSE: 0 none, 1 66, 2 F3, 3 F2
+ * @evex: EVEX-encoded
+ * @evex_r: the vector register in modrm.reg is one of 16 to 31
+ * @evex_k: the opmask register; 0: all elements
+ * @opsize: 1 (byte forms), 2, 4 or 8 bytes
+ * @adsize: 2, 4 or 8 bytes
+ * @op: enum insn_op
+ * @flags: INSN_MODRM and the others
+ * @seg: of the memory operand, default included; of the source for MOVS, CMPS, LODS, OUTS
+ * @base: register of the memory operand, or INSN_REG_NONE
+ * @index: register of the memory operand, or INSN_REG_NONE
+ * @scale: shift of @index: 0 to 3
+ * @rip_rel: the memory operand is relative to the next instruction
+ * @has_mem: there is a memory operand
+ * @disp: sign-extended displacement, or the moffs address
+ * @imm: the immediate
+ * @imm2: ENTER's level, or the selector of a far pointer
+ * @opd: operands; 0 is the destination, where there is one
  *
  * Fields up to @flags are set by vigil_decode_layout(), the others by
- * vigil_decode() only. @len is 0 where the decoder has failed.
+ * vigil_decode() only.
  */
 struct insn {
 	u8 bytes[INSN_MAX_LEN];
 	u8 len;
-	u8 mode; /* enum insn_mode */
-	u8 prefix; /* INSN_PFX_* */
-	u8 seg_override; /* enum insn_seg, INSN_SEG_NONE without INSN_PFX_SEG */
-	u8 rex; /* low four bits W R X B, of REX, VEX or EVEX */
-	u8 map; /* enum insn_map */
-	u8 opcode; /* the last opcode byte */
+	u8 mode;
+	u8 prefix;
+	u8 seg_override;
+	u8 rex;
+	u8 map;
+	u8 opcode;
 	u8 modrm;
 	u8 sib;
-	u8 vex_l; /* 1: 256 bits, 2: 512 bits */
-	u8 vex_v; /* the extra register, already inverted */
-	/* mandatory prefix, also of legacy SSE: 0 none, 1 66, 2 F3, 3 F2 */
+	u8 vex_l;
+	u8 vex_v;
 	u8 vex_pp;
 	bool evex;
-	bool evex_r; /* the vector register in modrm.reg is one of 16 to 31 */
-	u8 evex_k; /* the opmask register; 0: all elements */
-	u8 opsize; /* 1 (byte forms), 2, 4 or 8 bytes */
-	u8 adsize; /* 2, 4 or 8 bytes */
-	u16 op; /* enum insn_op */
-	u32 flags; /* INSN_MODRM ... */
+	bool evex_r;
+	u8 evex_k;
+	u8 opsize;
+	u8 adsize;
+	u16 op;
+	u32 flags;
 
-	/* the memory operand, when there is one */
-	u8 seg; /* default included; the source's for MOVS, CMPS, LODS, OUTS */
-	u8 base; /* register, or INSN_REG_NONE */
-	u8 index; /* register, or INSN_REG_NONE */
-	u8 scale; /* shift: 0 to 3 */
+	u8 seg;
+	u8 base;
+	u8 index;
+	u8 scale;
 	bool rip_rel;
 	bool has_mem;
-	u64 disp; /* sign-extended displacement, or the moffs address */
+	u64 disp;
 	u64 imm;
-	u64 imm2; /* ENTER's level, or the selector of a far pointer */
-	struct insn_opd opd[3]; /* 0 is the destination, where there is one */
+	u64 imm2;
+	struct insn_opd opd[3];
 };
 
 /**

@@ -112,7 +112,10 @@ enum emul_status {
 
 /**
  * struct emul_seg - a segment register with its hidden part
+ * @base: linear address of its first byte
  * @limit: in bytes, already scaled by G
+ * @sel: the selector, the part that a guest sees
+ * @attr: EMUL_SEG_*
  */
 struct emul_seg {
 	u64 base;
@@ -240,14 +243,23 @@ struct emul_ops;
  * @features: EMUL_FEAT_*
  * @rep_budget: iterations of a REP in one call; 0 is taken as 1
  * @st: the committed state, also as @regs, @rip, @rflags
+ * @regs: general registers by hardware number
+ * @rip: of the instruction, until it is committed
+ * @rflags: with X86_EFLAGS_FIXED
  * @more: result, with EMUL_OK: iterations remain, rip still points to the REP
  * @branched: result, with EMUL_OK: rip is not the next instruction
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
- *
- * The rest is private to the emulator.
+ * @ops: private: what the emulator asks the vCPU
+ * @w: private: the state in work
+ * @image: private: save_state()'s answer for this instruction, or NULL
+ * @log_used: private: transactions in @log
+ * @log_pos: private: how many of them this call has replayed
+ * @log_bytes: private: of @log_data
+ * @log: private: what reads and writes have answered so far
+ * @log_data: private: the bytes that they read
  */
 struct emul_ctxt {
 	struct insn insn;
@@ -274,10 +286,10 @@ struct emul_ctxt {
 	struct emul_pending pending;
 
 	const struct emul_ops *ops;
-	struct emul_state w; /* state in work */
-	const u8 *image; /* save_state()'s answer for this instruction, or NULL */
-	u16 log_used; /* transactions in the log */
-	u16 log_pos; /* how many of them this call has replayed */
+	struct emul_state w;
+	const u8 *image;
+	u16 log_used;
+	u16 log_pos;
 	u16 log_bytes;
 	struct emul_log_entry log[EMUL_LOG_ENTRIES];
 	u8 log_data[EMUL_LOG_BYTES];

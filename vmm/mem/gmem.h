@@ -50,6 +50,11 @@ static __always_inline int gmem_get_entry_atomic(const struct vigil_slot *slot,
 
 /**
  * gmem_set_entry() - change an entry of a guest's page table from @old to @new_
+ * @slot:	that has the entry
+ * @gpa:	of the entry, aligned to its size
+ * @old:	what the walker has read there
+ * @new_:	@old with bits A or D
+ * @bytes:	4 or 8
  *
  * Marks dirty. Shadow tables are not told: for the walker's A and D bits, which
  * take no right away.

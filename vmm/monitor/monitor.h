@@ -32,14 +32,16 @@ struct watch_span {
 
 /**
  * struct mon_watch - a watch as its monitor asked for it
- * @uapi: as VIGIL_WATCH_LIST tells it
- * @spans: sorted, apart from each other
+ * @link: [m] in monitor->watches
+ * @uapi: [I] as VIGIL_WATCH_LIST tells it
+ * @nr_spans: [I] how many @spans there are
+ * @spans: [I] guest-physical, sorted, apart from each other
  */
 struct mon_watch {
-	struct list_head link; /* [m] monitor->watches */
-	struct vigil_watch uapi; /* [I] */
-	unsigned int nr_spans; /* [I] */
-	struct watch_span spans[]; /* [I] */
+	struct list_head link;
+	struct vigil_watch uapi;
+	unsigned int nr_spans;
+	struct watch_span spans[];
 };
 
 /* one span in the set that vCPUs look at; immutable */
@@ -114,6 +116,9 @@ struct gva_space {
 
 /**
  * mview_state() - registers of a vCPU, whatever it does at the moment
+ * @vm: the VM
+ * @index: of the vCPU
+ * @state: out
  *
  * Process context, sleeps until the vCPU could be looked at.
  * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
@@ -125,6 +130,10 @@ int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
 bool mview_address(const struct gva_space *space, u64 gva);
 /**
  * mview_translate() - guest-virtual to guest-physical, rights aside
+ * @vm: the VM
+ * @space: how its vCPU translates, from mview_space()
+ * @gva: the address
+ * @gpa: out: what it is translated to
  * @left: out: bytes up to the end of the guest's page
  *
  * Return: 0, -EFAULT not mapped, -EINVAL not an address in this mode.

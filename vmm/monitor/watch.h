@@ -7,9 +7,10 @@
 
 /**
  * struct watch_store - a store that is about to be made for a guest
- * @gva:	linear address, @gva_valid or not
+ * @gva:	linear address, where there is one
  * @gpa:	of the first byte; the store does not cross the page
  * @len:	1 to 64 bytes (VIGIL_EVENT_DATA)
+ * @gva_valid:	@gva is known
  * @old:	what is in memory now
  * @new_:	what would be stored
  */

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The same faults in a module of the name that the testbed unloads. */
-#include "shadow/fault.c"
+#include "fault.c"
