@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/host.h"
+#include "host.h"
 
 enum how { REBOOT, PANIC, KEXEC, CRASH };
 

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/host.h"
+#include "host.h"
 
 #define STATE_FILE "/proc/hoststate"
 #define STATE_MAX (256 * 1024)

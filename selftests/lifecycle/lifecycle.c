@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/host.h"
+#include "host.h"
 #include "vigil.h"
 
 #define VIGIL_DEV "/dev/vigil"

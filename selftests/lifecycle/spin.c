@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/host.h"
+#include "host.h"
 
 DECLARE_PAYLOAD(spin);
 
