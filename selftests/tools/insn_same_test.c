@@ -45,7 +45,7 @@ static void pieces(long arg)
 	b.gva += 32;
 	CHECK(insn_same(&a, &b)); /* two pieces of XSAVE */
 	b.gva += 64;
-	CHECK(insn_same(&a, &b)); /* one between was not watched */
+	CHECK(insn_same(&a, &b)); /* A store between was not watched. */
 	/* a loop around it: the address begins anew */
 	CHECK(!insn_same(&b, &a));
 	CHECK(!insn_same(&a, &a));

@@ -33,7 +33,7 @@ static void texts(long arg)
 		  "31m",
 		  "\\xc2\\x9b31m");
 	quoted_as("\xff\xc3", "\\xff\\xc3");
-	/* what looks like an escape can be told from one */
+	/* A text that looks like an escape differs from an escape. */
 	quoted_as("\\x1b", "\\\\x1b");
 }
 

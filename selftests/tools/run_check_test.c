@@ -86,7 +86,7 @@ static void test_overcommit_never(long arg)
 	CHECK_EQ(check_memory(500 * MIB, proc), 0);
 	CHECK_EQ(check_memory(501 * MIB, proc), -ENOMEM);
 	CHECK(strstr(vigil_error(), "may still promise"));
-	/* what is promised already may exceed the limit */
+	/* Processes may have been promised more than the commit limit. */
 	put("meminfo", "MemAvailable: 1024000 kB\nCommitLimit: 1000 kB\n"
 		       "Committed_AS: 2000 kB\n");
 	CHECK_EQ(check_memory(2 * MIB, proc), -ENOMEM);

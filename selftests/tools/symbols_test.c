@@ -267,7 +267,7 @@ static void make_guest(int layout, bool percpu)
 {
 	memset(mem, 0, sizeof(mem));
 	put_banner(percpu);
-	/* what tells where a 32-bit kernel is */
+	/* These symbols tell where a 32-bit kernel is. */
 	if (word == 4)
 		put_gate32(0, sym_addr(HANDLER_SYM, percpu));
 	put_tables(0x300000, layout, percpu);
@@ -688,7 +688,7 @@ static void definitions(long arg)
 	CHECK_EQ(symtab_parse(&t, "twice", &addr), 0);
 	CHECK_EQ(addr, 0x1000);
 	CHECK_EQ(t.n, 3);
-	/* what watch resolves */
+	/* `vigil watch` resolves these names. */
 	CHECK_EQ(symtab_parse(&t, "new=ffffffff81000000", &addr), 0);
 	CHECK_EQ(addr, 0xffffffff81000000);
 	CHECK_EQ(symtab_parse(&t, "new=", &addr), -EINVAL);
