@@ -92,12 +92,6 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 	return 0;
 }
 
-int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
-{
-	*cr3 = 0x1000;
-	return 0;
-}
-
 static int tell(struct mon *mon, const struct fake_msg *msg)
 {
 	if (send(mon->fd, msg, sizeof(*msg), MSG_NOSIGNAL) == sizeof(*msg))

@@ -23,11 +23,8 @@
 #define KERNEL_VA (word == 8 ? 0xffffffff87000000ull : 0xc7000000ull)
 #define IDT_VA (word == 8 ? 0xfffffe0000000000ull : 0xffc00000ull)
 #define IDT_GPA 0x3000ull
-#define USER_CR3 0x9000ull
 
 static uint8_t mem[MEM_SIZE];
-static uint64_t guest_cr3 = 0x8000;
-static unsigned int guest_cpl;
 static unsigned int word = 8; /* bytes of an address of the guest's kernel */
 /* the image ends here, and what is behind is memory of others */
 static uint64_t image_end = MEM_SIZE;
@@ -53,9 +50,12 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 {
 	uint64_t gpa;
 
+	/* Address space 0 maps the kernel, even while vCPU 0 runs a process. */
+	if (cr3)
+		return -EFAULT;
 	if (gva >= IDT_VA && gva < IDT_VA + 0x1000)
 		gpa = IDT_GPA + gva - IDT_VA;
-	else if (cr3 != USER_CR3 && gva >= KERNEL_VA &&
+	else if (gva >= KERNEL_VA &&
 		 gva + len <= KERNEL_VA + image_end - KERNEL_GPA)
 		gpa = KERNEL_GPA + gva - KERNEL_VA;
 	else
@@ -67,16 +67,8 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
 {
 	memset(st, 0, sizeof(*st));
-	st->sregs.cr3 = guest_cr3;
 	st->sregs.efer = word == 8 ? 0xd01 : 0;
-	st->sregs.ss.dpl = guest_cpl;
 	st->sregs.idt.base = IDT_VA;
-	return 0;
-}
-
-int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
-{
-	*cr3 = guest_cr3;
 	return 0;
 }
 

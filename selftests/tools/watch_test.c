@@ -258,6 +258,26 @@ static void check_verdict(uint64_t seq, uint32_t verdict)
 
 /* ---- standard output that fails ---- */
 
+static void full_command(const char *cmd, bool closed)
+{
+	int status;
+
+	memset(&err, 0, sizeof(err));
+	start((struct where){ .out = closed ? NULL : "/dev/full",
+			      .out_closed = closed,
+			      .in = -1 },
+	      cmd);
+	status = end();
+	if (status != EX_OUTPUT)
+		FAIL("vigil %s: status %d", cmd, status);
+	if (times(&err, "cannot write standard output") != 1)
+		FAIL("vigil %s says: %s", cmd, err.buf);
+	start_plain(cmd);
+	status = end();
+	if (status)
+		FAIL("vigil %s, into a pipe: status %d", cmd, status);
+}
+
 static void full_commands(long closed)
 {
 	static const char *const cmds[] = {
@@ -271,25 +291,8 @@ static void full_commands(long closed)
 		"watch --usage",  NULL,
 	};
 
-	for (int i = 0; cmds[i]; i++) {
-		int status;
-
-		memset(&err, 0, sizeof(err));
-		start((struct where){ .out = closed ? NULL : "/dev/full",
-				      .out_closed = closed,
-				      .in = -1 },
-		      cmds[i]);
-		status = end();
-		if (status != EX_OUTPUT)
-			FAIL("vigil %s: status %d", cmds[i], status);
-		if (times(&err, "cannot write standard output") != 1)
-			FAIL("vigil %s says: %s", cmds[i], err.buf);
-		start_plain(cmds[i]);
-		status = end();
-		if (status)
-			FAIL("vigil %s, into a pipe: status %d", cmds[i],
-			     status);
-	}
+	for (int i = 0; cmds[i]; i++)
+		full_command(cmds[i], closed);
 	/* no output, no error */
 	start((struct where){ .out_closed = true, .in = -1 }, "regs");
 	CHECK_EQ(end(), EX_USAGE);
@@ -311,6 +314,29 @@ static void full_stay(long json)
 				    "3 events or notices could not be shown"),
 		 1);
 	CHECK_EQ(times(&err, "nothing is protected any more"), 1);
+}
+
+/* A listing that is longer than stdio's buffer, so that writes fail within it. */
+static void full_symbols(long closed)
+{
+	static const char *const form[] = { "symbols 7 --symbols %s",
+					    "symbols 7 --symbols %s --json",
+					    "symbols 7 --symbols %s one_1*" };
+	char path[] = "/tmp/watch-test-XXXXXX", cmd[256];
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		ERROR("cannot write the symbols");
+	/* Less than 100 symbols without a mark are taken as they stand. */
+	for (int i = 0; i < 99; i++)
+		dprintf(fd, "%08x D one_%d_%0*d\n", 0xc1000000 + i * 64, i, 60,
+			0);
+	close(fd);
+	for (unsigned int i = 0; i < 3; i++) {
+		snprintf(cmd, sizeof(cmd), form[i], path);
+		full_command(cmd, closed);
+	}
+	unlink(path);
 }
 
 static void reader_gone(long arg)
@@ -549,6 +575,8 @@ static void taken(long arg)
 	msg = message(FAKE_WATCH);
 	CHECK_EQ(msg.watch.start, 0xffffffff96c5c6a0);
 	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_GVA);
+	/* The module finds an address space that maps the kernel. */
+	CHECK_EQ(msg.watch.cr3, 0);
 	CHECK_EQ(msg.watch.len, 16 << 20);
 	msg = message(FAKE_WATCH);
 	CHECK_EQ(msg.watch.start, 0x1000);
@@ -826,6 +854,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "a full disk under every command", full_commands, 0, 120 },
 		{ "no standard output, every command", full_commands, 1, 120 },
+		{ "a full disk under a listing of symbols", full_symbols, 0 },
+		{ "no standard output, a listing of symbols", full_symbols, 1 },
 		{ "a full disk: the watches stay", full_stay, 0 },
 		{ "a full disk: the watches stay, JSON", full_stay, 1 },
 		{ "the reader is gone: the watches stay", reader_gone, 0 },

@@ -128,7 +128,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  * member is found by what it holds: dcache_readdir.
  */
 static int find_dir_pointer(const struct symtab *t, struct mon *mon,
-			    uint64_t cr3, struct target *tg)
+			    struct target *tg)
 {
 	uint64_t ops, readdir, words[32];
 	unsigned int i;
@@ -138,7 +138,7 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon,
 	if (!ret)
 		ret = symtab_parse(t, "dcache_readdir", &readdir);
 	if (!ret)
-		ret = mon_read_virt(mon, cr3, ops, words, sizeof(words));
+		ret = mon_read_virt(mon, 0, ops, words, sizeof(words));
 	if (ret)
 		return ret;
 	for (i = 0; i < 32; i++) {
@@ -182,15 +182,12 @@ static int set_watches(struct act *act, struct mon *mon)
 {
 	struct symtab t = { 0 };
 	unsigned int i;
-	uint64_t cr3;
 	int ret;
 
-	ret = mon_kernel_cr3(mon, &cr3);
-	if (!ret)
-		ret = symtab_load_guest(&t, mon);
+	ret = symtab_load_guest(&t, mon);
 	if (!ret) {
 		say("%zu symbols found in %s", t.n, t.origin);
-		ret = find_dir_pointer(&t, mon, cr3, &act->target[T_DIR]);
+		ret = find_dir_pointer(&t, mon, &act->target[T_DIR]);
 	}
 	if (!ret)
 		ret = find_syscall_table(&t, &act->target[T_SYSCALLS]);
@@ -199,7 +196,6 @@ static int set_watches(struct act *act, struct mon *mon)
 		struct vigil_watch w = {
 			.start = act->target[i].addr,
 			.len = act->target[i].len,
-			.cr3 = cr3,
 			.kind = VIGIL_WATCH_GVA,
 			.action = act->action,
 			.cookie = i,
@@ -320,7 +316,7 @@ static void check_target(struct act *act, struct mon *mon, struct target *tg,
 {
 	unsigned long long where = 0, old = 0, want = 0;
 	const struct vigil_event *ev = &tg->ev;
-	uint64_t now = 0, cr3;
+	uint64_t now = 0;
 	char what[32], fate[16] = "";
 
 	sscanf(tg->report, "rootkit: %31s at %llx: %llx -> %llx %15s", what,
@@ -344,8 +340,7 @@ static void check_target(struct act *act, struct mon *mon, struct target *tg,
 	      "with the instruction, in the guest's kernel");
 	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny,
 	      "and marked as %s", deny ? "refused" : "let through");
-	if (mon_kernel_cr3(mon, &cr3) ||
-	    mon_read_virt(mon, cr3, where, &now, sizeof(now)))
+	if (mon_read_virt(mon, 0, where, &now, sizeof(now)))
 		now = 0;
 	check(act, now && now == (deny ? old : want),
 	      "guest memory holds the %s pointer", deny ? "old" : "new");

@@ -244,14 +244,6 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 			  vcpu, strerror(errno));
 }
 
-int mon_kernel_cr3(struct mon *mon, uint64_t *cr3)
-{
-	/* the module finds the kernel's half of a pair: uapi/vigil.h */
-	(void)mon;
-	*cr3 = 0;
-	return 0;
-}
-
 int mon_watch_add(struct mon *mon, struct vigil_watch *w)
 {
 	if (!ioctl(mon->fd, VIGIL_WATCH_ADD, w))

@@ -65,13 +65,6 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 int mon_state(struct mon *mon, unsigned int vcpu,
 	      struct vigil_vcpu_state *state);
 
-/**
- * mon_kernel_cr3() - what stands for an address space that maps the kernel
- *
- * With page-table isolation the one in CR3 of a guest in user mode does not.
- */
-int mon_kernel_cr3(struct mon *mon, uint64_t *cr3);
-
 int mon_watch_add(struct mon *mon, struct vigil_watch *w);
 int mon_watch_del(struct mon *mon, uint32_t id);
 int mon_verdict(struct mon *mon, uint64_t seq, bool allow);

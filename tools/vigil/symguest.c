@@ -49,16 +49,22 @@ static const struct {
 
 /**
  * struct guest - what is known of the guest's kernel
- * @cr3: address space that maps it
+ * @mon: the monitor through which it is read; address space 0 maps the kernel
  * @word: bytes of an address
  * @handler: where the interrupt table leads for gates[]; 0: cannot be told
  */
 struct guest {
 	struct mon *mon;
-	uint64_t cr3;
 	unsigned int word;
 	uint64_t handler[N_GATES];
 };
+
+/* Address space 0 is vCPU 0's, with the kernel mapped whatever mode it is in. */
+static int read_kernel(const struct guest *g, uint64_t gva, void *buf,
+		       size_t len)
+{
+	return mon_read_virt(g->mon, 0, gva, buf, len);
+}
 
 /* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
 static uint64_t idt_handler(const struct guest *g, uint64_t idt,
@@ -67,7 +73,7 @@ static uint64_t idt_handler(const struct guest *g, uint64_t idt,
 	unsigned int size = 2 * g->word;
 	uint64_t gate[2] = { 0 }, low;
 
-	if (mon_read_virt(g->mon, g->cr3, idt + vector * size, gate, size) ||
+	if (read_kernel(g, idt + vector * size, gate, size) ||
 	    !(gate[0] >> 47 & 1))
 		return 0;
 	low = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000);
@@ -82,9 +88,7 @@ static int get_guest(struct guest *g, struct mon *mon)
 
 	memset(g, 0, sizeof(*g));
 	g->mon = mon;
-	ret = mon_kernel_cr3(mon, &g->cr3);
-	if (!ret)
-		ret = mon_state(mon, 0, &state);
+	ret = mon_state(mon, 0, &state);
 	if (ret)
 		return ret;
 	g->word = state.sregs.efer & 1 << 10 ? 8 : 4;
@@ -107,7 +111,7 @@ static bool banner_there(const struct guest *g, const struct symtab *t)
 	const struct symbol *s = symtab_find(t, "linux_banner");
 	char text[64];
 
-	if (!s || mon_read_virt(g->mon, g->cr3, s->addr, text, sizeof(text)))
+	if (!s || read_kernel(g, s->addr, text, sizeof(text)))
 		return false;
 	return !memcmp(text, "Linux version ", 14);
 }
@@ -151,10 +155,10 @@ static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
 	bool any = false;
 	size_t at;
 
-	if (!mon_read_virt(g->mon, g->cr3, gva, buf, BLOCK))
+	if (!read_kernel(g, gva, buf, BLOCK))
 		return true;
 	for (at = 0; at < BLOCK; at += PAGE) {
-		if (mon_read_virt(g->mon, g->cr3, gva + at, buf + at, PAGE))
+		if (read_kernel(g, gva + at, buf + at, PAGE))
 			memset(buf + at, 0, PAGE);
 		else
 			any = true;
@@ -195,7 +199,7 @@ static int read_image(const struct guest *g, struct image *im)
 		uint8_t first, *buf;
 
 		/* an image starts with a page that is mapped */
-		if (!room && mon_read_virt(g->mon, g->cr3, gva, &first, 1))
+		if (!room && read_kernel(g, gva, &first, 1))
 			continue;
 		if (!room)
 			im->start = gva;

@@ -282,11 +282,10 @@ static void loop(struct watcher *w)
 
 static int arm(struct watcher *w)
 {
-	uint64_t start, cr3;
+	uint64_t start;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
-	ret = mon_kernel_cr3(w->mon, &cr3);
 	for (i = 0; !ret && !w->end && i < w->opts->n; i++) {
 		struct watch_range *r = &w->opts->range[i];
 
@@ -295,8 +294,6 @@ static int arm(struct watcher *w)
 		if (r->symbol)
 			ret = symtab_parse(w->t, r->symbol, &start);
 		r->w.start = start;
-		if (r->w.kind == VIGIL_WATCH_GVA)
-			r->w.cr3 = cr3;
 		if (!ret)
 			ret = mon_watch_add(w->mon, &r->w);
 		if (ret)
