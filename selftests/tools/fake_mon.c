@@ -42,7 +42,7 @@ int mon_list(struct vigil_vm_info **list)
 {
 	*list = malloc(sizeof(**list));
 	if (!*list)
-		return vigil_fail(ENOMEM, "out of memory");
+		return lv_fail(ENOMEM, "out of memory");
 	**list = vm;
 	return 1;
 }
@@ -81,7 +81,7 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
 int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 		  size_t len)
 {
-	return vigil_fail(EFAULT, "there is no memory");
+	return lv_fail(EFAULT, "there is no memory");
 }
 
 int mon_state(struct mon *mon, unsigned int vcpu,
@@ -96,7 +96,7 @@ static int tell(struct mon *mon, const struct fake_msg *msg)
 {
 	if (send(mon->fd, msg, sizeof(*msg), MSG_NOSIGNAL) == sizeof(*msg))
 		return 0;
-	return vigil_fail(errno, "the test does not listen");
+	return lv_fail(errno, "the test does not listen");
 }
 
 int mon_watch_add(struct mon *mon, struct vigil_watch *w)
@@ -135,14 +135,14 @@ int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
 	/* the test ended with something unread: the VM is gone as well */
 	if (errno == ECONNRESET)
 		return 0;
-	return vigil_fail(errno, "cannot read events: %s", strerror(errno));
+	return lv_fail(errno, "cannot read events: %s", strerror(errno));
 }
 
 int mon_stats(struct mon *mon, struct mon_stat **stats)
 {
 	*stats = calloc(2, sizeof(**stats));
 	if (!*stats)
-		return vigil_fail(ENOMEM, "out of memory");
+		return lv_fail(ENOMEM, "out of memory");
 	strcpy((*stats)[0].name, "exits");
 	strcpy((*stats)[1].name, "watch_hits");
 	return 2;
@@ -150,7 +150,7 @@ int mon_stats(struct mon *mon, struct mon_stat **stats)
 
 int mon_exit_code(int err)
 {
-	vigil_msg("%s", vigil_error());
+	vigil_msg("%s", lv_error());
 	return err == -ENOENT ? VIGIL_EX_FAIL : VIGIL_EX_DEVICE;
 }
 

@@ -14,7 +14,7 @@
 #define SETUP_SIZE (5 * 512)
 #define IMAGE_SIZE (SETUP_SIZE + 64 * 1024)
 
-static struct vigil_vm vm;
+static struct lv_vm vm;
 static struct mem_map mem;
 static struct load_args args;
 static struct boot_state boot;
@@ -25,9 +25,9 @@ static void setup(void)
 	memset(&vm, 0, sizeof(vm));
 	memset(&args, 0, sizeof(args));
 	memset(&boot, 0, sizeof(boot));
-	vm.slots[0] = (struct vigil_slot){ 0, 0xa0000, calloc(1, 0xa0000), 0 };
-	vm.slots[1] = (struct vigil_slot){ 0xc0000, MEM - 0xc0000,
-					   calloc(1, MEM - 0xc0000), 0 };
+	vm.slots[0] = (struct lv_slot){ 0, 0xa0000, calloc(1, 0xa0000), 0 };
+	vm.slots[1] = (struct lv_slot){ 0xc0000, MEM - 0xc0000,
+					calloc(1, MEM - 0xc0000), 0 };
 	mem = (struct mem_map){
 		.ranges = { { 0, CONVENTIONAL_END, E820_RAM },
 			    { MIB, MEM - MIB, E820_RAM } },
@@ -52,7 +52,7 @@ static void teardown(void)
 
 static void *at(uint64_t gpa)
 {
-	void *p = vigil_vm_ptr(&vm, gpa, 1);
+	void *p = lv_vm_ptr(&vm, gpa, 1);
 
 	if (!p)
 		ERROR("no memory at %#llx", (unsigned long long)gpa);
@@ -201,12 +201,12 @@ static void test_linux_cut(long arg)
 		break;
 	}
 	CHECK_EQ(load_part(IMAGE_SIZE - 1), -ENOEXEC);
-	CHECK(strstr(vigil_error(), "is cut short: 68095 bytes of the 68096"));
+	CHECK(strstr(lv_error(), "is cut short: 68095 bytes of the 68096"));
 	CHECK_EQ(load_part(IMAGE_SIZE / 2), -ENOEXEC);
 	/* without the stub: from the header's marks on */
 	memcpy(args.kernel.data, "\0\0", 2);
 	CHECK_EQ(load_part(0x206), -ENOEXEC);
-	CHECK(strstr(vigil_error(), "inside its header"));
+	CHECK(strstr(lv_error(), "inside its header"));
 	CHECK_EQ(load_part(0x26b), -ENOEXEC);
 	/* a signature behind the kernel is none of its bytes */
 	args.kernel.data = realloc(args.kernel.data, IMAGE_SIZE + 100);

@@ -67,8 +67,8 @@ static void test_memory(long arg)
 	CHECK_EQ(check_memory(2 * MIB, proc), 0);
 	CHECK_EQ(check_memory(1024 * MIB, proc), 0);
 	CHECK_EQ(check_memory(1025 * MIB, proc), -ENOMEM);
-	CHECK(strstr(vigil_error(), "1025 MiB are more than the 1024 MiB"));
-	CHECK(strstr(vigil_error(), "--overcommit"));
+	CHECK(strstr(lv_error(), "1025 MiB are more than the 1024 MiB"));
+	CHECK(strstr(lv_error(), "--overcommit"));
 	CHECK_EQ(check_memory(512 * 1024 * MIB, proc), -ENOMEM);
 	drop_proc();
 }
@@ -85,7 +85,7 @@ static void test_overcommit_never(long arg)
 	make_proc("2\n");
 	CHECK_EQ(check_memory(500 * MIB, proc), 0);
 	CHECK_EQ(check_memory(501 * MIB, proc), -ENOMEM);
-	CHECK(strstr(vigil_error(), "may still promise"));
+	CHECK(strstr(lv_error(), "may still promise"));
 	/* Processes may have been promised more than the commit limit. */
 	put("meminfo", "MemAvailable: 1024000 kB\nCommitLimit: 1000 kB\n"
 		       "Committed_AS: 2000 kB\n");
@@ -130,12 +130,12 @@ static void test_name(long arg)
 	CHECK_EQ(check_name(list, 0, "we"), 0);
 	list[3] = vm(6, getpid(), "web", 0);
 	CHECK_EQ(check_name(list, 4, "web"), -EEXIST);
-	CHECK(strstr(vigil_error(), "VM 3 of process 1 is called web already"));
+	CHECK(strstr(lv_error(), "VM 3 of process 1 is called web already"));
 	/* whichever comes first in the list */
 	list[0] = vm(3, getpid(), "web", 0);
 	list[3] = vm(6, 1, "web", 0);
 	CHECK_EQ(check_name(list, 4, "web"), -EEXIST);
-	CHECK(strstr(vigil_error(), "VM 6 of process 1 "));
+	CHECK(strstr(lv_error(), "VM 6 of process 1 "));
 }
 
 /* A monitor holds what a guest was before it started again: its name is free. */

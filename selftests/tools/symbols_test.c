@@ -348,7 +348,7 @@ static void no_tables(long arg)
 
 	memset(mem, 0, sizeof(mem));
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
-	CHECK(strstr(vigil_error(), "no kernel's symbol tables") != NULL);
+	CHECK(strstr(lv_error(), "no kernel's symbol tables") != NULL);
 	memcpy(mem + 0x10000, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
 	/* at the very ends of memory */
@@ -420,7 +420,7 @@ static void two_tables(long arg)
 	symtab_free(&t);
 	put_tables(0x500000, L_64, word == 8);
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOEXEC);
-	CHECK(strstr(vigil_error(), "--symbols FILE") != NULL);
+	CHECK(strstr(lv_error(), "--symbols FILE") != NULL);
 	CHECK_EQ(t.n, 0);
 }
 
@@ -663,7 +663,7 @@ static void definitions(long arg)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CHECK_EQ(symtab_define(&t, bad[i]), -EINVAL);
-		CHECK(strstr(vigil_error(), "NAME=ADDR") != NULL);
+		CHECK(strstr(lv_error(), "NAME=ADDR") != NULL);
 	}
 	CHECK_EQ(t.n, 0);
 	/* as the first symbol, as a new one, in place of two */
@@ -714,7 +714,7 @@ static void stubs(long arg)
 	      f);
 	fclose(f);
 	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
-	CHECK(strstr(vigil_error(), "Leave --symbols out") != NULL);
+	CHECK(strstr(lv_error(), "Leave --symbols out") != NULL);
 	symtab_free(&t);
 	unlink(path);
 
@@ -724,7 +724,7 @@ static void stubs(long arg)
 		fprintf(f, "0000000000000000 T func_%d\n", i);
 	fclose(f);
 	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
-	CHECK(strstr(vigil_error(), "kptr_restrict") != NULL);
+	CHECK(strstr(lv_error(), "kptr_restrict") != NULL);
 	symtab_free(&t);
 	unlink(path);
 
@@ -759,7 +759,7 @@ static void slide(long arg)
 	memset(mem, 0, sizeof(mem));
 	/* a kernel that is not up yet, and one that is another */
 	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
-	CHECK(strstr(vigil_error(), "KASLR") != NULL);
+	CHECK(strstr(lv_error(), "KASLR") != NULL);
 	put_gate(0, KERNEL_VA + 0x10000);
 	put_gate(14, KERNEL_VA + 0x10080);
 	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
@@ -880,7 +880,7 @@ static void few(long arg)
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
 				"ffffffff81000040 T b c\n"),
 		 -ENOEXEC);
-	CHECK(strstr(vigil_error(), "line 2") != NULL);
+	CHECK(strstr(lv_error(), "line 2") != NULL);
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
 				"ffffffff81000040 T b []\n"),
 		 -ENOEXEC);

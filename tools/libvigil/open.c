@@ -12,12 +12,12 @@
 
 static __thread char error_text[512];
 
-const char *vigil_error(void)
+const char *lv_error(void)
 {
 	return error_text;
 }
 
-int vigil_fail(int err, const char *fmt, ...)
+int lv_fail(int err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -27,7 +27,7 @@ int vigil_fail(int err, const char *fmt, ...)
 	return err > 0 ? -err : err;
 }
 
-int vigil_ioctl(int fd, unsigned long request, void *arg)
+int lv_ioctl(int fd, unsigned long request, void *arg)
 {
 	int ret;
 
@@ -37,12 +37,12 @@ int vigil_ioctl(int fd, unsigned long request, void *arg)
 	return ret;
 }
 
-const char *vigil_device_path(const char *path)
+const char *lv_device_path(const char *path)
 {
 	if (!path || !*path)
 		path = getenv("VIGIL_DEVICE");
 	if (!path || !*path)
-		path = VIGIL_DEFAULT_DEVICE;
+		path = LV_DEFAULT_DEVICE;
 	return path;
 }
 
@@ -65,28 +65,28 @@ static const char *open_advice(int err, bool kvm)
 	return "dmesg may say more";
 }
 
-int vigil_open(const char *path)
+int lv_open(const char *path)
 {
 	int fd, version, err;
 
-	path = vigil_device_path(path);
+	path = lv_device_path(path);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		return vigil_fail(
-			err, "cannot open %s: %s; %s", path, strerror(err),
-			open_advice(err, strstr(path, "kvm") != NULL));
+		return lv_fail(err, "cannot open %s: %s; %s", path,
+			       strerror(err),
+			       open_advice(err, strstr(path, "kvm") != NULL));
 	}
-	version = vigil_ioctl(fd, KVM_GET_API_VERSION, NULL);
+	version = lv_ioctl(fd, KVM_GET_API_VERSION, NULL);
 	if (version != KVM_API_VERSION) {
 		err = version < 0 ? errno : EPROTO;
 		close(fd);
 		if (version < 0)
-			return vigil_fail(err, "%s is not a hypervisor: %s",
-					  path, strerror(err));
-		return vigil_fail(err,
-				  "%s speaks version %d of the KVM API, not %d",
-				  path, version, KVM_API_VERSION);
+			return lv_fail(err, "%s is not a hypervisor: %s", path,
+				       strerror(err));
+		return lv_fail(err,
+			       "%s speaks version %d of the KVM API, not %d",
+			       path, version, KVM_API_VERSION);
 	}
 	return fd;
 }

@@ -2,7 +2,7 @@
 /* Registers and exit reasons as text. */
 #include "libvigil.h"
 
-const char *vigil_exit_name(uint32_t reason)
+const char *lv_exit_name(uint32_t reason)
 {
 	switch (reason) {
 	case KVM_EXIT_UNKNOWN:
@@ -52,8 +52,8 @@ static void print_segment(FILE *out, const char *name,
 		s->unusable ? " unusable" : "");
 }
 
-void vigil_print_regs(FILE *out, const struct kvm_regs *r,
-		      const struct kvm_sregs *s)
+void lv_print_regs(FILE *out, const struct kvm_regs *r,
+		   const struct kvm_sregs *s)
 {
 	const struct {
 		const char *name;

@@ -41,7 +41,7 @@ enum vigil_exit {
 
 /**
  * struct vigil_options - options that stand before or after the subcommand
- * @device: --device, or NULL: let vigil_open() choose (VIGIL_DEVICE, /dev/vigil)
+ * @device: --device, or NULL: let lv_open() choose (VIGIL_DEVICE, /dev/vigil)
  * @json: --json: machine-readable output, where the subcommand has one
  * @verbose: -v, may be repeated
  */

@@ -152,7 +152,7 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon,
 		    (unsigned long long)ops, i * 8);
 		return 0;
 	}
-	return vigil_fail(
+	return lv_fail(
 		ENOENT,
 		"simple_dir_operations does not point to dcache_readdir: this is "
 		"not a kernel that the demo knows");
@@ -261,13 +261,13 @@ static int collect_events(struct act *act, struct mon *mon,
 		if (n < 0)
 			return n;
 		if (!n)
-			return vigil_fail(EPIPE, "the VM ended");
+			return lv_fail(EPIPE, "the VM ended");
 		for (i = 0; i < n; i++) {
 			struct target *tg;
 
 			event_print(progress, &ev[i], t);
 			if (ev[i].cookie >= N_TARGETS)
-				return vigil_fail(
+				return lv_fail(
 					EPROTO,
 					"an event of a watch that nobody set");
 			tg = &act->target[ev[i].cookie];
@@ -405,7 +405,7 @@ static void describe_guest(struct mon *mon)
 	symtab_text(&t, state.regs.rip, sym, sizeof(sym));
 	say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
 	    sym);
-	vigil_print_regs(progress, &state.regs, &state.sregs);
+	lv_print_regs(progress, &state.regs, &state.sregs);
 	print_stack(mon, &t, state.regs.rsp);
 	symtab_free(&t);
 	n = mon_stats(mon, &stats);
@@ -421,10 +421,10 @@ static int broke_off(struct mon *mon, int err)
 {
 	char why[512];
 
-	snprintf(why, sizeof(why), "%s", vigil_error());
+	snprintf(why, sizeof(why), "%s", lv_error());
 	describe_guest(mon);
 	mon_detach(mon);
-	return vigil_fail(err, "%s", why);
+	return lv_fail(err, "%s", why);
 }
 
 static int run_monitored(struct act *act, struct demo_guest *g,
@@ -568,7 +568,7 @@ static int run_all(const struct args *args, const char *initrd)
 		failed += acts[i].failed;
 	}
 	if (ret)
-		say("act %d broke off: %s", i, vigil_error());
+		say("act %d broke off: %s", i, lv_error());
 	if (vigil_options.json)
 		print_json(acts, i, !ret && !failed);
 	if (ret || failed) {
@@ -585,8 +585,8 @@ static int make_initrd(const struct args *args, char *path)
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
 	if (!f)
-		return vigil_fail(errno, "cannot create %s: %s", path,
-				  strerror(errno));
+		return lv_fail(errno, "cannot create %s: %s", path,
+			       strerror(errno));
 	ret = demo_initramfs(f, args->busybox, args->rootkit);
 	fclose(f);
 	return ret;
@@ -631,7 +631,7 @@ int vigil_cmd_demo(int argc, char **argv)
 		 tmp && *tmp ? tmp : "/tmp");
 	ret = make_initrd(&args, initrd);
 	if (ret)
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 	ret = ret ? VIGIL_EX_INPUT : run_all(&args, initrd);
 	unlink(initrd);
 	free(kernel);

@@ -45,7 +45,7 @@ int demo_start(struct demo_guest *g, const struct demo_boot *boot);
  * @line: gets the line from @what on; may be NULL
  * @seconds: how long to wait
  *
- * Return: 0; -ETIMEDOUT; -EPIPE: the guest ended first. vigil_error() has the
+ * Return: 0; -ETIMEDOUT; -EPIPE: the guest ended first. lv_error() has the
  * text.
  */
 int demo_expect(struct demo_guest *g, const char *what, char *line, size_t len,

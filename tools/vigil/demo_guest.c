@@ -83,20 +83,20 @@ static int file_entry(FILE *out, const char *name, unsigned int mode,
 
 	f = fopen(path, "re");
 	if (!f)
-		return vigil_fail(errno, "cannot open %s: %s", path,
-				  strerror(errno));
+		return lv_fail(errno, "cannot open %s: %s", path,
+			       strerror(errno));
 	if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) ||
 	    st.st_size > 64 << 20) {
 		fclose(f);
-		return vigil_fail(EINVAL, "%s is not a file of a sensible size",
-				  path);
+		return lv_fail(EINVAL, "%s is not a file of a sensible size",
+			       path);
 	}
 	data = malloc(st.st_size + 1);
 	n = data ? fread(data, 1, st.st_size, f) : 0;
 	fclose(f);
 	if (!data || n != (size_t)st.st_size) {
 		free(data);
-		return vigil_fail(EIO, "cannot read %s", path);
+		return lv_fail(EIO, "cannot read %s", path);
 	}
 	entry(out, name, S_IFREG | mode, data, n);
 	free(data);
@@ -123,7 +123,7 @@ int demo_initramfs(FILE *out, const char *busybox, const char *rootkit)
 	      sizeof(init_script) - 1);
 	entry(out, "TRAILER!!!", 0, "", 0);
 	if (fflush(out) || ferror(out))
-		return vigil_fail(EIO, "cannot write the guest's initramfs");
+		return lv_fail(EIO, "cannot write the guest's initramfs");
 	return 0;
 }
 
@@ -131,7 +131,7 @@ int demo_initramfs(FILE *out, const char *busybox, const char *rootkit)
 
 static void exec_guest(const struct demo_boot *b, int in, int out, pid_t parent)
 {
-	const char *dev = vigil_device_path(vigil_options.device);
+	const char *dev = lv_device_path(vigil_options.device);
 	char mem[16], *argv[] = {
 		"vigil",	   "run",      "--device",
 		(char *)dev,	   "--name",   (char *)b->name,
@@ -162,13 +162,13 @@ int demo_start(struct demo_guest *g, const struct demo_boot *boot)
 
 	memset(g, 0, sizeof(*g));
 	if (pipe2(in, O_CLOEXEC))
-		return vigil_fail(errno, "no pipe for the guest: %s",
-				  strerror(errno));
+		return lv_fail(errno, "no pipe for the guest: %s",
+			       strerror(errno));
 	if (pipe2(out, O_CLOEXEC)) {
 		close(in[0]);
 		close(in[1]);
-		return vigil_fail(errno, "no pipe for the guest: %s",
-				  strerror(errno));
+		return lv_fail(errno, "no pipe for the guest: %s",
+			       strerror(errno));
 	}
 	fflush(NULL);
 	g->pid = fork();
@@ -183,7 +183,7 @@ int demo_start(struct demo_guest *g, const struct demo_boot *boot)
 	g->pid = 0;
 	close(g->in);
 	close(g->out);
-	return vigil_fail(EAGAIN, "cannot start a process for the guest");
+	return lv_fail(EAGAIN, "cannot start a process for the guest");
 }
 
 static int64_t now_ms(void)
@@ -247,10 +247,9 @@ int demo_expect(struct demo_guest *g, const char *what, char *line, size_t len,
 	while (!scan_lines(g, what, line, len)) {
 		left = until - now_ms();
 		if (left <= 0)
-			return vigil_fail(
-				ETIMEDOUT,
-				"no `%s' from the guest in %u seconds", what,
-				seconds);
+			return lv_fail(ETIMEDOUT,
+				       "no `%s' from the guest in %u seconds",
+				       what, seconds);
 		if (poll(&fd, 1, left) <= 0)
 			continue;
 		n = read(g->out, g->buf + g->used,
@@ -258,9 +257,9 @@ int demo_expect(struct demo_guest *g, const char *what, char *line, size_t len,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return vigil_fail(EPIPE,
-					  "the guest ended before it said `%s'",
-					  what);
+			return lv_fail(EPIPE,
+				       "the guest ended before it said `%s'",
+				       what);
 		g->used += n;
 	}
 	return 0;
@@ -271,7 +270,7 @@ int demo_send(struct demo_guest *g, const char *line)
 	if (write(g->in, line, strlen(line)) == (ssize_t)strlen(line) &&
 	    write(g->in, "\n", 1) == 1)
 		return 0;
-	return vigil_fail(EPIPE, "the guest does not listen any more");
+	return lv_fail(EPIPE, "the guest does not listen any more");
 }
 
 int demo_wait(struct demo_guest *g, unsigned int seconds)
@@ -283,7 +282,7 @@ int demo_wait(struct demo_guest *g, unsigned int seconds)
 	if (ret != -EPIPE)
 		return ret;
 	if (waitpid(g->pid, &status, 0) != g->pid)
-		return vigil_fail(ECHILD, "the guest's process was lost");
+		return lv_fail(ECHILD, "the guest's process was lost");
 	g->pid = 0;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);

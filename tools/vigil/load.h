@@ -74,7 +74,7 @@ struct blob {
  * @entry: for flat binaries
  */
 struct load_args {
-	struct vigil_vm *vm;
+	struct lv_vm *vm;
 	const struct mem_map *mem;
 	const char *path;
 	struct blob kernel, initrd;
@@ -104,13 +104,12 @@ struct boot_state {
 	const char *what;
 };
 
-/* Reads a file of at most @max bytes. Return: 0 or -errno with vigil_error(). */
+/* Reads a file of at most @max bytes. Return: 0 or -errno with lv_error(). */
 int blob_read(struct blob *blob, const char *path, size_t max);
 void blob_free(struct blob *blob);
 
-/* Copies into guest RAM. Return: 0 or -EFAULT with vigil_error(). */
-int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data,
-	      uint64_t size);
+/* Copies into guest RAM. Return: 0 or -EFAULT with lv_error(). */
+int load_copy(struct lv_vm *vm, uint64_t gpa, const void *data, uint64_t size);
 
 /**
  * load_top() - place something as high as possible below a limit
@@ -124,14 +123,14 @@ int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
 	     uint64_t size, uint64_t *addr);
 
 /* A flat 32-bit GDT at LOAD_GDT: 0x08/0x10 code, 0x18 data (0x10 for Linux). */
-int load_gdt(struct vigil_vm *vm);
+int load_gdt(struct lv_vm *vm);
 
-/* Each Return: 1 not mine, 0 loaded, -errno with vigil_error(). */
+/* Each Return: 1 not mine, 0 loaded, -errno with lv_error(). */
 int load_linux(const struct load_args *args, struct boot_state *boot);
 int load_multiboot(const struct load_args *args, struct boot_state *boot);
 int load_flat(const struct load_args *args, struct boot_state *boot);
 
-/* Tries the loaders in turn. Return: 0 or -errno with vigil_error(). */
+/* Tries the loaders in turn. Return: 0 or -errno with lv_error(). */
 int load_kernel(const struct load_args *args, struct boot_state *boot);
 
 #endif

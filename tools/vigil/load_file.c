@@ -21,26 +21,25 @@ int blob_read(struct blob *blob, const char *path, size_t max)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		return vigil_fail(err, "cannot open %s: %s", path,
-				  strerror(err));
+		return lv_fail(err, "cannot open %s: %s", path, strerror(err));
 	}
 	if (fstat(fd, &st)) {
-		err = vigil_fail(errno, "cannot examine %s", path);
+		err = lv_fail(errno, "cannot examine %s", path);
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		err = vigil_fail(EINVAL, "%s is not a regular file", path);
+		err = lv_fail(EINVAL, "%s is not a regular file", path);
 		goto out;
 	}
 	if (!st.st_size || (uint64_t)st.st_size > max) {
-		err = vigil_fail(EFBIG, "%s is %s", path,
-				 st.st_size ? "larger than the guest's memory" :
-					      "empty");
+		err = lv_fail(EFBIG, "%s is %s", path,
+			      st.st_size ? "larger than the guest's memory" :
+					   "empty");
 		goto out;
 	}
 	blob->data = malloc(st.st_size);
 	if (!blob->data) {
-		err = vigil_fail(ENOMEM, "no memory for %s", path);
+		err = lv_fail(ENOMEM, "no memory for %s", path);
 		goto out;
 	}
 	while (got < (size_t)st.st_size) {
@@ -49,8 +48,8 @@ int blob_read(struct blob *blob, const char *path, size_t max)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			err = vigil_fail(n ? errno : EIO,
-					 "cannot read all of %s", path);
+			err = lv_fail(n ? errno : EIO, "cannot read all of %s",
+				      path);
 			blob_free(blob);
 			goto out;
 		}
@@ -69,16 +68,15 @@ void blob_free(struct blob *blob)
 	*blob = (struct blob){ 0 };
 }
 
-int load_copy(struct vigil_vm *vm, uint64_t gpa, const void *data,
-	      uint64_t size)
+int load_copy(struct lv_vm *vm, uint64_t gpa, const void *data, uint64_t size)
 {
 	void *p;
 
 	if (!size)
 		return 0;
-	p = vigil_vm_ptr(vm, gpa, size);
+	p = lv_vm_ptr(vm, gpa, size);
 	if (!p)
-		return vigil_fail(
+		return lv_fail(
 			EFAULT,
 			"no guest RAM for %#llx bytes at %#llx (try --mem)",
 			(unsigned long long)size, (unsigned long long)gpa);
@@ -97,7 +95,7 @@ int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
 	return *addr < floor ? -ENOMEM : 0;
 }
 
-int load_gdt(struct vigil_vm *vm)
+int load_gdt(struct lv_vm *vm)
 {
 	static const uint64_t gdt[] = {
 		0, 0x00cf9b000000ffff, /* 0x08: code */
@@ -114,15 +112,14 @@ int load_flat(const struct load_args *args, struct boot_state *boot)
 	int err;
 
 	if (args->initrd.size)
-		return vigil_fail(EINVAL,
-				  "a flat binary has no use for --initrd");
+		return lv_fail(EINVAL, "a flat binary has no use for --initrd");
 	if (args->entry < args->load_addr || args->entry >= end)
-		return vigil_fail(
+		return lv_fail(
 			EINVAL,
 			"the entry point %#x is not inside the image (%#x to %#llx)",
 			args->entry, args->load_addr, (unsigned long long)end);
 	if (args->load_addr < 0x100000 && end > CONVENTIONAL_END)
-		return vigil_fail(
+		return lv_fail(
 			EFBIG,
 			"%s: not a bzImage, no multiboot header, and too large (%zu "
 			"bytes) for a flat binary at %#x; a compressed file has to be "
@@ -166,7 +163,7 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 			return ret;
 		if (args->kernel.size >= 4 &&
 		    !memcmp(args->kernel.data, "\177ELF", 4))
-			return vigil_fail(
+			return lv_fail(
 				ENOEXEC,
 				"%s is an ELF file without a multiboot header; for "
 				"Linux take the bzImage (arch/x86/boot/bzImage, "
@@ -175,7 +172,7 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 		/* A kernel with EFI stub, cut off before the mark of its header. */
 		if (args->kernel.size >= 2 &&
 		    !memcmp(args->kernel.data, "MZ", 2))
-			return vigil_fail(
+			return lv_fail(
 				ENOEXEC,
 				"%s is a program for EFI or DOS, or a bzImage that is "
 				"cut short; say --flat if it is neither",

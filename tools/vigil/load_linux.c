@@ -37,7 +37,7 @@ static int build_cmdline(const struct load_args *args, char *buf, size_t size)
 		     args->default_append && *args->append ? " " : "",
 		     args->append);
 	if (n < 0 || (size_t)n >= size)
-		return vigil_fail(
+		return lv_fail(
 			E2BIG,
 			"the command line is longer than the %zu bytes that "
 			"this kernel takes",
@@ -73,20 +73,19 @@ static int check_header(const struct load_args *args,
 	uint64_t whole;
 
 	if (hdr->version < PROTOCOL_MIN)
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s: boot protocol %u.%02u is too old (2.06 is the "
 			"oldest, Linux 2.6.22)",
 			args->path, hdr->version >> 8, hdr->version & 0xff);
 	if (!(hdr->loadflags & LOADED_HIGH))
-		return vigil_fail(ENOEXEC,
-				  "%s is a zImage; a bzImage is needed",
-				  args->path);
+		return lv_fail(ENOEXEC, "%s is a zImage; a bzImage is needed",
+			       args->path);
 	*setup_size = ((hdr->setup_sects ?: 4) + 1) * 512;
 	/* Behind what the header counts there may be a signature. */
 	whole = *setup_size + hdr->syssize * 16ull;
 	if (*setup_size >= args->kernel.size || whole > args->kernel.size)
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s is cut short: %zu bytes of the %llu that its header "
 			"counts",
@@ -125,7 +124,7 @@ static int place_initrd(const struct load_args *args,
 		return 0;
 	if (load_top(args->mem, floor, (uint64_t)hdr->initrd_addr_max + 1,
 		     args->initrd.size, &addr))
-		return vigil_fail(
+		return lv_fail(
 			ENOMEM,
 			"the initrd (%zu KiB) does not fit behind the kernel, "
 			"which needs %llu MiB; try a larger --mem",
@@ -148,16 +147,16 @@ int load_linux(const struct load_args *args, struct boot_state *boot)
 	if (!is_linux(&args->kernel))
 		return 1;
 	if (args->kernel.size < HDR_OFFSET + sizeof(*hdr))
-		return vigil_fail(
-			ENOEXEC, "%s is cut short inside its header: %zu bytes",
-			args->path, args->kernel.size);
+		return lv_fail(ENOEXEC,
+			       "%s is cut short inside its header: %zu bytes",
+			       args->path, args->kernel.size);
 	hdr = (const void *)(args->kernel.data + HDR_OFFSET);
 	ret = check_header(args, hdr, &setup_size);
 	if (ret)
 		return ret;
 	end = kernel_end(hdr, args->kernel.size - setup_size);
 	if (end > args->mem->low_end)
-		return vigil_fail(
+		return lv_fail(
 			ENOMEM,
 			"%s needs %llu MiB of memory to start; try a larger --mem",
 			args->path, (unsigned long long)(end >> 20) + 1);
@@ -169,7 +168,7 @@ int load_linux(const struct load_args *args, struct boot_state *boot)
 			      LOAD_CMDLINE_MAX;
 	cmdline = malloc(cmdline_max);
 	if (!bp || !cmdline) {
-		ret = vigil_fail(ENOMEM, "out of memory");
+		ret = lv_fail(ENOMEM, "out of memory");
 		goto out;
 	}
 	/* The byte behind the jump's opcode tells how long the header is. */

@@ -92,17 +92,16 @@ static int put_segment(const struct load_args *args, uint64_t addr,
 	if (!memsz)
 		return 0;
 	if (off > args->kernel.size || filesz > args->kernel.size - off)
-		return vigil_fail(ENOEXEC, "%s is cut short", args->path);
+		return lv_fail(ENOEXEC, "%s is cut short", args->path);
 	if (addr < LOAD_AREA_END && addr + memsz > LOAD_AREA)
-		return vigil_fail(
-			ENOEXEC,
-			"%s wants to be loaded at %#llx, where the boot "
-			"information is (%#x to %#x)",
-			args->path, (unsigned long long)addr, LOAD_AREA,
-			LOAD_AREA_END);
-	p = vigil_vm_ptr(args->vm, addr, memsz);
+		return lv_fail(ENOEXEC,
+			       "%s wants to be loaded at %#llx, where the boot "
+			       "information is (%#x to %#x)",
+			       args->path, (unsigned long long)addr, LOAD_AREA,
+			       LOAD_AREA_END);
+	p = lv_vm_ptr(args->vm, addr, memsz);
 	if (!p)
-		return vigil_fail(
+		return lv_fail(
 			EFAULT,
 			"%s wants %#llx bytes at %#llx, where the guest has no "
 			"RAM (try --mem)",
@@ -139,7 +138,7 @@ static int load_by_header(const struct load_args *args,
 	}
 	return put_segment(args, hdr->load_addr, off, filesz, memsz, end);
 bad:
-	return vigil_fail(
+	return lv_fail(
 		ENOEXEC,
 		"%s: the addresses in its multiboot header contradict each other",
 		args->path);
@@ -159,7 +158,7 @@ static int load_elf(const struct load_args *args, uint64_t *end,
 	if (k->size < sizeof(Elf64_Ehdr) || memcmp(d, ELFMAG, SELFMAG) ||
 	    d[EI_DATA] != ELFDATA2LSB ||
 	    (d[EI_CLASS] != ELFCLASS32 && d[EI_CLASS] != ELFCLASS64))
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s has a multiboot header, but is no ELF file and gives "
 			"no load address",
@@ -183,8 +182,8 @@ static int load_elf(const struct load_args *args, uint64_t *end,
 	if (!phnum || phnum > MAX_SEGMENTS || e_entry > UINT32_MAX ||
 	    phentsize < (elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) ||
 	    phoff > k->size || phentsize * phnum > k->size - phoff)
-		return vigil_fail(ENOEXEC, "%s: bad ELF program headers",
-				  args->path);
+		return lv_fail(ENOEXEC, "%s: bad ELF program headers",
+			       args->path);
 	for (unsigned int i = 0; i < phnum; i++) {
 		const uint8_t *p = d + phoff + i * phentsize;
 
@@ -226,14 +225,14 @@ static int write_info(const struct load_args *args, uint64_t kernel_end)
 				   (args->mem->low_end - 0x100000) >> 10 :
 				   0;
 	b.info.cmdline = LOAD_CMDLINE;
-	cmdline = vigil_vm_ptr(args->vm, LOAD_CMDLINE, LOAD_CMDLINE_MAX);
+	cmdline = lv_vm_ptr(args->vm, LOAD_CMDLINE, LOAD_CMDLINE_MAX);
 	if (!cmdline)
-		return vigil_fail(
-			EFAULT, "no conventional memory for the command line");
+		return lv_fail(EFAULT,
+			       "no conventional memory for the command line");
 	n = snprintf(cmdline, LOAD_CMDLINE_MAX, "%s%s%s", args->path,
 		     *args->append ? " " : "", args->append);
 	if (n < 0 || n >= (int)LOAD_CMDLINE_MAX)
-		return vigil_fail(E2BIG, "the command line is too long");
+		return lv_fail(E2BIG, "the command line is too long");
 	for (unsigned int i = 0; i < args->mem->n; i++)
 		b.mmap[i] = (struct mb_mmap){ 20, args->mem->ranges[i].addr,
 					      args->mem->ranges[i].size,
@@ -245,7 +244,7 @@ static int write_info(const struct load_args *args, uint64_t kernel_end)
 	if (args->initrd.size) {
 		if (load_top(args->mem, kernel_end, args->mem->low_end,
 			     args->initrd.size, &addr))
-			return vigil_fail(
+			return lv_fail(
 				ENOMEM,
 				"the module (%zu KiB) does not fit behind the "
 				"kernel; try a larger --mem",
@@ -274,14 +273,14 @@ int load_multiboot(const struct load_args *args, struct boot_state *boot)
 
 	off = find_header(&args->kernel, &hdr);
 	if (off == -2)
-		return vigil_fail(ENOEXEC,
-				  "%s is cut short inside its multiboot header",
-				  args->path);
+		return lv_fail(ENOEXEC,
+			       "%s is cut short inside its multiboot header",
+			       args->path);
 	if (off < 0)
 		return 1;
 	/* Bits 0 to 15 are demands: those that we do not know we cannot meet. */
 	if (hdr.flags & 0xffff & ~(MB_PAGE_ALIGN | MB_MEMORY))
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s asks for what vigil does not provide (multiboot "
 			"flags %#x%s)",

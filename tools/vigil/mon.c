@@ -14,7 +14,7 @@
 
 static int open_device(void)
 {
-	int fd = vigil_open(vigil_options.device);
+	int fd = lv_open(vigil_options.device);
 	int version;
 
 	if (fd < 0)
@@ -24,13 +24,12 @@ static int open_device(void)
 		return fd;
 	close(fd);
 	if (version < 0)
-		return vigil_fail(ENOTTY, "%s has no monitors: it is not vigil",
-				  vigil_device_path(vigil_options.device));
-	return vigil_fail(
-		EPROTO,
-		"the module speaks version %d of the monitor interface, "
-		"this program %d: install both from the same source",
-		version, VIGIL_API_VERSION);
+		return lv_fail(ENOTTY, "%s has no monitors: it is not vigil",
+			       lv_device_path(vigil_options.device));
+	return lv_fail(EPROTO,
+		       "the module speaks version %d of the monitor interface, "
+		       "this program %d: install both from the same source",
+		       version, VIGIL_API_VERSION);
 }
 
 static int list_vms(int dev, struct vigil_vm_info **out)
@@ -42,15 +41,15 @@ static int list_vms(int dev, struct vigil_vm_info **out)
 	for (;;) {
 		*out = calloc(room, sizeof(**out));
 		if (!*out)
-			return vigil_fail(ENOMEM, "out of memory");
+			return lv_fail(ENOMEM, "out of memory");
 		list.count = room;
 		list.entries = (uintptr_t)*out;
 		if (ioctl(dev, VIGIL_LIST_VMS, &list)) {
 			err = errno;
 			free(*out);
 			*out = NULL;
-			return vigil_fail(err, "cannot list VMs: %s",
-					  strerror(err));
+			return lv_fail(err, "cannot list VMs: %s",
+				       strerror(err));
 		}
 		if (list.count <= room)
 			return list.count;
@@ -98,40 +97,39 @@ static int find_vm(int dev, const char *vm, uint32_t *id)
 	if (hits == 1)
 		return 0;
 	if (hits)
-		return vigil_fail(
-			EINVAL,
-			"%u VMs are called %s: say which by its number "
-			"(vigil list)",
-			hits, vm);
-	return vigil_fail(ENOENT,
-			  "there is no VM called %s that you may attach to "
-			  "(vigil list)",
-			  vm);
+		return lv_fail(EINVAL,
+			       "%u VMs are called %s: say which by its number "
+			       "(vigil list)",
+			       hits, vm);
+	return lv_fail(ENOENT,
+		       "there is no VM called %s that you may attach to "
+		       "(vigil list)",
+		       vm);
 }
 
 static int attach_failed(int err, const char *vm, uint32_t flags)
 {
 	switch (err) {
 	case ENOENT:
-		return vigil_fail(err, "there is no VM %s (vigil list)", vm);
+		return lv_fail(err, "there is no VM %s (vigil list)", vm);
 	case EPERM:
-		return vigil_fail(
+		return lv_fail(
 			err,
 			"VM %s belongs to another user: only they and root may "
 			"attach to it",
 			vm);
 	case EBUSY:
 		if (flags & VIGIL_ATTACH_READ)
-			return vigil_fail(
+			return lv_fail(
 				err,
 				"VM %s has %d readers already, and can have no "
 				"more",
 				vm, VIGIL_MAX_READERS);
-		return vigil_fail(
-			err, "VM %s has a monitor already, and can have one",
-			vm);
+		return lv_fail(err,
+			       "VM %s has a monitor already, and can have one",
+			       vm);
 	}
-	return vigil_fail(err, "cannot attach to VM %s: %s", vm, strerror(err));
+	return lv_fail(err, "cannot attach to VM %s: %s", vm, strerror(err));
 }
 
 static int attach(struct mon *mon, const char *vm, uint32_t flags)
@@ -177,8 +175,8 @@ void mon_detach(struct mon *mon)
 int mon_info(struct mon *mon)
 {
 	if (ioctl(mon->fd, VIGIL_GET_INFO, &mon->info))
-		return vigil_fail(errno, "cannot ask about the VM: %s",
-				  strerror(errno));
+		return lv_fail(errno, "cannot ask about the VM: %s",
+			       strerror(errno));
 	mon->info.name[sizeof(mon->info.name) - 1] = 0;
 	return 0;
 }
@@ -197,9 +195,10 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
 				break;
 			if (errno == EINTR)
 				continue;
-			return vigil_fail(
-				errno, "cannot read guest memory at %#llx: %s",
-				(unsigned long long)mem.addr, strerror(errno));
+			return lv_fail(errno,
+				       "cannot read guest memory at %#llx: %s",
+				       (unsigned long long)mem.addr,
+				       strerror(errno));
 		}
 		done += mem.done;
 		if (mem.done < mem.len)
@@ -223,10 +222,10 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 			done += mem.done;
 			continue;
 		}
-		return vigil_fail(errno ?: EFAULT,
-				  "cannot read guest-virtual memory at %#llx: "
-				  "not mapped",
-				  (unsigned long long)mem.addr + mem.done);
+		return lv_fail(errno ?: EFAULT,
+			       "cannot read guest-virtual memory at %#llx: "
+			       "not mapped",
+			       (unsigned long long)mem.addr + mem.done);
 	}
 	return 0;
 }
@@ -239,9 +238,9 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 	if (!ioctl(mon->fd, VIGIL_GET_VCPU, state))
 		return 0;
 	if (errno == ENOENT)
-		return vigil_fail(errno, "the VM has no vCPU %u", vcpu);
-	return vigil_fail(errno, "cannot read the registers of vCPU %u: %s",
-			  vcpu, strerror(errno));
+		return lv_fail(errno, "the VM has no vCPU %u", vcpu);
+	return lv_fail(errno, "cannot read the registers of vCPU %u: %s", vcpu,
+		       strerror(errno));
 }
 
 int mon_watch_add(struct mon *mon, struct vigil_watch *w)
@@ -250,31 +249,31 @@ int mon_watch_add(struct mon *mon, struct vigil_watch *w)
 		return 0;
 	switch (errno) {
 	case EFAULT:
-		return vigil_fail(
+		return lv_fail(
 			errno,
 			"cannot watch %#llx: not mapped in the guest now",
 			(unsigned long long)w->start);
 	case ENOSPC:
-		return vigil_fail(errno, "cannot watch %#llx: too many watches",
-				  (unsigned long long)w->start);
+		return lv_fail(errno, "cannot watch %#llx: too many watches",
+			       (unsigned long long)w->start);
 	case EINVAL:
-		return vigil_fail(
+		return lv_fail(
 			errno,
 			"cannot watch %llu bytes at %#llx: the guest has no such "
 			"addresses, or the length is not 1 to 16 MiB",
 			(unsigned long long)w->len,
 			(unsigned long long)w->start);
 	}
-	return vigil_fail(errno, "cannot watch %#llx: %s",
-			  (unsigned long long)w->start, strerror(errno));
+	return lv_fail(errno, "cannot watch %#llx: %s",
+		       (unsigned long long)w->start, strerror(errno));
 }
 
 int mon_watch_del(struct mon *mon, uint32_t id)
 {
 	if (!ioctl(mon->fd, VIGIL_WATCH_DEL, &id))
 		return 0;
-	return vigil_fail(errno, "cannot remove watch %u: %s", id,
-			  strerror(errno));
+	return lv_fail(errno, "cannot remove watch %u: %s", id,
+		       strerror(errno));
 }
 
 int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
@@ -286,8 +285,8 @@ int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
 
 	if (!ioctl(mon->fd, VIGIL_VERDICT, &v))
 		return 0;
-	return vigil_fail(errno, "the verdict on event %llu came too late: %s",
-			  (unsigned long long)seq, strerror(errno));
+	return lv_fail(errno, "the verdict on event %llu came too late: %s",
+		       (unsigned long long)seq, strerror(errno));
 }
 
 int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
@@ -298,7 +297,7 @@ int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
 		return n / sizeof(*ev);
 	if (errno == EAGAIN || errno == EINTR)
 		return -EAGAIN;
-	return vigil_fail(errno, "cannot read events: %s", strerror(errno));
+	return lv_fail(errno, "cannot read events: %s", strerror(errno));
 }
 
 int mon_stats(struct mon *mon, struct mon_stat **out)
@@ -311,14 +310,14 @@ int mon_stats(struct mon *mon, struct mon_stat **out)
 	int ret;
 
 	*out = NULL;
-	ret = vigil_fail(ENOMEM, "out of memory");
+	ret = lv_fail(ENOMEM, "out of memory");
 	if (!names || !values || !stats)
 		goto out;
 	s.values = (uintptr_t)values;
 	s.names = (uintptr_t)names;
 	if (ioctl(mon->fd, VIGIL_GET_STATS, &s)) {
-		ret = vigil_fail(errno, "cannot read the counters: %s",
-				 strerror(errno));
+		ret = lv_fail(errno, "cannot read the counters: %s",
+			      strerror(errno));
 		goto out;
 	}
 	ret = s.count < room ? s.count : room;
@@ -337,7 +336,7 @@ out:
 
 int mon_exit_code(int err)
 {
-	vigil_msg("%s", vigil_error());
+	vigil_msg("%s", lv_error());
 	switch (-err) {
 	case ENOENT:
 	case EFAULT:

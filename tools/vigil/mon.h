@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A monitor of another process's VM: find it, attach, look, watch. Calls return
- * 0 (or what they count) or a negative errno, with the text in vigil_error().
+ * 0 (or what they count) or a negative errno, with the text in lv_error().
  */
 #ifndef VIGIL_MON_H
 #define VIGIL_MON_H
@@ -85,7 +85,7 @@ struct mon_stat {
 /* Return: how many; @stats is to be freed. */
 int mon_stats(struct mon *mon, struct mon_stat **stats);
 
-/* vigil_error() on stderr, and the exit code for it. */
+/* lv_error() on stderr, and the exit code for it. */
 int mon_exit_code(int err);
 
 #endif

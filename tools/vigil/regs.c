@@ -135,7 +135,7 @@ int vigil_cmd_regs(int argc, char **argv)
 		if (vigil_options.json)
 			continue;
 		printf("%svcpu %u\n", i ? "\n" : "", i);
-		vigil_print_regs(stdout, &st.regs, &st.sregs);
+		lv_print_regs(stdout, &st.regs, &st.sregs);
 	}
 	if (!ret && vigil_options.json)
 		puts(json_object_to_json_string_ext(all,

@@ -241,7 +241,7 @@ static int run_guests(const struct run_options *opt)
 	int status;
 
 	if (console_open(&con)) {
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 		return VIGIL_EX_OS;
 	}
 	do {
@@ -289,7 +289,7 @@ int vigil_cmd_run(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &p))
 		return VIGIL_EX_USAGE;
 	if (kick_init()) {
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 		return VIGIL_EX_OS;
 	}
 	status = run_guests(&p.opt);

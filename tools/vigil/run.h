@@ -100,8 +100,8 @@ struct console {
  */
 struct machine {
 	const struct run_options *opt;
-	struct vigil_vm vm;
-	struct vigil_vcpu vcpu;
+	struct lv_vm vm;
+	struct lv_vcpu vcpu;
 	struct mem_map mem;
 	struct io_bus bus;
 	struct timers timers;
@@ -160,9 +160,9 @@ void machine_destroy(struct machine *m);
 /* Asks the vCPU loop to end; the first caller decides. */
 void machine_stop(struct machine *m, enum outcome outcome, int status);
 
-/* The CPUID that the guest gets. Return: 0 or -errno with vigil_error(). */
+/* The CPUID that the guest gets. Return: 0 or -errno with lv_error(). */
 int setup_cpuid(struct machine *m);
-/* Return: 0 or -errno with vigil_error(). */
+/* Return: 0 or -errno with lv_error(). */
 int setup_cpu(struct machine *m, const struct boot_state *boot);
 
 /* Runs the vCPU until m->outcome is set. */

@@ -76,7 +76,7 @@ int check_memory(uint64_t bytes, const char *proc)
 		return 0;
 	left = m.available + m.swap_free;
 	if (kib > left)
-		return vigil_fail(
+		return lv_fail(
 			ENOMEM,
 			"the guest's %llu MiB are more than the %llu MiB that this "
 			"host has left (MemAvailable and SwapFree): a guest that "
@@ -88,7 +88,7 @@ int check_memory(uint64_t bytes, const char *proc)
 		return 0;
 	left = m.committed < m.commit_limit ? m.commit_limit - m.committed : 0;
 	if (kib > left)
-		return vigil_fail(
+		return lv_fail(
 			ENOMEM,
 			"the guest's %llu MiB are more than the %llu MiB that this "
 			"host may still promise (vm.overcommit_memory is 2; "
@@ -113,7 +113,7 @@ int check_name(const struct vigil_vm_info *vm, int n, const char *name)
 	}
 	if (hits < 2)
 		return 0;
-	return vigil_fail(
+	return lv_fail(
 		EEXIST,
 		"VM %u of process %u is called %s already: take another --name, "
 		"or none",

@@ -17,7 +17,7 @@
  * is told to overcommit always (vm.overcommit_memory = 1) is believed, and so is one
  * that does not say how much it has.
  *
- * Return: 0, or -ENOMEM with vigil_error().
+ * Return: 0, or -ENOMEM with lv_error().
  */
 int check_memory(uint64_t bytes, const char *proc);
 
@@ -30,7 +30,7 @@ int check_memory(uint64_t bytes, const char *proc);
  * Two VMs that take a name at the same time both see two of it here, because each
  * asks after it has taken the name: both may end, and never do both stay.
  *
- * Return: 0, or -EEXIST with vigil_error().
+ * Return: 0, or -EEXIST with lv_error().
  */
 int check_name(const struct vigil_vm_info *vm, int n, const char *name);
 

@@ -62,8 +62,7 @@ int console_open(struct console *con)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {
 		console_close(con);
-		return vigil_fail(err, "cannot start a thread: %s",
-				  strerror(err));
+		return lv_fail(err, "cannot start a thread: %s", strerror(err));
 	}
 	watcher_runs = true;
 	return 0;

@@ -53,7 +53,7 @@ static void edit_entry(struct kvm_cpuid_entry2 *e)
 
 int setup_cpuid(struct machine *m)
 {
-	struct kvm_cpuid2 *cpuid = vigil_cpuid_supported(&m->vm);
+	struct kvm_cpuid2 *cpuid = lv_cpuid_supported(&m->vm);
 	unsigned int n = 0;
 	int err;
 
@@ -67,7 +67,7 @@ int setup_cpuid(struct machine *m)
 		n++;
 	}
 	cpuid->nent = n;
-	err = vigil_vcpu_set_cpuid(&m->vcpu, cpuid);
+	err = lv_vcpu_set_cpuid(&m->vcpu, cpuid);
 	free(cpuid);
 	return err;
 }
@@ -112,7 +112,7 @@ int setup_cpu(struct machine *m, const struct boot_state *boot)
 	struct kvm_sregs sregs;
 	int err;
 
-	err = vigil_vcpu_get_sregs(&m->vcpu, &sregs);
+	err = lv_vcpu_get_sregs(&m->vcpu, &sregs);
 	if (err)
 		return err;
 	if (boot->protected_mode) {
@@ -137,9 +137,9 @@ int setup_cpu(struct machine *m, const struct boot_state *boot)
 			data[i]->base = (uint32_t)boot->ds << 4;
 		}
 	}
-	err = vigil_vcpu_set_sregs(&m->vcpu, &sregs);
+	err = lv_vcpu_set_sregs(&m->vcpu, &sregs);
 	if (!err)
-		err = vigil_vcpu_set_regs(&m->vcpu, &regs);
+		err = lv_vcpu_set_regs(&m->vcpu, &regs);
 	if (!err)
 		setup_mtrr(m);
 	return err;

@@ -68,8 +68,8 @@ int kick_init(void)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (timer_create(CLOCK_MONOTONIC, &ev, &timer))
-		return vigil_fail(errno, "cannot create a timer: %s",
-				  strerror(errno));
+		return lv_fail(errno, "cannot create a timer: %s",
+			       strerror(errno));
 	return 0;
 }
 

@@ -78,11 +78,11 @@ static int add_memory(struct machine *m)
 	m->mem.low_end = low;
 	m->mem.high_bytes = size - low;
 	/* 640 KiB, and from the BIOS area (with nothing in it) on the rest. */
-	ret = vigil_vm_add_ram(&m->vm, 0, 0xa0000, 0);
+	ret = lv_vm_add_ram(&m->vm, 0, 0xa0000, 0);
 	if (ret >= 0)
-		ret = vigil_vm_add_ram(&m->vm, 0xc0000, low - 0xc0000, 0);
+		ret = lv_vm_add_ram(&m->vm, 0xc0000, low - 0xc0000, 0);
 	if (ret >= 0 && m->mem.high_bytes)
-		ret = vigil_vm_add_ram(&m->vm, 4 * GIB, m->mem.high_bytes, 0);
+		ret = lv_vm_add_ram(&m->vm, 4 * GIB, m->mem.high_bytes, 0);
 	if (ret < 0)
 		return ret;
 	add_range(&m->mem, 0, CONVENTIONAL_END, E820_RAM);
@@ -121,7 +121,7 @@ static int add_devices(struct machine *m)
 	    io_bus_attach(&m->bus, &m->com1.dev) ||
 	    io_bus_attach(&m->bus, &m->kbc.dev) ||
 	    misc_init(&m->misc, &m->bus, &misc_ops, m, m->opt->debug_exit))
-		return vigil_fail(EEXIST, "two devices want the same port");
+		return lv_fail(EEXIST, "two devices want the same port");
 	return 0;
 }
 
@@ -141,7 +141,7 @@ static int load_guest(struct machine *m)
 	struct boot_state boot;
 	int khz, err;
 
-	khz = vigil_vcpu_tsc_khz(&m->vcpu);
+	khz = lv_vcpu_tsc_khz(&m->vcpu);
 	args.tsc_khz = khz > 0 ? khz : 0;
 	err = blob_read(&args.kernel, opt->kernel, opt->mem);
 	if (!err && opt->initrd)
@@ -159,13 +159,13 @@ static int load_guest(struct machine *m)
 	return setup_cpu(m, &boot) ? VIGIL_EX_DEVICE : VIGIL_EX_OK;
 }
 
-/* Return: 0, or an exit code with vigil_error(). */
+/* Return: 0, or an exit code with lv_error(). */
 static int set_name(struct machine *m, const char *name)
 {
 	struct vigil_vm_info *list;
 	int err, n;
 
-	err = vigil_vm_set_name(&m->vm, name);
+	err = lv_vm_set_name(&m->vm, name);
 	/* KVM has no names; that is no reason not to run. */
 	if (err == -ENOTTY)
 		return 0;
@@ -193,7 +193,7 @@ int machine_create(struct machine *m, const struct run_options *opt,
 	if (!opt->overcommit && check_memory(opt->mem, "/proc"))
 		goto say;
 	status = VIGIL_EX_DEVICE;
-	if (vigil_vm_create(&m->vm, vigil_options.device))
+	if (lv_vm_create(&m->vm, vigil_options.device))
 		goto say;
 	if (opt->name) {
 		status = set_name(m, opt->name);
@@ -201,7 +201,7 @@ int machine_create(struct machine *m, const struct run_options *opt,
 			goto fail;
 		status = VIGIL_EX_DEVICE;
 	}
-	if (add_memory(m) || vigil_vcpu_create(&m->vm, &m->vcpu, 0) ||
+	if (add_memory(m) || lv_vcpu_create(&m->vm, &m->vcpu, 0) ||
 	    setup_cpuid(m))
 		goto fail;
 	status = VIGIL_EX_OS;
@@ -216,7 +216,7 @@ int machine_create(struct machine *m, const struct run_options *opt,
 fail:
 	machine_destroy(m);
 say:
-	vigil_msg("%s", vigil_error());
+	vigil_msg("%s", lv_error());
 	return status;
 }
 
@@ -225,6 +225,6 @@ void machine_destroy(struct machine *m)
 	kick_attach(NULL);
 	kick_at(UINT64_MAX);
 	console_detach(m->console);
-	vigil_vcpu_destroy(&m->vcpu);
-	vigil_vm_destroy(&m->vm);
+	lv_vcpu_destroy(&m->vcpu);
+	lv_vm_destroy(&m->vm);
 }

@@ -23,7 +23,7 @@ static void print_code(struct machine *m, const struct kvm_regs *regs,
 		const uint8_t *p = NULL;
 
 		if (!ioctl(m->vcpu.fd, KVM_TRANSLATE, &tr) && tr.valid)
-			p = vigil_vm_ptr(&m->vm, tr.physical_address, 1);
+			p = lv_vm_ptr(&m->vm, tr.physical_address, 1);
 		if (!p) {
 			fputs(i ? " ..." : " (not mapped)", stderr);
 			break;
@@ -46,12 +46,12 @@ void report_state(struct machine *m)
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
-	if (vigil_vcpu_get_regs(&m->vcpu, &regs) ||
-	    vigil_vcpu_get_sregs(&m->vcpu, &sregs)) {
-		vigil_msg("%s", vigil_error());
+	if (lv_vcpu_get_regs(&m->vcpu, &regs) ||
+	    lv_vcpu_get_sregs(&m->vcpu, &sregs)) {
+		vigil_msg("%s", lv_error());
 		return;
 	}
-	vigil_print_regs(stderr, &regs, &sregs);
+	lv_print_regs(stderr, &regs, &sregs);
 	if (is_reset_state(&regs, &sregs)) {
 		fputs("(that is the CPU after its reset: the hypervisor keeps no older state)\n",
 		      stderr);
@@ -133,7 +133,7 @@ void report_unknown_exit(struct machine *m)
 	vigil_msg(
 		"exit %u (%s) from the hypervisor, which `vigil run' does not handle:",
 		m->vcpu.run->exit_reason,
-		vigil_exit_name(m->vcpu.run->exit_reason));
+		lv_exit_name(m->vcpu.run->exit_reason));
 	report_state(m);
 	vigil_msg(
 		"is vigil older than the hypervisor behind it? please report it");
@@ -143,7 +143,7 @@ void report_unknown_exit(struct machine *m)
 void report_run_error(struct machine *m)
 {
 	begin(m);
-	vigil_msg("%s", vigil_error());
+	vigil_msg("%s", lv_error());
 	report_state(m);
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
 }
@@ -157,7 +157,7 @@ void report_stats(const struct machine *m)
 	for (unsigned int i = 0; i < sizeof(m->exits) / sizeof(m->exits[0]);
 	     i++)
 		if (m->exits[i])
-			fprintf(stderr, " %s %" PRIu64, vigil_exit_name(i),
+			fprintf(stderr, " %s %" PRIu64, lv_exit_name(i),
 				m->exits[i]);
 	fputs("\nvigil: port accesses:", stderr);
 	for (unsigned int i = 0; i < m->bus.n_devices; i++)

@@ -42,7 +42,7 @@ static int inject(struct machine *m)
 	m->irqs++;
 	run->ready_for_interrupt_injection = 0;
 	/* A second one waits until the CPU can take it. */
-	if (vigil_vcpu_interrupt(&m->vcpu, pic_ack(&m->pic)))
+	if (lv_vcpu_interrupt(&m->vcpu, pic_ack(&m->pic)))
 		return -1;
 	run->request_interrupt_window = pic_pending(&m->pic);
 	return 0;
@@ -150,7 +150,7 @@ void run_vcpu(struct machine *m)
 			report_run_error(m);
 			break;
 		}
-		err = vigil_vcpu_run(&m->vcpu);
+		err = lv_vcpu_run(&m->vcpu);
 		if (!err)
 			handle_exit(m);
 		else if (err != -EINTR && err != -EAGAIN)

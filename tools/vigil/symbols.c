@@ -158,7 +158,7 @@ int vigil_cmd_symbols(int argc, char **argv)
 	for (unsigned int i = 0; !ret && i < args.n_define; i++) {
 		ret = symtab_define(&t, args.define[i]);
 		if (ret == -EINVAL) {
-			vigil_msg("%s", vigil_error());
+			vigil_msg("%s", lv_error());
 			return VIGIL_EX_USAGE;
 		}
 	}

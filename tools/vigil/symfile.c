@@ -17,7 +17,7 @@
 
 static int placeholder(const char *path)
 {
-	return vigil_fail(
+	return lv_fail(
 		ENOEXEC,
 		"%s has no symbols: a placeholder, as Debian's "
 		"/boot/System.map is. Leave --symbols out (vigil finds the symbols in "
@@ -80,12 +80,11 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 			/* a placeholder's only line may be any text */
 			if (number == 1)
 				continue;
-			ret = vigil_fail(ENOEXEC,
-					 "%s, line %u: not `ADDRESS TYPE NAME'",
-					 path, number);
+			ret = lv_fail(ENOEXEC,
+				      "%s, line %u: not `ADDRESS TYPE NAME'",
+				      path, number);
 		} else if (t->n == MAX_SYMBOLS) {
-			ret = vigil_fail(ENOEXEC, "%s has too many symbols",
-					 path);
+			ret = lv_fail(ENOEXEC, "%s has too many symbols", path);
 		} else {
 			zero += !s.addr;
 			ret = symtab_add(t, s.addr, s.type, s.name, s.module);
@@ -97,7 +96,7 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 	if (!t->n)
 		return placeholder(path);
 	if (zero > t->n / 2)
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s has no addresses: it was read without the right "
 			"to see them. Read /proc/kallsyms as root, with "
@@ -121,8 +120,7 @@ static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn,
 	int ret = 0;
 
 	if (!data || !head->sh_entsize)
-		return vigil_fail(ENOEXEC,
-				  "the ELF symbol table cannot be read");
+		return lv_fail(ENOEXEC, "the ELF symbol table cannot be read");
 	n = head->sh_size / head->sh_entsize;
 	for (i = 0; !ret && i < n && i < MAX_SYMBOLS; i++) {
 		const char *name;
@@ -149,16 +147,16 @@ static int load_elf(struct symtab *t, int fd, const char *path)
 	Elf *elf;
 
 	if (elf_version(EV_CURRENT) == EV_NONE)
-		return vigil_fail(ENOSYS, "libelf is too old");
+		return lv_fail(ENOSYS, "libelf is too old");
 	elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf)
-		return vigil_fail(ENOEXEC, "%s: %s", path, elf_errmsg(-1));
+		return lv_fail(ENOEXEC, "%s: %s", path, elf_errmsg(-1));
 	while (!ret && (scn = elf_nextscn(elf, scn)))
 		if (gelf_getshdr(scn, &head) && head.sh_type == SHT_SYMTAB)
 			ret = load_section(t, elf, scn, &head);
 	elf_end(elf);
 	if (!ret && !t->n)
-		return vigil_fail(
+		return lv_fail(
 			ENOEXEC,
 			"%s was stripped of its symbols: take a vmlinux with "
 			"them, or leave --symbols out",
@@ -175,11 +173,11 @@ int symtab_load_file(struct symtab *t, const char *path)
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return vigil_fail(errno, "cannot open %s: %s", path,
-				  strerror(errno));
+		return lv_fail(errno, "cannot open %s: %s", path,
+			       strerror(errno));
 	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
 		close(fd);
-		return vigil_fail(EISDIR, "%s is not a file", path);
+		return lv_fail(EISDIR, "%s is not a file", path);
 	}
 	if (pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
 	    !memcmp(magic, ELFMAG, SELFMAG)) {
@@ -189,7 +187,7 @@ int symtab_load_file(struct symtab *t, const char *path)
 		f = fdopen(fd, "r");
 		if (!f) {
 			close(fd);
-			return vigil_fail(ENOMEM, "out of memory");
+			return lv_fail(ENOMEM, "out of memory");
 		}
 		ret = load_text(t, f, path);
 		fclose(f);

@@ -205,7 +205,7 @@ static int read_image(const struct guest *g, struct image *im)
 			im->start = gva;
 		buf = realloc(im->buf, room + BLOCK);
 		if (!buf)
-			return vigil_fail(ENOMEM, "out of memory");
+			return lv_fail(ENOMEM, "out of memory");
 		im->buf = buf;
 		hole = read_block(g, gva, buf + room) ? 0 : hole + BLOCK;
 		room += BLOCK;
@@ -272,7 +272,7 @@ static int search_image(struct symtab *t, const struct guest *g,
 			return ret;
 		if (!steps) {
 			symtab_free(&found);
-			return vigil_fail(
+			return lv_fail(
 				ENOEXEC,
 				"guest memory holds too much that looks like symbol tables "
 				"but is none: give the right ones with --symbols FILE (a "
@@ -280,7 +280,7 @@ static int search_image(struct symtab *t, const struct guest *g,
 		}
 		if (!ret && t->n) {
 			symtab_free(&found);
-			return vigil_fail(
+			return lv_fail(
 				ENOEXEC,
 				"two symbol tables fit the running kernel, at %#llx and in "
 				"%s, and one may be forged: give the right one with "
@@ -315,7 +315,7 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 	if (ret)
 		symtab_free(t);
 	else if (!t->n)
-		ret = vigil_fail(
+		ret = lv_fail(
 			ENOENT,
 			"no kernel's symbol tables in guest memory (%s). Is Linux up "
 			"yet, and built with CONFIG_KALLSYMS? --symbols FILE takes a "
@@ -437,7 +437,7 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	t->unmoved = without_marks(t);
 	if (!t->unmoved && !slide_by_idt(t, &g, &t->slide) &&
 	    !slide_by_kallsyms(t, &g, &t->slide)) {
-		ret = vigil_fail(
+		ret = lv_fail(
 			ENOENT,
 			"%s does not fit the running kernel, or that one is not "
 			"up yet: neither its interrupt table nor its own symbols tell by "
@@ -447,9 +447,9 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	}
 	ret = move(t, &g);
 	if (!ret && symtab_find(t, "linux_banner") && !banner_there(&g, t))
-		ret = vigil_fail(
-			ENOENT,
-			"%s is not of the kernel that runs in the guest", file);
+		ret = lv_fail(ENOENT,
+			      "%s is not of the kernel that runs in the guest",
+			      file);
 out:
 	if (ret)
 		symtab_free(t);

@@ -30,14 +30,14 @@ static const char *keep_name(struct symtab *t, const char *name)
 
 	len = strlen(quote(name, quoted, sizeof(quoted))) + 1;
 	if (t->text + len > MAX_TEXT) {
-		vigil_fail(ENOEXEC, "the names of the symbols are longer than "
-				    "those of any kernel");
+		lv_fail(ENOEXEC, "the names of the symbols are longer than "
+				 "those of any kernel");
 		return NULL;
 	}
 	if (!c || sizeof(c->text) - c->used < len) {
 		c = malloc(sizeof(*c));
 		if (!c) {
-			vigil_fail(ENOMEM, "out of memory");
+			lv_fail(ENOMEM, "out of memory");
 			return NULL;
 		}
 		c->used = 0;
@@ -61,7 +61,7 @@ int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name,
 
 		s = reallocarray(t->sym, room, sizeof(*s));
 		if (!s)
-			return vigil_fail(ENOMEM, "out of memory");
+			return lv_fail(ENOMEM, "out of memory");
 		t->sym = s;
 		t->room = room;
 	}
@@ -109,7 +109,7 @@ int symtab_sort(struct symtab *t)
 	free(t->by_name);
 	t->by_name = calloc(t->n ? t->n : 1, sizeof(*t->by_name));
 	if (!t->by_name)
-		return vigil_fail(ENOMEM, "out of memory");
+		return lv_fail(ENOMEM, "out of memory");
 	qsort(t->sym, t->n, sizeof(*t->sym), cmp_addr);
 	for (i = 0; i < t->n; i++)
 		t->by_name[i] = &t->sym[i];
@@ -132,8 +132,8 @@ void symtab_free(struct symtab *t)
 
 static int bad_definition(const char *def)
 {
-	return vigil_fail(EINVAL,
-			  "`%s' is not NAME=ADDR with a hexadecimal ADDR", def);
+	return lv_fail(EINVAL, "`%s' is not NAME=ADDR with a hexadecimal ADDR",
+		       def);
 }
 
 /* an address as `vigil symbols' prints it, or with 0x */
@@ -162,7 +162,7 @@ int symtab_define(struct symtab *t, const char *def)
 		return ret;
 	name = strndup(def, strrchr(def, '=') - def);
 	if (!name)
-		return vigil_fail(ENOMEM, "out of memory");
+		return lv_fail(ENOMEM, "out of memory");
 	/* the name that was kept is quoted: compare what is alike */
 	ret = symtab_add(t, addr, 'D', name, NULL);
 	free(name);
@@ -291,25 +291,24 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 		off = strtoull(plus + 1, &end, 0);
 		if (errno || *end || end == plus + 1 || plus[1] == '-' ||
 		    plus == expr)
-			return vigil_fail(EINVAL,
-					  "`%s' is not NAME or NAME+OFFSET",
-					  expr);
+			return lv_fail(EINVAL,
+				       "`%s' is not NAME or NAME+OFFSET", expr);
 	}
 	name = strndup(expr, plus ? (size_t)(plus - expr) : strlen(expr));
 	if (!name)
-		return vigil_fail(ENOMEM, "out of memory");
+		return lv_fail(ENOMEM, "out of memory");
 	s = symtab_find(t, name);
 	n = symtab_count(t, name);
 	free(name);
 	if (!s)
-		return vigil_fail(ENOENT, "no symbol `%.*s' in %s",
-				  plus ? (int)(plus - expr) : (int)strlen(expr),
-				  expr, t->origin);
+		return lv_fail(ENOENT, "no symbol `%.*s' in %s",
+			       plus ? (int)(plus - expr) : (int)strlen(expr),
+			       expr, t->origin);
 	if (n > 1)
-		return vigil_fail(EINVAL,
-				  "%u symbols are called `%s': choose one with "
-				  "`vigil symbols VM %s' and watch its address",
-				  n, s->name, s->name);
+		return lv_fail(EINVAL,
+			       "%u symbols are called `%s': choose one with "
+			       "`vigil symbols VM %s' and watch its address",
+			       n, s->name, s->name);
 	*addr = s->addr + off;
 	return 0;
 }

@@ -95,7 +95,7 @@ uint64_t symtab_len(const struct symtab *t, uint64_t addr);
  * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address
  *
  * Return: 0, -ENOENT, or -EINVAL for a bad offset or a name that several
- * symbols have; vigil_error() says which.
+ * symbols have; lv_error() says which.
  */
 int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr);
 

@@ -267,7 +267,7 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 	ret = symtab_load(t, mon, args->file);
 	if (ret && !needed) {
 		if (vigil_options.verbose)
-			vigil_msg("no symbols: %s", vigil_error());
+			vigil_msg("no symbols: %s", lv_error());
 		return 0;
 	}
 	if (!ret && t->unmoved)
@@ -343,7 +343,7 @@ int vigil_cmd_watch(int argc, char **argv)
 	fcntl(mon.fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	ret = load_symbols(&args, &mon, &t);
 	if (ret && args.file) {
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 		mon_detach(&mon);
 		return VIGIL_EX_INPUT;
 	}

@@ -120,7 +120,7 @@ static char *event_line(const struct watcher *w, const struct vigil_event *ev,
 static void decide(struct watcher *w, uint64_t seq, bool allow)
 {
 	if (mon_verdict(w->mon, seq, allow))
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 	else
 		tell(w, record_verdict(w->mon, seq, allow));
 }
@@ -198,7 +198,7 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 	}
 	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
 	if (mon_verdict(w->mon, ev->seq, v == VERDICT_ALLOW))
-		vigil_msg("%s", vigil_error());
+		vigil_msg("%s", lv_error());
 	if (vigil_options.json)
 		tell(w, event_line(w, ev, told));
 	else
