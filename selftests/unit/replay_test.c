@@ -211,7 +211,7 @@ static void test_rows(void)
 	static struct gen_row rows[MAX_ROWS];
 	unsigned int n = gen_rows(rows, MAX_ROWS), i, m;
 
-	/* emulate_test has those with EVEX */
+	/* evex_test has those with EVEX */
 	for (i = 0; i < n && !rows[i].evex; i++)
 		for (m = 0; m < 3 && sample_emulated(&rows[i]); m++)
 			sample_cells(&rows[i], modes[m], run_cell);

@@ -74,7 +74,7 @@ u64 emul_sub(struct emul_ctxt *c, u64 a, u64 b, u64 borrow, unsigned int bytes)
 
 static u64 logic(struct emul_ctxt *c, u64 res)
 {
-	unsigned int bytes = c->insn.opd[0].size;
+	unsigned int bytes = emul_size0(c);
 
 	res &= emul_mask(bytes);
 	emul_set_flags(c, ARITH_FLAGS, emul_flags_szp(res, bytes));
@@ -118,11 +118,6 @@ bool emul_condition(const struct emul_ctxt *c, unsigned int cc)
 
 /* ---- two-operand ALU ---- */
 
-static u64 size0(const struct emul_ctxt *c)
-{
-	return c->insn.opd[0].size;
-}
-
 static u64 carry(const struct emul_ctxt *c)
 {
 	return !!(c->w.rflags & X86_EFLAGS_CF);
@@ -130,22 +125,22 @@ static u64 carry(const struct emul_ctxt *c)
 
 static u64 do_add(struct emul_ctxt *c, u64 old, u64 src)
 {
-	return emul_add(c, old, src, 0, size0(c));
+	return emul_add(c, old, src, 0, emul_size0(c));
 }
 
 static u64 do_adc(struct emul_ctxt *c, u64 old, u64 src)
 {
-	return emul_add(c, old, src, carry(c), size0(c));
+	return emul_add(c, old, src, carry(c), emul_size0(c));
 }
 
 static u64 do_sub(struct emul_ctxt *c, u64 old, u64 src)
 {
-	return emul_sub(c, old, src, 0, size0(c));
+	return emul_sub(c, old, src, 0, emul_size0(c));
 }
 
 static u64 do_sbb(struct emul_ctxt *c, u64 old, u64 src)
 {
-	return emul_sub(c, old, src, carry(c), size0(c));
+	return emul_sub(c, old, src, carry(c), emul_size0(c));
 }
 
 static u64 do_or(struct emul_ctxt *c, u64 old, u64 src)
@@ -165,7 +160,7 @@ static u64 do_xor(struct emul_ctxt *c, u64 old, u64 src)
 
 static u64 do_neg(struct emul_ctxt *c, u64 old, u64 src)
 {
-	return emul_sub(c, src, old, 0, size0(c));
+	return emul_sub(c, 0, old, 0, emul_size0(c));
 }
 
 static u64 do_not(struct emul_ctxt *c, u64 old, u64 src)
@@ -173,11 +168,11 @@ static u64 do_not(struct emul_ctxt *c, u64 old, u64 src)
 	return ~old;
 }
 
-/* INC and DEC leave CF alone */
+/* INC and DEC do not change CF. */
 static u64 do_inc(struct emul_ctxt *c, u64 old, u64 src)
 {
 	u64 cf = c->w.rflags & X86_EFLAGS_CF;
-	u64 res = emul_add(c, old, src, 0, size0(c));
+	u64 res = emul_add(c, old, 1, 0, emul_size0(c));
 
 	emul_set_flags(c, X86_EFLAGS_CF, cf);
 	return res;
@@ -186,59 +181,33 @@ static u64 do_inc(struct emul_ctxt *c, u64 old, u64 src)
 static u64 do_dec(struct emul_ctxt *c, u64 old, u64 src)
 {
 	u64 cf = c->w.rflags & X86_EFLAGS_CF;
-	u64 res = emul_sub(c, old, src, 0, size0(c));
+	u64 res = emul_sub(c, old, 1, 0, emul_size0(c));
 
 	emul_set_flags(c, X86_EFLAGS_CF, cf);
 	return res;
 }
 
-static int alu(struct emul_ctxt *c, emul_rmw_fn fn)
+/* What the operations with one or two operands make of the destination. */
+static const emul_rmw_fn alu_fns[INSN_OP_COUNT] = {
+	[INSN_OP_ADD] = do_add, [INSN_OP_OR] = do_or,	[INSN_OP_ADC] = do_adc,
+	[INSN_OP_SBB] = do_sbb, [INSN_OP_AND] = do_and, [INSN_OP_SUB] = do_sub,
+	[INSN_OP_XOR] = do_xor, [INSN_OP_CMP] = do_sub, [INSN_OP_TEST] = do_and,
+	[INSN_OP_NOT] = do_not, [INSN_OP_NEG] = do_neg, [INSN_OP_INC] = do_inc,
+	[INSN_OP_DEC] = do_dec,
+};
+
+/* ADD, OR, ADC, SBB, AND, SUB, XOR */
+int emul_op_alu(struct emul_ctxt *c)
 {
 	u64 src;
 	int ret;
 
 	ret = emul_get(c, 1, &src);
-	if (ret)
-		return ret;
-	return emul_rmw(c, fn, src, NULL);
+	return ret ? ret : emul_rmw(c, alu_fns[c->insn.op], src, NULL);
 }
 
-int emul_op_add(struct emul_ctxt *c)
-{
-	return alu(c, do_add);
-}
-
-int emul_op_or(struct emul_ctxt *c)
-{
-	return alu(c, do_or);
-}
-
-int emul_op_adc(struct emul_ctxt *c)
-{
-	return alu(c, do_adc);
-}
-
-int emul_op_sbb(struct emul_ctxt *c)
-{
-	return alu(c, do_sbb);
-}
-
-int emul_op_and(struct emul_ctxt *c)
-{
-	return alu(c, do_and);
-}
-
-int emul_op_sub(struct emul_ctxt *c)
-{
-	return alu(c, do_sub);
-}
-
-int emul_op_xor(struct emul_ctxt *c)
-{
-	return alu(c, do_xor);
-}
-
-static int compare(struct emul_ctxt *c, emul_rmw_fn fn)
+/* CMP, TEST: the flags of SUB and AND, and the destination stays as it is. */
+int emul_op_compare(struct emul_ctxt *c)
 {
 	u64 a, b;
 	int ret;
@@ -247,44 +216,21 @@ static int compare(struct emul_ctxt *c, emul_rmw_fn fn)
 	if (!ret)
 		ret = emul_get(c, 1, &b);
 	if (!ret)
-		fn(c, a, b);
+		alu_fns[c->insn.op](c, a, b);
 	return ret;
 }
 
-int emul_op_cmp(struct emul_ctxt *c)
+/* NOT, NEG, INC, DEC */
+int emul_op_unary(struct emul_ctxt *c)
 {
-	return compare(c, do_sub);
+	return emul_rmw(c, alu_fns[c->insn.op], 0, NULL);
 }
 
-int emul_op_test(struct emul_ctxt *c)
+/* ADCX and ADOX: the carry is one flag, CF or OF, and no other flag changes. */
+int emul_op_add_flag(struct emul_ctxt *c)
 {
-	return compare(c, do_and);
-}
-
-int emul_op_not(struct emul_ctxt *c)
-{
-	return emul_rmw(c, do_not, 0, NULL);
-}
-
-int emul_op_neg(struct emul_ctxt *c)
-{
-	return emul_rmw(c, do_neg, 0, NULL);
-}
-
-int emul_op_inc(struct emul_ctxt *c)
-{
-	return emul_rmw(c, do_inc, 1, NULL);
-}
-
-int emul_op_dec(struct emul_ctxt *c)
-{
-	return emul_rmw(c, do_dec, 1, NULL);
-}
-
-/* ADCX and ADOX: add with one flag as carry, and no other flag touched */
-static int add_flag(struct emul_ctxt *c, u64 flag)
-{
-	u64 mask = emul_mask(size0(c)), a, b, in, res;
+	u64 flag = c->insn.op == INSN_OP_ADCX ? X86_EFLAGS_CF : X86_EFLAGS_OF;
+	u64 mask = emul_mask(emul_size0(c)), a, b, in, res;
 	int ret;
 
 	ret = emul_get(c, 0, &a);
@@ -296,14 +242,4 @@ static int add_flag(struct emul_ctxt *c, u64 flag)
 	res = (a + b + in) & mask;
 	emul_set_flags(c, flag, res < a || (in && res == a) ? flag : 0);
 	return emul_put(c, 0, res);
-}
-
-int emul_op_adcx(struct emul_ctxt *c)
-{
-	return add_flag(c, X86_EFLAGS_CF);
-}
-
-int emul_op_adox(struct emul_ctxt *c)
-{
-	return add_flag(c, X86_EFLAGS_OF);
 }

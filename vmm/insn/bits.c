@@ -44,7 +44,7 @@ static u64 rotate(struct emul_ctxt *c, u64 v, unsigned int count,
 	return res;
 }
 
-/* through the carry: a rotate of one bit more, done bit by bit */
+/* RCL and RCR rotate through CF, as if the operand had one bit more. */
 static u64 rotate_carry(struct emul_ctxt *c, u64 v, unsigned int count,
 			unsigned int bytes, bool left)
 {
@@ -180,7 +180,7 @@ static u64 do_shld(struct emul_ctxt *c, u64 v, u64 count)
 	unsigned int n = shift_count(count, bytes);
 	u64 src;
 
-	/* operand 1 is always a register: this cannot fail */
+	/* Operand 1 is always a register, so reading it cannot fail. */
 	emul_get(c, 1, &src);
 	return n ? double_shift(c, v, src, n, bytes) : v;
 }
@@ -232,7 +232,7 @@ int emul_op_bt(struct emul_ctxt *c)
 			do_bt(c, v, nr);
 		return ret;
 	}
-	/* a bit number in a register reaches beyond the operand, both ways */
+	/* A bit number in a register is signed and may select a byte outside of the operand. */
 	ea = emul_ea(c);
 	if (c->insn.opd[1].kind == INSN_OPD_REG) {
 		s64 off = emul_sext(nr, bytes);
@@ -253,7 +253,7 @@ int emul_op_bt(struct emul_ctxt *c)
 
 /* ---- bit counts ---- */
 
-/* Position of the lowest, or highest, set bit of v, which is not 0. */
+/* The number of the lowest, or highest, set bit of v; v must not be 0. */
 static unsigned int find_bit(u64 v, bool high)
 {
 	unsigned int i;
@@ -277,7 +277,7 @@ int emul_op_bsf(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	emul_set_flags(c, X86_EFLAGS_ZF, v ? 0 : X86_EFLAGS_ZF);
-	/* the destination stays when there is no bit */
+	/* With no bit set, the destination keeps its value. */
 	if (!v)
 		return EMUL_OK;
 	return emul_put(c, 0, find_bit(v, c->insn.op == INSN_OP_BSR));
@@ -335,7 +335,7 @@ int emul_op_bswap(struct emul_ctxt *c)
 	u64 v, res = 0;
 	int ret;
 
-	/* 16 bits: undefined, and 0 on what has been made so far */
+	/* With 16 bits the result is undefined; known CPUs write 0. */
 	if (bytes == 2)
 		return emul_put(c, 0, 0);
 	ret = emul_get(c, 0, &v);
@@ -346,7 +346,7 @@ int emul_op_bswap(struct emul_ctxt *c)
 	return emul_put(c, 0, res);
 }
 
-/* CRC-32C, bit by bit */
+/* CRC-32C of the lowest @bytes of the operand, computed bit by bit. */
 int emul_op_crc32(struct emul_ctxt *c)
 {
 	u32 crc = emul_get_reg(c, c->insn.opd[0].reg, 4);
@@ -503,7 +503,7 @@ int emul_op_mulx(struct emul_ctxt *c)
 	emul_mul(a, b, &lo, &hi);
 	if (bytes == 4)
 		hi = lo >> 32;
-	/* the upper half wins when both go to one register */
+	/* If both destinations are one register, it gets the upper half. */
 	ret = emul_put(c, 1, lo);
 	return ret ? ret : emul_put(c, 0, hi);
 }

@@ -6,7 +6,7 @@
 
 static_assert(INSN_OP_COUNT < 0x10000, "insn.op is 16 bits");
 
-/* The instruction stream, and where we are in it. */
+/* The instruction stream and the position of the decoder in it. */
 struct stream {
 	const u8 *bytes;
 	unsigned int avail;
@@ -15,7 +15,7 @@ struct stream {
 
 #define PREFIX_LAST_REP (INSN_PFX_REP | INSN_PFX_REPNE)
 
-/* Little-endian bytes, zero-extended. */
+/* Takes little-endian bytes off the stream, zero-extended. */
 static int fetch(struct stream *s, unsigned int n, u64 *val)
 {
 	unsigned int i;
@@ -51,14 +51,14 @@ static u64 sign_extend(u64 v, unsigned int bytes)
 
 static void set_segment(struct insn *insn, u8 seg)
 {
-	/* 64-bit mode knows FS and GS only, the others do not even cancel */
+	/* In 64-bit mode only FS and GS override; other prefixes do not even cancel them. */
 	if (insn->mode == INSN_MODE_64 && seg < INSN_SEG_FS)
 		return;
 	insn->seg_override = seg;
 	insn->prefix |= INSN_PFX_SEG;
 }
 
-/* One legacy prefix; false if the byte is none. */
+/* Records a legacy prefix; false if @b is none. */
 static bool legacy_prefix(struct insn *insn, u8 b)
 {
 	switch (b) {
@@ -101,7 +101,7 @@ static bool legacy_prefix(struct insn *insn, u8 b)
 	return false;
 }
 
-/* All prefixes but VEX and EVEX; *b becomes the first opcode byte. */
+/* Consumes the prefixes but VEX and EVEX; *b becomes the first opcode byte. */
 static int prefixes(struct insn *insn, struct stream *s, u8 *b)
 {
 	int ret;
@@ -130,7 +130,7 @@ static int prefixes(struct insn *insn, struct stream *s, u8 *b)
 	return INSN_OK;
 }
 
-/* C4, C5 and 62 are VEX and EVEX in 64-bit mode, or before a register form. */
+/* C4, C5 and 62 start VEX and EVEX in 64-bit mode, or if mod of the next byte is 3. */
 static bool is_vex(const struct insn *insn, const struct stream *s)
 {
 	if (insn->mode == INSN_MODE_64)
@@ -139,7 +139,7 @@ static bool is_vex(const struct insn *insn, const struct stream *s)
 	       (s->bytes[s->pos] & 0xc0) == 0xc0;
 }
 
-/* Before VEX and EVEX these are #UD. */
+/* A VEX or EVEX prefix behind one of these raises #UD. */
 static void refuse_prefixes(struct insn *insn)
 {
 	if (insn->prefix &
@@ -182,7 +182,7 @@ static int vex_prefix(struct insn *insn, struct stream *s, u8 first)
 	return fetch_u8(s, &insn->opcode);
 }
 
-/* The fourth byte's z and b: no store has them.  V' is a part of vvvv. */
+/* The fourth byte of EVEX: no store has z or b set. V' is a part of vvvv. */
 #define EVEX_Z 0x80
 #define EVEX_B 0x10
 #define EVEX_V 0x08
@@ -211,7 +211,7 @@ static int evex_prefix(struct insn *insn, struct stream *s)
 	}
 	if (p[1] & 0x80)
 		insn->rex |= REX_W;
-	/* the bits that are fixed, and vvvv, of which stores make no use */
+	/* Check the fixed bits, and vvvv, which is 1111b in every store. */
 	if (p[0] & 0x08 || (p[1] & 0x7c) != 0x7c ||
 	    (p[2] & (EVEX_Z | EVEX_B | EVEX_V)) != EVEX_V || insn->vex_l == 3)
 		return INSN_UNKNOWN;
@@ -219,8 +219,8 @@ static int evex_prefix(struct insn *insn, struct stream *s)
 }
 
 /*
- * Is it a store that the table means? Part of a register is of one that has it,
- * and only what has elements has a mask.
+ * Checks that the encoding is one of the stores in the table: a register must be
+ * long enough for the part that is stored, and only stores of elements have a mask.
  */
 static bool evex_fits(const struct insn *insn, const struct insn_row *row)
 {
@@ -236,12 +236,12 @@ static bool evex_fits(const struct insn *insn, const struct insn_row *row)
 	case SPEC_Mqq:
 		return insn->vex_l == 2;
 	case SPEC_My:
-		/* W counts in 64-bit mode only */
+		/* W has a meaning in 64-bit mode only. */
 		if (insn->rex & REX_W && insn->mode != INSN_MODE_64)
 			return false;
 		break;
 	}
-	/* MOVSS and MOVSD have a mask and no length */
+	/* VMOVSS and VMOVSD have a mask, and ignore the vector length. */
 	return (insn->map == INSN_MAP_0F && insn->opcode == 0x11) ||
 	       (!insn->evex_k && !insn->vex_l);
 }
@@ -291,7 +291,7 @@ static const struct insn_row *vex_0f(const struct insn *insn)
 	return &vigil_insn_vector;
 }
 
-/* From the opcode to its row; groups are resolved later, with modrm. */
+/* Finds the row of the opcode; its groups are resolved later, with ModRM. */
 static int find_row(struct insn *insn, struct stream *s, u8 b,
 		    const struct insn_row **row)
 {
@@ -307,7 +307,7 @@ static int find_row(struct insn *insn, struct stream *s, u8 b,
 				      insn);
 		return INSN_OK;
 	}
-	/* EVEX, where it is not BOUND */
+	/* 62 is EVEX only where is_vex() says so; else it is BOUND. */
 	if (b == 0x62 && is_vex(insn, s)) {
 		ret = evex_prefix(insn, s);
 		if (ret)
@@ -354,7 +354,7 @@ static int fetch_modrm(struct insn *insn, struct stream *s)
 	return fetch_u8(s, &insn->modrm);
 }
 
-/* Down through the groups to the leaf. */
+/* Descends through the groups to the leaf. */
 static int resolve(struct insn *insn, struct stream *s,
 		   const struct insn_row **rowp)
 {
@@ -435,8 +435,8 @@ static int operand_size(struct insn *insn, const struct insn_row *row)
 	}
 	if (row->flags & INSN_F64) {
 		/*
-		 * A near branch with 66 and no REX.W has another length and
-		 * another meaning on AMD than on Intel.  Nobody uses it.
+		 * A near branch with 66 and without REX.W differs in length
+		 * and meaning between AMD and Intel, so it is not decoded.
 		 */
 		insn->opsize = 8;
 		return p66 && !w ? INSN_UNKNOWN : INSN_OK;
@@ -467,7 +467,7 @@ static void address_size(struct insn *insn)
 	}
 }
 
-/* The four forms of 16-bit addressing with two registers, and with one. */
+/* 16-bit addressing: four forms with two registers, four with one. */
 static const u8 base16[8] = { INSN_RBX, INSN_RBX, INSN_RBP, INSN_RBP,
 			      INSN_RSI, INSN_RDI, INSN_RBP, INSN_RBX };
 static const u8 index16[8] = { INSN_RSI,      INSN_RDI,	     INSN_RSI,
@@ -527,7 +527,7 @@ static int memory32(struct insn *insn, struct stream *s)
 	return fetch_disp(insn, s, disp);
 }
 
-/* SIB and displacement; settles the memory operand on the way. */
+/* Decodes SIB and displacement, and with them the memory operand. */
 static int memory(struct insn *insn, struct stream *s,
 		  const struct insn_row *row)
 {
@@ -613,7 +613,7 @@ static int layout(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	ret = operand_size(insn, row);
 	if (!ret)
 		ret = memory(insn, &s, row);
-	/* EVEX counts an 8-bit displacement in operands */
+	/* EVEX scales an 8-bit displacement by the size of the operand. */
 	if (insn->evex && insn->modrm >> 6 == 1)
 		insn->disp *= insn_spec_size(insn, row->spec[0]);
 	for (i = 0; !ret && i < ARRAY_SIZE(row->spec); i++)

@@ -8,12 +8,12 @@
 #include "vmm/arch.h"
 #include "emulate.h"
 
-/* the flags that arithmetic sets */
+/* The flags that arithmetic instructions set. */
 #define ARITH_FLAGS                                                      \
 	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
 	 X86_EFLAGS_SF | X86_EFLAGS_OF)
 
-/* XCR0, and the numbers of the components there */
+/* State components by their bit number in XCR0. */
 #define COMP_X87 BIT_ULL(0)
 #define COMP_SSE BIT_ULL(1)
 #define NR_AVX 2
@@ -22,7 +22,7 @@
 #define NR_HI16_ZMM 7
 #define COMP_AVX BIT_ULL(NR_AVX)
 
-/* an FXSAVE or XSAVE image: what both formats have */
+/* Offsets in an FXSAVE or XSAVE image, the same in both formats. */
 #define AT_FCW 0
 #define AT_FSW 2
 #define AT_FTW 4 /* a bit for each register that is not empty */
@@ -31,12 +31,15 @@
 
 #define EMUL_PAGE_SIZE 4096u
 
-/* a LOCKed read-modify-write whose memory keeps changing is given up here */
+/*
+ * How often a LOCKed read-modify-write is tried while other CPUs change its memory;
+ * then the guest runs the instruction again.
+ */
 #define EMUL_LOCK_RETRIES 8
 
 typedef int (*emul_fn)(struct emul_ctxt *c);
 
-/* computes the new value from the old one, and the flags into c->w.rflags */
+/* Returns the new value that follows from @old, and sets the flags in c->w.rflags. */
 typedef u64 (*emul_rmw_fn)(struct emul_ctxt *c, u64 old, u64 src);
 
 static inline bool emul_vm86(const struct emul_ctxt *c)
@@ -44,7 +47,7 @@ static inline bool emul_vm86(const struct emul_ctxt *c)
 	return c->w.rflags & X86_EFLAGS_VM;
 }
 
-/* protected mode proper: descriptors, privilege levels, type checks */
+/* Protected mode without VM86: descriptors, privilege levels and type checks count. */
 static inline bool emul_protected(const struct emul_ctxt *c)
 {
 	return c->protected_mode && !emul_vm86(c);
@@ -58,6 +61,12 @@ static inline bool emul_long(const struct emul_ctxt *c)
 static inline unsigned int emul_iopl(const struct emul_ctxt *c)
 {
 	return (c->w.rflags & X86_EFLAGS_IOPL) >> X86_EFLAGS_IOPL_BIT;
+}
+
+/* The size in bytes of the destination. */
+static inline unsigned int emul_size0(const struct emul_ctxt *c)
+{
+	return c->insn.opd[0].size;
 }
 
 static inline u64 emul_mask(unsigned int bytes)
@@ -77,12 +86,12 @@ static inline u64 emul_sext(u64 v, unsigned int bytes)
 	return (u64)((s64)(v << shift) >> shift);
 }
 
-/* exceptions, all of them EMUL_FAULT */
+/* Each raises an exception and returns EMUL_FAULT. */
 int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code);
 int emul_ud(struct emul_ctxt *c);
 int emul_gp(struct emul_ctxt *c, u32 error_code);
 
-/* registers of the state in work */
+/* General registers in c->w, which are committed when the instruction has ended. */
 u64 emul_get_reg(const struct emul_ctxt *c, unsigned int reg,
 		 unsigned int bytes);
 void emul_set_reg(struct emul_ctxt *c, unsigned int reg, unsigned int bytes,
@@ -109,7 +118,7 @@ int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
 			unsigned int bytes, unsigned int flags);
 void emul_log_reset(struct emul_ctxt *c);
 
-/* operands of up to 8 bytes, and the read-modify-write of operand 0 */
+/* Operands of up to 8 bytes, and the read-modify-write of operand 0. */
 int emul_get(struct emul_ctxt *c, unsigned int i, u64 *val);
 int emul_put(struct emul_ctxt *c, unsigned int i, u64 val);
 int emul_rmw(struct emul_ctxt *c, emul_rmw_fn fn, u64 src, u64 *old);
@@ -131,27 +140,31 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 
 /* vectors */
 
-/* #UD or #NM unless the guest may use @components of XCR0 by VEX or EVEX */
+/* Raises #UD or #NM unless VEX and EVEX may use @components of XCR0. */
 int emul_check_vex(struct emul_ctxt *c, u64 components);
 /*
- * Stores the elements of @data with a 1 in @select, @bytes each, after it is known
- * that none will fault.
+ * Stores those elements of @data that have a 1 in @select, @bytes each. All of them
+ * are probed first, so either all or none are stored.
  */
 int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
 			unsigned int elements, unsigned int bytes);
-/* c->image: one for the whole instruction, what is replayed needs the same one */
+/*
+ * Fills c->image once per instruction: a replay after EMUL_PENDING must store the
+ * same bytes as the first attempt.
+ */
 int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 
-/* the handlers, by file */
+/* The handlers, in the order of the files that define them. */
 /* clang-format off */
 #define EMUL_HANDLERS(X)                                                   \
 	/* alu.c, muldiv.c */                                    \
-	X(ADD, add) X(OR, or) X(ADC, adc) X(SBB, sbb) X(AND, and)          \
-	X(SUB, sub) X(XOR, xor) X(CMP, cmp) X(TEST, test) X(NOT, not)      \
-	X(NEG, neg) X(INC, inc) X(DEC, dec) X(MUL, mul) X(IMUL1, imul1)    \
+	X(ADD, alu) X(OR, alu) X(ADC, alu) X(SBB, alu) X(AND, alu)         \
+	X(SUB, alu) X(XOR, alu) X(CMP, compare) X(TEST, compare)           \
+	X(NOT, unary) X(NEG, unary) X(INC, unary) X(DEC, unary)            \
+	X(ADCX, add_flag) X(ADOX, add_flag) X(MUL, mul) X(IMUL1, mul)      \
 	X(DIV, div) X(IDIV, idiv) X(IMUL, imul) X(CBW, cbw) X(CWD, cwd)    \
-	X(DAA, daa) X(DAS, das) X(AAA, aaa) X(AAS, aas) X(AAM, aam)        \
-	X(AAD, aad) X(ADCX, adcx) X(ADOX, adox)                            \
+	X(DAA, decimal) X(DAS, decimal) X(AAA, ascii) X(AAS, ascii)        \
+	X(AAM, aam) X(AAD, aad)                                            \
 	/* bits.c */                                                  \
 	X(ROL, shift) X(ROR, shift) X(RCL, shift) X(RCR, shift)            \
 	X(SHL, shift) X(SHR, shift) X(SAL, shift) X(SAR, shift)            \

@@ -19,7 +19,7 @@ int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code)
 	case X86_TRAP_SS:
 	case X86_TRAP_GP:
 	case X86_TRAP_AC:
-		/* real mode pushes no error codes */
+		/* Real mode pushes no error codes. */
 		c->exception.has_ec = c->protected_mode;
 		if (c->protected_mode)
 			c->exception.error_code = error_code;
@@ -49,7 +49,7 @@ void emul_set_reg(struct emul_ctxt *c, unsigned int reg, unsigned int bytes,
 {
 	u64 *r = &c->w.regs[reg & 15];
 
-	/* 32-bit results clear the upper half, narrower ones leave the rest */
+	/* A 32-bit result clears bits 63:32; a narrower one leaves the other bits. */
 	if (bytes >= 4)
 		*r = val & emul_mask(bytes);
 	else

@@ -181,14 +181,14 @@ struct emul_log_entry {
 /* EFER.FFXSR: in ring 0 of 64-bit mode FXSAVE leaves the XMM registers out */
 #define EMUL_FEAT_FFXSR BIT(3)
 
-/* What a guest's state can be stored as: by the instruction of that name. */
+/* The instruction whose format an image of the guest's state has. */
 enum emul_save {
 	EMUL_SAVE_FXSAVE,
 	EMUL_SAVE_XSAVE,
 	EMUL_SAVE_XSAVEC,
 };
 
-#define EMUL_SAVE_BYTES 4096u /* more than any such image has */
+#define EMUL_SAVE_BYTES 4096u /* no such image is larger */
 
 /**
  * struct emul_component - a state component of XSAVE, from CPUID leaf 0Dh
@@ -220,7 +220,7 @@ struct emul_x87 {
 	u64 fdp;
 };
 
-/* What an instruction changes; ctxt has it twice: committed and in work. */
+/* What an instruction changes. emul_ctxt has it twice: committed and in work. */
 struct emul_state {
 	u64 regs[16]; /* by hardware number */
 	u64 rip;

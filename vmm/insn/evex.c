@@ -39,7 +39,7 @@ static int get_zmm(struct emul_ctxt *c, unsigned int reg, u8 *zmm)
 	return ret ? ret : from_component(c, NR_ZMM_HI256, reg, zmm + 32, 32);
 }
 
-/* bytes of an element, to which a bit of the mask belongs */
+/* The bytes of an element; each element has its own bit in the opmask. */
 static unsigned int element(const struct insn *insn)
 {
 	bool w = insn->rex & 8;
@@ -61,7 +61,7 @@ static bool is_aligned(const struct insn *insn)
 		(insn->opcode == 0x7f && insn->vex_pp == 1));
 }
 
-/* where in the register that which is stored begins */
+/* The byte of the register at which the stored part begins. */
 static unsigned int first_byte(const struct insn *insn)
 {
 	unsigned int bytes = insn->opd[0].size;

@@ -3,20 +3,20 @@
  * Stores of x87, SSE and extended state: FNSTCW, FNSTSW, STMXCSR, FXSAVE, XSAVE,
  * XSAVEOPT, XSAVEC, XSAVES.
  *
- * The CPU's own instruction makes an image of the guest's state; what of it the
- * guest's instruction writes goes to the guest in pieces, each of which is
- * checked and may be denied for itself. SDM volume 1, "Managing State Using the
+ * The host's CPU makes an image of the guest's state with the same instruction.
+ * The parts of it that the guest's instruction writes are stored piece by piece;
+ * a monitor may deny each piece. SDM volume 1, "Managing State Using the
  * XSAVE Feature Set".
  */
 #include "emul.h"
 
-/* the image: offsets that both formats have */
+/* More offsets in the image, the same in both formats. */
 #define AT_MXCSR 24
 #define AT_XSTATE_BV 512
 #define AT_EXTENDED 576
 
 #define X87_BYTES (AT_MXCSR - AT_FCW)
-#define MXCSR_BYTES 8 /* and its mask */
+#define MXCSR_BYTES 8 /* MXCSR and MXCSR_MASK */
 #define ST_BYTES (AT_XMM - AT_ST)
 #define FXSAVE_BYTES 512
 
@@ -24,12 +24,12 @@
 
 #define XCOMP_COMPACT BIT_ULL(63)
 
-/* x87, header, six components: contiguous ones are one area */
+/* The most areas that an image has; contiguous components make one area. */
 #define MAX_AREAS 16
 
 /*
- * What is written of an image that begins at @la. @header is in place of the
- * image's.
+ * The parts of an image that the instruction writes, at @la and behind. @header
+ * is written where the image has its XSAVE header.
  */
 struct save {
 	u64 la;
@@ -64,7 +64,10 @@ static u64 address(const struct emul_ctxt *c, const struct save *s,
 	return emul_long(c) ? s->la + at : (u32)(s->la + at);
 }
 
-/* All or nothing: an area is in no more than two pages. */
+/*
+ * Probes the first and the last byte, so that a fault stores nothing at all: an
+ * image is smaller than a page and lies in at most two.
+ */
 static int probe_areas(struct emul_ctxt *c, const struct save *s)
 {
 	u64 first = address(c, s, s->area[0].at);
@@ -100,7 +103,7 @@ static int store_areas(struct emul_ctxt *c, const struct save *s)
 	return EMUL_OK;
 }
 
-/* #NM with any of these bits in CR0 */
+/* Raises #NM if any of @bits is set in CR0. */
 static int check_cr0(struct emul_ctxt *c, u64 bits)
 {
 	u64 cr0;
@@ -155,7 +158,7 @@ int emul_op_stmxcsr(struct emul_ctxt *c)
 				  store_word(c, AT_MXCSR);
 }
 
-/* where the operand is, if it is aligned and @bytes are within its segment */
+/* Finds the operand; #GP unless it is aligned and @bytes lie within its segment. */
 static int locate(struct emul_ctxt *c, struct save *s, unsigned int align,
 		  unsigned int bytes)
 {
@@ -166,7 +169,7 @@ static int locate(struct emul_ctxt *c, struct save *s, unsigned int align,
 	return s->la & (align - 1) ? emul_gp(c, 0) : EMUL_OK;
 }
 
-/* XMM8 to XMM15, and their upper halves, are for 64-bit mode only. */
+/* XMM8 to XMM15 and their upper halves are stored in 64-bit mode only. */
 static unsigned int in_mode(const struct emul_ctxt *c, unsigned int bytes)
 {
 	return emul_long(c) ? bytes : bytes / 2;
@@ -222,7 +225,7 @@ static bool is_compact(const struct emul_ctxt *c)
 	return c->insn.opcode == 0xc7;
 }
 
-/* Those that need not write what has its initial value. */
+/* XSAVEOPT, XSAVEC and XSAVES do not write components in their initial state. */
 static bool omits_initial(const struct emul_ctxt *c)
 {
 	return is_compact(c) || (c->insn.modrm & 0x38) == 0x30;
@@ -236,7 +239,7 @@ static u64 image_u64(const struct save *s, unsigned int at)
 	return v;
 }
 
-/* the components behind the header: of @rfbm, those in @stored are written */
+/* Adds the components behind the header: of @rfbm, those in @stored are written. */
 static int add_extended(struct emul_ctxt *c, struct save *s, u64 rfbm,
 			u64 stored)
 {
@@ -268,7 +271,7 @@ static int add_extended(struct emul_ctxt *c, struct save *s, u64 rfbm,
 	return EMUL_OK;
 }
 
-/* XSTATE_BV tells what is there; the standard format keeps what it leaves alone. */
+/* XSTATE_BV names the stored components; the standard format keeps its bits outside of @rfbm. */
 static int add_header(struct emul_ctxt *c, struct save *s, u64 rfbm, u64 inuse)
 {
 	int ret;

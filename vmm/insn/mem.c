@@ -23,11 +23,11 @@ static bool within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes)
 {
 	u64 last = ea + bytes - 1;
 
-	/* expand-down data: from limit + 1 up to 64K or 4G */
+	/* An expand-down data segment reaches from limit + 1 to 64K or 4G. */
 	if ((s->attr & 0xc) == 4)
 		return ea > s->limit &&
 		       last <= (s->attr & EMUL_SEG_DB ? 0xffffffffu : 0xffffu);
-	/* no access wraps around the 4G, not even in a segment of all of them */
+	/* No access wraps around 4G, not even in a segment of 4G. */
 	return last <= s->limit;
 }
 
@@ -35,11 +35,11 @@ static bool type_allows(const struct emul_seg *s, bool write)
 {
 	bool code = s->attr & 8, rw = s->attr & 2;
 
-	/* bit 1 means writable for data and readable for code */
+	/* Type bit 1 means writable for data and readable for code. */
 	return code ? rw && !write : rw || !write;
 }
 
-/* with a base, a limit or rights to look at */
+/* Linear address for segments whose base, limit or rights count. */
 static noinline int segment_linear(struct emul_ctxt *c, enum insn_seg seg,
 				   u64 ea, unsigned int bytes, bool write,
 				   u64 *la)
@@ -91,7 +91,7 @@ int vigil_emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 	return linear(c, seg, ea, bytes, write, la);
 }
 
-/* #AC, for user code that asked for it */
+/* Raises #AC where CR0.AM, RFLAGS.AC and CPL 3 ask for it. */
 static noinline int check_alignment(struct emul_ctxt *c, u64 la,
 				    unsigned int bytes)
 {
@@ -106,7 +106,7 @@ static noinline int check_alignment(struct emul_ctxt *c, u64 la,
 	return cr0 & X86_CR0_AM ? emul_raise(c, X86_TRAP_AC, 0) : EMUL_OK;
 }
 
-/* the checks of a data access: segmentation and alignment */
+/* Linear address of a data access, after the checks of segmentation and alignment. */
 static inline int data_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 			      unsigned int bytes, bool write, u64 *la)
 {
@@ -177,8 +177,8 @@ static int call_op(struct emul_ctxt *c, u8 type, u64 la, void *data,
 }
 
 /*
- * One transaction: from the log if it was done before, else by the op.  data is
- * what is read, and for cmpxchg also what is expected.
+ * Does one transaction, or takes its result from the log if an earlier call did
+ * it. @data receives what is read; for CMPXCHG it also holds what is expected.
  */
 static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 		    const void *new, unsigned int bytes, unsigned int flags)
@@ -193,7 +193,7 @@ static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 	if (c->log_pos < c->log_used) {
 		const struct emul_log_entry *e = &c->log[c->log_pos];
 
-		/* another instruction than the one that was begun */
+		/* The caller has resumed another instruction than it began. */
 		if (e->type != type || e->la != la || e->bytes != bytes)
 			return EMUL_UNHANDLED;
 		c->log_pos++;
@@ -204,7 +204,7 @@ static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 	if (!log_room(c, data ? bytes : 0))
 		return EMUL_UNHANDLED;
 
-	/* the op writes to data */
+	/* The op overwrites data, so the expected value is saved for pending. */
 	if (type == EMUL_XACT_CMPXCHG)
 		memcpy(c->pending.old, data, bytes);
 	ret = call_op(c, type, la, data, new, bytes, flags);
@@ -241,7 +241,7 @@ int vigil_emul_complete(struct emul_ctxt *c, const void *data)
 
 /* ---- linear accesses, split at pages ---- */
 
-/* Bytes before the page boundary; all of them when there is none in between. */
+/* The bytes of an access that lie in its first page. */
 static unsigned int first_part(u64 la, unsigned int bytes)
 {
 	unsigned int room = EMUL_PAGE_SIZE - (la & (EMUL_PAGE_SIZE - 1));
@@ -301,7 +301,7 @@ int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
 	return probe_linear(c, la, bytes, flags);
 }
 
-/* Both halves of an access that crosses a page, which has been checked. */
+/* Writes both halves of an access that crosses a page; both pages were probed. */
 static int write_parts(struct emul_ctxt *c, u64 la, const void *buf,
 		       unsigned int bytes, unsigned int flags)
 {
@@ -322,7 +322,7 @@ static noinline int write_split(struct emul_ctxt *c, u64 la, const void *buf,
 	int ret;
 
 	flags |= EMUL_F_SPLIT;
-	/* the read half of a read-modify-write has checked already */
+	/* The read of a read-modify-write has checked both pages already. */
 	if (!checked) {
 		ret = probe_linear(c, la, bytes, flags);
 		if (ret)
@@ -355,7 +355,7 @@ int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
 	if (first_part(la, bytes) == bytes)
 		return transact(c, EMUL_XACT_CMPXCHG, la, old, new, bytes,
 				flags);
-	/* split locks are not atomic; *old stays, so it counts as exchanged */
+	/* A split lock is not atomic here. *old stays, so it counts as exchanged. */
 	return write_parts(c, la, new, bytes, flags | EMUL_F_SPLIT);
 }
 

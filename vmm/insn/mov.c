@@ -61,7 +61,7 @@ int emul_op_cmov(struct emul_ctxt *c)
 	u64 v, old;
 	int ret;
 
-	/* the source is read in any case, and bits 63:32 are cleared, too */
+	/* The source is read, and bits 63:32 are cleared, whatever the condition is. */
 	ret = emul_get(c, 1, &v);
 	if (!ret)
 		ret = emul_get(c, 0, &old);
@@ -146,7 +146,7 @@ int emul_op_lds(struct emul_ctxt *c)
 	u16 sel;
 	int ret;
 
-	/* AMD and Intel do not agree on a 64-bit offset */
+	/* A 64-bit offset exists on Intel only; AMD ignores REX.W. */
 	if (bytes == 8)
 		return EMUL_UNHANDLED;
 	switch (c->insn.opcode) {
@@ -185,7 +185,7 @@ int emul_op_xchg(struct emul_ctxt *c)
 	u64 src, old;
 	int ret;
 
-	/* 90 is NOP: it does not even clear bits 63:32 */
+	/* 90 is NOP: it does not clear bits 63:32. */
 	if (insn->map == INSN_MAP_1B && insn->opcode == 0x90 &&
 	    insn->opd[0].reg == INSN_RAX)
 		return EMUL_OK;
@@ -212,7 +212,7 @@ int emul_op_xadd(struct emul_ctxt *c)
 		ret = emul_rmw(c, do_xadd, src, &old);
 		return ret ? ret : emul_put(c, 1, old);
 	}
-	/* the destination is written last, which shows when both are one */
+	/* The destination is written last: it prevails if both operands are one register. */
 	ret = emul_get(c, 0, &old);
 	if (!ret)
 		ret = emul_put(c, 1, old);
@@ -269,7 +269,7 @@ int emul_op_cmpxchg(struct emul_ctxt *c)
 			ret = compare_exchange(c, la, &acc, &src, &old, o->size,
 					       &equal);
 	} else {
-		/* not even bits 63:32 change when the comparison fails */
+		/* If the comparison fails, not even bits 63:32 of the destination change. */
 		ret = emul_get(c, 0, &old);
 		equal = old == acc;
 		if (!ret && equal)

@@ -5,11 +5,6 @@
  */
 #include "emul.h"
 
-static u64 size0(const struct emul_ctxt *c)
-{
-	return c->insn.opd[0].size;
-}
-
 struct wide {
 	u64 lo, hi;
 };
@@ -51,7 +46,7 @@ static struct wide wide_neg(struct wide v)
 	return v;
 }
 
-/* 128 by 64 bits, schoolbook; false if the quotient has more than 64 bits. */
+/* Divides 128 by 64 bits, bit by bit; false if the quotient has more than 64 bits. */
 static bool div_u128(struct wide n, u64 d, u64 *quot, u64 *rem)
 {
 	u64 r = n.hi, q = n.lo;
@@ -74,7 +69,7 @@ static bool div_u128(struct wide n, u64 d, u64 *quot, u64 *rem)
 	return true;
 }
 
-/* A result twice as wide as the operand: AX, or rDX:rAX. */
+/* Stores a result that is twice as wide as the operand: in AX, or in rDX:rAX. */
 static void set_wide(struct emul_ctxt *c, struct wide v, unsigned int bytes)
 {
 	if (bytes == 1) {
@@ -107,7 +102,7 @@ static struct wide get_wide(struct emul_ctxt *c, unsigned int bytes, bool sign)
 	return v;
 }
 
-/* CF and OF say whether the upper half is significant */
+/* CF and OF tell that the upper half of the product carries information. */
 static void mul_flags(struct emul_ctxt *c, u64 lo, unsigned int bytes,
 		      bool significant)
 {
@@ -117,20 +112,9 @@ static void mul_flags(struct emul_ctxt *c, u64 lo, unsigned int bytes,
 					      0));
 }
 
-int emul_op_mul(struct emul_ctxt *c)
+static bool mul_overflows(struct wide r, unsigned int bytes)
 {
-	unsigned int bytes = size0(c);
-	struct wide r;
-	u64 src;
-	int ret;
-
-	ret = emul_get(c, 0, &src);
-	if (ret)
-		return ret;
-	r = mul_u64(emul_get_reg(c, INSN_RAX, bytes), src);
-	mul_flags(c, r.lo, bytes, bytes == 8 ? r.hi : r.lo >> (8 * bytes));
-	set_wide(c, r, bytes);
-	return EMUL_OK;
+	return bytes == 8 ? r.hi : r.lo >> (8 * bytes);
 }
 
 static bool imul_overflows(struct wide r, unsigned int bytes)
@@ -140,26 +124,29 @@ static bool imul_overflows(struct wide r, unsigned int bytes)
 	return bytes == 8 ? r.hi != ((s64)lo < 0 ? ~0ULL : 0) : r.lo != lo;
 }
 
-int emul_op_imul1(struct emul_ctxt *c)
+/* MUL, and IMUL with one operand: rAX times the operand, twice as wide. */
+int emul_op_mul(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	bool sign = c->insn.op == INSN_OP_IMUL1;
+	unsigned int bytes = emul_size0(c);
+	u64 src, acc = emul_get_reg(c, INSN_RAX, bytes);
 	struct wide r;
-	u64 src;
 	int ret;
 
 	ret = emul_get(c, 0, &src);
 	if (ret)
 		return ret;
-	r = mul_s64(emul_sext(emul_get_reg(c, INSN_RAX, bytes), bytes),
-		    emul_sext(src, bytes));
-	mul_flags(c, r.lo, bytes, imul_overflows(r, bytes));
+	r = sign ? mul_s64(emul_sext(acc, bytes), emul_sext(src, bytes)) :
+		   mul_u64(acc, src);
+	mul_flags(c, r.lo, bytes,
+		  sign ? imul_overflows(r, bytes) : mul_overflows(r, bytes));
 	set_wide(c, r, bytes);
 	return EMUL_OK;
 }
 
 int emul_op_imul(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	unsigned int bytes = emul_size0(c);
 	bool three = c->insn.opd[2].kind != INSN_OPD_NONE;
 	struct wide r;
 	u64 a, b;
@@ -188,7 +175,7 @@ static void set_quotient(struct emul_ctxt *c, u64 quot, u64 rem,
 
 int emul_op_div(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	unsigned int bytes = emul_size0(c);
 	u64 src, quot, rem;
 	int ret;
 
@@ -204,7 +191,7 @@ int emul_op_div(struct emul_ctxt *c)
 
 int emul_op_idiv(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	unsigned int bytes = emul_size0(c);
 	u64 src, quot, rem, limit;
 	struct wide n;
 	bool neg_n, neg_q;
@@ -231,7 +218,7 @@ int emul_op_idiv(struct emul_ctxt *c)
 /* CBW, CWDE, CDQE: the lower half of rAX into all of it */
 int emul_op_cbw(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	unsigned int bytes = emul_size0(c);
 
 	emul_set_reg(c, INSN_RAX, bytes,
 		     emul_sext(c->w.regs[INSN_RAX], bytes / 2));
@@ -241,7 +228,7 @@ int emul_op_cbw(struct emul_ctxt *c)
 /* CWD, CDQ, CQO: the sign of rAX into rDX */
 int emul_op_cwd(struct emul_ctxt *c)
 {
-	unsigned int bytes = size0(c);
+	unsigned int bytes = emul_size0(c);
 	bool sign = c->w.regs[INSN_RAX] & emul_sign(bytes);
 
 	emul_set_reg(c, INSN_RDX, bytes, sign ? ~0ULL : 0);
@@ -250,8 +237,10 @@ int emul_op_cwd(struct emul_ctxt *c)
 
 /* ---- decimal arithmetic ---- */
 
-static int decimal_adjust(struct emul_ctxt *c, bool sub)
+/* DAA, DAS */
+int emul_op_decimal(struct emul_ctxt *c)
 {
+	bool sub = c->insn.op == INSN_OP_DAS;
 	u8 al = c->w.regs[INSN_RAX], old = al;
 	u64 fl = 0;
 
@@ -272,18 +261,10 @@ static int decimal_adjust(struct emul_ctxt *c, bool sub)
 	return EMUL_OK;
 }
 
-int emul_op_daa(struct emul_ctxt *c)
+/* AAA, AAS */
+int emul_op_ascii(struct emul_ctxt *c)
 {
-	return decimal_adjust(c, false);
-}
-
-int emul_op_das(struct emul_ctxt *c)
-{
-	return decimal_adjust(c, true);
-}
-
-static int ascii_adjust(struct emul_ctxt *c, bool sub)
-{
+	bool sub = c->insn.op == INSN_OP_AAS;
 	u16 ax = c->w.regs[INSN_RAX];
 	u64 fl = 0;
 
@@ -295,16 +276,6 @@ static int ascii_adjust(struct emul_ctxt *c, bool sub)
 	emul_set_reg(c, INSN_RAX, 2, ax);
 	emul_set_flags(c, ARITH_FLAGS, fl | emul_flags_szp(ax, 1));
 	return EMUL_OK;
-}
-
-int emul_op_aaa(struct emul_ctxt *c)
-{
-	return ascii_adjust(c, false);
-}
-
-int emul_op_aas(struct emul_ctxt *c)
-{
-	return ascii_adjust(c, true);
 }
 
 int emul_op_aam(struct emul_ctxt *c)

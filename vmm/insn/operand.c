@@ -9,7 +9,7 @@ static void reg_operand(struct insn *insn, struct insn_opd *o, u8 reg, u8 size)
 	o->kind = INSN_OPD_REG;
 	o->reg = reg;
 	o->size = size;
-	/* without REX, byte registers 4 to 7 are AH, CH, DH and BH */
+	/* Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
 	if (size == 1 && reg >= 4 && reg < 8 &&
 	    !(insn->prefix & (INSN_PFX_REX | INSN_PFX_VEX))) {
 		o->kind = INSN_OPD_REG_HIGH;
@@ -156,7 +156,7 @@ static void control_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	o->reg = reg_field(insn);
 	o->size = insn_spec_size(insn, spec);
 	if (spec == SPEC_Cn) {
-		/* AMD reaches CR8 outside of 64-bit mode by LOCK MOV CR0 */
+		/* On AMD, LOCK MOV CR0 accesses CR8 outside of 64-bit mode. */
 		if (o->reg == 0 && insn->prefix & INSN_PFX_LOCK) {
 			o->reg = 8;
 			insn->flags |= INSN_LOCKABLE;
@@ -174,7 +174,7 @@ static void string_operand(struct insn *insn, struct insn_opd *o, u8 spec)
 
 	o->kind = INSN_OPD_MEM;
 	o->size = insn_spec_size(insn, spec);
-	/* the source can be overridden and is what insn describes of the two */
+	/* A segment override applies to the source, so insn.seg describes the source. */
 	if (source) {
 		insn->base = INSN_RSI;
 		insn->seg = INSN_SEG_DS;
@@ -196,7 +196,7 @@ static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	case SPEC_Wx ... SPEC_Rdq:
 	case SPEC_Qq:
 		rm_operand(insn, o, spec);
-		/* MOVSXD to 16 bits reads 4 bytes on AMD and 2 on Intel */
+		/* MOVSXD to 16 bits reads 4 bytes on AMD and 2 on Intel. */
 		if (insn->op == INSN_OP_MOVSX && insn->opsize < o->size)
 			insn->flags |= INSN_LENGTH_ONLY;
 		break;
@@ -283,7 +283,7 @@ static void check_forms(struct insn *insn)
 		insn->flags |= INSN_BAD_LOCK;
 	if (!(insn->prefix & INSN_PFX_VEX))
 		return;
-	/* the two-operand moves have no use for vvvv, the narrow ones for L */
+	/* Moves of two operands need vvvv = 1111b, and narrow ones L = 0, else #UD. */
 	switch (insn->op) {
 	case INSN_OP_VMOV:
 		if (insn->vex_v)
@@ -305,7 +305,7 @@ static void check_forms(struct insn *insn)
 			insn->flags |= INSN_BAD_FORM;
 		break;
 	case INSN_OP_VEXTRACT:
-		/* of 128 bits out of 256, or of an element out of 128 */
+		/* VEXTRACTF128 needs 256 bits; VPEXTR needs 128. */
 		if (insn->vex_v || (insn->opd[0].size == 16 ?
 					    !insn->vex_l || insn->rex & REX_W :
 					    insn->vex_l))

@@ -9,7 +9,7 @@
 #define SEL_RPL 3
 #define DESC_BYTES 8
 
-/* The legacy descriptor, as it is in memory. */
+/* Unpacks a descriptor of 8 bytes as it is in memory. */
 static void unpack(u64 d, u16 sel, struct emul_seg *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -21,7 +21,7 @@ static void unpack(u64 d, u16 sel, struct emul_seg *s)
 		s->limit = s->limit << 12 | 0xfff;
 }
 
-/* Linear address of the descriptor; #GP(selector) beyond the table. */
+/* Finds the linear address of the descriptor; #GP(selector) beyond the table. */
 static int find_descriptor(struct emul_ctxt *c, u16 sel, u64 *la)
 {
 	struct emul_dtable gdt;
@@ -65,7 +65,10 @@ static int read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
 	return ret;
 }
 
-/* in the table and in @s; EMUL_RESTART when somebody else has changed it */
+/*
+ * Sets the accessed bit in the table and in @s. If another CPU has changed the
+ * descriptor since it was read, the guest runs the instruction again.
+ */
 static int mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
 			 struct emul_seg *s)
 {
@@ -128,7 +131,7 @@ static int load_real(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 	ret = c->ops->get_seg(c, seg, &s);
 	if (ret)
 		return ret;
-	/* limit and attributes stay, which is what big real mode lives on */
+	/* Limit and attributes stay; big real mode depends on it. */
 	s.sel = sel;
 	s.base = (u32)sel << 4;
 	return c->ops->set_seg(c, seg, &s);
@@ -169,7 +172,7 @@ static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
 	u32 ec = s->sel & ~SEL_RPL;
 
-	/* gates and task state segments are no business of the emulator */
+	/* The emulator does not go through gates and does not switch tasks. */
 	if (!(s->attr & EMUL_SEG_S))
 		return EMUL_UNHANDLED;
 	if (!(s->attr & 8))
@@ -182,7 +185,7 @@ static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
 }
 
-/* the target is checked against the segment that it is in */
+/* Checks the target against the limit of the new code segment, and goes there. */
 static int check_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip)
 {
 	bool wide = c->long_mode && s->attr & EMUL_SEG_L;

@@ -6,7 +6,7 @@
 
 /* ---- stack ---- */
 
-/* Width of the stack pointer: 8 in 64-bit mode, else by SS.D/B. */
+/* The stack pointer has 8 bytes in 64-bit mode; else SS.D/B tells 2 or 4. */
 static int stack_size(struct emul_ctxt *c, unsigned int *bytes)
 {
 	struct emul_seg ss;
@@ -20,16 +20,25 @@ static int stack_size(struct emul_ctxt *c, unsigned int *bytes)
 	return ret;
 }
 
+/* Where the stack's top is once rSP has moved by @move. */
+static int stack_top(struct emul_ctxt *c, int move, u64 *sp,
+		     unsigned int *width)
+{
+	int ret = stack_size(c, width);
+
+	*sp = (c->w.regs[INSN_RSP] + move) & emul_mask(*width);
+	return ret;
+}
+
 static int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
 {
 	unsigned int width;
 	u64 sp;
 	int ret;
 
-	ret = stack_size(c, &width);
+	ret = stack_top(c, -(int)bytes, &sp, &width);
 	if (ret)
 		return ret;
-	sp = (c->w.regs[INSN_RSP] - bytes) & emul_mask(width);
 	ret = emul_write(c, INSN_SEG_SS, sp, &val, bytes, EMUL_F_STACK);
 	if (!ret)
 		emul_set_reg(c, INSN_RSP, width, sp);
@@ -42,10 +51,9 @@ static int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
 	u64 sp;
 	int ret;
 
-	ret = stack_size(c, &width);
+	ret = stack_top(c, 0, &sp, &width);
 	if (ret)
 		return ret;
-	sp = c->w.regs[INSN_RSP] & emul_mask(width);
 	*val = 0;
 	ret = emul_read(c, INSN_SEG_SS, sp, val, bytes, EMUL_F_STACK);
 	if (!ret)
@@ -54,8 +62,9 @@ static int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
 }
 
 /*
- * Would pushes of that many bytes in all, up to 256, go through?  Both ends are
- * checked; a stack that wraps around is left to the pushes themselves.
+ * Checks that pushes of @bytes in all, up to 256, will not fault: the first and
+ * the last byte are probed, which covers both pages. Where the stack wraps around,
+ * nothing is probed, and a push in the middle may fault.
  */
 static int probe_push(struct emul_ctxt *c, unsigned int bytes)
 {
@@ -63,12 +72,9 @@ static int probe_push(struct emul_ctxt *c, unsigned int bytes)
 	u64 sp;
 	int ret;
 
-	ret = stack_size(c, &width);
-	if (ret)
+	ret = stack_top(c, 0, &sp, &width);
+	if (ret || sp < bytes)
 		return ret;
-	sp = c->w.regs[INSN_RSP] & emul_mask(width);
-	if (sp < bytes)
-		return EMUL_OK;
 	ret = emul_probe(c, INSN_SEG_SS, sp - 1, 1, EMUL_F_STACK);
 	if (ret)
 		return ret;
@@ -148,7 +154,7 @@ int emul_op_popa(struct emul_ctxt *c)
 	(ARITH_FLAGS | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT | \
 	 X86_EFLAGS_AC | X86_EFLAGS_ID)
 
-/* PUSHF and POPF in VM86 are refused, or virtualized by VME. */
+/* In VM86 with IOPL below 3, PUSHF and POPF raise #GP, or VME virtualizes them. */
 static int check_vm86_flags(struct emul_ctxt *c)
 {
 	u64 cr4;
@@ -190,7 +196,7 @@ int emul_op_popf(struct emul_ctxt *c)
 	return EMUL_OK;
 }
 
-/* Copies the outer frame pointers: level - 1 of them. */
+/* ENTER pushes the frame pointers of the level - 1 outer procedures. */
 static int enter_frames(struct emul_ctxt *c, unsigned int level,
 			unsigned int width)
 {
@@ -351,7 +357,7 @@ int emul_op_flag_op(struct emul_ctxt *c)
 	return EMUL_OK;
 }
 
-/* CLI and STI need IOPL, or one of the virtual interrupt flags. */
+/* CLI and STI need CPL <= IOPL; with VME or PVI they change RFLAGS.VIF instead. */
 static int check_iopl(struct emul_ctxt *c)
 {
 	u64 cr4;

@@ -4,7 +4,7 @@
  */
 #include "emul.h"
 
-/* UMIP hides these from user code. */
+/* CR4.UMIP makes these raise #GP in user code. */
 static int check_umip(struct emul_ctxt *c)
 {
 	u64 cr4;
@@ -97,7 +97,7 @@ int emul_op_lmsw(struct emul_ctxt *c)
 		ret = c->ops->get_cr(c, 0, &cr0);
 	if (ret)
 		return ret;
-	/* PE, MP, EM, TS; PE can be set this way but not cleared */
+	/* LMSW writes PE, MP, EM and TS; it can set PE but not clear it. */
 	v = (cr0 & ~0xeULL) | (v & 0xf);
 	return c->ops->set_cr(c, 0, v);
 }
@@ -164,7 +164,7 @@ int emul_op_invlpg(struct emul_ctxt *c)
 
 	if (!c->ops->invlpg)
 		return EMUL_UNHANDLED;
-	/* no limit and no type is checked, and a non-canonical address is fine */
+	/* INVLPG checks neither limit nor type, and ignores a non-canonical address. */
 	if (!emul_long(c) || seg == INSN_SEG_FS || seg == INSN_SEG_GS) {
 		ret = c->ops->get_seg(c, seg, &s);
 		if (ret)

@@ -23,7 +23,7 @@ int emul_check_vex(struct emul_ctxt *c, u64 components)
 	return cr0 & X86_CR0_TS ? emul_raise(c, X86_TRAP_NM, 0) : EMUL_OK;
 }
 
-/* Is the unit there, and on? */
+/* Raises #UD or #NM unless the guest has the unit switched on. */
 static int check_vector(struct emul_ctxt *c)
 {
 	bool mmx = c->insn.op == INSN_OP_MOVD_MMX ||
@@ -93,7 +93,7 @@ int emul_op_vmov(struct emul_ctxt *c)
 	return is_mem(c, 0) ? store(c, buf, bytes) : set_vec(c, buf, bytes);
 }
 
-/* The 16 bytes that a narrower register write merges into. */
+/* Reads the 16 bytes into which a narrower value is merged. */
 static int merge_base(struct emul_ctxt *c, u8 *buf)
 {
 	unsigned int reg = is_vex(c) ? c->insn.vex_v : c->insn.opd[0].reg;
@@ -112,7 +112,7 @@ int emul_op_vmovs(struct emul_ctxt *c)
 	if (ret)
 		return ret;
 	if (is_mem(c, 1)) {
-		/* from memory the rest becomes 0 */
+		/* A load from memory clears the rest of the register. */
 		ret = load(c, buf, bytes);
 		return ret ? ret : set_vec(c, buf, 16);
 	}
@@ -251,7 +251,7 @@ int emul_op_vextract(struct emul_ctxt *c)
 	u64 v = 0;
 	int ret;
 
-	/* into a general register, the opcode says how much */
+	/* A general register gets as many bytes as the opcode extracts. */
 	if (c->insn.opcode == 0x14)
 		bytes = 1;
 	else if (c->insn.opcode == 0x15)
@@ -305,7 +305,7 @@ int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
 	return ret;
 }
 
-/* One bit for each element whose topmost bit is set. */
+/* A bit mask of the elements whose topmost bit is set. */
 static u32 sign_bits(const u8 *mask, unsigned int elements, unsigned int bytes)
 {
 	u32 select = 0;

@@ -21,7 +21,7 @@
 #define SW_B BIT(15)
 #define SW_EXCEPTIONS 0x3f
 
-/* with one of these unmasked, nothing is stored */
+/* While one of these exceptions is unmasked and found, nothing is stored. */
 #define SW_BEFORE_STORE (SW_IE | SW_OE | SW_UE)
 
 #define CW_RC_SHIFT 10
@@ -36,7 +36,7 @@ enum rounding { RC_NEAREST, RC_DOWN, RC_UP, RC_CHOP };
 #define BCD_LIMIT 1000000000000000000ULL /* 18 digits */
 #define BCD_BYTES 10
 
-/* what is stored: ST(0), and how */
+/* ST(0), and how it is stored. */
 struct fst {
 	bool sign;
 	u16 exp;
@@ -53,19 +53,19 @@ static bool is_masked(const struct fst *x, u16 flag)
 	return x->fcw & flag;
 }
 
-/* pseudo-infinities, pseudo-NaNs and unnormals */
+/* The FPU does not support pseudo-infinities, pseudo-NaNs and unnormals. */
 static bool is_unsupported(const struct fst *x)
 {
 	return x->exp && !(x->mant & INTEGER_BIT);
 }
 
-/* denormals have that of the smallest normal numbers */
+/* A denormal has the exponent of the smallest normal number. */
 static int exponent(const struct fst *x)
 {
 	return (x->exp ? x->exp : 1) - EXP_BIAS;
 }
 
-/* What is stored is not what was there; @up: it is more. */
+/* Notes that the stored value is not exact; @up: its magnitude was rounded up. */
 static void set_inexact(struct fst *x, bool up)
 {
 	x->flags |= SW_PE | (up ? SW_C1 : 0);
@@ -79,7 +79,10 @@ static void put_le(struct fst *x, u64 v)
 		x->buf[i] = v >> 8 * i;
 }
 
-/* Is the magnitude rounded up? @keep is what is left, the bits lost are @rem of @half * 2. */
+/*
+ * Is the magnitude rounded up? @keep is what remains; the lost bits are @rem, and
+ * @half stands for one half of the last place.
+ */
 static bool rounds_up(const struct fst *x, u64 keep, u64 rem, u64 half)
 {
 	switch (x->rc) {
@@ -96,8 +99,8 @@ static bool rounds_up(const struct fst *x, u64 keep, u64 rem, u64 half)
 }
 
 /*
- * @v without its lowest @shift bits, rounded. What is lost beyond 64 bits is kept
- * as the lowest bit of the remainder.
+ * Drops the lowest @shift bits of @v and rounds. Bits lost beyond 64 still count:
+ * they set the lowest bit of the remainder.
  */
 static u64 shift_round(const struct fst *x, u64 v, unsigned int shift,
 		       bool *inexact, bool *up)
@@ -109,7 +112,7 @@ static u64 shift_round(const struct fst *x, u64 v, unsigned int shift,
 		return v;
 	}
 	if (shift > 64) {
-		/* less than a half */
+		/* The lost bits are less than a half of the last place. */
 		keep = 0;
 		rem = !!v;
 		half = 2;
@@ -187,7 +190,7 @@ static void store_real(struct fst *x, const struct format *f)
 		return;
 	}
 	exp = exponent(x) + (int)f->bias;
-	/* as if the exponent had no limits: tininess is found after rounding */
+	/* Round as if the exponent had no limits: tininess is detected after rounding. */
 	v = shift_round(x, x->mant, shift, &inexact, &up);
 	if (v >> f->precision) {
 		v >>= 1;
@@ -204,7 +207,7 @@ static void store_real(struct fst *x, const struct format *f)
 			x->flags |= SW_UE;
 		if (!is_masked(x, SW_UE))
 			return;
-		/* all ones and rounded up, it is the smallest normal number */
+		/* A fraction of all ones that is rounded up becomes the smallest normal number. */
 		exp = v >> (f->precision - 1);
 	}
 	if (inexact)
@@ -214,14 +217,14 @@ static void store_real(struct fst *x, const struct format *f)
 
 /* ---- integers ---- */
 
-/* False: it is none, or has more than 64 bits. */
+/* False if ST(0) is no number, or needs more than 64 bits. */
 static bool to_integer(const struct fst *x, u64 *v, bool *inexact, bool *up)
 {
 	int exp = exponent(x);
 
 	if (x->exp == EXP_SPECIAL || is_unsupported(x) || exp > 63)
 		return false;
-	/* one bit further than 64 is a quarter, or less, of 1 */
+	/* A shift by 65 stands for all greater ones: what is lost is below a half. */
 	*v = shift_round(x, x->mant, exp < -2 ? 65 : 63 - exp, inexact, up);
 	return true;
 }
@@ -280,13 +283,13 @@ static unsigned int form_of(const struct insn *insn)
 	return FORM(insn->opcode, insn->modrm >> 3 & 7);
 }
 
-/* All pop but FST and FIST, which are reg 2. */
+/* Every form pops but FST and FIST, whose ModRM.reg is 2. */
 static bool pops(const struct insn *insn)
 {
 	return (insn->modrm >> 3 & 7) != 2;
 }
 
-/* D9 and DD are real numbers but for FISTTP, DB and DF integers. */
+/* D9 and DD store real numbers, except FISTTP; DB and DF store integers. */
 static const struct format *format_of(const struct insn *insn)
 {
 	if (form_of(insn) == FISTTP_64)
@@ -321,7 +324,7 @@ static void convert(struct fst *x, const struct insn *insn)
 		store_integer(x, insn->opd[0].size);
 }
 
-/* ST(0) is empty: what is stored then, is the indefinite of the format. */
+/* ST(0) is empty: the indefinite value of the format is stored. */
 static void underflow(struct fst *x, const struct insn *insn)
 {
 	const struct format *f = format_of(insn);

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Segment registers loaded from descriptors, and transfers to other code segments.
+ */
+#include "machine.h"
+
+/* GDT at the start of memory, with these at selectors 8, 16 ... */
+static const struct {
+	const char *what;
+	u64 desc;
+} descriptors[] = {
+	{ "data, DPL 0", 0x00cf92000000ffffull },
+	{ "data, DPL 3, accessed", 0x00cff3000000ffffull },
+	{ "data, read-only, DPL 0", 0x00cf90000000ffffull },
+	{ "code, readable, DPL 0", 0x00cf9a000000ffffull },
+	{ "code, not readable", 0x00cf98000000ffffull },
+	{ "data, not present", 0x00cf12000000ffffull },
+	{ "LDT", 0x00008200000000ffull },
+	{ "code, conforming, DPL 0", 0x00cf9e000000ffffull },
+	{ "data with a base, bytes", 0x1240923456780fffull },
+	{ "code, 64-bit", 0x00af9a000000ffffull },
+	{ "code, 4096 bytes", 0x00409a0000000fffull },
+	{ "code, DPL 3", 0x00cffa000000ffffull },
+	{ "code, not present", 0x00cf1a000000ffffull },
+	{ "code, both L and D", 0x00ef9a000000ffffull },
+};
+
+static void load(enum insn_mode mode, u8 cpl, u16 sel)
+{
+	unsigned int i;
+
+	kernel(mode);
+	e.c.cpl = cpl;
+	for (i = 0; i < ARRAY_SIZE(descriptors); i++)
+		word(ENV_MEM + 8 * (i + 1), descriptors[i].desc, 8);
+	e.gdt.base = ENV_MEM;
+	e.gdt.limit = 8 * ARRAY_SIZE(descriptors) + 7;
+	e.c.regs[INSN_RAX] = sel;
+}
+
+#define MOV_DS "\x8e\xd8"
+#define MOV_SS "\x8e\xd0"
+
+static void test_segment_loads(void)
+{
+	const struct emul_seg *ds = &e.seg[INSN_SEG_DS];
+	int ret;
+
+	load(INSN_MODE_32, 0, 8);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->sel == 8 && !ds->base &&
+			    ds->limit == 0xffffffff && ds->attr == 0xc93 &&
+			    at(ENV_MEM + 8, 8) ==
+				    (descriptors[0].desc | 1ull << 40),
+		    "MOV DS: limit in pages, accessed bit set in the table");
+	load(INSN_MODE_32, 0, 72);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->base == 0x12345678 &&
+			    ds->limit == 0xfff && ds->attr == 0x493,
+		    "MOV DS: base in three pieces, limit in bytes");
+	load(INSN_MODE_32, 0, 0);
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->attr & EMUL_SEG_UNUSABLE,
+		    "MOV DS: null is allowed");
+	e.c.rip = 0x1000;
+	refuses("and using it is #GP(0)", STEP("\x8b\x07"), GP, 0);
+	load(INSN_MODE_64, 0, 0);
+	unit_result(STEP(MOV_DS) == EMUL_OK && (e.c.rip = 0x1000) &&
+			    STEP("\x8b\x07") == EMUL_OK,
+		    "but not in 64-bit mode");
+	load(INSN_MODE_32, 0, 0);
+	refuses("MOV SS: null is #GP(0)", STEP(MOV_SS), GP, 0);
+	load(INSN_MODE_64, 0, 0);
+	unit_result(STEP(MOV_SS) == EMUL_OK, "except in 64-bit mode at CPL 0");
+	load(INSN_MODE_64, 0, 3);
+	refuses("with RPL 0", STEP(MOV_SS), GP, 0);
+	load(INSN_MODE_32, 3, 8);
+	refuses("MOV DS: DPL 0 at CPL 3 is #GP(sel)", STEP(MOV_DS), GP, 8);
+	load(INSN_MODE_32, 3, 19);
+	unit_result(STEP(MOV_DS) == EMUL_OK, "MOV DS: DPL 3 at CPL 3");
+	load(INSN_MODE_32, 0, 11);
+	refuses("MOV DS: RPL 3 of DPL 0 is #GP(sel)", STEP(MOV_DS), GP, 8);
+	load(INSN_MODE_32, 0, 40);
+	refuses("MOV DS: code that is not readable", STEP(MOV_DS), GP, 40);
+	load(INSN_MODE_32, 3, 67);
+	unit_result(STEP(MOV_DS) == EMUL_OK, "MOV DS: conforming code");
+	load(INSN_MODE_32, 0, 56);
+	refuses("MOV DS: a system descriptor", STEP(MOV_DS), GP, 56);
+	load(INSN_MODE_32, 0, 48);
+	refuses("MOV DS: not present is #NP(sel)", STEP(MOV_DS), NP, 48);
+	load(INSN_MODE_32, 0, 48);
+	refuses("MOV SS: not present is #SS(sel)", STEP(MOV_SS), SS, 48);
+	load(INSN_MODE_32, 0, 24);
+	refuses("MOV SS: read-only is #GP(sel)", STEP(MOV_SS), GP, 24);
+	load(INSN_MODE_32, 0, 32);
+	refuses("MOV SS: code is #GP(sel)", STEP(MOV_SS), GP, 32);
+	load(INSN_MODE_32, 0, 19);
+	refuses("MOV SS: DPL and RPL 3 at CPL 0", STEP(MOV_SS), GP, 16);
+	load(INSN_MODE_32, 0, 120);
+	refuses("MOV DS: beyond the limit is #GP(sel)", STEP(MOV_DS), GP, 120);
+	load(INSN_MODE_32, 0, 12);
+	e.ldt.attr = EMUL_SEG_UNUSABLE;
+	refuses("MOV DS: no LDT", STEP(MOV_DS), GP, 12);
+	load(INSN_MODE_32, 0, 12);
+	e.ldt.attr = 0x82;
+	e.ldt.base = ENV_MEM;
+	e.ldt.limit = 0xff;
+	unit_result(STEP(MOV_DS) == EMUL_OK && ds->sel == 12,
+		    "MOV DS: from the LDT");
+	load(INSN_MODE_32, 0, 8);
+	e.gdt.base = 0x1000;
+	ret = STEP(MOV_DS);
+	unit_result(fault(ret, ENV_PF, 0) && e.c.exception.cr2 == 0x1008,
+		    "MOV DS: a page fault in the table");
+	load(INSN_MODE_32, 0, 8);
+	e.race = 1;
+	unit_result(STEP(MOV_DS) == EMUL_RESTART && ds->sel == 0x2b,
+		    "MOV DS: the descriptor changed under it");
+	load(INSN_MODE_32, 0, 8);
+	unit_result(STEP("\x8e\xc8") == EMUL_FAULT, "MOV CS is #UD");
+	load(INSN_MODE_64, 0, 8);
+	word(AT + 0x80, 8, 8);
+	unit_result(STEP("\x0f\xa1") == EMUL_OK &&
+			    e.seg[INSN_SEG_FS].sel == 8 &&
+			    e.c.regs[INSN_RSP] == AT + 0x88,
+		    "POP FS");
+}
+
+/* JMP sel:00002000 */
+static int far_jump(enum insn_mode mode, u8 cpl, u8 sel)
+{
+	u8 insn[7] = { 0xea, 0x00, 0x20, 0x00, 0x00, sel, 0x00 };
+
+	load(mode, cpl, 0);
+	return env_step(&e, insn, sizeof(insn));
+}
+
+static void test_far_jumps(void)
+{
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+	int ret;
+
+	ret = far_jump(INSN_MODE_32, 0, 32);
+	unit_result(ret == EMUL_OK && e.c.rip == 0x2000 && cs->sel == 32 &&
+			    cs->attr == 0xc9b && cs->limit == 0xffffffff &&
+			    at(ENV_MEM + 32, 8) ==
+				    (descriptors[3].desc | 1ull << 40),
+		    "JMP far: CS, its hidden part, accessed bit in the table");
+	ret = far_jump(INSN_MODE_32, 3, 64);
+	unit_result(ret == EMUL_OK && cs->sel == 67,
+		    "JMP far: conforming code, RPL becomes the CPL");
+	refuses("JMP far: null is #GP(0)", far_jump(INSN_MODE_32, 0, 0), GP, 0);
+	refuses("JMP far: data is #GP(sel)", far_jump(INSN_MODE_32, 0, 8), GP,
+		8);
+	refuses("JMP far: RPL above CPL is #GP(sel)",
+		far_jump(INSN_MODE_32, 0, 35), GP, 32);
+	refuses("JMP far: another DPL is #GP(sel)",
+		far_jump(INSN_MODE_32, 0, 96), GP, 96);
+	refuses("JMP far: not present is #NP(sel)",
+		far_jump(INSN_MODE_32, 0, 104), NP, 104);
+	refuses("JMP far: beyond the new limit is #GP(0)",
+		far_jump(INSN_MODE_32, 0, 88), GP, 0);
+	refuses("JMP far: beyond the table is #GP(sel)",
+		far_jump(INSN_MODE_32, 0, 120), GP, 120);
+	unit_result(far_jump(INSN_MODE_32, 0, 56) == EMUL_UNHANDLED,
+		    "JMP far: what is no code segment is left to others");
+	load(INSN_MODE_32, 0, 0);
+	e.c.long_mode = true;
+	unit_result(STEP("\xea\x00\x20\x00\x00\x50\x00") == EMUL_OK &&
+			    cs->attr == 0xa9b && e.c.rip == 0x2000,
+		    "JMP far: from compatibility mode to 64-bit mode");
+	load(INSN_MODE_32, 0, 0);
+	e.c.long_mode = true;
+	refuses("JMP far: L and D in long mode",
+		STEP("\xea\x00\x20\x00\x00\x70\x00"), GP, 112);
+	load(INSN_MODE_64, 0, 0);
+	word(AT, 0x1000000000000000ull, 8);
+	word(AT + 8, 80, 2);
+	refuses("JMP far m16:64: the target is not canonical",
+		STEP("\x48\xff\x2f"), GP, 0);
+	load(INSN_MODE_64, 0, 0);
+	word(AT, 0x123456789aull, 8);
+	word(AT + 8, 80, 2);
+	unit_result(STEP("\x48\xff\x2f") == EMUL_OK &&
+			    e.c.rip == 0x123456789aull && cs->sel == 80,
+		    "JMP far m16:64");
+	load(INSN_MODE_64, 0, 0);
+	refuses("JMP far ptr16:32 in 64-bit mode is #UD",
+		STEP("\xea\x00\x20\x00\x00\x50\x00"), UD, -1);
+	real_mode();
+	unit_result(STEP("\xea\x10\x00\x34\x12") == EMUL_OK &&
+			    e.c.rip == 0x10 && cs->sel == 0x1234 &&
+			    cs->base == 0x12340 && cs->limit == 0xffff,
+		    "JMP far: real mode");
+}
+
+int main(void)
+{
+	test_segment_loads();
+	test_far_jumps();
+	return unit_end();
+}
