@@ -77,7 +77,7 @@ void shadow_flush_vm(struct vigil_vm *vm);
 /* after watch_gfn() became true: no writable SPTE of @gfn is left on return */
 void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn);
 
-/* ---- mmu notifier (gmem.c): shadow lock held by the caller ---- */
+/* ---- mmu notifier (notifier.c): shadow lock held by the caller ---- */
 /* drop SPTEs of gfns [start, end) of the slot; true when a flush is needed */
 bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 		       gfn_t start, gfn_t end);

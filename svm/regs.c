@@ -4,6 +4,7 @@
 #include <asm/msr-index.h>
 
 #include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/segment.h"
 #include "svm.h"
 
 static struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
@@ -37,17 +38,12 @@ void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		.base = v->base,
 		.limit = v->limit,
 		.selector = v->selector,
-		.type = v->attr & SEG_ATTR_TYPE,
-		.s = !!(v->attr & SEG_ATTR_S),
-		.dpl = (v->attr >> SEG_ATTR_DPL_SHIFT) & 3,
-		.present = !!(v->attr & SEG_ATTR_P),
-		.avl = !!(v->attr & SEG_ATTR_AVL),
-		.l = !!(v->attr & SEG_ATTR_L),
-		.db = !!(v->attr & SEG_ATTR_DB),
-		/* some CPUs drop G, of CS at least: no limit needs to be wrong */
-		.g = (v->attr & SEG_ATTR_G) || v->limit > 0xfffff,
 	};
+	segment_unpack(s, v->attr, SEG_AVL_BIT8);
 	s->unusable = !s->present;
+	/* some CPUs drop G, of CS at least: no limit needs to be wrong */
+	if (v->limit > 0xfffff)
+		s->g = 1;
 
 	switch (seg) {
 	case SEG_TR:
@@ -80,11 +76,9 @@ void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	v->base = s->base;
 	v->limit = s->limit;
 	v->selector = s->selector;
-	v->attr = (s->type & SEG_ATTR_TYPE) | (s->s & 1) << 4 |
-		  (s->dpl & 3) << SEG_ATTR_DPL_SHIFT |
-		  (s->present && !s->unusable ? SEG_ATTR_P : 0) |
-		  (s->avl & 1) << 8 | (s->l & 1) << 9 | (s->db & 1) << 10 |
-		  (s->g & 1) << 11;
+	v->attr = segment_pack(s, SEG_AVL_BIT8);
+	if (s->unusable)
+		v->attr &= ~SEG_ATTR_P;
 	if (seg == SEG_SS)
 		vmcb->save.cpl = s->dpl & 3;
 	vmcb_dirty(vmcb, CLEAN_SEG);

@@ -172,14 +172,9 @@ struct vmcb_seg {
 } __packed;
 
 /* vmcb_seg.attr */
-#define SEG_ATTR_TYPE		0xfu
-#define SEG_ATTR_S		BIT(4)
-#define SEG_ATTR_DPL_SHIFT	5
 #define SEG_ATTR_P		BIT(7)
-#define SEG_ATTR_AVL		BIT(8)
 #define SEG_ATTR_L		BIT(9)
 #define SEG_ATTR_DB		BIT(10)
-#define SEG_ATTR_G		BIT(11)
 /* clang-format on */
 
 struct vmcb_control {

@@ -34,7 +34,7 @@ struct vigil_slots *vigil_empty_slots(void);
 int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log);
 int dirty_bitmap_alloc(struct vigil_slot *slot);
 
-/* gmem.c */
+/* notifier.c */
 extern const struct mmu_notifier_ops gmem_notifier_ops;
 void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end);
 void gmem_unblock_range(struct vigil_vm *vm);
@@ -84,8 +84,6 @@ extern const struct emul_ops emulctl_ops;
  */
 int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu));
-/* queued MMIO stores to userspace; 1 when there are none */
-int emulctl_drain(struct vigil_vcpu *vcpu);
 /* is there no memory behind a linear address that probe() found good? */
 bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la);
 

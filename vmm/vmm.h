@@ -463,7 +463,7 @@ static inline bool vm_notify_retry(struct vigil_vm *vm, unsigned long seq,
 {
 	if (vm->notify_count && hva >= vm->notify_start && hva < vm->notify_end)
 		return true;
-	/* pairs with the write side in gmem.c */
+	/* pairs with the write side in notifier.c */
 	smp_rmb();
 	return vm->notify_seq != seq;
 }

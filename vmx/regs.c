@@ -5,6 +5,7 @@
 #include <asm/processor-flags.h>
 
 #include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/segment.h"
 #include "vmx.h"
 
 /*
@@ -65,16 +66,11 @@ void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		.base = v->base,
 		.limit = v->limit,
 		.selector = v->selector,
-		.type = v->ar & SEG_AR_TYPE,
-		.s = !!(v->ar & SEG_AR_S),
-		.dpl = (v->ar >> SEG_AR_DPL_SHIFT) & 3,
-		.present = (v->ar & SEG_AR_P) && !(v->ar & SEG_AR_UNUSABLE),
-		.avl = !!(v->ar & SEG_AR_AVL),
-		.l = !!(v->ar & SEG_AR_L),
-		.db = !!(v->ar & SEG_AR_DB),
-		.g = !!(v->ar & SEG_AR_G),
 		.unusable = !!(v->ar & SEG_AR_UNUSABLE),
 	};
+	segment_unpack(s, v->ar, SEG_AVL_BIT12);
+	if (s->unusable)
+		s->present = 0;
 }
 
 /*
@@ -88,15 +84,11 @@ void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		.selector = s->selector,
 		.limit = s->limit,
 		.base = s->base,
-		.ar = (s->type & SEG_AR_TYPE) | (s->s & 1) << 4 |
-		      (s->dpl & 3) << SEG_AR_DPL_SHIFT | (s->avl & 1) << 12 |
-		      (s->l & 1) << 13 | (s->db & 1) << 14 | (s->g & 1) << 15,
+		.ar = segment_pack(s, SEG_AVL_BIT12),
 	};
 
 	if (!s->present || s->unusable)
-		v.ar |= SEG_AR_UNUSABLE;
-	else
-		v.ar |= SEG_AR_P;
+		v.ar = (v.ar & ~(u32)SEG_AR_P) | SEG_AR_UNUSABLE;
 	if (seg == SEG_TR)
 		v.ar |= 2;
 	else if (seg != SEG_LDTR && !(v.ar & SEG_AR_UNUSABLE))

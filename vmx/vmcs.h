@@ -205,7 +205,6 @@ enum vmcs_field {
 #define SEG_AR_S			BIT(4)
 #define SEG_AR_DPL_SHIFT		5
 #define SEG_AR_P			BIT(7)
-#define SEG_AR_AVL			BIT(12)
 #define SEG_AR_L			BIT(13)
 #define SEG_AR_DB			BIT(14)
 #define SEG_AR_G			BIT(15)

@@ -8,6 +8,7 @@
 #include "fpu.h"
 #include "vmm/ioctl.h"
 #include "msr.h"
+#include "segment.h"
 #include "vmm/ops.h"
 
 int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
@@ -64,16 +65,7 @@ int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 
 int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *s)
 {
-	vmm_ops->get_segment(vcpu, SEG_CS, &s->cs);
-	vmm_ops->get_segment(vcpu, SEG_DS, &s->ds);
-	vmm_ops->get_segment(vcpu, SEG_ES, &s->es);
-	vmm_ops->get_segment(vcpu, SEG_FS, &s->fs);
-	vmm_ops->get_segment(vcpu, SEG_GS, &s->gs);
-	vmm_ops->get_segment(vcpu, SEG_SS, &s->ss);
-	vmm_ops->get_segment(vcpu, SEG_TR, &s->tr);
-	vmm_ops->get_segment(vcpu, SEG_LDTR, &s->ldt);
-	vmm_ops->get_idt(vcpu, &s->idt);
-	vmm_ops->get_gdt(vcpu, &s->gdt);
+	segments_get(vcpu, s);
 	s->cr0 = vcpu->cr0;
 	s->cr2 = vcpu->cr2;
 	s->cr3 = vcpu->cr3;
@@ -125,16 +117,7 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	vcpu->cr8 = s->cr8;
 	vcpu->run->cr8 = s->cr8;
 	vcpu->apic_base = s->apic_base;
-	vmm_ops->set_idt(vcpu, &s->idt);
-	vmm_ops->set_gdt(vcpu, &s->gdt);
-	vmm_ops->set_segment(vcpu, SEG_CS, &s->cs);
-	vmm_ops->set_segment(vcpu, SEG_DS, &s->ds);
-	vmm_ops->set_segment(vcpu, SEG_ES, &s->es);
-	vmm_ops->set_segment(vcpu, SEG_FS, &s->fs);
-	vmm_ops->set_segment(vcpu, SEG_GS, &s->gs);
-	vmm_ops->set_segment(vcpu, SEG_SS, &s->ss);
-	vmm_ops->set_segment(vcpu, SEG_TR, &s->tr);
-	vmm_ops->set_segment(vcpu, SEG_LDTR, &s->ldt);
+	segments_set(vcpu, s);
 	vmm_ops->update_cr0(vcpu);
 	vmm_ops->update_cr4(vcpu);
 	vmm_ops->update_efer(vcpu);

@@ -5,6 +5,7 @@
  */
 #include <asm/processor-flags.h>
 
+#include "mmio.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/ioctl.h"
 #include "vmm/ops.h"
@@ -229,7 +230,7 @@ static int ins_store(struct vigil_vcpu *vcpu)
 		string_advance(vcpu, REG_RDI, 1);
 	}
 	io->kind = IO_NONE;
-	return emulctl_drain(vcpu);
+	return mmio_drain(vcpu);
 }
 
 /* INS: only as many elements as stay in the page of the first are asked for */

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <asm/processor-flags.h>
 
+#include "vmm/cpu/segment.h"
 #include "vmm/ioctl.h"
 #include "vmm/ops.h"
 
@@ -51,21 +52,14 @@ static void reload_protected(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 			      &error_code) ||
 	    gmem_read(vcpu->vm, gpa, &d, sizeof(d)))
 		return;
-	s->type = d >> 40;
-	s->s = d >> 44;
-	s->dpl = d >> 45;
-	s->present = d >> 47 & 1;
-	s->avl = d >> 52;
-	s->l = d >> 53;
-	s->db = d >> 54;
-	s->g = d >> 55 & 1;
+	segment_unpack(s, d >> 40, SEG_AVL_BIT12);
 	s->unusable = !s->present;
 	s->limit = (d & 0xffff) | ((d >> 32) & 0xf0000);
 	if (s->g)
 		s->limit = s->limit << 12 | 0xfff;
 	s->base = ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000);
 	/* descriptors of LDT and TSS have twice the size in long mode */
-	if (!(s->s & 1) && is_long_mode(vcpu) &&
+	if (!s->s && is_long_mode(vcpu) &&
 	    !gmem_read(vcpu->vm, gpa + 8, &high, sizeof(high)))
 		s->base |= (u64)high << 32;
 	vmm_ops->set_segment(vcpu, seg, s);

@@ -100,7 +100,6 @@ enum emul_status {
  * emul_seg.attr: bits 0-11 as in the VMCB (type, S, DPL, P, AVL, L, D/B, G);
  * UNUSABLE: a null selector was loaded.
  */
-#define EMUL_SEG_TYPE 0x000f
 #define EMUL_SEG_S BIT(4)
 #define EMUL_SEG_DPL_SHIFT 5
 #define EMUL_SEG_P BIT(7)
