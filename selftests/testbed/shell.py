@@ -80,5 +80,7 @@ def files(kernel, where):
     """What the host has for it: (source, path in the host)."""
     initrd = pathlib.Path(where) / "guest"
     guest(initrd)
+    # Its kernel is the host's own, where `vigil run --auto' looks for it.
     return [(PARTS / "host", "/shell/host"), (PARTS / "guest", "/bin/guest"),
-            (kernel.image, "/shell/vmlinuz"), (initrd, "/shell/initrd")]
+            (kernel.image, f"/boot/vmlinuz-{kernel.release}"),
+            (initrd, "/shell/initrd")]

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "cpio.h"
 #include "demo.h"
 #include "libvigil.h"
 
@@ -50,81 +51,26 @@ static const char *const applets[] = {
 	"sh", "mkdir", "ls", "cat", "insmod", "cp", "cmp", "rm", "reboot",
 };
 
-/* ---- the archive: cpio, "newc" ---- */
-
-static void pad4(FILE *out, size_t n)
-{
-	while (n++ & 3)
-		fputc(0, out);
-}
-
-static void entry(FILE *out, const char *name, unsigned int mode,
-		  const void *data, size_t len)
-{
-	static unsigned int ino;
-	size_t name_len = strlen(name) + 1;
-
-	fprintf(out,
-		"070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x",
-		++ino, mode, 0, 0, 1, 0, len, 0, 0, 0, 0, name_len, 0);
-	fwrite(name, 1, name_len, out);
-	pad4(out, 110 + name_len);
-	fwrite(data, 1, len, out);
-	pad4(out, len);
-}
-
-static int file_entry(FILE *out, const char *name, unsigned int mode,
-		      const char *path)
-{
-	struct stat st;
-	char *data;
-	FILE *f;
-	size_t n;
-
-	f = fopen(path, "re");
-	if (!f)
-		return lv_fail(errno, "cannot open %s: %s", path,
-			       strerror(errno));
-	if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) ||
-	    st.st_size > 64 << 20) {
-		fclose(f);
-		return lv_fail(EINVAL, "%s is not a file of a sensible size",
-			       path);
-	}
-	data = malloc(st.st_size + 1);
-	n = data ? fread(data, 1, st.st_size, f) : 0;
-	fclose(f);
-	if (!data || n != (size_t)st.st_size) {
-		free(data);
-		return lv_fail(EIO, "cannot read %s", path);
-	}
-	entry(out, name, S_IFREG | mode, data, n);
-	free(data);
-	return 0;
-}
+/* ---- the archive ---- */
 
 int demo_initramfs(FILE *out, const char *busybox, const char *rootkit)
 {
+	struct cpio c = { .out = out };
 	unsigned int i;
 	char name[32];
 	int ret;
 
-	entry(out, "bin", S_IFDIR | 0755, "", 0);
-	ret = file_entry(out, "bin/busybox", 0755, busybox);
+	ret = cpio_program(&c, "bin/busybox", busybox);
 	if (!ret)
-		ret = file_entry(out, "rootkit.ko", 0644, rootkit);
+		ret = cpio_file(&c, "rootkit.ko", 0644, rootkit);
 	if (ret)
 		return ret;
 	for (i = 0; i < sizeof(applets) / sizeof(applets[0]); i++) {
 		snprintf(name, sizeof(name), "bin/%s", applets[i]);
-		entry(out, name, S_IFLNK | 0777, "busybox", 7);
+		cpio_link(&c, name, "busybox");
 	}
-	entry(out, "init", S_IFREG | 0755, init_script,
-	      sizeof(init_script) - 1);
-	entry(out, "TRAILER!!!", 0, "", 0);
-	if (fflush(out) || ferror(out))
-		return lv_fail(EIO, "cannot write the guest's initramfs");
-	return 0;
+	cpio_data(&c, "init", 0755, init_script, sizeof(init_script) - 1);
+	return cpio_end(&c);
 }
 
 /* ---- the process ---- */

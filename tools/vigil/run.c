@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "run.h"
+#include "run_auto.h"
 #include "vigil.h"
 
 #define MEM_DEFAULT (256ull << 20)
@@ -25,9 +26,17 @@ enum {
 	OPT_LOAD_ADDR,
 	OPT_ENTRY,
 	OPT_OVERCOMMIT,
+	OPT_AUTO,
+	OPT_BUSYBOX,
 };
 
 static const struct argp_option options[] = {
+	{ "auto", OPT_AUTO, NULL, 0,
+	  "Boot the kernel that this host runs, or KERNEL, to a shell: with a root file "
+	  "system that is made of the host's busybox",
+	  0 },
+	{ "busybox", OPT_BUSYBOX, "FILE", 0, "The busybox that --auto takes",
+	  0 },
 	{ "initrd", OPT_INITRD, "FILE", 0,
 	  "Initial RAM disk (multiboot: module 0)", 0 },
 	{ "append", OPT_APPEND, "TEXT", 0, "Add to the kernel's command line",
@@ -129,6 +138,23 @@ static const char *parse_name(struct argp_state *state, const char *arg)
 	return arg;
 }
 
+static void check_together(struct argp_state *state,
+			   const struct run_options *opt)
+{
+	if (!opt->kernel && !opt->auto_root)
+		argp_error(
+			state,
+			"which KERNEL? --auto takes the one that this host runs");
+	if (opt->auto_root && opt->initrd)
+		argp_error(state,
+			   "--auto makes an initial RAM disk of its own: leave "
+			   "--initrd out, or --auto");
+	if (opt->auto_root && opt->flat)
+		argp_error(state, "--auto boots Linux, not a flat binary");
+	if (opt->busybox && !opt->auto_root)
+		argp_error(state, "--busybox is for --auto");
+}
+
 static error_t parse_run(int key, char *arg, struct argp_state *state)
 {
 	struct parse *p = state->input;
@@ -172,6 +198,12 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case OPT_OVERCOMMIT:
 		p->opt.overcommit = true;
 		return 0;
+	case OPT_AUTO:
+		p->opt.auto_root = true;
+		return 0;
+	case OPT_BUSYBOX:
+		p->opt.busybox = arg;
+		return 0;
 	case OPT_FLAT:
 		p->opt.flat = true;
 		return 0;
@@ -194,8 +226,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		p->opt.kernel = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!p->opt.kernel)
-			argp_error(state, "which KERNEL?");
+		check_together(state, &p->opt);
 		if (!p->entry_given)
 			p->opt.entry = p->opt.load_addr;
 		return 0;
@@ -263,12 +294,46 @@ static int run_guests(const struct run_options *opt)
 	return status;
 }
 
+/* --auto: the kernel, the root file system, and what its kernel is told */
+static int prepare_auto(struct run_options *opt)
+{
+	static char kernel[512], busybox[64], initrd[64], append[4096];
+	int ret = 0;
+
+	if (!opt->kernel) {
+		ret = auto_kernel("", kernel, sizeof(kernel));
+		opt->kernel = kernel;
+	}
+	if (!ret && !opt->busybox) {
+		ret = auto_busybox("", busybox, sizeof(busybox));
+		opt->busybox = busybox;
+	}
+	if (!ret)
+		ret = auto_initramfs(opt->busybox);
+	if (ret < 0)
+		return ret;
+	/* it stays open for each start of the guest, until this process ends */
+	snprintf(initrd, sizeof(initrd), "/proc/self/fd/%d", ret);
+	opt->initrd = initrd;
+	if (opt->default_append) {
+		ret = snprintf(append, sizeof(append), AUTO_APPEND "%s%s",
+			       *opt->append ? " " : "", opt->append);
+		if (ret >= (int)sizeof(append))
+			return lv_fail(E2BIG, "--append is too long");
+		opt->append = append;
+	}
+	if (vigil_options.verbose)
+		vigil_msg("booting %s, with %s as root file system",
+			  opt->kernel, opt->busybox);
+	return 0;
+}
+
 int vigil_cmd_run(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_run,
-		.args_doc = "KERNEL",
+		.args_doc = "KERNEL\n--auto [KERNEL]",
 		.doc = "Boots KERNEL as a guest: a Linux bzImage, a multiboot kernel or a flat "
 		       "binary. Its first serial port is this terminal; Ctrl-a x ends it.\v"
 		       "Linux gets the command line `console=ttyS0 noapic nolapic acpi=off "
@@ -284,10 +349,15 @@ int vigil_cmd_run(int argc, char **argv)
 			.load_addr = FLAT_ADDR,
 		},
 	};
-	int status;
+	int ret, status;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &p))
 		return VIGIL_EX_USAGE;
+	ret = p.opt.auto_root ? prepare_auto(&p.opt) : 0;
+	if (ret) {
+		vigil_msg("%s", lv_error());
+		return ret == -ENOMEM ? VIGIL_EX_OS : VIGIL_EX_INPUT;
+	}
 	if (kick_init()) {
 		vigil_msg("%s", lv_error());
 		return VIGIL_EX_OS;

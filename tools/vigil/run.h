@@ -52,13 +52,15 @@ enum outcome {
  * @debug_exit: port 0xf4 is there
  * @overcommit: @mem may exceed what the host has left
  * @flat: treat @kernel as a flat binary
+ * @auto_root: --auto: @kernel may be NULL for the host's own, and @initrd is made
+ * @busybox: the guest's shell with @auto_root; NULL: the host's
  * @load_addr: of a flat binary
  * @entry: of a flat binary
  */
 struct run_options {
-	const char *kernel, *initrd, *append, *name;
+	const char *kernel, *initrd, *append, *name, *busybox;
 	uint64_t mem;
-	bool default_append, reboot, debug_exit, overcommit, flat;
+	bool default_append, reboot, debug_exit, overcommit, flat, auto_root;
 	uint32_t load_addr, entry;
 };
 
