@@ -486,7 +486,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
  * Finds the rights to map with. False: no SPTE can allow this access, so it has
  * to be emulated.
  */
-static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
+static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f)
 {
 	const struct walk_mode *m = &vcpu->shadow.mode;
 
@@ -503,7 +503,7 @@ static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 	return spte_nowp_access(m, &f->access);
 }
 
-static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
+static int map_fault(struct vigil_vcpu *vcpu, struct fault *f)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	struct vigil_slots *slots = vigil_slots(vm);
@@ -513,7 +513,7 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f, u32 ec)
 	ret = shadow_topup(vcpu);
 	if (unlikely(ret))
 		return ret;
-	if (unlikely(!fault_access(vcpu, f, ec)))
+	if (unlikely(!fault_access(vcpu, f)))
 		return SHADOW_EMULATE;
 
 	seq = READ_ONCE(vm->notify_seq);
@@ -609,7 +609,7 @@ static noinline int page_fault(struct vigil_vcpu *vcpu, gva_t gva,
 	f.write = ec & PFERR_W;
 	f.slot = cached_slot(vcpu, f.w.gfn);
 	if (likely(f.slot))
-		return map_fault(vcpu, &f, ec);
+		return map_fault(vcpu, &f);
 	mmio_remember(vcpu, &f, ec);
 	return SHADOW_MMIO;
 }

@@ -164,8 +164,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 void page_free_list(struct vigil_vm *vm, struct list_head *freed);
 /* no vCPU is there any more that would have to be flushed */
 void page_free_now(struct list_head *freed);
-void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
-		   struct list_head *freed);
+void page_put_root(struct shadow_page *sp, struct list_head *freed);
 /* zap up to @want pages, oldest first; roots only when @roots */
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
@@ -277,8 +276,7 @@ void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 #ifdef VIGIL_DEBUG
 /* module parameter shadow_inject: faults that the auditors must find */
 enum {
-	INJECT_NONE,
-	INJECT_NO_FLUSH,
+	INJECT_NO_FLUSH = 1,
 	INJECT_NO_PROTECT,
 	INJECT_LOST_RMAP,
 	INJECT_STALE_SPTE

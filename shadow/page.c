@@ -300,8 +300,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	}
 }
 
-void page_put_root(struct vigil_vm *vm, struct shadow_page *sp,
-		   struct list_head *freed)
+void page_put_root(struct shadow_page *sp, struct list_head *freed)
 {
 	if (!--sp->roots && sp->invalid)
 		list_add(&sp->link, freed);

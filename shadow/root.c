@@ -158,7 +158,7 @@ static void roots_put(struct vigil_vcpu *vcpu, struct shadow_page **root)
 
 	for (i = 0; i < SHADOW_MAX_ROOTS; i++) {
 		if (root[i])
-			page_put_root(vcpu->vm, root[i], &freed);
+			page_put_root(root[i], &freed);
 		root[i] = NULL;
 	}
 	page_free_list(vcpu->vm, &freed);
@@ -341,7 +341,7 @@ void shadow_vcpu_destroy(struct vigil_vcpu *vcpu)
 		sp = vcpu->shadow.root[i];
 		vcpu->shadow.root[i] = NULL;
 		if (sp)
-			page_put_root(vcpu->vm, sp, &freed);
+			page_put_root(sp, &freed);
 	}
 	spin_unlock(&vcpu->vm->shadow.lock);
 	/*

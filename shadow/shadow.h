@@ -142,8 +142,7 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
  * the guest: shadowed tables there are brought in step (new PTE value is read
  * back from memory). Called after the write; cheap when the page is no table.
  */
-void shadow_written(struct vigil_vm *vm, struct vigil_vcpu *vcpu, gpa_t gpa,
-		    unsigned int len);
+void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
 /*
  * Write fault on a table that is then not emulated (or is hit too often): drop
  * the shadow pages of this gfn so that the write can go through. true when

@@ -305,8 +305,7 @@ static void written_table(struct vigil_vm *vm, struct shadow_page *sp,
 		written_entry(vm, sp, offset);
 }
 
-void shadow_written(struct vigil_vm *vm, struct vigil_vcpu *vcpu, gpa_t gpa,
-		    unsigned int len)
+void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct vigil_slot *slot = vigil_gfn_slot(vm, gfn);

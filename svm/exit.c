@@ -124,7 +124,6 @@ static int on_io(struct vigil_vcpu *vcpu)
 		.size = (info >> IOIO_SIZE_SHIFT) & IOIO_SIZE,
 		.in = info & IOIO_IN,
 		.string = info & IOIO_STRING,
-		.rep = info & IOIO_REP,
 		.next_rip = c->exit_info_2,
 	};
 

@@ -155,7 +155,6 @@ enum svm_exit_code {
 /* exit_info_1 of EXIT_IOIO */
 #define IOIO_IN			BIT(0)
 #define IOIO_STRING		BIT(2)
-#define IOIO_REP		BIT(3)
 #define IOIO_SIZE_SHIFT		4
 #define IOIO_SIZE		7u
 #define IOIO_PORT_SHIFT		16

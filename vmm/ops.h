@@ -136,13 +136,12 @@ extern const struct vmm_ops svm_ops, vmx_ops;
  * @size:	1, 2 or 4
  * @in:		towards the guest
  * @string:	INS/OUTS
- * @rep:	with a REP prefix
  * @next_rip:	of the instruction behind, 0 when not known
  */
 struct exit_io {
 	u16 port;
 	u8 size;
-	bool in, string, rep;
+	bool in, string;
 	unsigned long next_rip;
 };
 

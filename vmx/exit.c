@@ -42,7 +42,6 @@ static int on_io(struct vigil_vcpu *vcpu)
 		.size = (info & IO_SIZE) + 1,
 		.in = info & IO_IN,
 		.string = info & IO_STRING,
-		.rep = info & IO_REP,
 		.next_rip = vcpu->rip + insn_len(),
 	};
 

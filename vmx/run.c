@@ -208,7 +208,7 @@ static noinline void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
  * The first entry since vcpu_load(): what entries and exits do not switch. It
  * stays the same until this thread leaves the kernel or the CPU.
  */
-static noinline void save_host(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
+static noinline void save_host(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -309,7 +309,7 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 		return;
 	}
 	if (unlikely(!vmx->host_loaded))
-		save_host(vcpu, vc);
+		save_host(vcpu);
 	if (unlikely(!vmx->msrs_loaded))
 		load_msrs(vcpu, vc);
 	if (unlikely(vmx->flush))

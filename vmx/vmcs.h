@@ -291,7 +291,6 @@ enum vmx_exit {
 #define IO_SIZE			7u /* less one */
 #define IO_IN			BIT(3)
 #define IO_STRING		BIT(4)
-#define IO_REP			BIT(5)
 #define IO_PORT_SHIFT		16
 /* of EXIT_EPT_VIOLATION */
 #define EPT_WRITE		BIT(1)

@@ -57,7 +57,6 @@ struct vmx_seg {
  * @interruptibility: GUEST_INTERRUPTIBILITY_INFO, where @cached says that it was read
  * @seg:	segment registers, where @cached says that they were read
  * @injected:	ENTRY_INTERRUPTION_INFO of the last entry
- * @idt_info:	IDT_VECTORING_INFO of the last exit
  * @failed:	the last entry's instruction failed
  * @msr:	the guest's
  * @kernel_gs_base: the guest's
@@ -84,7 +83,6 @@ struct vmx_vcpu {
 	unsigned long rip, rsp, rflags;
 
 	u32 exit_reason;
-	u32 idt_info;
 	u32 injected;
 	unsigned long cached;
 	u32 interruptibility;

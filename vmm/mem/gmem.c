@@ -84,7 +84,7 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 		if (copy_out(hva, buf, chunk))
 			return -EFAULT;
 		dirty_mark(slot, gpa >> PAGE_SHIFT);
-		shadow_written(vm, NULL, gpa, chunk);
+		shadow_written(vm, gpa, chunk);
 	}
 	return 0;
 }
@@ -175,7 +175,7 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		ret = cmpxchg_user(hva, old, new, len);
 	if (!ret) {
 		dirty_mark(slot, gpa >> PAGE_SHIFT);
-		shadow_written(vm, NULL, gpa, len);
+		shadow_written(vm, gpa, len);
 	}
 	return ret;
 }
