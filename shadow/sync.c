@@ -210,9 +210,10 @@ static noinline void sync_tables(struct vigil_vm *vm)
 void sync_all(struct vigil_vm *vm)
 {
 	/*
-	 * nr_unsync is read without the lock. If another vCPU has just made a
-	 * table unsync, the guest orders its flush behind that by an IPI of its
-	 * own.
+	 * nr_unsync is read without the lock. A vCPU raises it before its guest
+	 * can write to the table, and x86 keeps the order of stores and that of
+	 * loads. So whoever has seen a write to the table, in whatever way, and
+	 * flushes after it, sees the count as well.
 	 */
 	if (READ_ONCE(vm->shadow.nr_unsync))
 		sync_tables(vm);

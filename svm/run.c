@@ -82,8 +82,9 @@ static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 
 	if (svm->asid_generation != sc->generation) {
 		/*
-		 * The generation changes when the CPU was offline, too: it may
-		 * have lost the VMCB fields that it had cached.
+		 * svm_hw_enable() begins a new generation too, after hotplug or
+		 * suspend. Nothing says that the CPU still has the VMCB fields
+		 * that it cached before that: have all of them loaded.
 		 */
 		svm->vmcb->control.clean = 0;
 		svm_new_asid(svm, sc);
@@ -108,8 +109,10 @@ static noinline void begin_step(struct vigil_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	/*
-	 * The virtual interrupt (V_IRQ) is delivered first. Its exit looks at
-	 * the pending NMI again, so the step is given up here.
+	 * The CPU delivers the virtual interrupt (V_IRQ) before the next
+	 * instruction, and would push TF with its frame. Give the step up:
+	 * after the next exit, whatever it is for, svm_event_exit() has the
+	 * pending NMI looked at again.
 	 */
 	if (unlikely(svm->virq)) {
 		svm->stepping = false;

@@ -9,7 +9,6 @@
  *   [s] shadow lock (vm->shadow.lock)
  *   [a] atomic or READ_ONCE/WRITE_ONCE
  *   [r] read under SRCU (vm->srcu), replaced under [m]
- *   [e] vcpu->event_lock
  * Documentation/locking.rst has the order of the locks.
  */
 #ifndef VIGIL_VMM_H
@@ -246,7 +245,6 @@ struct vigil_vcpu {
 	u8 mp_state; /* KVM_MP_STATE_* */
 	struct vigil_events events; /* [v] */
 	struct fpu_guest fpu; /* [v] fpu.c */
-	bool fpu_loaded;
 	u8 *fpu_image; /* fpu_save_state(): NULL before the first */
 
 	/* CPUID as userspace set it, [v] */

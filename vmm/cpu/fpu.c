@@ -37,13 +37,11 @@ void fpu_load(struct vigil_vcpu *vcpu)
 {
 	/* cannot fail: no state beyond the default features was allocated */
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
-	vcpu->fpu_loaded = true;
 }
 
 void fpu_put(struct vigil_vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
-	vcpu->fpu_loaded = false;
 }
 
 /*
@@ -248,8 +246,7 @@ static void set_ymm(unsigned int reg, const vec256 *v)
 	}
 }
 
-int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
-		 unsigned int bytes)
+int fpu_read_vec(unsigned int reg, void *buf, unsigned int bytes)
 {
 	if (reg > 15 || !(bytes == 16 || (bytes == 32 && has_avx())))
 		return -EINVAL;
@@ -262,8 +259,8 @@ int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
 	return 0;
 }
 
-int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
-		  unsigned int bytes, bool zero_upper)
+int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
+		  bool zero_upper)
 {
 	/* no instruction writes 32 bytes and keeps what is above */
 	if (reg > 15 ||
@@ -316,12 +313,12 @@ static int access_mmx(unsigned int reg, u64 *val, bool write)
 	return ret;
 }
 
-int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val)
+int fpu_read_mmx(unsigned int reg, u64 *val)
 {
 	return access_mmx(reg, val, false);
 }
 
-int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val)
+int fpu_write_mmx(unsigned int reg, u64 val)
 {
 	return access_mmx(reg, &val, true);
 }

@@ -73,12 +73,11 @@ int fpu_set_fpu(struct vigil_vcpu *vcpu,
  * What is above @bytes becomes 0 with @zero_upper and stays without (16 only).
  * MMX: -EDOM when an x87 exception is pending: #MF.
  */
-int fpu_read_vec(struct vigil_vcpu *vcpu, unsigned int reg, void *buf,
-		 unsigned int bytes);
-int fpu_write_vec(struct vigil_vcpu *vcpu, unsigned int reg, const void *buf,
-		  unsigned int bytes, bool zero_upper);
-int fpu_read_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 *val);
-int fpu_write_mmx(struct vigil_vcpu *vcpu, unsigned int reg, u64 val);
+int fpu_read_vec(unsigned int reg, void *buf, unsigned int bytes);
+int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
+		  bool zero_upper);
+int fpu_read_mmx(unsigned int reg, u64 *val);
+int fpu_write_mmx(unsigned int reg, u64 val);
 
 /* reads the layout of the XSAVE area from CPUID; at module load */
 void fpu_init(void);

@@ -311,26 +311,24 @@ static int op_invlpg(struct emul_ctxt *c, u64 la)
 static int op_get_vec(struct emul_ctxt *c, unsigned int reg, void *buf,
 		      unsigned int bytes)
 {
-	return fpu_read_vec(emul_vcpu(c), reg, buf, bytes) ? EMUL_UNHANDLED :
-							     EMUL_OK;
+	return fpu_read_vec(reg, buf, bytes) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
 static int op_set_vec(struct emul_ctxt *c, unsigned int reg, const void *buf,
 		      unsigned int bytes, bool zero_upper)
 {
-	return fpu_write_vec(emul_vcpu(c), reg, buf, bytes, zero_upper) ?
-		       EMUL_UNHANDLED :
-		       EMUL_OK;
+	return fpu_write_vec(reg, buf, bytes, zero_upper) ? EMUL_UNHANDLED :
+							    EMUL_OK;
 }
 
 static int op_get_mmx(struct emul_ctxt *c, unsigned int reg, u64 *val)
 {
-	return fpu_read_mmx(emul_vcpu(c), reg, val) ? EMUL_UNHANDLED : EMUL_OK;
+	return fpu_read_mmx(reg, val) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
 static int op_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 {
-	return fpu_write_mmx(emul_vcpu(c), reg, val) ? EMUL_UNHANDLED : EMUL_OK;
+	return fpu_write_mmx(reg, val) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
 static int op_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)

@@ -103,7 +103,6 @@ enum emul_status {
 #define EMUL_SEG_S BIT(4)
 #define EMUL_SEG_DPL_SHIFT 5
 #define EMUL_SEG_P BIT(7)
-#define EMUL_SEG_AVL BIT(8)
 #define EMUL_SEG_L BIT(9)
 #define EMUL_SEG_DB BIT(10)
 #define EMUL_SEG_G BIT(11)
