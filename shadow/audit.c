@@ -73,7 +73,9 @@ static bool rmap_has(unsigned long head, const u64 *spte)
 	struct rmap_iter it;
 	u64 *s;
 
-	for_each_rmap(s, head, &it) if (s == spte) return true;
+	for_each_rmap(s, head, &it)
+		if (s == spte)
+			return true;
 	return false;
 }
 
@@ -228,8 +230,7 @@ static void audit_word(struct audit *a, gfn_t gfn, unsigned long word)
 	bool table = false;
 	u64 *spte;
 
-	for_each_rmap(spte, word, &it)
-	{
+	for_each_rmap(spte, word, &it) {
 		sp = page_of(spte);
 		if (!sp || sp->invalid || sp->role.level != 1 ||
 		    !(*spte & SPTE_P) ||
@@ -239,7 +240,8 @@ static void audit_word(struct audit *a, gfn_t gfn, unsigned long word)
 			break;
 		}
 	}
-	for_each_table(sp, a->vm, gfn) table |= !sp->unsync;
+	for_each_table(sp, a->vm, gfn)
+		table |= !sp->unsync;
 	if (table != !!(word & RMAP_TABLE))
 		complain(a, NULL, -1,
 			 "table mark without a table, or the other way round");

@@ -247,8 +247,7 @@ static void root_gone(struct vigil_vm *vm, struct shadow_page *sp)
 	struct vigil_vcpu *vcpu;
 	unsigned int i, r;
 
-	vigil_for_each_vcpu(i, vcpu, vm)
-	{
+	vigil_for_each_vcpu(i, vcpu, vm) {
 		for (r = 0; r < SHADOW_MAX_ROOTS; r++)
 			if (vcpu->shadow.root[r] == sp)
 				break;
@@ -265,7 +264,8 @@ static void table_unmark(struct vigil_vm *vm, gfn_t gfn)
 	unsigned long *word = gfn_word(vm, gfn);
 	struct shadow_page *sp;
 
-	for_each_table(sp, vm, gfn) return;
+	for_each_table(sp, vm, gfn)
+		return;
 	if (word)
 		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
 }

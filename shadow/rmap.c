@@ -146,7 +146,8 @@ bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word, bool keep_log)
 
 	if (shadow_injected(INJECT_NO_PROTECT))
 		return false;
-	for_each_rmap(spte, *word, &it) lost |= spte_clear(spte, bits);
+	for_each_rmap(spte, *word, &it)
+		lost |= spte_clear(spte, bits);
 	if (lost)
 		shadow_narrowed(vm);
 	return lost;

@@ -243,8 +243,7 @@ static bool gfn_age(struct vigil_vm *vm, unsigned long word, bool clear)
 	struct rmap_iter it;
 	bool young = false;
 
-	for_each_rmap(spte, word, &it)
-	{
+	for_each_rmap(spte, word, &it) {
 		if (page_of(spte)->role.ept)
 			ept = spte;
 		else

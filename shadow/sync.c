@@ -171,8 +171,7 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 	 * read from it below stays true.
 	 */
 	shadow_flush_stale(vm);
-	for_each_table(sp, vm, gfn)
-	{
+	for_each_table(sp, vm, gfn) {
 		if (!sp->unsync)
 			continue;
 		unsync_del(vm, sp);

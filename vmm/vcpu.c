@@ -44,18 +44,17 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 	unsigned int i;
 
 	if (!wait) {
-		vigil_for_each_vcpu(i, vcpu, vm)
-		{
+		vigil_for_each_vcpu(i, vcpu, vm) {
 			vigil_request(vcpu, r);
 			vigil_kick(vcpu);
 		}
 		return;
 	}
-	vigil_for_each_vcpu(i, vcpu, vm) vigil_request(vcpu, r);
+	vigil_for_each_vcpu(i, vcpu, vm)
+		vigil_request(vcpu, r);
 	/* pairs with the barrier between mode = IN_GUEST and the test of requests */
 	smp_mb();
-	vigil_for_each_vcpu(i, vcpu, vm)
-	{
+	vigil_for_each_vcpu(i, vcpu, vm) {
 		int cpu, me = get_cpu();
 
 		cpu = READ_ONCE(vcpu->cpu);

@@ -74,8 +74,10 @@ enum insn_map {
 	INSN_MAP_0F3A,
 };
 
-/* Every operation that has a name of its own; generated lists use the same
- * X-macro for names. */
+/*
+ * Every operation that has a name of its own; generated lists use the same
+ * X-macro for names.
+ */
 /* clang-format off */
 #define INSN_OPS(X) \
 	X(NONE) \
@@ -179,11 +181,9 @@ enum insn_op {
 enum insn_opd_kind {
 	INSN_OPD_NONE,
 	INSN_OPD_REG, /* general register reg */
-	INSN_OPD_REG_HIGH, /* AH, CH, DH, BH: bits 15:8 of general register reg
-			      (0-3) */
+	INSN_OPD_REG_HIGH, /* AH, CH, DH, BH: bits 15:8 of register reg (0-3) */
 	INSN_OPD_MEM, /* memory at insn.seg : vigil_insn_ea() */
-	INSN_OPD_IMM, /* insn.imm, sign- or zero-extended to 64 bits as the
-			 instruction wants it */
+	INSN_OPD_IMM, /* insn.imm, extended to 64 bits as the instruction wants it */
 	INSN_OPD_IMM2, /* insn.imm2 */
 	INSN_OPD_REL, /* a branch distance in insn.imm */
 	INSN_OPD_SEG, /* segment register reg */

@@ -32,7 +32,8 @@ static u64 sum_counter(struct vigil_vm *vm, unsigned int i)
 	unsigned int n;
 	u64 sum = 0;
 
-	vigil_for_each_vcpu(n, vcpu, vm) sum += read_counter(vcpu, i);
+	vigil_for_each_vcpu(n, vcpu, vm)
+		sum += read_counter(vcpu, i);
 	return sum;
 }
 
