@@ -6,9 +6,9 @@
  */
 #include <linux/moduleparam.h>
 
-#include "vmm/monitor/watch.h"
 #include "internal.h"
 #include "walk_inline.h"
+#include "vmm/monitor/watch.h"
 
 #ifdef VIGIL_DEBUG
 

@@ -2,10 +2,11 @@
 /* Page faults: the lock-free dirty fault, then guest walk and mapping. */
 #include <asm/processor-flags.h>
 
-#include "vmm/mem/gmem.h"
-#include "vmm/monitor/watch.h"
 #include "internal.h"
 #include "walk_inline.h"
+#include "vmm/mem/hostpte.h"
+#include "vmm/mem/notifier.h"
+#include "vmm/monitor/watch.h"
 
 /* ---- the guest walk over gmem ---- */
 

@@ -8,9 +8,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "shadow.h"
+#include "spte.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/ops.h"
-#include "spte.h"
+#include "vmm/vcpu.h"
 
 /**
  * struct shadow_page - one shadow table

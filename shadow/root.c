@@ -3,9 +3,9 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 
-#include "vmm/cpu/cpuid.h"
 #include "internal.h"
 #include "walk_inline.h"
+#include "vmm/cpu/cpuid.h"
 
 bool shadow_direct_ept __ro_after_init;
 

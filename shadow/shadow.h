@@ -4,27 +4,15 @@
  *
  * Everything runs in the vCPU's thread with vcpu->mutex and vm->srcu held
  * unless it says otherwise. The shadow lock is taken inside, never by callers.
- * Included by vmm/vmm.h in the middle: only forward declarations of the
- * core's structs here.
  */
 #ifndef VIGIL_SHADOW_H
 #define VIGIL_SHADOW_H
 
-#include <linux/types.h>
-#include <linux/list.h>
-#include <linux/hashtable.h>
-#include <linux/spinlock.h>
+#include "vmm/types.h"
 
 struct vigil_vm;
 struct vigil_vcpu;
 struct vigil_slot;
-struct shadow_page;
-
-struct shadow_slot; /* in types.h: per-slot rmap and large-page bookkeeping */
-struct shadow_vm; /* per VM: lock, hash, lists, bounds */
-struct shadow_vcpu; /* per vCPU: role, roots, preallocated objects */
-
-#include "types.h"
 
 /*
  * Unpaged guests run on a root in EPT format, with linear addresses that are

@@ -4,7 +4,6 @@
  * tables that the guest may write freely until its next flush (unsync), and
  * emulated writes.
  */
-#include "vmm/mem/gmem.h"
 #include "internal.h"
 
 /* tables out of step at a time; one more is not shadowed for a while instead */

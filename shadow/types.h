@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What shadow paging keeps per slot, per VM and per vCPU. Included by shadow.h
- * and so by vmm/vmm.h, which embeds these structs. Private to shadow/, except
+ * What shadow paging keeps per slot, per VM and per vCPU. Included by
+ * vmm/vm.h and vmm/mem/slot.h, which embed these structs. Private to shadow/, except
  * vm->shadow.lock.
  *
  * [s] under vm->shadow.lock, [v] vcpu->mutex, [m] vm->lock, [a] atomic.

@@ -5,11 +5,14 @@
  */
 #include <linux/rcupdate.h>
 
-#include "vmm/insn/decode.h"
-#include "vmm/cpu/inject.h"
-#include "vmm/host.h"
-#include "vmm/ioctl.h"
 #include "svm.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/exit/exit.h"
+#include "vmm/exit/fetch.h"
+#include "vmm/exit/io.h"
+#include "vmm/host.h"
+#include "vmm/insn/decode.h"
 
 #define DR6_REASONS 0xe00ful /* B0-B3, BD, BS, BT */
 #define DR6_BS (1ul << 14)

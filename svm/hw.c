@@ -8,6 +8,7 @@
 
 #include "insn.h"
 #include "svm.h"
+#include "vmm/host.h"
 
 #define TSC_RATIO_ONE (1ull << 32)
 

@@ -2,9 +2,8 @@
 /* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
 #include <asm/processor-flags.h>
 
-#include "vmm/arch.h"
-#include "vmm/cpu/inject.h"
 #include "svm.h"
+#include "vmm/cpu/inject.h"
 
 void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e)

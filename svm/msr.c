@@ -4,8 +4,8 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "vmm/cpu/msr.h"
 #include "svm.h"
+#include "vmm/cpu/msr.h"
 
 #define DEBUGCTL_KNOWN 0x3full
 #define VM_CR_LOCK BIT_ULL(3)

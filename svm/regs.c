@@ -3,9 +3,9 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 
+#include "svm.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/segment.h"
-#include "svm.h"
 
 static struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
 {

@@ -11,6 +11,9 @@
 
 #include "insn.h"
 #include "svm.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/cpu/regs.h"
 
 static void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 {

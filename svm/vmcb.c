@@ -9,6 +9,8 @@
 #include <asm/msr-index.h>
 
 #include "svm.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/exit/exit.h"
 
 /*
  * One bit a port, and three more bits for accesses that run over port FFFF;

@@ -5,7 +5,7 @@
 
 #include <linux/kbuild.h>
 
-#include "vmm.h"
+#include "vcpu.h"
 
 static __always_inline void define_regs(void)
 {

@@ -24,11 +24,11 @@
 #include <asm/processor.h>
 #include <asm/special_insns.h>
 
+#include "host.h"
+#include "ops.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/fpu.h"
-#include "host.h"
 #include "vmm/cpu/msr.h"
-#include "vmm/monitor/watch.h"
 
 static const struct vmm_ops *const vendors[] = { &svm_ops, &vmx_ops };
 

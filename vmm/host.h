@@ -6,7 +6,11 @@
 #ifndef VIGIL_HOST_H
 #define VIGIL_HOST_H
 
-#include "ops.h"
+#include <linux/percpu.h>
+
+#include "reader.h"
+
+struct device;
 
 /**
  * struct host_info - facts about the host that never change after load
@@ -29,6 +33,8 @@ struct host_info {
 };
 
 extern struct host_info host_info; /* __ro_after_init */
+/* the CPU that runs this */
+extern const struct host_reader host_reader_native;
 
 DECLARE_PER_CPU(bool, host_cpu_on);
 DECLARE_PER_CPU(bool, host_cpu_loaded);

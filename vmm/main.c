@@ -7,13 +7,14 @@
 #include <linux/uaccess.h>
 #include <asm/cpu_device_id.h>
 
-#include "vmm/cpu/cpuid.h"
 #include "host.h"
-#include "ioctl.h"
-#include "vmm/monitor/monitor.h"
-#include "vmm/cpu/msr.h"
+#include "main.h"
 #include "ops.h"
-#include "vmm/monitor/watch.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/exit/reload.h"
+#include "vmm/monitor/monitor.h"
 
 long vigil_check_extension(unsigned long cap)
 {

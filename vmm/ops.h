@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the core asks of a vendor (svm/, vmx/), and what it gives one.
+ * What the core asks of a vendor, svm/ or vmx/. exit/exit.h has what it gives one.
  *
  * A vendor decodes an exit; the core decides. All vCPU callbacks run in the
  * vCPU's thread with vcpu->mutex held; "loaded" means between vcpu_load() and
@@ -10,9 +10,7 @@
 #define VIGIL_OPS_H
 
 #include "reader.h"
-#include "vmm.h"
-
-extern const struct host_reader host_reader_native;
+#include "vcpu.h"
 
 struct vmm_ops {
 	const char *name; /* "svm", "vmx" */
@@ -127,85 +125,5 @@ struct vmm_ops {
 extern const struct vmm_ops *vmm_ops;
 
 extern const struct vmm_ops svm_ops, vmx_ops;
-
-/* ---- what a vendor's exit handlers call: exit.c ---- */
-
-/**
- * struct exit_io - IN, OUT, INS, OUTS, as the vendor decoded it
- * @port:	DX or the immediate
- * @size:	1, 2 or 4
- * @in:		towards the guest
- * @string:	INS/OUTS
- * @next_rip:	of the instruction behind, 0 when not known
- */
-struct exit_io {
-	u16 port;
-	u8 size;
-	bool in, string;
-	unsigned long next_rip;
-};
-
-/* Exceptions of the guest that exit on both vendors. */
-#define EXIT_EXCEPTIONS                                           \
-	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC) | \
-	 BIT(X86_TRAP_MC))
-
-/* DR6 with nothing reported, DR7 with nothing enabled */
-#define DR6_NONE 0xffff0ff0ul
-#define DR7_NONE 0x400ul
-#define DR7_ENABLES 0xfful
-
-/*
- * cr.c, right before an entry, IRQs off: the guest's breakpoints, which the control
- * block's DR7 arms, and none of the host's while they are being changed
- */
-void dr_load(struct vigil_vcpu *vcpu);
-
-/* advance RIP behind an instruction of @len bytes; ends a STI shadow, TF traps */
-void exit_skip(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_io(struct vigil_vcpu *vcpu, const struct exit_io *io);
-/* MOV to/from CRn; @reg is REG_* */
-int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len);
-int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg,
-		     unsigned int len);
-int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
-		unsigned int len);
-int exit_hlt(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len);
-int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len);
-int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);
-int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len);
-/* RDPMC, MONITOR, VMRUN in a guest...: #UD or #GP as the manual says */
-int exit_undefined(struct vigil_vcpu *vcpu);
-/* an exception the core reflects into the guest as it is */
-int exit_reflect(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec);
-int exit_triple_fault(struct vigil_vcpu *vcpu);
-int exit_irq_window(struct vigil_vcpu *vcpu);
-/* let the emulator do the instruction at RIP, whatever it is */
-int exit_emulate(struct vigil_vcpu *vcpu);
-/* KVM_EXIT_FAIL_ENTRY with the hardware's reason; logs nothing a user can flood */
-int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason);
-/* KVM_EXIT_INTERNAL_ERROR / UNEXPECTED_EXIT_REASON */
-int exit_unexpected(struct vigil_vcpu *vcpu, u64 code);
-
-/**
- * exit_fetch() - instruction bytes at RIP, for a vendor without decode assists
- * @vcpu:	the vCPU
- * @buf:	at least 15 bytes
- *
- * Cached by page; reads up to the end of what is mapped.
- * Return: bytes read, 1 to 15; 0 when the fetch faults (the fault is queued:
- * go on with the guest); negative errno.
- */
-int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15]);
-
-/* ---- what a vendor tells of an event whose delivery an exit cut short: inject.c ---- */
-enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
-/* clears what was injected; queues @kind again (CUT_SOFT: the insn is run again) */
-void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
-		    bool has_ec, u32 ec);
 
 #endif

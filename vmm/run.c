@@ -5,12 +5,15 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "vmm/cpu/inject.h"
-#include "vmm/cpu/fpu.h"
-#include "host.h"
-#include "ioctl.h"
 #include "ops.h"
-#include "vmm/monitor/watch.h"
+#include "run.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/cpu/fpu.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/exit/exit.h"
+#include "vmm/exit/reload.h"
+#include "vmm/monitor/view.h"
 
 static int run_dead(struct vigil_vcpu *vcpu)
 {

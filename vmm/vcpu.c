@@ -9,14 +9,16 @@
 #include <linux/uaccess.h>
 #include <trace/events/ipi.h> /* smp_send_reschedule() */
 
-#include "vmm/cpu/cpuid.h"
-#include "vmm/cpu/inject.h"
-#include "vmm/cpu/fpu.h"
-#include "host.h"
-#include "ioctl.h"
-#include "vmm/cpu/msr.h"
 #include "ops.h"
-#include "vmm/monitor/watch.h"
+#include "run.h"
+#include "vcpu.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/fpu.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/cpu/regs.h"
+#include "vmm/monitor/queue.h"
 
 /* ---- kicks and requests ---- */
 

@@ -13,10 +13,13 @@
 #include <asm/tsc.h>
 
 #include "host.h"
-#include "ioctl.h"
-#include "vmm/monitor/monitor.h"
+#include "main.h"
 #include "ops.h"
-#include "vmm/monitor/watch.h"
+#include "vm.h"
+#include "shadow/shadow.h"
+#include "vmm/mem/dirty.h"
+#include "vmm/mem/notifier.h"
+#include "vmm/monitor/monitor.h"
 
 /* fewer cannot hold what one instruction may touch; KVM's bound */
 #define VM_MIN_MMU_PAGES 64

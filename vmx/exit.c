@@ -5,10 +5,11 @@
  */
 #include <linux/rcupdate.h>
 
-#include "vmm/cpu/inject.h"
-#include "vmm/host.h"
-#include "vmm/ioctl.h"
 #include "vmx.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/exit/exit.h"
+#include "vmm/exit/io.h"
+#include "vmm/host.h"
 
 #define DR6_REASONS 0x600ful /* B0-B3, BD, BS: as in the qualification */
 

@@ -9,6 +9,8 @@
 #include <asm/tlbflush.h>
 
 #include "vmx.h"
+#include "shadow/shadow.h"
+#include "vmm/host.h"
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 struct vmx_caps vmx_caps __ro_after_init;

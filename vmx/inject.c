@@ -2,8 +2,8 @@
 /* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
 #include <asm/processor-flags.h>
 
-#include "vmm/cpu/inject.h"
 #include "vmx.h"
+#include "vmm/cpu/inject.h"
 
 /* SDM volume 3, "VM-Entry Controls for Event Injection": #DF #TS #NP #SS #GP #PF #AC */
 #define PUSH_ERROR_CODE                                           \

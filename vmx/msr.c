@@ -3,8 +3,8 @@
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
 
-#include "vmm/cpu/msr.h"
 #include "vmx.h"
+#include "vmm/cpu/msr.h"
 
 /* in the VMCS, or read back when the vCPU is put: an exit would be for nothing */
 static const u32 direct[] = {

@@ -4,9 +4,10 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "vmx.h"
+#include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/segment.h"
-#include "vmx.h"
 
 /*
  * The VMCS has the segments in the order of enum vigil_seg, two apart. Fields

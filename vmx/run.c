@@ -11,8 +11,11 @@
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 
-#include "vmm/cpu/inject.h"
 #include "vmx.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/cpu/inject.h"
+#include "vmm/cpu/regs.h"
 
 /*
  * Writes the host state that differs from CPU to CPU: the VMCS has that of the

@@ -9,6 +9,9 @@
 #include <asm/segment.h>
 
 #include "vmx.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cr.h"
+#include "vmm/exit/exit.h"
 
 /* two maps of each half of the MSRs' numbers; the same for every guest */
 static u8 *msr_map;

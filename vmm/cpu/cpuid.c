@@ -14,8 +14,9 @@
 #include <asm/processor.h>
 
 #include "cpuid.h"
-#include "vmm/ops.h"
+#include "shadow/shadow.h"
 #include "vmm/host.h"
+#include "vmm/ops.h"
 
 #define NO_ENTRY 0xff
 #define F(name) ((u32)BIT(X86_FEATURE_##name & 31))

@@ -3,7 +3,7 @@
 #ifndef VIGIL_CPUID_H
 #define VIGIL_CPUID_H
 
-#include "vmm/vmm.h"
+#include "vmm/vcpu.h"
 
 /* bits of vcpu->cpuid_index.features: what other parts ask about */
 #define GUEST_HAS_NX BIT(0)

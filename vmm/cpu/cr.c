@@ -12,8 +12,8 @@
 #include <uapi/asm/debugreg.h>
 
 #include "cpuid.h"
-#include "inject.h"
-#include "vmm/ioctl.h"
+#include "cr.h"
+#include "shadow/shadow.h"
 #include "vmm/ops.h"
 
 #define CR0_RESERVED                                                          \

@@ -7,8 +7,7 @@
 #include <asm/fpu/api.h>
 
 #include "vmm/host.h"
-
-#define GUEST_CR4_OSXSAVE (1ul << 18)
+#include "vmm/vcpu.h"
 
 /* allocates the guest's state, at its RESET values: 0, -ENOMEM */
 int fpu_vcpu_init(struct vigil_vcpu *vcpu);
@@ -38,7 +37,7 @@ static inline void fpu_enter(struct vigil_vcpu *vcpu)
 	fpregs_assert_state_consistent();
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
-	if ((vcpu->cr4 & GUEST_CR4_OSXSAVE) &&
+	if ((vcpu->cr4 & X86_CR4_OSXSAVE) &&
 	    unlikely(vcpu->xcr0 != host_info.xcr0 || host_info.xss))
 		fpu_xcr0_enter(vcpu);
 }
@@ -47,7 +46,7 @@ static inline void fpu_enter(struct vigil_vcpu *vcpu)
  * fpu_enter() */
 static inline void fpu_leave(struct vigil_vcpu *vcpu)
 {
-	if ((vcpu->cr4 & GUEST_CR4_OSXSAVE) &&
+	if ((vcpu->cr4 & X86_CR4_OSXSAVE) &&
 	    unlikely(vcpu->xcr0 != host_info.xcr0 || host_info.xss))
 		fpu_xcr0_leave(vcpu);
 }

@@ -6,8 +6,9 @@
  * for the CPU, "injected" was given to it: the exit that follows says through
  * event_complete() whether the delivery was finished or must be done again.
  */
-#include "vmm/arch.h"
 #include "inject.h"
+#include "vmm/exit/exit.h"
+#include "vmm/ops.h"
 
 #define DR6_TRAPS 0xful
 #define DR6_ONES 0xffff0ff0ul

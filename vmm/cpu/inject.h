@@ -5,16 +5,28 @@
  * vcpu->events holds what is pending (to be given to the CPU) and what is
  * injected (given to the CPU in the coming or running entry). Whoever makes
  * something pending sets REQ_EVENT; nothing pending costs one test of
- * vcpu->requests. event_exception() and friends are declared in vmm.h,
- * event_complete() in ops.h. All [v].
+ * vcpu->requests. All [v].
  */
 #ifndef VIGIL_EVENT_H
 #define VIGIL_EVENT_H
 
-#include "vmm/ops.h"
+#include "vmm/vcpu.h"
 
 /* nothing pending, nothing injected; NMIs unmasked: RESET */
 void event_reset(struct vigil_vcpu *vcpu);
+
+void event_exception(struct vigil_vcpu *vcpu, u8 vector);
+void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code);
+void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);
+static inline void event_gp(struct vigil_vcpu *vcpu)
+{
+	event_exception_ec(vcpu, X86_TRAP_GP, 0);
+}
+
+static inline void event_ud(struct vigil_vcpu *vcpu)
+{
+	event_exception(vcpu, X86_TRAP_UD);
+}
 
 /* #DB; @dr6: the bits to be set in DR6 when it is delivered (BS, BD, B0-B3) */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
@@ -42,6 +54,12 @@ void event_cancel(struct vigil_vcpu *vcpu);
 int event_user_irq(struct vigil_vcpu *vcpu, u32 vector);
 /* KVM_NMI */
 void event_user_nmi(struct vigil_vcpu *vcpu);
+
+/* what a vendor tells of an event whose delivery an exit cut short */
+enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
+/* clears what was injected; queues @kind again (CUT_SOFT: the insn is run again) */
+void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
+		    bool has_ec, u32 ec);
 
 /* the guest executed IRET (or its window opened): NMIs are taken again */
 void event_nmi_unmask(struct vigil_vcpu *vcpu);

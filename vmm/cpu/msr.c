@@ -14,8 +14,9 @@
 #include <asm/tsc.h>
 
 #include "cpuid.h"
-#include "vmm/host.h"
 #include "msr.h"
+#include "shadow/shadow.h"
+#include "vmm/host.h"
 #include "vmm/ops.h"
 
 #define MTRR_CAP_VALUE (VIGIL_MTRR_VAR | BIT(8) | BIT(10)) /* FIX, WC */

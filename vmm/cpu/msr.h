@@ -3,7 +3,7 @@
 #ifndef VIGIL_MSR_H
 #define VIGIL_MSR_H
 
-#include "vmm/vmm.h"
+#include "vmm/vcpu.h"
 
 /* one KVM_GET_MSRS or KVM_SET_MSRS has fewer entries than this, as in KVM */
 #define VIGIL_MAX_MSR_ENTRIES 256

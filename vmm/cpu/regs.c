@@ -4,11 +4,14 @@
 #include <asm/msr-index.h>
 
 #include "cpuid.h"
+#include "cr.h"
 #include "inject.h"
-#include "fpu.h"
-#include "vmm/ioctl.h"
 #include "msr.h"
+#include "regs.h"
 #include "segment.h"
+#include "shadow/shadow.h"
+#include "vmm/exit/emulctl.h"
+#include "vmm/exit/io.h"
 #include "vmm/ops.h"
 
 int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)

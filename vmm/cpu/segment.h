@@ -8,7 +8,7 @@
 #ifndef VIGIL_SEGMENT_H
 #define VIGIL_SEGMENT_H
 
-#include "vmm/vmm.h"
+#include "vmm/vcpu.h"
 
 enum { SEG_AVL_BIT8 = 8, SEG_AVL_BIT12 = 12 };
 

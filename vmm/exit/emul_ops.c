@@ -5,12 +5,15 @@
  */
 #include <asm/processor-flags.h>
 
+#include "emul_ops.h"
 #include "mmio.h"
+#include "shadow/shadow.h"
+#include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/segment.h"
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "vmm/mem/gmem.h"
 #include "vmm/monitor/watch.h"
+#include "vmm/ops.h"
 
 static inline struct vigil_vcpu *emul_vcpu(struct emul_ctxt *c)
 {

@@ -5,11 +5,17 @@
  */
 #include <asm/processor-flags.h>
 
+#include "emul_ops.h"
+#include "emulctl.h"
+#include "exit.h"
+#include "fetch.h"
 #include "mmio.h"
 #include "vmm/cpu/inject.h"
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "vmm/mem/gmem.h"
+#include "vmm/monitor/queue.h"
 #include "vmm/monitor/watch.h"
+#include "vmm/ops.h"
+#include "vmm/run.h"
 
 /* REP iterations in one go before interrupts are looked at again */
 #define REP_BUDGET 64

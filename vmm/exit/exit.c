@@ -3,13 +3,16 @@
 #include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
 
+#include "emulctl.h"
+#include "exit.h"
+#include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
-#include "vmm/cpu/inject.h"
+#include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
-#include "vmm/ioctl.h"
+#include "vmm/cpu/inject.h"
 #include "vmm/cpu/msr.h"
-#include "vmm/ops.h"
 #include "vmm/monitor/watch.h"
+#include "vmm/ops.h"
 
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 {

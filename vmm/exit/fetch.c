@@ -2,8 +2,9 @@
 /* Instruction fetch for the emulator and for CPUs without decode assists. */
 #include <linux/uaccess.h>
 
+#include "fetch.h"
+#include "shadow/shadow.h"
 #include "vmm/cpu/inject.h"
-#include "vmm/ioctl.h"
 #include "vmm/ops.h"
 
 /*

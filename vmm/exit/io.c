@@ -5,10 +5,13 @@
  */
 #include <asm/processor-flags.h>
 
+#include "emul_ops.h"
+#include "emulctl.h"
+#include "exit.h"
+#include "fetch.h"
+#include "io.h"
 #include "mmio.h"
 #include "vmm/cpu/inject.h"
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
 
 #define PIO_BYTES (PAGE_SIZE / 2)
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MMIO: a queue of stores, and the exits to userspace. */
 #include "mmio.h"
+#include "vmm/vcpu.h"
 
 bool mmio_queue(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf,
 		unsigned int bytes)

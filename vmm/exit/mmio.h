@@ -7,7 +7,7 @@
 #ifndef VIGIL_MMIO_H
 #define VIGIL_MMIO_H
 
-#include "vmm/vmm.h"
+#include "vmm/vcpu.h"
 
 /* A store to a read-only slot is MMIO too. */
 static inline bool is_mmio(struct vigil_vcpu *vcpu, gpa_t gpa, bool write)

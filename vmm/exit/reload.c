@@ -8,8 +8,10 @@
 #include <linux/module.h>
 #include <asm/processor-flags.h>
 
+#include "reload.h"
+#include "shadow/shadow.h"
 #include "vmm/cpu/segment.h"
-#include "vmm/ioctl.h"
+#include "vmm/mem/gmem.h"
 #include "vmm/ops.h"
 
 bool reload_segments __ro_after_init;

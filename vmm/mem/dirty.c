@@ -3,8 +3,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "dirty.h"
+#include "shadow/shadow.h"
+#include "vmm/vm.h"
 
 int dirty_bitmap_alloc(struct vigil_slot *slot)
 {

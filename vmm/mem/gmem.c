@@ -7,8 +7,9 @@
 #include <linux/uaccess.h>
 
 #include "gmem.h"
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "hostpte.h"
+#include "shadow/shadow.h"
+#include "vmm/vm.h"
 
 /* the slot and user address of @gpa; how many bytes of @len the page holds */
 static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa,

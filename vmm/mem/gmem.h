@@ -1,14 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest memory: the accesses that are too hot for a call. The slot is known, so
- * is that its user addresses are such (vigil_set_slot() has checked them).
+ * Every access to guest memory. Those to page table entries are inline, as each
+ * shadow page fault makes some: their slot is known, and vigil_set_slot() has checked
+ * that its user addresses are such.
  */
 #ifndef VIGIL_GMEM_H
 #define VIGIL_GMEM_H
 
 #include <linux/uaccess.h>
 
-#include "vmm/vmm.h"
+#include "dirty.h"
+#include "vmm/vm.h"
+
+/* sleep, in the VMM's mm, under vm->srcu; -EFAULT where no memory is */
+int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len);
+/* marks dirty and tells shadow/; does not look at watches */
+int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+	       unsigned int len);
+/**
+ * gmem_cmpxchg() - compare and exchange of 1, 2, 4, 8 or 16 aligned bytes
+ * @vm:		the VM
+ * @gpa:	of the first byte, aligned to @len
+ * @old:	in: what should be there; out: what is there
+ * @new:	what to store
+ * @len:	1, 2, 4, 8 or 16
+ *
+ * Return: 0 stored, 1 not equal (@old then holds what is there), -EFAULT.
+ */
+int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
+		 unsigned int len);
+/* from any process: vm->mm is not current->mm. Returns bytes done */
+long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
+/**
+ * gmem_pfn() - the host page frame behind a gfn
+ * @vm:		the VM
+ * @slot:	that has @gfn, or NULL
+ * @gfn:	guest page frame number
+ * @write:	the guest is about to write
+ * @writable:	out: the page may be mapped writable
+ * @pfn:	out: host page frame number
+ *
+ * Sleeps. No reference is kept: the caller uses the notifier protocol.
+ * Return: 0; -ENOENT no slot (MMIO); -EROFS write to a read-only slot;
+ * -EFAULT the VMM has no such memory; -EINTR a fatal signal; -EHWPOISON.
+ */
+int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
+	     bool write, bool *writable, unsigned long *pfn);
 
 /**
  * gmem_get_entry() - an entry of a guest's page table
@@ -79,8 +116,5 @@ static inline int gmem_set_entry(struct vigil_slot *slot, gpa_t gpa, u64 old,
 		dirty_mark(slot, gpa >> PAGE_SHIFT);
 	return ret;
 }
-
-/* hostpte.c: see there */
-bool host_pte_writable(struct mm_struct *mm, hva_t hva, unsigned long *pfn);
 
 #endif

@@ -5,8 +5,9 @@
  */
 #include <linux/mmu_notifier.h>
 
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "notifier.h"
+#include "shadow/shadow.h"
+#include "vmm/vm.h"
 
 static inline struct vigil_vm *notifier_vm(struct mmu_notifier *mn)
 {

@@ -4,8 +4,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "vmm/ioctl.h"
-#include "vmm/ops.h"
+#include "dirty.h"
+#include "notifier.h"
+#include "slot.h"
+#include "shadow/shadow.h"
+#include "vmm/vm.h"
 
 #define SLOT_MAX_PAGES ((1ul << 31) - 1)
 #define SLOT_MAX_GPA (1ull << 52) /* widest physical address there is */

@@ -12,6 +12,7 @@
 #include <linux/user_namespace.h>
 
 #include "monitor.h"
+#include "view.h"
 
 /* the layout is the same for every userspace, and has no hole to leak through */
 static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);

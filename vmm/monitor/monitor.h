@@ -4,7 +4,7 @@
  * monitor fd), queue.c (event queue and verdicts), view.c (what a monitor
  * sees of memory and registers), stat.c (counters).
  *
- * Letters, besides those of vmm.h:
+ * Letters, besides those of vm.h:
  *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
  *   [q] monitor->qlock (spinlock), innermost
  */
@@ -17,8 +17,8 @@
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 
-#include "vmm/vmm.h"
-#include "watch.h"
+#include "queue.h"
+#include "vmm/vcpu.h"
 
 /* ranges of guest-physical memory that the watches of one VM come to */
 #define WATCH_MAX_RANGES 65536
@@ -86,68 +86,9 @@ struct monitor {
 	struct mon_event *pool; /* [I] NULL when read_only */
 };
 
-/* ---- watch.c ---- */
-int watch_add(struct monitor *mon, struct vigil_watch *w);
-int watch_del(struct monitor *mon, u32 id);
-/* the monitor goes: its watches too. vm->lock held */
-void watch_drop(struct monitor *mon);
-
-/* ---- queue.c ---- */
-int mevent_init(struct monitor *mon);
-void mevent_free(struct monitor *mon);
-enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
-			       const struct watch_range *r,
-			       const struct watch_store *st);
-int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
-bool mevent_ready(struct monitor *mon);
-ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
-		    bool block);
-/* no events from here on; who is held goes on as on_death says */
-void mevent_close(struct monitor *mon);
-
-/* ---- monitor.c ---- */
 void monitor_put(struct monitor *mon);
-
-/* ---- view.c ---- */
-/* how a vCPU translates */
-struct gva_space {
-	u64 cr0, cr3, cr4, efer;
-};
-
-/**
- * mview_state() - registers of a vCPU, whatever it does at the moment
- * @vm: the VM
- * @index: of the vCPU
- * @state: out
- *
- * Process context, sleeps until the vCPU could be looked at.
- * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
- */
-int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state);
-/* vCPU 0's mode, with the page table that uapi/vigil.h says @cr3 stands for */
-int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
-/* is this an address at all in the guest's mode? */
-bool mview_address(const struct gva_space *space, u64 gva);
-/**
- * mview_translate() - guest-virtual to guest-physical, rights aside
- * @vm: the VM
- * @space: how its vCPU translates, from mview_space()
- * @gva: the address
- * @gpa: out: what it is translated to
- * @left: out: bytes up to the end of the guest's page
- *
- * Return: 0, -EFAULT not mapped, -EINVAL not an address in this mode.
- */
-int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
-		    u64 *gpa, u64 *left);
-long mview_read(struct vigil_vm *vm, struct vigil_mem *mem);
-
-/* ---- stat.c ---- */
-int stat_init(void); /* at load */
-void stat_exit(void);
-void stat_vm_add(struct vigil_vm *vm);
-void stat_vm_del(struct vigil_vm *vm);
-long stat_get(struct vigil_vm *vm, struct vigil_stats __user *user);
-u64 vigil_vm_mem_bytes(struct vigil_vm *vm);
+/* ioctls of /dev/vigil, VM fd; -ENOTTY when @cmd is not one of theirs */
+long monitor_dev_ioctl(unsigned int cmd, unsigned long arg);
+long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg);
 
 #endif

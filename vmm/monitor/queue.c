@@ -13,6 +13,8 @@
 #include <linux/uaccess.h>
 
 #include "monitor.h"
+#include "queue.h"
+#include "view.h"
 #include "vmm/ops.h"
 
 #define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)

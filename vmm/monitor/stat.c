@@ -7,6 +7,7 @@
 #include <linux/uaccess.h>
 
 #include "monitor.h"
+#include "stat.h"
 
 static const struct {
 	const char *name;

@@ -3,7 +3,11 @@
 #ifndef VIGIL_STAT_H
 #define VIGIL_STAT_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
+
+struct vigil_stats;
+struct vigil_vm;
 
 /* clang-format off */
 #define VIGIL_VCPU_STATS(X)						\
@@ -53,5 +57,12 @@ struct vigil_vcpu_stat {
 	VIGIL_VCPU_STATS(X)
 #undef X
 };
+
+int stat_init(void); /* at load */
+void stat_exit(void);
+void stat_vm_add(struct vigil_vm *vm);
+void stat_vm_del(struct vigil_vm *vm);
+long stat_get(struct vigil_vm *vm, struct vigil_stats __user *user);
+u64 vigil_vm_mem_bytes(struct vigil_vm *vm);
 
 #endif

@@ -7,9 +7,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "vmm/ioctl.h"
-#include "monitor.h"
+#include "view.h"
 #include "shadow/walk.h"
+#include "vmm/cpu/regs.h"
+#include "vmm/mem/gmem.h"
+#include "vmm/vcpu.h"
 
 /*
  * vcpu->snapshot points at @state. Whoever takes the pointer away, by xchg(),

@@ -11,6 +11,9 @@
 #include <linux/sort.h>
 
 #include "monitor.h"
+#include "view.h"
+#include "watch.h"
+#include "shadow/shadow.h"
 
 struct vigil_watches {
 	struct rb_root_cached root;

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Write-watch and monitors, as the rest of the core sees them: watch.c, monitor.c */
+/* What is watched: watch.c. */
 #ifndef VIGIL_WATCH_H
 #define VIGIL_WATCH_H
 
-#include "vmm/vmm.h"
+#include "vmm/vcpu.h"
+
+struct monitor;
+
+int watch_vm_init(struct vigil_vm *vm);
+void watch_vm_destroy(struct vigil_vm *vm);
+
+/* is any byte of this guest page watched? any context, under vm->srcu */
+bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
 
 /**
  * struct watch_store - a store that is about to be made for a guest
@@ -38,29 +46,9 @@ enum watch_answer {
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
 
-/*
- * Wait for the verdict on vcpu->held. Drops vm->srcu meanwhile; wakes for
- * vigil_kick(), requests and signals. WATCH_GO or WATCH_SKIP with vcpu->held
- * cleared; -EINTR: still held, handle the request or signal and call again.
- */
-int monitor_wait(struct vigil_vcpu *vcpu);
-/* the vCPU goes away or its registers are replaced: forget a held event */
-void monitor_forget(struct vigil_vcpu *vcpu);
-
-int watch_vm_init(struct vigil_vm *vm);
-void watch_vm_destroy(struct vigil_vm *vm);
-
-/* ioctls of /dev/vigil, VM fd; -ENOTTY when @cmd is not one of theirs */
-long monitor_dev_ioctl(unsigned int cmd, unsigned long arg);
-long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg);
-/* REQ_SNAPSHOT: fill in vcpu->snapshot and wake who asked; vcpu->mutex held */
-void monitor_snapshot(struct vigil_vcpu *vcpu);
-
-/* vm.c */
-extern struct list_head vigil_vms;
-extern struct mutex vigil_vms_lock;
-/* regs.c; vcpu->mutex held */
-int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs);
-int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
+int watch_add(struct monitor *mon, struct vigil_watch *w);
+int watch_del(struct monitor *mon, u32 id);
+/* the monitor goes: its watches too. vm->lock held */
+void watch_drop(struct monitor *mon);
 
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The dirty log of a slot: KVM_GET_DIRTY_LOG. */
+#ifndef VIGIL_DIRTY_H
+#define VIGIL_DIRTY_H
+
+#include <linux/bitops.h>
+
+#include "slot.h"
+
+struct vigil_vm;
+
+/* [a]: set before the page is made writable; any context */
+static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
+{
+	unsigned long rel = gfn - slot->base;
+
+	/* harvest clears: test first, the line stays shared */
+	if (slot->dirty && !test_bit_le(rel, slot->dirty))
+		set_bit_le(rel, slot->dirty);
+}
+
+/* the two bitmaps of a new slot: 0, -ENOMEM */
+int dirty_bitmap_alloc(struct vigil_slot *slot);
+int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log);
+
+#endif

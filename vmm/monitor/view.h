@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a monitor sees of memory and registers: view.c. */
+#ifndef VIGIL_VIEW_H
+#define VIGIL_VIEW_H
+
+#include <linux/types.h>
+
+#include "uapi/vigil.h"
+
+struct vigil_vcpu;
+struct vigil_vm;
+
+/* REQ_SNAPSHOT: fill in vcpu->snapshot and wake who asked; vcpu->mutex held */
+void monitor_snapshot(struct vigil_vcpu *vcpu);
+
+/* how a vCPU translates */
+struct gva_space {
+	u64 cr0, cr3, cr4, efer;
+};
+
+/**
+ * mview_state() - registers of a vCPU, whatever it does at the moment
+ * @vm: the VM
+ * @index: of the vCPU
+ * @state: out
+ *
+ * Process context, sleeps until the vCPU could be looked at.
+ * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
+ */
+int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state);
+/* vCPU 0's mode, with the page table that uapi/vigil.h says @cr3 stands for */
+int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
+/* is this an address at all in the guest's mode? */
+bool mview_address(const struct gva_space *space, u64 gva);
+/**
+ * mview_translate() - guest-virtual to guest-physical, rights aside
+ * @vm: the VM
+ * @space: how its vCPU translates, from mview_space()
+ * @gva: the address
+ * @gpa: out: what it is translated to
+ * @left: out: bytes up to the end of the guest's page
+ *
+ * Return: 0, -EFAULT not mapped, -EINVAL not an address in this mode.
+ */
+int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
+		    u64 *gpa, u64 *left);
+long mview_read(struct vigil_vm *vm, struct vigil_mem *mem);
+
+#endif
