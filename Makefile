@@ -46,6 +46,7 @@ help:
 	@echo '  check               everything: what .ci/run runs'
 	@echo '  check-full          that and what takes hours: all rounds, all on VMX'
 	@echo '  check-unit          decoder, emulator, walker: in userspace, no host needed'
+	@echo '  check-models        models of the lock-free protocols: every interleaving (spin)'
 	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
 	@echo '  bench               vigil beside stock KVM: instructions an operation'
 	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
@@ -106,6 +107,9 @@ selftests:
 check-unit:
 	@$(TESTBED)/packages build check
 	@+$(MAKE) -C selftests/unit check
+
+check-models:
+	@selftests/models/run
 
 # --- checks
 
@@ -194,5 +198,5 @@ clean:
 	@+$(MAKE) -C selftests clean
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
-.PHONY: all help farm module sparse tools selftests check-unit style format check check-full \
-	check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean
+.PHONY: all help farm module sparse tools selftests check-unit check-models style format check \
+	check-full check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean

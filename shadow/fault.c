@@ -107,6 +107,7 @@ static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)
  * A write to a page that only the dirty log keeps read-only. The bit is set
  * before W, so that no page is writable and clean; and again after it, because
  * a harvest in between may have taken the bit before it took W.
+ * selftests/models/dirty.pml explores this.
  */
 static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 {
@@ -349,7 +350,8 @@ static bool being_invalidated(const struct vigil_vm *vm, hva_t hva)
  * [s] Map a page that nobody has asked for yet, if that is cheap. Rights are
  * those that a read would get: nothing becomes dirty, A of the SPTE is left to
  * the CPU. The host's table is looked at under the lock, so an invalidation
- * either is seen here or finds the SPTE.
+ * either is seen here or finds the SPTE. selftests/models/notifier.pml explores
+ * this.
  */
 static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			   unsigned int index, gfn_t gfn, unsigned int access,
@@ -504,6 +506,7 @@ static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f)
 	return spte_nowp_access(m, &f->access);
 }
 
+/* selftests/models/notifier.pml explores this */
 static int map_fault(struct vigil_vcpu *vcpu, struct fault *f)
 {
 	struct vigil_vm *vm = vcpu->vm;

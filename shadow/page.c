@@ -241,7 +241,10 @@ void spte_drop(struct vigil_vm *vm, u64 *spte)
 
 /* ---- the end of a page ---- */
 
-/* its vCPUs find another root before they next enter */
+/*
+ * Its vCPUs find another root before they next enter.
+ * selftests/models/root.pml explores this.
+ */
 static void root_gone(struct vigil_vm *vm, struct shadow_page *sp)
 {
 	struct vigil_vcpu *vcpu;

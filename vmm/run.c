@@ -47,6 +47,7 @@ int run_requests(struct vigil_vcpu *vcpu)
 /*
  * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
  * called off, something is to be looked at first.
+ * selftests/models/entry.pml explores this.
  */
 static int enter_guest(struct vigil_vcpu *vcpu)
 {

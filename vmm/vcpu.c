@@ -27,6 +27,7 @@ static void kick_ack(void *unused)
 	/* the interrupt itself made the vCPU leave the guest */
 }
 
+/* selftests/models/entry.pml explores this */
 void vigil_kick(struct vigil_vcpu *vcpu)
 {
 	int cpu, me;
@@ -40,6 +41,7 @@ void vigil_kick(struct vigil_vcpu *vcpu)
 	put_cpu();
 }
 
+/* selftests/models/entry.pml explores this */
 void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 {
 	struct vigil_vcpu *vcpu;

@@ -229,7 +229,7 @@ enum { IO_NONE, IO_PIO, IO_MMIO, IO_HYPERCALL };
  * @r:		what to do
  *
  * Any context. Does not kick: a vCPU in the guest goes on until
- * vigil_kick().
+ * vigil_kick(). selftests/models/entry.pml explores this.
  */
 static inline void vigil_request(struct vigil_vcpu *vcpu, enum vigil_request r)
 {
@@ -238,7 +238,10 @@ static inline void vigil_request(struct vigil_vcpu *vcpu, enum vigil_request r)
 	set_bit(r, &vcpu->requests);
 }
 
-/* returns true once, with what was written before the request visible */
+/*
+ * Returns true once, with what was written before the request visible.
+ * selftests/models/entry.pml explores this.
+ */
 static inline bool vigil_test_request(struct vigil_vcpu *vcpu,
 				      enum vigil_request r)
 {

@@ -143,6 +143,7 @@ int vmx_hw_enable(void)
 	return 0;
 }
 
+/* selftests/models/vmcs.pml explores this */
 void vmx_hw_disable(void)
 {
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);

@@ -48,6 +48,7 @@ static noinline void set_host_cpu(struct vmx_vcpu *vmx, int cpu)
 	vmx->flush = true;
 }
 
+/* selftests/models/vmcs.pml explores this */
 static noinline void activate(struct vmx_vcpu *vmx, int cpu)
 {
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -62,6 +63,7 @@ static noinline void activate(struct vmx_vcpu *vmx, int cpu)
 	local_irq_restore(flags);
 }
 
+/* selftests/models/vmcs.pml explores this */
 static void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);

@@ -89,6 +89,7 @@ void vmx_vcpu_destroy(struct vigil_vcpu *vcpu)
 
 /* ---- the CPU that has it ---- */
 
+/* selftests/models/vmcs.pml explores this */
 void vmx_deactivate_here(struct vmx_vcpu *vmx)
 {
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
@@ -110,6 +111,7 @@ static void deactivate_ipi(void *data)
 		vmx_deactivate_here(vmx);
 }
 
+/* selftests/models/vmcs.pml explores this */
 void vmx_deactivate(struct vmx_vcpu *vmx)
 {
 	int cpu;

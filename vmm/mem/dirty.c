@@ -34,7 +34,10 @@ static void put_back(struct vigil_slot *slot, const unsigned long *copy,
 			set_bit(i * 64 + bit, slot->dirty);
 }
 
-/* fetch and clear the words [i, end); was a right taken away? */
+/*
+ * Fetches and clears the words [i, end); was a right taken away?
+ * selftests/models/dirty.pml explores this.
+ */
 static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
 		    unsigned long *copy, size_t i, size_t end)
 {

@@ -14,7 +14,7 @@ static inline struct vigil_vm *notifier_vm(struct mmu_notifier *mn)
 	return container_of(mn, struct vigil_vm, notifier);
 }
 
-/* [s] */
+/* [s] selftests/models/notifier.pml explores this */
 static void block_range(struct vigil_vm *vm, hva_t start, hva_t end)
 {
 	if (vm->notify_count++) {
@@ -27,7 +27,7 @@ static void block_range(struct vigil_vm *vm, hva_t start, hva_t end)
 	}
 }
 
-/* [s] */
+/* [s] selftests/models/notifier.pml explores this */
 static void unblock_range(struct vigil_vm *vm)
 {
 	vm->notify_seq++;
@@ -64,6 +64,7 @@ static bool slot_gfns(const struct vigil_slot *slot, hva_t start, hva_t end,
 	return true;
 }
 
+/* selftests/models/notifier.pml and flush.pml explore this */
 static int notify_start(struct mmu_notifier *mn,
 			const struct mmu_notifier_range *range)
 {

@@ -11,7 +11,7 @@ extern const struct mmu_notifier_ops gmem_notifier_ops;
 void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end);
 void gmem_unblock_range(struct vigil_vm *vm);
 
-/* [s]: must the fault be retried? */
+/* [s]: must the fault be retried? selftests/models/notifier.pml explores this */
 static inline bool vm_notify_retry(struct vigil_vm *vm, unsigned long seq,
 				   hva_t hva)
 {
