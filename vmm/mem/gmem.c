@@ -69,6 +69,24 @@ int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 	return 0;
 }
 
+/*
+ * Tells the dirty log and the shadow tables of a store that has just been made.
+ * selftests/models/dirty.pml explores this.
+ */
+static void stored(struct vigil_vm *vm, struct vigil_slot *slot, gpa_t gpa,
+		   unsigned int len)
+{
+	/*
+	 * Both look first whether there is anything to do. The store must be in
+	 * memory before that look: a harvest that clears the page's bit just
+	 * after it lets the VMM read the page, and nothing tells of a store that
+	 * comes to memory only then.
+	 */
+	smp_mb();
+	dirty_mark(slot, gpa >> PAGE_SHIFT);
+	shadow_written(vm, gpa, len);
+}
+
 int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len)
 {
@@ -84,8 +102,7 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 			return -EROFS;
 		if (copy_out(hva, buf, chunk))
 			return -EFAULT;
-		dirty_mark(slot, gpa >> PAGE_SHIFT);
-		shadow_written(vm, gpa, chunk);
+		stored(vm, slot, gpa, chunk);
 	}
 	return 0;
 }
@@ -174,10 +191,8 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		ret = cmpxchg_split(hva, old, new, len);
 	else
 		ret = cmpxchg_user(hva, old, new, len);
-	if (!ret) {
-		dirty_mark(slot, gpa >> PAGE_SHIFT);
-		shadow_written(vm, gpa, len);
-	}
+	if (!ret)
+		stored(vm, slot, gpa, len);
 	return ret;
 }
 
