@@ -78,14 +78,18 @@ void shadow_release(struct vigil_vm *vm);
 /* ---- vCPU ---- */
 /* CR0, CR4, EFER, maxphyaddr or the CPUID that shapes paging changed */
 void shadow_mode_changed(struct vigil_vcpu *vcpu);
-/* MOV CR3: guest's new CR3 is in vcpu->cr3; switches or builds the root, syncs
- * unsync pages as an architectural TLB flush of non-global entries needs */
+/*
+ * MOV CR3: guest's new CR3 is in vcpu->cr3; switches or builds the root, syncs
+ * unsync pages as an architectural TLB flush of non-global entries needs
+ */
 void shadow_new_cr3(struct vigil_vcpu *vcpu);
 /* the guest flushed everything (CR4.PGE toggled and the like) */
 void shadow_flush_guest(struct vigil_vcpu *vcpu);
 void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva);
-/* PAE paging: latch the PDPTEs from guest memory at vcpu->cr3;
- * 0, -EINVAL reserved bits (#GP), -EFAULT no memory there */
+/*
+ * PAE paging: latch the PDPTEs from guest memory at vcpu->cr3;
+ * 0, -EINVAL reserved bits (#GP), -EFAULT no memory there
+ */
 int shadow_load_pdptes(struct vigil_vcpu *vcpu);
 /*
  * A root for the current mode is loaded and given to the vendor. Cheap when it
@@ -138,11 +142,13 @@ void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
  */
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn);
 
-/* ---- audit.c: 0 or -EUCLEAN, with what is wrong in the log. vm->lock held,
- * no vCPU running */
+/* ---- audit.c ---- */
+/* 0 or -EUCLEAN, with what is wrong in the log. vm->lock held, no vCPU running */
 int shadow_audit(struct vigil_vm *vm);
-/* debug: called by the core right before entry; a downgrade that was not
- * flushed on this vCPU is a bug in vigil: kills the VM with a reason */
+/*
+ * debug: called by the core right before entry; a downgrade that was not
+ * flushed on this vCPU is a bug in vigil: kills the VM with a reason
+ */
 void shadow_audit_entry(struct vigil_vcpu *vcpu);
 /* debug: the vendor did flush this vCPU */
 void shadow_audit_flushed(struct vigil_vcpu *vcpu);

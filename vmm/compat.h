@@ -180,10 +180,8 @@ static inline void compat_guest_ran(void)
  * SVM off themselves: a weak reference finds out. Registers @cb in the one slot
  * there is; false when the kernel has none.
  */
-extern void cpu_emergency_register_virt_callback(void (*cb)(void))
-	__attribute__((weak));
-extern void cpu_emergency_unregister_virt_callback(void (*cb)(void))
-	__attribute__((weak));
+extern void __weak cpu_emergency_register_virt_callback(void (*cb)(void));
+extern void __weak cpu_emergency_unregister_virt_callback(void (*cb)(void));
 
 static inline bool compat_emergency_register(void (*cb)(void))
 {

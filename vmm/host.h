@@ -57,7 +57,7 @@ void host_watch_sleep(struct device *dev);
 void host_exit(void);
 
 /**
- * host_hw_get() - a VM is created: the extension is on on every online CPU
+ * host_hw_get() - a VM is created: every online CPU has the extension on
  *
  * Process context, may sleep. All or nothing.
  *

@@ -33,8 +33,10 @@ struct vmm_ops {
 	 * the extension off whatever this CPU was doing. May be NULL.
 	 */
 	void (*hw_emergency)(void);
-	/* what hw_enable()'s -EBUSY saw, "EFER.SVME is already set", and KVM's
-	 * module that would have done it, "kvm_amd" */
+	/*
+	 * What hw_enable()'s -EBUSY saw, "EFER.SVME is already set", and KVM's
+	 * module that would have done it, "kvm_amd"
+	 */
 	const char *owned_what;
 	const char *kvm_module;
 

@@ -147,7 +147,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 /* what the last exit left to be done, then the loop */
 static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 {
-	int (*complete)(struct vigil_vcpu * vcpu) = vcpu->complete;
+	typeof(vcpu->complete) complete = vcpu->complete;
 	int r;
 
 	if (complete) {

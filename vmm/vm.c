@@ -120,7 +120,7 @@ static struct vigil_vm *vm_create(void)
 		goto srcu;
 	ret = host_hw_get();
 	if (ret)
-		goto slots;
+		goto free_slots;
 	ret = vmm_ops->vm_init(vm);
 	if (ret)
 		goto hw;
@@ -150,7 +150,7 @@ vendor:
 	vmm_ops->vm_destroy(vm);
 hw:
 	host_hw_put();
-	slots:
+free_slots:
 	vigil_free_slots(vm);
 srcu:
 	cleanup_srcu_struct(&vm->srcu);

@@ -72,8 +72,10 @@ void cpuid_update(struct vigil_vcpu *vcpu);
 /* vcpu->xcr0 changed: sizes in leaf 0xD */
 void cpuid_xcr0_changed(struct vigil_vcpu *vcpu);
 
-/* EFER and CR4 bits that no vigil guest may set, whatever its CPUID says: for
- * KVM_SET_SREGS, which KVM does not hold against the guest's CPUID */
+/*
+ * EFER and CR4 bits that no vigil guest may set, whatever its CPUID says: for
+ * KVM_SET_SREGS, which KVM does not hold against the guest's CPUID
+ */
 u64 cpuid_efer_never(void);
 
 #endif

@@ -42,8 +42,10 @@ static inline void fpu_enter(struct vigil_vcpu *vcpu)
 		fpu_xcr0_enter(vcpu);
 }
 
-/* right after vmm_ops->run(), IRQs off; vcpu->cr4 and xcr0 still those of
- * fpu_enter() */
+/*
+ * right after vmm_ops->run(), IRQs off; vcpu->cr4 and xcr0 still those of
+ * fpu_enter()
+ */
 static inline void fpu_leave(struct vigil_vcpu *vcpu)
 {
 	if ((vcpu->cr4 & X86_CR4_OSXSAVE) &&

@@ -52,12 +52,12 @@ struct vigil_slots *vigil_empty_slots(void)
 	return slots_alloc(0);
 }
 
-/* copy of @old without @gone and with @new where it belongs; either may be NULL */
+/* copy of @old without @gone and with @added where it belongs; either may be NULL */
 static struct vigil_slots *slots_replace(struct vigil_slots *old,
 					 struct vigil_slot *gone,
-					 struct vigil_slot *new)
+					 struct vigil_slot *added)
 {
-	struct vigil_slots *s = slots_alloc(old->count - !!gone + !!new);
+	struct vigil_slots *s = slots_alloc(old->count - !!gone + !!added);
 	unsigned int i, n = 0;
 
 	if (!s)
@@ -66,14 +66,14 @@ static struct vigil_slots *slots_replace(struct vigil_slots *old,
 	for (i = 0; i < old->count; i++) {
 		if (old->slot[i] == gone)
 			continue;
-		if (new &&new->base < old->slot[i]->base) {
-			s->slot[n++] = new;
-			new = NULL;
+		if (added && added->base < old->slot[i]->base) {
+			s->slot[n++] = added;
+			added = NULL;
 		}
 		s->slot[n++] = old->slot[i];
 	}
-	if (new)
-		s->slot[n] = new;
+	if (added)
+		s->slot[n] = added;
 	return s;
 }
 
