@@ -51,7 +51,7 @@ help:
 	@echo '  bench               vigil beside stock KVM: instructions an operation'
 	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
 	@echo '  style               clang-format with the kernel'"'"'s rules; each header stands'
-	@echo '                      alone; no code that nobody uses'
+	@echo '                      alone; no code that nobody uses; checkpatch.pl'
 	@echo '  format              applies clang-format'
 	@echo '  sparse              the module under sparse'
 	@echo '  kernel-small, kernel-debug, kernel-small-clang'
@@ -118,6 +118,7 @@ style:
 	@clang-format --dry-run -Werror $(CFILES)
 	@selftests/headers-test
 	@selftests/dead-code
+	@selftests/checkpatch
 
 format:
 	@$(TESTBED)/packages check

@@ -248,6 +248,7 @@ static inline bool vigil_test_request(struct vigil_vcpu *vcpu,
 	if (!test_bit(r, &vcpu->requests))
 		return false;
 	clear_bit(r, &vcpu->requests);
+	/* pairs with smp_wmb() in vigil_request() */
 	smp_mb__after_atomic();
 	return true;
 }

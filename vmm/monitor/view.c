@@ -75,6 +75,7 @@ int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
 	struct snapshot *s;
 	int ret;
 
+	/* pairs with vcpu_publish(): the pointer below is there */
 	if (index >= smp_load_acquire(&vm->nr_vcpus))
 		return -ENOENT;
 	vcpu = vm->vcpus[array_index_nospec(index, VIGIL_MAX_VCPUS)];
