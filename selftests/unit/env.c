@@ -191,6 +191,15 @@ static int env_get_sys_seg(struct emul_ctxt *c, bool tr, struct emul_seg *s)
 	return EMUL_OK;
 }
 
+static int env_set_sys_seg(struct emul_ctxt *c, bool tr,
+			   const struct emul_seg *s)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	*(tr ? &e->tr : &e->ldt) = *s;
+	return EMUL_OK;
+}
+
 static int env_invlpg(struct emul_ctxt *c, u64 la)
 {
 	struct env *e = container_of(c, struct env, c);
@@ -326,6 +335,7 @@ const struct emul_ops env_ops = {
 	.get_dtable = env_get_dtable,
 	.set_dtable = env_set_dtable,
 	.get_sys_seg = env_get_sys_seg,
+	.set_sys_seg = env_set_sys_seg,
 	.invlpg = env_invlpg,
 	.get_vec = env_get_vec,
 	.set_vec = env_set_vec,

@@ -47,6 +47,11 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_LDS:
 	case INSN_OP_POP_SEG:
 	case INSN_OP_JMP_FAR:
+	case INSN_OP_CALL_FAR:
+	case INSN_OP_RET_FAR:
+	case INSN_OP_IRET:
+	case INSN_OP_LLDT:
+	case INSN_OP_LTR:
 	case INSN_OP_SGDT:
 	case INSN_OP_SIDT:
 	case INSN_OP_SLDT:

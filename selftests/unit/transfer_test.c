@@ -191,9 +191,213 @@ static void test_far_jumps(void)
 		    "JMP far: real mode");
 }
 
+/* The stack of load() at AT + 0x80, with what a return pops. */
+static void frame(unsigned int bytes, u64 rip, u64 cs, u64 a, u64 b, u64 d)
+{
+	const u64 v[] = { rip, cs, a, b, d };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		word(AT + 0x80 + i * bytes, v[i], bytes);
+}
+
+/* accessed, in the table */
+static bool marked(u16 sel)
+{
+	return at(ENV_MEM + sel + 5, 1) & 1;
+}
+
+static void test_far_calls(void)
+{
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+
+	real_mode();
+	e.seg[INSN_SEG_CS].sel = 0x77;
+	unit_result(STEP("\x9a\x10\x00\x34\x12") == EMUL_OK &&
+			    e.c.rip == 0x10 && cs->base == 0x12340 &&
+			    e.c.regs[INSN_RSP] == 0xffc && e.writes == 2 &&
+			    at(ENV_MEM + 0xffe, 2) == 0x77 &&
+			    at(ENV_MEM + 0xffc, 2) == 0x1005,
+		    "CALL far: real mode");
+	real_mode();
+	word(ENV_MEM + 0x100, 0x00000010, 4);
+	word(ENV_MEM + 0x104, 0x1234, 2);
+	unit_result(STEP("\x66\xff\x1d") == EMUL_OK && e.c.rip == 0x10 &&
+			    e.c.regs[INSN_RSP] == 0xff8 &&
+			    at(ENV_MEM + 0xff8, 4) == 0x1003,
+		    "CALL far m16:32: real mode");
+	real_mode();
+	e.c.regs[INSN_RSP] = 3;
+	refuses("CALL far: SP=3 is #SS", STEP("\x9a\x10\x00\x34\x12"), SS, -1);
+	unit_result(!e.writes, "CALL far: and nothing is stored");
+	real_mode();
+	e.seg[INSN_SEG_CS].limit = 0xf;
+	refuses("CALL far: beyond the limit is #GP",
+		STEP("\x9a\x10\x00\x34\x12"), GP, -1);
+
+	load(INSN_MODE_32, 0, 0);
+	unit_result(STEP("\x9a\x00\x20\x00\x00\x20\x00") == EMUL_OK &&
+			    e.c.rip == 0x2000 && cs->sel == 32 && marked(32) &&
+			    e.writes == 2 && e.c.regs[INSN_RSP] == AT + 0x78 &&
+			    at(AT + 0x7c, 4) == 0x2b &&
+			    at(AT + 0x78, 4) == 0x1007,
+		    "CALL far ptr16:32: CS and EIP pushed, accessed bit set");
+	load(INSN_MODE_32, 0, 0);
+	e.deny = true;
+	unit_result(STEP("\x9a\x00\x20\x00\x00\x20\x00") == EMUL_OK &&
+			    e.c.rip == 0x2000 &&
+			    e.c.regs[INSN_RSP] == AT + 0x78 && !marked(32),
+		    "CALL far: denied, control goes to the target");
+	load(INSN_MODE_32, 0, 0);
+	e.pend_at = 0;
+	unit_result(STEP("\x9a\x00\x20\x00\x00\x20\x00") == EMUL_PENDING,
+		    "CALL far: waits");
+	refuses("CALL far: another DPL is #GP(sel)",
+		STEP("\x9a\x00\x20\x00\x00\x60\x00"), GP, 96);
+	unit_result(STEP("\x9a\x00\x20\x00\x00\x38\x00") == EMUL_UNHANDLED,
+		    "CALL far: gates and tasks are left to others");
+	load(INSN_MODE_64, 0, 0);
+	word(AT, 0x123456789aull, 8);
+	word(AT + 8, 80, 2);
+	unit_result(
+		STEP("\x48\xff\x1f") == EMUL_OK && e.c.rip == 0x123456789aull &&
+			cs->sel == 80 && e.c.regs[INSN_RSP] == AT + 0x70 &&
+			at(AT + 0x78, 8) == 0x2b && at(AT + 0x70, 8) == 0x1003,
+		"CALL far m16:64");
+	load(INSN_MODE_64, 0, 0);
+	refuses("CALL far ptr16:32 in 64-bit mode is #UD",
+		STEP("\x9a\x00\x20\x00\x00\x50\x00"), UD, -1);
+}
+
+static void test_far_returns(void)
+{
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+	const struct emul_seg *ss = &e.seg[INSN_SEG_SS];
+
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0, 0, 0);
+	unit_result(STEP("\xca\x08\x00") == EMUL_OK && e.c.rip == 0x2000 &&
+			    cs->sel == 32 && marked(32) && !e.writes &&
+			    e.exchanges == 1 && e.c.regs[INSN_RSP] == AT + 0x90,
+		    "RETF 8: same ring, accessed bit set, arguments released");
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 99, AT + 0x40, 19, 0);
+	e.seg[INSN_SEG_DS].attr = 0xc93;
+	unit_result(STEP("\xcb") == EMUL_OK && e.c.rip == 0x2000 &&
+			    cs->sel == 99 && ss->sel == 19 &&
+			    e.c.regs[INSN_RSP] == AT + 0x40 &&
+			    e.seg[INSN_SEG_DS].attr & EMUL_SEG_UNUSABLE &&
+			    !(e.seg[INSN_SEG_ES].attr & EMUL_SEG_UNUSABLE),
+		    "RETF: to ring 3, whose stack is popped, and DS dropped");
+	load(INSN_MODE_32, 3, 0);
+	frame(4, 0x2000, 32, 0, 0, 0);
+	refuses("RETF: to an inner ring is #GP(sel)", STEP("\xcb"), GP, 32);
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 0, 0, 0, 0);
+	refuses("RETF: null is #GP(0)", STEP("\xcb"), GP, 0);
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 99, AT + 0x40, 8, 0);
+	refuses("RETF: SS of another ring is #GP(sel)", STEP("\xcb"), GP, 8);
+	real_mode();
+	word(ENV_MEM + 0x1000, 0x12340010, 4);
+	unit_result(STEP("\xcb") == EMUL_OK && e.c.rip == 0x10 &&
+			    cs->base == 0x12340 && e.c.regs[INSN_RSP] == 0x1004,
+		    "RETF: real mode");
+
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0x10046, 0, 0);
+	unit_result(STEP("\xcf") == EMUL_OK && e.c.rip == 0x2000 &&
+			    cs->sel == 32 && marked(32) &&
+			    e.c.rflags == 0x10046 &&
+			    e.c.regs[INSN_RSP] == AT + 0x8c,
+		    "IRET: same ring, with the flags, RF too");
+	load(INSN_MODE_32, 3, 0);
+	frame(4, 0x2000, 99, 0x3002, 0, 0);
+	unit_result(STEP("\xcf") == EMUL_OK && e.c.rflags == 0x202,
+		    "IRET: ring 3 changes neither IF nor IOPL");
+	load(INSN_MODE_64, 0, 0);
+	frame(8, 0x123456789aull, 80, 0x246, AT + 0x48, 0);
+	unit_result(STEP("\x48\xcf") == EMUL_OK && e.c.rip == 0x123456789aull &&
+			    cs->sel == 80 && ss->sel == 0 &&
+			    ss->attr & EMUL_SEG_UNUSABLE &&
+			    e.c.regs[INSN_RSP] == AT + 0x48,
+		    "IRETQ: same ring, a null SS");
+	load(INSN_MODE_32, 0, 0);
+	e.c.rflags |= X86_EFLAGS_NT;
+	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
+		    "IRET: a task return is left to others");
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0x20002, 0, 0);
+	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
+		    "IRET: to VM86 is left to others");
+	load(INSN_MODE_32, 0, 0);
+	e.c.nmi_masked = true;
+	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
+		    "IRET: that unblocks NMIs is left to others");
+}
+
+#define LTR_AX "\x0f\x00\xd8"
+#define LLDT_AX "\x0f\x00\xd0"
+
+static void test_system_loads(void)
+{
+	const u64 tss = 0x0000890000002067ull, ldt = 0x000082123456001full;
+
+	load(INSN_MODE_32, 0, 8);
+	word(ENV_MEM + 8, tss, 8);
+	unit_result(STEP(LTR_AX) == EMUL_OK && e.tr.sel == 8 &&
+			    e.tr.limit == 0x2067 && e.tr.attr == 0x8b &&
+			    e.exchanges == 1 &&
+			    at(ENV_MEM + 8, 8) == (tss | 1ull << 41),
+		    "LTR: TR, and busy in the table");
+	refuses("LTR: a busy one is #GP(sel)", (e.c.rip = 0x1000, STEP(LTR_AX)),
+		GP, 8);
+	load(INSN_MODE_32, 0, 0);
+	refuses("LTR: null is #GP(0)", STEP(LTR_AX), GP, 0);
+	load(INSN_MODE_32, 0, 8);
+	word(ENV_MEM + 8, tss & ~(1ull << 47), 8);
+	refuses("LTR: not present is #NP(sel)", STEP(LTR_AX), NP, 8);
+	load(INSN_MODE_32, 3, 8);
+	refuses("LTR: in ring 3 is #GP(0)", STEP(LTR_AX), GP, 0);
+	load(INSN_MODE_32, 0, 12);
+	refuses("LTR: of the LDT is #GP(sel)", STEP(LTR_AX), GP, 12);
+	real_mode();
+	refuses("LTR: in real mode is #UD", STEP(LTR_AX), UD, -1);
+	load(INSN_MODE_64, 0, 0);
+	word(ENV_MEM + 8, tss, 8);
+	word(ENV_MEM + 16, 0xffff8000, 8);
+	word(AT, 8, 2);
+	unit_result(STEP("\x0f\x00\x1f") == EMUL_OK &&
+			    e.tr.base == 0xffff800000000000ull,
+		    "LTR m16: 16 bytes of descriptor in long mode");
+	load(INSN_MODE_64, 0, 8);
+	word(ENV_MEM + 8, tss, 8);
+	word(ENV_MEM + 16, 0x100000000000ull, 8);
+	refuses("LTR: a type in the upper half is #GP(sel)", STEP(LTR_AX), GP,
+		8);
+	load(INSN_MODE_64, 0, 8);
+	word(ENV_MEM + 8, 0x0000810000002067ull, 8);
+	refuses("LTR: a 16-bit TSS in long mode is #GP(sel)", STEP(LTR_AX), GP,
+		8);
+	load(INSN_MODE_32, 0, 8);
+	word(ENV_MEM + 8, ldt, 8);
+	unit_result(STEP(LLDT_AX) == EMUL_OK && e.ldt.sel == 8 &&
+			    e.ldt.base == 0x123456 && e.ldt.limit == 0x1f &&
+			    !e.exchanges,
+		    "LLDT");
+	load(INSN_MODE_32, 0, 3);
+	unit_result(STEP(LLDT_AX) == EMUL_OK && e.ldt.attr & EMUL_SEG_UNUSABLE,
+		    "LLDT: null");
+	load(INSN_MODE_32, 0, 8);
+	refuses("LLDT: of a data segment is #GP(sel)", STEP(LLDT_AX), GP, 8);
+}
+
 int main(void)
 {
 	test_segment_loads();
 	test_far_jumps();
+	test_far_calls();
+	test_far_returns();
+	test_system_loads();
 	return unit_end();
 }

@@ -138,6 +138,26 @@ int emul_branch(struct emul_ctxt *c, u64 target);
 u64 emul_next_rip(const struct emul_ctxt *c);
 int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 
+/* the stack */
+int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes);
+int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes);
+int emul_probe_push(struct emul_ctxt *c, unsigned int count,
+		    unsigned int bytes);
+int emul_release(struct emul_ctxt *c, unsigned int bytes);
+
+/* selectors and descriptors: seg.c */
+#define SEL_TI BIT(2)
+#define SEL_RPL 3
+
+/* Reads a descriptor to @desc and unpacks it to @s; @la is its linear address. */
+int emul_read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
+			 struct emul_seg *s);
+/* Sets the accessed bit in the table and in @s, unless it is set. */
+int emul_mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
+		       struct emul_seg *s);
+int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
+			     unsigned int cpl);
+
 /* vectors */
 
 /* Raises #UD or #NM unless VEX and EVEX may use @components of XCR0. */
@@ -195,7 +215,9 @@ int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 	X(CLC, flag_op) X(STC, flag_op) X(CMC, flag_op) X(CLD, flag_op)    \
 	X(STD, flag_op) X(CLI, cli) X(STI, sti)                            \
 	/* seg.c */                                                    \
-	X(JMP_FAR, jmp_far)                                                \
+	X(LLDT, lldt) X(LTR, lldt)                                         \
+	/* far.c */                                                    \
+	X(JMP_FAR, far) X(CALL_FAR, far) X(RET_FAR, retf) X(IRET, iret)    \
 	/* sys.c */                                                   \
 	X(SGDT, sgdt) X(SIDT, sgdt) X(LGDT, lgdt) X(LIDT, lgdt)            \
 	X(SLDT, sldt) X(STR, sldt) X(SMSW, smsw) X(LMSW, lmsw)             \

@@ -163,6 +163,7 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	c->more = false;
 	c->branched = false;
 	c->shadow = 0;
+	c->set_rf = false;
 	c->log_pos = 0;
 	c->w = c->st;
 	memset(&c->exception, 0, sizeof(c->exception));
@@ -182,7 +183,8 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	}
 	if (!c->branched)
 		c->w.rip = emul_next_rip(c);
-	c->w.rflags &= ~X86_EFLAGS_RF;
+	if (!c->set_rf)
+		c->w.rflags &= ~X86_EFLAGS_RF;
 	commit(c);
 	return EMUL_OK;
 }

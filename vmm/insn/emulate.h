@@ -45,9 +45,11 @@
  *       although memory did not change
  *   PUSH, PUSHA, PUSHF, ENTER
  *       rSP (and rBP) move
- *   CALL
+ *   CALL, near and far
  *       rSP moves and control goes to the target; a later RET pops what memory
  *       held before
+ *   LTR, loads of segment registers, far transfers
+ *       the register is loaded, busy or accessed, whatever the table keeps
  *   REP MOVS, REP STOS
  *       rCX, rSI and rDI advance over denied elements as over stored ones
  *   POP to memory
@@ -100,6 +102,7 @@ enum emul_status {
  * emul_seg.attr: bits 0-11 as in the VMCB (type, S, DPL, P, AVL, L, D/B, G);
  * UNUSABLE: a null selector was loaded.
  */
+#define EMUL_SEG_TYPE 0x000f
 #define EMUL_SEG_S BIT(4)
 #define EMUL_SEG_DPL_SHIFT 5
 #define EMUL_SEG_P BIT(7)
@@ -178,6 +181,11 @@ struct emul_log_entry {
 #define EMUL_FEAT_ALL (EMUL_FEAT_BMI1 | EMUL_FEAT_LZCNT | EMUL_FEAT_BMI2)
 /* EFER.FFXSR: in ring 0 of 64-bit mode FXSAVE leaves the XMM registers out */
 #define EMUL_FEAT_FFXSR BIT(3)
+/*
+ * PUSH of a segment register with a 32-bit operand writes 16 bits and leaves the
+ * upper half of its place on the stack, as Intel's CPUs do; AMD's write zeroes.
+ */
+#define EMUL_FEAT_PUSH_SEG16 BIT(4)
 
 /* The instruction whose format an image of the guest's state has. */
 enum emul_save {
@@ -237,6 +245,7 @@ struct emul_ops;
  * @cpl: current privilege level (3 in VM86, 0 in real mode)
  * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
  * @long_mode: EFER.LMA
+ * @nmi_masked: NMIs are blocked until IRET, which is EMUL_UNHANDLED then
  * @va_bits: 48, or 57 with CR4.LA57; 0 is taken as 48
  * @features: EMUL_FEAT_*
  * @rep_budget: iterations of a REP in one call; 0 is taken as 1
@@ -248,6 +257,7 @@ struct emul_ops;
  * @branched: result, with EMUL_OK: rip is not the next instruction
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
+ * @set_rf: private: IRET has loaded RF, which other instructions clear
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
  * @ops: private: what the emulator asks the vCPU
@@ -265,6 +275,7 @@ struct emul_ctxt {
 	u8 cpl;
 	bool protected_mode;
 	bool long_mode;
+	bool nmi_masked;
 	u8 va_bits;
 	u8 features;
 	u32 rep_budget;
@@ -280,6 +291,7 @@ struct emul_ctxt {
 	bool more;
 	bool branched;
 	u8 shadow;
+	bool set_rf;
 	struct emul_exception exception;
 	struct emul_pending pending;
 
@@ -320,6 +332,7 @@ struct emul_ctxt {
  * @get_dtable: GDTR, or IDTR
  * @set_dtable: GDTR, or IDTR
  * @get_sys_seg: LDTR, or TR
+ * @set_sys_seg: LDTR, or TR
  * @invlpg: flush one page
  * @get_vec: XMM (16 bytes) or YMM (32) register
  * @set_vec: the same; what is above @bytes becomes 0 with @zero_upper, and
@@ -357,6 +370,8 @@ struct emul_ops {
 	int (*set_dtable)(struct emul_ctxt *c, bool idt,
 			  const struct emul_dtable *t);
 	int (*get_sys_seg)(struct emul_ctxt *c, bool tr, struct emul_seg *s);
+	int (*set_sys_seg)(struct emul_ctxt *c, bool tr,
+			   const struct emul_seg *s);
 	int (*invlpg)(struct emul_ctxt *c, u64 la);
 
 	int (*get_vec)(struct emul_ctxt *c, unsigned int reg, void *buf,

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading a segment register: the checks, the descriptor, its accessed bit; and
- * far jumps, which load CS.
+ * Descriptors: finding them, their accessed and busy bits; and what loads a data
+ * segment, LDTR or TR from them. far.c loads CS.
  */
 #include "emul.h"
 
-#define SEL_TI BIT(2)
-#define SEL_RPL 3
 #define DESC_BYTES 8
+#define DESC_ACCESSED BIT_ULL(40)
+#define DESC_BUSY BIT_ULL(41)
+
+/* types of system descriptors */
+#define TYPE_TSS16 1
+#define TYPE_LDT 2
+#define TYPE_TSS 9
 
 /* Unpacks a descriptor of 8 bytes as it is in memory. */
 static void unpack(u64 d, u16 sel, struct emul_seg *s)
@@ -21,8 +26,9 @@ static void unpack(u64 d, u16 sel, struct emul_seg *s)
 		s->limit = s->limit << 12 | 0xfff;
 }
 
-/* Finds the linear address of the descriptor; #GP(selector) beyond the table. */
-static int find_descriptor(struct emul_ctxt *c, u16 sel, u64 *la)
+/* Finds the linear address of @bytes of descriptor; #GP(selector) beyond the table. */
+static int find_descriptor(struct emul_ctxt *c, u16 sel, unsigned int bytes,
+			   u64 *la)
 {
 	struct emul_dtable gdt;
 	struct emul_seg ldt;
@@ -48,15 +54,19 @@ static int find_descriptor(struct emul_ctxt *c, u16 sel, u64 *la)
 	*la += sel;
 	if (!c->long_mode)
 		*la = (u32)*la;
-	if ((u32)sel + DESC_BYTES - 1 > limit)
+	if ((u32)sel + bytes - 1 > limit)
 		return emul_gp(c, error_code);
 	return EMUL_OK;
 }
 
-static int read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
-			   struct emul_seg *s)
+int emul_read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
+			 struct emul_seg *s)
 {
-	int ret = find_descriptor(c, sel, la);
+	int ret;
+
+	if (!c->ops->get_dtable || !c->ops->get_sys_seg)
+		return EMUL_UNHANDLED;
+	ret = find_descriptor(c, sel, DESC_BYTES, la);
 
 	if (!ret)
 		ret = emul_read_linear(c, *la, desc, DESC_BYTES, EMUL_F_SYSTEM);
@@ -66,33 +76,41 @@ static int read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
 }
 
 /*
- * Sets the accessed bit in the table and in @s. If another CPU has changed the
+ * Sets a bit of a descriptor in its table. If another CPU has changed the
  * descriptor since it was read, the guest runs the instruction again.
  */
-static int mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
-			 struct emul_seg *s)
+static int set_bit_in_table(struct emul_ctxt *c, u64 la, u64 desc, u64 bit)
 {
-	u64 found = desc, new = desc | BIT_ULL(40);
+	u64 found = desc, new = desc | bit;
 	int ret;
 
-	if (s->attr & 1)
-		return EMUL_OK;
 	ret = emul_cmpxchg_linear(c, la, &found, &new, DESC_BYTES,
 				  EMUL_F_SYSTEM | EMUL_F_LOCKED);
 	if (ret)
 		return ret;
-	if (found != desc)
-		return EMUL_RESTART;
-	s->attr |= 1;
-	return EMUL_OK;
+	return found == desc ? EMUL_OK : EMUL_RESTART;
 }
 
-static int check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s)
+int emul_mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
+		       struct emul_seg *s)
+{
+	int ret;
+
+	if (s->attr & 1)
+		return EMUL_OK;
+	ret = set_bit_in_table(c, la, desc, DESC_ACCESSED);
+	if (!ret)
+		s->attr |= 1;
+	return ret;
+}
+
+int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
+			     unsigned int cpl)
 {
 	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
 	u32 ec = s->sel & ~SEL_RPL;
 
-	if ((s->sel & SEL_RPL) != c->cpl || dpl != c->cpl ||
+	if ((s->sel & SEL_RPL) != cpl || dpl != cpl ||
 	    !(s->attr & EMUL_SEG_S) || s->attr & 8 || !(s->attr & 2))
 		return emul_gp(c, ec);
 	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_SS, ec);
@@ -149,112 +167,93 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 		return load_real(c, seg, sel);
 	if (!(sel & ~SEL_RPL))
 		return load_null(c, seg, sel);
-	if (!c->ops->get_dtable || !c->ops->get_sys_seg)
-		return EMUL_UNHANDLED;
-
-	ret = read_descriptor(c, sel, &la, &desc, &s);
+	ret = emul_read_descriptor(c, sel, &la, &desc, &s);
 	if (ret)
 		return ret;
-	ret = seg == INSN_SEG_SS ? check_stack_segment(c, &s) :
+	ret = seg == INSN_SEG_SS ? emul_check_stack_segment(c, &s, c->cpl) :
 				   check_data_segment(c, &s);
 	if (ret)
 		return ret;
-	ret = mark_accessed(c, la, desc, &s);
+	ret = emul_mark_accessed(c, la, desc, &s);
 	if (ret)
 		return ret;
 	return c->ops->set_seg(c, seg, &s);
 }
 
-/* ---- far jumps ---- */
+/* ---- LDTR and TR ---- */
 
-static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
+/* In long mode a system descriptor has 16 bytes: the upper half of the base follows. */
+static int read_upper_base(struct emul_ctxt *c, u16 sel, u64 la,
+			   struct emul_seg *s)
 {
-	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
-	u32 ec = s->sel & ~SEL_RPL;
+	u64 upper;
+	int ret;
 
-	/* The emulator does not go through gates and does not switch tasks. */
-	if (!(s->attr & EMUL_SEG_S))
-		return EMUL_UNHANDLED;
-	if (!(s->attr & 8))
-		return emul_gp(c, ec);
-	if (s->attr & 4 ? dpl > c->cpl :
-			  (s->sel & SEL_RPL) > c->cpl || dpl != c->cpl)
-		return emul_gp(c, ec);
-	if (c->long_mode && s->attr & EMUL_SEG_L && s->attr & EMUL_SEG_DB)
-		return emul_gp(c, ec);
-	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
-}
-
-/* Checks the target against the limit of the new code segment, and goes there. */
-static int check_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip)
-{
-	bool wide = c->long_mode && s->attr & EMUL_SEG_L;
-
-	if (wide ? !emul_canonical(c, rip) : rip > s->limit)
-		return emul_gp(c, 0);
-	c->w.rip = rip;
-	c->branched = true;
+	ret = find_descriptor(c, sel, 2 * DESC_BYTES, &la);
+	if (!ret)
+		ret = emul_read_linear(c, la + DESC_BYTES, &upper, DESC_BYTES,
+				       EMUL_F_SYSTEM);
+	if (ret)
+		return ret;
+	s->base |= upper << 32;
+	/* The type field of the upper half must be 0. */
+	if (upper >> 40 & 0x1f || !emul_canonical(c, s->base))
+		return emul_gp(c, sel & ~SEL_RPL);
 	return EMUL_OK;
 }
 
-static int jump_real(struct emul_ctxt *c, u16 sel, u64 rip)
+static bool is_available_tss(const struct emul_ctxt *c,
+			     const struct emul_seg *s)
 {
-	struct emul_seg s;
-	int ret;
+	unsigned int type = s->attr & (EMUL_SEG_S | EMUL_SEG_TYPE);
 
-	ret = c->ops->get_seg(c, INSN_SEG_CS, &s);
-	if (!ret)
-		ret = check_target(c, &s, rip);
-	if (ret)
-		return ret;
-	s.sel = sel;
-	s.base = (u32)sel << 4;
-	return c->ops->set_seg(c, INSN_SEG_CS, &s);
+	return type == TYPE_TSS || (type == TYPE_TSS16 && !c->long_mode);
 }
 
-static int jump_protected(struct emul_ctxt *c, u16 sel, u64 rip)
+/* LLDT, LTR */
+int emul_op_lldt(struct emul_ctxt *c)
 {
-	struct emul_seg s;
-	u64 la = 0, desc;
+	bool tr = c->insn.op == INSN_OP_LTR;
+	struct emul_seg s = { 0 };
+	u64 sel64, la = 0, desc;
+	u16 sel, ec;
 	int ret;
 
-	if (!(sel & ~SEL_RPL))
+	if (!c->ops->set_sys_seg)
+		return EMUL_UNHANDLED;
+	if (!emul_protected(c))
+		return emul_ud(c);
+	if (c->cpl)
 		return emul_gp(c, 0);
-	if (!c->ops->get_dtable || !c->ops->get_sys_seg)
-		return EMUL_UNHANDLED;
-	ret = read_descriptor(c, sel, &la, &desc, &s);
-	if (!ret)
-		ret = check_code_segment(c, &s);
-	if (!ret)
-		ret = check_target(c, &s, rip);
-	if (!ret)
-		ret = mark_accessed(c, la, desc, &s);
+	ret = emul_get(c, 0, &sel64);
 	if (ret)
 		return ret;
-	s.sel = (sel & ~SEL_RPL) | c->cpl;
-	return c->ops->set_seg(c, INSN_SEG_CS, &s);
-}
-
-/* JMP ptr16:16, ptr16:32, m16:16, m16:32, m16:64 within one privilege level */
-int emul_op_jmp_far(struct emul_ctxt *c)
-{
-	unsigned int bytes = c->insn.opsize;
-	u64 rip = c->insn.imm;
-	u16 sel = c->insn.imm2;
-	u8 buf[10];
-	int ret;
-
-	if (!c->ops->set_seg)
-		return EMUL_UNHANDLED;
-	if (c->insn.has_mem) {
-		ret = emul_read(c, c->insn.seg, emul_ea(c), buf, bytes + 2, 0);
-		if (ret)
-			return ret;
-		rip = 0;
-		memcpy(&rip, buf, bytes);
-		memcpy(&sel, buf + bytes, 2);
+	sel = sel64;
+	ec = sel & ~SEL_RPL;
+	if (!ec) {
+		if (tr)
+			return emul_gp(c, 0);
+		s.sel = sel;
+		s.attr = EMUL_SEG_UNUSABLE;
+		return c->ops->set_sys_seg(c, false, &s);
 	}
-	rip &= emul_mask(bytes);
-	return emul_protected(c) ? jump_protected(c, sel, rip) :
-				   jump_real(c, sel, rip);
+	if (sel & SEL_TI)
+		return emul_gp(c, ec);
+	ret = emul_read_descriptor(c, sel, &la, &desc, &s);
+	if (ret)
+		return ret;
+	if (tr ? !is_available_tss(c, &s) :
+		 (s.attr & (EMUL_SEG_S | EMUL_SEG_TYPE)) != TYPE_LDT)
+		return emul_gp(c, ec);
+	if (!(s.attr & EMUL_SEG_P))
+		return emul_raise(c, X86_TRAP_NP, ec);
+	if (c->long_mode)
+		ret = read_upper_base(c, sel, la, &s);
+	if (!ret && tr)
+		ret = set_bit_in_table(c, la, desc, DESC_BUSY);
+	if (ret)
+		return ret;
+	if (tr)
+		s.attr |= 2;
+	return c->ops->set_sys_seg(c, tr, &s);
 }

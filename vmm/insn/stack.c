@@ -30,7 +30,9 @@ static int stack_top(struct emul_ctxt *c, int move, u64 *sp,
 	return ret;
 }
 
-static int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
+/* Moves rSP by @bytes, of which the lowest @stored are written. */
+static int push_bytes(struct emul_ctxt *c, u64 val, unsigned int bytes,
+		      unsigned int stored)
 {
 	unsigned int width;
 	u64 sp;
@@ -39,13 +41,18 @@ static int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
 	ret = stack_top(c, -(int)bytes, &sp, &width);
 	if (ret)
 		return ret;
-	ret = emul_write(c, INSN_SEG_SS, sp, &val, bytes, EMUL_F_STACK);
+	ret = emul_write(c, INSN_SEG_SS, sp, &val, stored, EMUL_F_STACK);
 	if (!ret)
 		emul_set_reg(c, INSN_RSP, width, sp);
 	return ret;
 }
 
-static int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
+int emul_push(struct emul_ctxt *c, u64 val, unsigned int bytes)
+{
+	return push_bytes(c, val, bytes, bytes);
+}
+
+int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
 {
 	unsigned int width;
 	u64 sp;
@@ -62,23 +69,46 @@ static int emul_pop(struct emul_ctxt *c, u64 *val, unsigned int bytes)
 }
 
 /*
- * Checks that pushes of @bytes in all, up to 256, will not fault: the first and
- * the last byte are probed, which covers both pages. Where the stack wraps around,
- * nothing is probed, and a push in the middle may fault.
+ * Checks that @count pushes of @bytes each will not fault, so that the first is not
+ * stored when the last one faults. All of them lie in two pages at most, so the
+ * first and the last byte are probed; where the stack wraps around, each push is.
+ * ENTER with many levels on a stack that wraps around is not checked.
  */
-static int probe_push(struct emul_ctxt *c, unsigned int bytes)
+int emul_probe_push(struct emul_ctxt *c, unsigned int count, unsigned int bytes)
 {
 	unsigned int width;
 	u64 sp;
 	int ret;
 
 	ret = stack_top(c, 0, &sp, &width);
-	if (ret || sp < bytes)
-		return ret;
-	ret = emul_probe(c, INSN_SEG_SS, sp - 1, 1, EMUL_F_STACK);
 	if (ret)
 		return ret;
-	return emul_probe(c, INSN_SEG_SS, sp - bytes, 1, EMUL_F_STACK);
+	if (sp >= count * bytes) {
+		ret = emul_probe(c, INSN_SEG_SS, sp - 1, 1, EMUL_F_STACK);
+		return ret ? ret :
+			     emul_probe(c, INSN_SEG_SS, sp - count * bytes, 1,
+					EMUL_F_STACK);
+	}
+	if (count > 8)
+		return EMUL_OK;
+	for (; !ret && count; count--) {
+		sp = (sp - bytes) & emul_mask(width);
+		ret = emul_probe(c, INSN_SEG_SS, sp, bytes, EMUL_F_STACK);
+	}
+	return ret;
+}
+
+/* RET and RETF with an immediate release so many bytes of arguments. */
+int emul_release(struct emul_ctxt *c, unsigned int bytes)
+{
+	unsigned int width;
+	u64 sp;
+	int ret;
+
+	ret = stack_top(c, bytes, &sp, &width);
+	if (!ret)
+		emul_set_reg(c, INSN_RSP, width, sp);
+	return ret;
 }
 
 int emul_op_push(struct emul_ctxt *c)
@@ -106,7 +136,11 @@ int emul_op_push_seg(struct emul_ctxt *c)
 	int ret;
 
 	ret = c->ops->get_seg(c, c->insn.opd[0].reg, &s);
-	return ret ? ret : emul_push(c, s.sel, c->insn.opsize);
+	if (ret)
+		return ret;
+	if (c->insn.opsize == 4 && c->features & EMUL_FEAT_PUSH_SEG16)
+		return push_bytes(c, s.sel, 4, 2);
+	return emul_push(c, s.sel, c->insn.opsize);
 }
 
 int emul_op_pop_seg(struct emul_ctxt *c)
@@ -128,7 +162,7 @@ int emul_op_pusha(struct emul_ctxt *c)
 	u64 sp = c->w.regs[INSN_RSP];
 	int ret;
 
-	ret = probe_push(c, 8 * bytes);
+	ret = emul_probe_push(c, 8, bytes);
 	for (i = INSN_RAX; !ret && i <= INSN_RDI; i++)
 		ret = emul_push(c, i == INSN_RSP ? sp : c->w.regs[i], bytes);
 	return ret;
@@ -224,7 +258,7 @@ int emul_op_enter(struct emul_ctxt *c)
 
 	ret = stack_size(c, &width);
 	if (!ret)
-		ret = probe_push(c, (1 + level) * bytes);
+		ret = emul_probe_push(c, 1 + level, bytes);
 	if (!ret)
 		ret = emul_push(c, c->w.regs[INSN_RBP], bytes);
 	if (ret)
@@ -291,19 +325,13 @@ int emul_op_call(struct emul_ctxt *c)
 
 int emul_op_ret(struct emul_ctxt *c)
 {
-	unsigned int width;
 	u64 rip;
 	int ret;
 
 	ret = emul_pop(c, &rip, c->insn.opsize);
 	if (!ret)
-		ret = stack_size(c, &width);
-	if (!ret)
 		ret = emul_branch(c, rip);
-	if (ret)
-		return ret;
-	emul_set_reg(c, INSN_RSP, width, c->w.regs[INSN_RSP] + c->insn.imm);
-	return EMUL_OK;
+	return ret ? ret : emul_release(c, c->insn.imm);
 }
 
 int emul_op_jcc(struct emul_ctxt *c)

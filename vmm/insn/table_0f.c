@@ -11,7 +11,7 @@
 
 static const struct insn_row grp_0f00[8] = {
 	R1(SLDT, EwMw, WO | SYS),	R1(STR, EwMw, WO | SYS),
-	R1(LLDT, Ew, RO | PRV | LEN),	R1(LTR, Ew, RO | PRV | LEN),
+	R1(LLDT, Ew, RO | SYS),	R1(LTR, Ew, RO | SYS),
 	R1(VERR, Ew, RO | LEN),		R1(VERW, Ew, RO | LEN),
 };
 

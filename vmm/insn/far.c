@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Far transfers: JMP, CALL and RET between code segments, and IRET. Each checks
+ * everything, stores what it has to store, and loads CS last.
+ *
+ * Call gates, task switches, the way to and from VM86 by IRET, and an IRET that
+ * ends blocking of NMIs are EMUL_UNHANDLED.
+ */
+#include "emul.h"
+
+static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
+{
+	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	u32 ec = s->sel & ~SEL_RPL;
+
+	/* The emulator does not go through gates and does not switch tasks. */
+	if (!(s->attr & EMUL_SEG_S))
+		return EMUL_UNHANDLED;
+	if (!(s->attr & 8))
+		return emul_gp(c, ec);
+	if (s->attr & 4 ? dpl > c->cpl :
+			  (s->sel & SEL_RPL) > c->cpl || dpl != c->cpl)
+		return emul_gp(c, ec);
+	if (c->long_mode && s->attr & EMUL_SEG_L && s->attr & EMUL_SEG_DB)
+		return emul_gp(c, ec);
+	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
+}
+
+/* Checks the target against the limit of the new code segment, and goes there. */
+static int check_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip)
+{
+	bool wide = c->long_mode && s->attr & EMUL_SEG_L;
+
+	if (wide ? !emul_canonical(c, rip) : rip > s->limit)
+		return emul_gp(c, 0);
+	c->w.rip = rip;
+	c->branched = true;
+	return EMUL_OK;
+}
+
+/* CALL pushes CS and the address of the next instruction. */
+static int push_return(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opsize;
+	struct emul_seg cs;
+	int ret;
+
+	ret = c->ops->get_seg(c, INSN_SEG_CS, &cs);
+	if (!ret)
+		ret = emul_push(c, cs.sel, bytes);
+	return ret ? ret : emul_push(c, emul_next_rip(c), bytes);
+}
+
+/* In real mode and VM86 the selector is the base, and the limit stays. */
+static int load_cs_real(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
+{
+	struct emul_seg s;
+	int ret;
+
+	ret = c->ops->get_seg(c, INSN_SEG_CS, &s);
+	if (!ret && call)
+		ret = emul_probe_push(c, 2, c->insn.opsize);
+	if (!ret)
+		ret = check_target(c, &s, rip);
+	if (!ret && call)
+		ret = push_return(c);
+	if (ret)
+		return ret;
+	s.sel = sel;
+	s.base = (u32)sel << 4;
+	return c->ops->set_seg(c, INSN_SEG_CS, &s);
+}
+
+static int load_cs_protected(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
+{
+	struct emul_seg s;
+	u64 la = 0, desc;
+	int ret;
+
+	if (!(sel & ~SEL_RPL))
+		return emul_gp(c, 0);
+	ret = emul_read_descriptor(c, sel, &la, &desc, &s);
+	if (!ret)
+		ret = check_code_segment(c, &s);
+	if (!ret && call)
+		ret = emul_probe_push(c, 2, c->insn.opsize);
+	if (!ret)
+		ret = check_target(c, &s, rip);
+	if (!ret)
+		ret = emul_mark_accessed(c, la, desc, &s);
+	if (!ret && call)
+		ret = push_return(c);
+	if (ret)
+		return ret;
+	s.sel = (sel & ~SEL_RPL) | c->cpl;
+	return c->ops->set_seg(c, INSN_SEG_CS, &s);
+}
+
+/*
+ * JMP and CALL to ptr16:16, ptr16:32, m16:16, m16:32, m16:64 within one privilege
+ * level.
+ */
+int emul_op_far(struct emul_ctxt *c)
+{
+	bool call = c->insn.op == INSN_OP_CALL_FAR;
+	unsigned int bytes = c->insn.opsize;
+	u64 rip = c->insn.imm;
+	u16 sel = c->insn.imm2;
+	u8 buf[10];
+	int ret;
+
+	if (!c->ops->set_seg)
+		return EMUL_UNHANDLED;
+	if (c->insn.has_mem) {
+		ret = emul_read(c, c->insn.seg, emul_ea(c), buf, bytes + 2, 0);
+		if (ret)
+			return ret;
+		rip = 0;
+		memcpy(&rip, buf, bytes);
+		memcpy(&sel, buf + bytes, 2);
+	}
+	rip &= emul_mask(bytes);
+	return emul_protected(c) ? load_cs_protected(c, sel, rip, call) :
+				   load_cs_real(c, sel, rip, call);
+}
+
+/* ---- RETF and IRET ---- */
+
+/* Where a return goes to. */
+struct ret_frame {
+	u64 rip, cs, flags, rsp, ss;
+	u64 cs_la, cs_desc, ss_la, ss_desc;
+	struct emul_seg cs_seg, ss_seg;
+	bool has_stack; /* rSP and SS were popped */
+};
+
+/* The flags that IRET may change at this privilege level. */
+static u64 iret_flags(const struct emul_ctxt *c)
+{
+	u64 mask = ARITH_FLAGS | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT |
+		   X86_EFLAGS_RF | X86_EFLAGS_AC | X86_EFLAGS_ID;
+
+	if (c->cpl <= emul_iopl(c))
+		mask |= X86_EFLAGS_IF;
+	if (!c->cpl)
+		mask |= X86_EFLAGS_IOPL;
+	if (!c->cpl && emul_protected(c))
+		mask |= X86_EFLAGS_VIF | X86_EFLAGS_VIP;
+	return mask & emul_mask(c->insn.opsize);
+}
+
+static int return_real(struct emul_ctxt *c, const struct ret_frame *f)
+{
+	struct emul_seg s;
+	int ret;
+
+	ret = c->ops->get_seg(c, INSN_SEG_CS, &s);
+	if (!ret)
+		ret = check_target(c, &s, f->rip);
+	if (ret)
+		return ret;
+	s.sel = f->cs;
+	s.base = (u32)s.sel << 4;
+	return c->ops->set_seg(c, INSN_SEG_CS, &s);
+}
+
+static int check_return_code(struct emul_ctxt *c, struct ret_frame *f)
+{
+	unsigned int rpl = f->cs & SEL_RPL, dpl;
+	u16 ec = f->cs & ~SEL_RPL;
+	struct emul_seg *s = &f->cs_seg;
+	int ret;
+
+	if (!ec)
+		return emul_gp(c, 0);
+	ret = emul_read_descriptor(c, f->cs, &f->cs_la, &f->cs_desc, s);
+	if (ret)
+		return ret;
+	dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	if (!(s->attr & EMUL_SEG_S) || !(s->attr & 8) || rpl < c->cpl ||
+	    (s->attr & 4 ? dpl > rpl : dpl != rpl))
+		return emul_gp(c, ec);
+	if (c->long_mode && s->attr & EMUL_SEG_L && s->attr & EMUL_SEG_DB)
+		return emul_gp(c, ec);
+	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
+}
+
+/* The new SS: null only for 64-bit code outside of ring 3. */
+static int check_return_stack(struct emul_ctxt *c, struct ret_frame *f)
+{
+	unsigned int rpl = f->cs & SEL_RPL;
+	struct emul_seg *s = &f->ss_seg;
+	int ret;
+
+	if (!(f->ss & 0xffff & ~SEL_RPL)) {
+		if (!c->long_mode || !(f->cs_seg.attr & EMUL_SEG_L) ||
+		    rpl == 3 || (f->ss & SEL_RPL) != rpl)
+			return emul_gp(c, 0);
+		memset(s, 0, sizeof(*s));
+		s->sel = f->ss;
+		s->attr = EMUL_SEG_UNUSABLE | rpl << EMUL_SEG_DPL_SHIFT;
+		return EMUL_OK;
+	}
+	ret = emul_read_descriptor(c, f->ss, &f->ss_la, &f->ss_desc, s);
+	return ret ? ret : emul_check_stack_segment(c, s, rpl);
+}
+
+/* A return to an outer ring clears data segments that it may not use. */
+static int drop_inner_segments(struct emul_ctxt *c, unsigned int cpl)
+{
+	static const u8 segs[] = { INSN_SEG_ES, INSN_SEG_DS, INSN_SEG_FS,
+				   INSN_SEG_GS };
+	struct emul_seg s;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(segs); i++) {
+		ret = c->ops->get_seg(c, segs[i], &s);
+		if (ret)
+			return ret;
+		if (s.attr & EMUL_SEG_UNUSABLE || (s.attr & 0xc) == 0xc ||
+		    ((s.attr >> EMUL_SEG_DPL_SHIFT) & 3) >= cpl)
+			continue;
+		/* A null selector keeps its base in the hidden part. */
+		s.sel = 0;
+		s.attr = EMUL_SEG_UNUSABLE;
+		ret = c->ops->set_seg(c, segs[i], &s);
+		if (ret)
+			return ret;
+	}
+	return EMUL_OK;
+}
+
+static int return_protected(struct emul_ctxt *c, struct ret_frame *f)
+{
+	unsigned int rpl = f->cs & SEL_RPL;
+	int ret;
+
+	ret = check_target(c, &f->cs_seg, f->rip);
+	if (!ret)
+		ret = emul_mark_accessed(c, f->cs_la, f->cs_desc, &f->cs_seg);
+	if (!ret && f->has_stack && !(f->ss_seg.attr & EMUL_SEG_UNUSABLE))
+		ret = emul_mark_accessed(c, f->ss_la, f->ss_desc, &f->ss_seg);
+	if (!ret)
+		ret = c->ops->set_seg(c, INSN_SEG_CS, &f->cs_seg);
+	if (!ret && f->has_stack)
+		ret = c->ops->set_seg(c, INSN_SEG_SS, &f->ss_seg);
+	if (!ret && rpl > c->cpl)
+		ret = drop_inner_segments(c, rpl);
+	return ret;
+}
+
+/* The new stack pointer is as wide as the new mode and SS say. */
+static void load_sp(struct emul_ctxt *c, const struct ret_frame *f,
+		    unsigned int release)
+{
+	bool wide = c->long_mode && f->cs_seg.attr & EMUL_SEG_L;
+	unsigned int width = wide ? 8 : f->ss_seg.attr & EMUL_SEG_DB ? 4 : 2;
+
+	emul_set_reg(c, INSN_RSP, width, f->rsp + release);
+}
+
+/* Pops rSP and SS, if the return changes the stack. */
+static int pop_stack(struct emul_ctxt *c, struct ret_frame *f,
+		     unsigned int bytes)
+{
+	int ret;
+
+	f->has_stack = true;
+	ret = emul_pop(c, &f->rsp, bytes);
+	if (!ret)
+		ret = emul_pop(c, &f->ss, bytes);
+	return ret ? ret : check_return_stack(c, f);
+}
+
+int emul_op_retf(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opsize, release = c->insn.imm & 0xffff;
+	struct ret_frame f = { 0 };
+	int ret;
+
+	if (!c->ops->set_seg)
+		return EMUL_UNHANDLED;
+	ret = emul_pop(c, &f.rip, bytes);
+	if (!ret)
+		ret = emul_pop(c, &f.cs, bytes);
+	if (!ret && emul_protected(c))
+		ret = check_return_code(c, &f);
+	if (!ret)
+		ret = emul_release(c, release);
+	if (ret)
+		return ret;
+	if (!emul_protected(c))
+		return return_real(c, &f);
+	if ((f.cs & SEL_RPL) > c->cpl) {
+		ret = pop_stack(c, &f, bytes);
+		if (ret)
+			return ret;
+		load_sp(c, &f, release);
+	}
+	return return_protected(c, &f);
+}
+
+int emul_op_iret(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opsize;
+	struct ret_frame f = { 0 };
+	u64 mask = iret_flags(c);
+	int ret;
+
+	if (!c->ops->set_seg || c->nmi_masked)
+		return EMUL_UNHANDLED;
+	if (emul_vm86(c) && emul_iopl(c) < 3)
+		return EMUL_UNHANDLED;
+	if (emul_protected(c) && c->w.rflags & X86_EFLAGS_NT)
+		return c->long_mode ? emul_gp(c, 0) : EMUL_UNHANDLED;
+	ret = emul_pop(c, &f.rip, bytes);
+	if (!ret)
+		ret = emul_pop(c, &f.cs, bytes);
+	if (!ret)
+		ret = emul_pop(c, &f.flags, bytes);
+	if (ret)
+		return ret;
+	if (!emul_protected(c)) {
+		ret = return_real(c, &f);
+	} else {
+		if (f.flags & X86_EFLAGS_VM && !c->cpl && bytes >= 4 &&
+		    !c->long_mode)
+			return EMUL_UNHANDLED;
+		ret = check_return_code(c, &f);
+		if (!ret && (emul_long(c) || (f.cs & SEL_RPL) > c->cpl)) {
+			ret = pop_stack(c, &f, bytes);
+			if (!ret)
+				load_sp(c, &f, 0);
+		}
+		if (!ret)
+			ret = return_protected(c, &f);
+	}
+	if (ret)
+		return ret;
+	emul_set_flags(c, mask, f.flags);
+	c->set_rf = f.flags & mask & X86_EFLAGS_RF;
+	return EMUL_OK;
+}
