@@ -167,6 +167,7 @@ struct vigil_vcpu {
 	/* instruction being emulated, [v] emulctl.c */
 	struct emul_ctxt emul;
 	bool emul_active; /* waits for userspace or a monitor */
+	unsigned long emul_dr6; /* data breakpoints that it has hit: DR6.B0-B3 */
 	int emul_errno; /* why the emulator gave up, 0: unknown insn */
 	struct { /* what the fault that led here was walked to */
 		bool valid;

@@ -100,6 +100,7 @@ static struct vigil_vm *vm_create(void)
 	refcount_set(&vm->users, 1);
 	atomic_set(&vm->handles, 1);
 	mutex_init(&vm->lock);
+	mutex_init(&vm->store_lock);
 	init_waitqueue_head(&vm->srcu_wq);
 	INIT_LIST_HEAD(&vm->link);
 	INIT_LIST_HEAD(&vm->monitors);

@@ -60,6 +60,7 @@ struct vigil_vm {
 	hva_t notify_start, notify_end; /* [s] union of them */
 	struct shadow_vm shadow;
 	struct vigil_watches __rcu *watches; /* [r] watch.c */
+	struct mutex store_lock; /* [n] one store to a watched page at a time */
 	struct list_head monitors; /* [m] monitor.c */
 	unsigned int nr_monitors; /* [m] without those that only read */
 	unsigned int nr_readers; /* [m] read-only monitors */

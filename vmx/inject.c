@@ -93,9 +93,12 @@ void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
 	u32 state = vmx_interruptibility(vmx) &
 		    ~(u32)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
 
+	/* Only blocking by MOV SS holds back the trap of TF as well. */
 	if (on)
-		state |= vcpu->rflags & X86_EFLAGS_IF ? BLOCKED_BY_STI :
-							BLOCKED_BY_MOV_SS;
+		state |= (vcpu->rflags & (X86_EFLAGS_IF | X86_EFLAGS_TF)) ==
+					 X86_EFLAGS_IF ?
+				 BLOCKED_BY_STI :
+				 BLOCKED_BY_MOV_SS;
 	vmx_set_interruptibility(vmx, state);
 }
 

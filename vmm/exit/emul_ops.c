@@ -3,6 +3,8 @@
  * What the pure emulator asks for while it runs an instruction: a vCPU's memory,
  * behind its page tables, its MMIO and its watches, and its registers.
  */
+#include <uapi/asm/debugreg.h>
+
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -65,6 +67,35 @@ static int no_memory(struct vigil_vcpu *vcpu)
 	return EMUL_UNHANDLED;
 }
 
+/* Notes which of the guest's data breakpoints an access hits: DR6.B0 to B3. */
+static noinline void hit_breakpoints(struct vigil_vcpu *vcpu, u64 la,
+				     unsigned int bytes, bool write)
+{
+	/* by LENn of DR7 */
+	static const u8 size[] = { 1, 2, 8, 4 };
+	unsigned int i, rw;
+	u64 start, len;
+
+	for (i = 0; i < ARRAY_SIZE(vcpu->dr); i++) {
+		rw = vcpu->dr7 >> (16 + 4 * i) & 3;
+		if (!(vcpu->dr7 >> 2 * i & 3) ||
+		    !(rw == DR_RW_READ || (rw == DR_RW_WRITE && write)))
+			continue;
+		len = size[vcpu->dr7 >> (18 + 4 * i) & 3];
+		start = vcpu->dr[i] & ~(len - 1);
+		if (la < start + len && start < la + bytes)
+			vcpu->emul_dr6 |= DR_TRAP0 << i;
+	}
+}
+
+static inline void check_breakpoints(struct vigil_vcpu *vcpu, u64 la,
+				     unsigned int bytes, bool write,
+				     unsigned int flags)
+{
+	if (unlikely(vcpu->dr7 & DR7_ENABLES) && !(flags & EMUL_F_SYSTEM))
+		hit_breakpoints(vcpu, la, bytes, write);
+}
+
 static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		   unsigned int flags)
 {
@@ -76,6 +107,7 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 			     &gpa);
 	if (ret)
 		return ret;
+	check_breakpoints(vcpu, la, bytes, flags & EMUL_F_WRITE_INTENT, flags);
 	if (is_mmio(vcpu, gpa, false)) {
 		vcpu->io.gpa = gpa;
 		return EMUL_PENDING;
@@ -100,11 +132,65 @@ static enum watch_answer ask_watch(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
 	return watch_store(vcpu, &st);
 }
 
+static int store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf,
+		 unsigned int bytes)
+{
+	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) :
+						       EMUL_OK;
+}
+
+static int exchange(struct vigil_vcpu *vcpu, gpa_t gpa, void *old,
+		    const void *new, unsigned int bytes)
+{
+	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ?
+		       no_memory(vcpu) :
+		       EMUL_OK;
+}
+
+/*
+ * A store to a page with watches. vm->store_lock makes what is in memory, what the
+ * monitor is told, and the store one step for all vCPUs: events come in the order
+ * of the stores, and the old bytes of one are the new bytes of the last one. With
+ * @expect it is a compare and exchange, which gets there what memory held.
+ */
+static int watched_store(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
+			 void *expect, const void *new, unsigned int bytes)
+{
+	u8 old[EMUL_MAX_ACCESS];
+	int ret;
+
+	/* The process is being killed: the guest does not run again. */
+	if (mutex_lock_killable(&vcpu->vm->store_lock))
+		return EMUL_RESTART;
+	if (gmem_read(vcpu->vm, gpa, old, bytes)) {
+		ret = no_memory(vcpu);
+		goto out;
+	}
+	if (expect && memcmp(old, expect, bytes)) {
+		memcpy(expect, old, bytes);
+		ret = EMUL_OK;
+		goto out;
+	}
+	switch (ask_watch(vcpu, la, gpa, old, new, bytes)) {
+	case WATCH_SKIP:
+		ret = EMUL_OK;
+		break;
+	case WATCH_HELD:
+		ret = EMUL_PENDING;
+		break;
+	default:
+		ret = expect ? exchange(vcpu, gpa, expect, new, bytes) :
+			       store(vcpu, gpa, new, bytes);
+	}
+out:
+	mutex_unlock(&vcpu->vm->store_lock);
+	return ret;
+}
+
 static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 		    unsigned int bytes, unsigned int flags)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
-	u8 old[EMUL_MAX_ACCESS];
 	gpa_t gpa;
 	int ret;
 
@@ -115,30 +201,19 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 	if (vcpu->held)
 		return EMUL_PENDING;
 	vcpu->io.gpa = gpa;
+	check_breakpoints(vcpu, la, bytes, true, flags);
 	if (is_mmio(vcpu, gpa, true))
 		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
-		if (gmem_read(vcpu->vm, gpa, old, bytes))
-			return no_memory(vcpu);
-		switch (ask_watch(vcpu, la, gpa, old, buf, bytes)) {
-		case WATCH_GO:
-			break;
-		case WATCH_SKIP:
-			return EMUL_OK;
-		case WATCH_HELD:
-			return EMUL_PENDING;
-		}
-	}
-	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) :
-						       EMUL_OK;
+	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+		return watched_store(vcpu, la, gpa, NULL, buf, bytes);
+	return store(vcpu, gpa, buf, bytes);
 }
 
 static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		      unsigned int bytes, unsigned int flags)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
-	u8 now[EMUL_MAX_ACCESS];
 	gpa_t gpa;
 	int ret;
 
@@ -146,29 +221,14 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 	if (ret)
 		return ret;
 	vcpu->io.gpa = gpa;
+	check_breakpoints(vcpu, la, bytes, true, flags);
 	/* a device has no compare and exchange: the value was read before */
 	if (is_mmio(vcpu, gpa, true))
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) {
-		if (gmem_read(vcpu->vm, gpa, now, bytes))
-			return no_memory(vcpu);
-		if (memcmp(now, old, bytes)) {
-			memcpy(old, now, bytes);
-			return EMUL_OK;
-		}
-		switch (ask_watch(vcpu, la, gpa, old, new, bytes)) {
-		case WATCH_GO:
-			break;
-		case WATCH_SKIP:
-			return EMUL_OK;
-		case WATCH_HELD:
-			return EMUL_PENDING;
-		}
-	}
-	return gmem_cmpxchg(vcpu->vm, gpa, old, new, bytes) < 0 ?
-		       no_memory(vcpu) :
-		       EMUL_OK;
+	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+		return watched_store(vcpu, la, gpa, old, new, bytes);
+	return exchange(vcpu, gpa, old, new, bytes);
 }
 
 static int op_probe(struct emul_ctxt *c, u64 la, unsigned int bytes,
@@ -211,18 +271,34 @@ static int op_get_sys_seg(struct emul_ctxt *c, bool tr, struct emul_seg *s)
 	return EMUL_OK;
 }
 
-static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
-		      const struct emul_seg *s)
+static void seg_from_emul(const struct emul_seg *s, struct kvm_segment *k)
 {
-	struct kvm_segment k = {
+	*k = (struct kvm_segment){
 		.base = s->base,
 		.limit = s->limit,
 		.selector = s->sel,
 		.unusable = !!(s->attr & EMUL_SEG_UNUSABLE),
 	};
+	segment_unpack(k, s->attr, SEG_AVL_BIT8);
+}
 
-	segment_unpack(&k, s->attr, SEG_AVL_BIT8);
+static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
+		      const struct emul_seg *s)
+{
+	struct kvm_segment k;
+
+	seg_from_emul(s, &k);
 	vmm_ops->set_segment(emul_vcpu(c), (enum vigil_seg)seg, &k);
+	return EMUL_OK;
+}
+
+static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
+			  const struct emul_seg *s)
+{
+	struct kvm_segment k;
+
+	seg_from_emul(s, &k);
+	vmm_ops->set_segment(emul_vcpu(c), tr ? SEG_TR : SEG_LDTR, &k);
 	return EMUL_OK;
 }
 
@@ -359,6 +435,7 @@ const struct emul_ops emulctl_ops = {
 	.get_seg = op_get_seg,
 	.set_seg = op_set_seg,
 	.get_sys_seg = op_get_sys_seg,
+	.set_sys_seg = op_set_sys_seg,
 	.get_cr = op_get_cr,
 	.set_cr = op_set_cr,
 	.get_dr = op_get_dr,

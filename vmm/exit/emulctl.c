@@ -3,6 +3,8 @@
  * One instruction in the emulator, from its fetch to its end: through MMIO exits to
  * userspace and stores that a monitor holds.
  */
+#include <uapi/asm/debugreg.h>
+
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -10,6 +12,7 @@
 #include "exit.h"
 #include "fetch.h"
 #include "mmio.h"
+#include "vmm/cpu/cr.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/monitor/queue.h"
@@ -22,10 +25,13 @@
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
-/* what the host decodes is what the guest would have executed */
+/* The emulator does what the CPU would do on which the guest runs. */
 static u8 emul_features(void)
 {
-	return (static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
+	return (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
+			EMUL_FEAT_PUSH_SEG16 :
+			0) |
+	       (static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
 	       (static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
 	       (static_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
 }
@@ -37,6 +43,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	BUILD_BUG_ON(sizeof(c->regs) != sizeof(vcpu->regs));
 	vigil_emul_begin(c);
 	vcpu->emul_errno = 0;
+	vcpu->emul_dr6 = 0;
 	memcpy(c->regs, vcpu->regs, sizeof(c->regs));
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
@@ -44,8 +51,13 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->cpl = vmm_ops->get_cpl(vcpu);
 	c->protected_mode = is_protmode(vcpu);
 	c->long_mode = is_long_mode(vcpu);
+	c->nmi_masked = vcpu->events.nmi_masked;
 	c->va_bits = vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
-	c->rep_budget = REP_BUDGET;
+	/* A trap behind each iteration is told apart from the next one's. */
+	c->rep_budget = unlikely(vcpu->rflags & X86_EFLAGS_TF ||
+				 vcpu->dr7 & DR7_ENABLES) ?
+				1 :
+				REP_BUDGET;
 	c->features = emul_features() |
 		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
 }
@@ -180,13 +192,20 @@ static int held_resume(struct vigil_vcpu *vcpu)
 
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 {
+	unsigned long dr6 = vcpu->emul_dr6;
 	struct emul_ctxt *c = &vcpu->emul;
 
 	vmm_ops->set_irq_shadow(vcpu, c->shadow);
-	if (unlikely(vcpu->rflags & X86_EFLAGS_RF) && !c->more)
-		vcpu->rflags &= ~X86_EFLAGS_RF;
+	/*
+	 * No trap comes between MOV SS and the next instruction: behind that the
+	 * CPU itself makes the trap of TF. A data breakpoint of MOV SS is lost.
+	 */
+	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS))
+		return;
 	if (unlikely(old_rflags & X86_EFLAGS_TF))
-		event_db(vcpu, 1ul << 14);
+		dr6 |= DR_STEP;
+	if (unlikely(dr6))
+		event_db(vcpu, dr6);
 }
 
 static int emul_once(struct vigil_vcpu *vcpu)

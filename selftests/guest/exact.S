@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* For watch/exact.c: stores of which a monitor must be told exactly. */
+#include "payload.h"
+
+	.code16
+#define BITS 16
+#include "exact.inc"
+#undef BITS
+	.code32
+#define BITS 32
+#include "exact.inc"
+#undef BITS
+	.code64
+#define BITS 64
+#include "exact.inc"
+
+/* rCX times; nothing else of the guest stores to what rDI points to. */
+PAYLOAD(exact_inc)
+1:	lock incl (%rdi)
+	dec %ecx
+	jnz 1b
+	OUT_END
+END(exact_inc)
+
+PAYLOAD(exact_mov)
+1:	mov %eax, (%rdi)
+	inc %eax
+	dec %ecx
+	jnz 1b
+	OUT_END
+END(exact_mov)
+
+/* Each step sets one bit of the GDT; the test has made the descriptors. */
+PAYLOAD(exact_gdt)
+	mov $SEL_TSS, %eax
+	ltr %ax
+	OUT_SYNC
+	mov $SEL_FREE, %eax
+	mov %eax, %ds
+	OUT_SYNC
+	push $(SEL_FREE + 8)
+	lea 1f(%rip), %rax
+	push %rax
+	lretq
+1:	OUT_SYNC
+	mov %rsp, %rax
+	push $SEL_DATA
+	push %rax
+	pushfq
+	push $(SEL_FREE + 16)
+	lea 1f(%rip), %rax
+	push %rax
+	iretq
+1:	OUT_SYNC
+	.byte 0x48, 0xff, 0x1b		/* lcall *(%rbx), m16:64 */
+LABEL(exact_gdt, called)
+	OUT_SYNC
+	ltr (%rdi)			/* of a device */
+	OUT_SYNC
+	lldt (%rdi)
+	OUT_END
+END(exact_gdt)
+
+PAYLOAD(exact_stos)
+	rep stosb
+LABEL(exact_stos, behind)
+	nop
+	nop
+	OUT_END
+END(exact_stos)
+
+PAYLOAD(exact_movs)
+	rep movsb
+LABEL(exact_movs, behind)
+	nop
+	nop
+	OUT_END
+END(exact_movs)
+
+PAYLOAD(exact_movss)
+	.byte 0x8e, 0x17		/* mov (%rdi), %ss */
+	nop
+LABEL(exact_movss, due)
+	nop
+	OUT_END
+END(exact_movss)
+
+/* Breakpoint 0 is at rSI with the R/W and LEN of rDX. */
+PAYLOAD(exact_bp)
+	mov %rsi, %dr0
+	mov %rdx, %dr7
+	mov %ebx, (%rdi)
+LABEL(exact_bp, stored)
+	mov %dr6, %rax
+	OUT_VALUE
+	xor %eax, %eax
+	mov %rax, %dr6
+	mov (%rbp), %eax
+LABEL(exact_bp, loaded)
+	mov %dr6, %rax
+	OUT_VALUE
+	OUT_END
+END(exact_bp)
+
+PAYLOAD(exact_code_bp)
+	mov %rsi, %dr0
+	mov %rdx, %dr7
+	nop
+LABEL(exact_code_bp, here)
+	nop
+	OUT_END
+END(exact_code_bp)
+
+	.code32
+PAYLOAD(exact_push)
+	push %ds
+	push %cs
+	push %es
+	push %fs
+	OUT_END
+END(exact_push)

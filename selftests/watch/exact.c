@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each store is told once, in order, with what memory held before it; and what an
+ * emulated instruction raises is what the CPU would raise.
+ */
+#include <pthread.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD3(exact_far);
+DECLARE_LABEL(exact_far16, first);
+DECLARE_LABEL(exact_far32, first);
+DECLARE_LABEL(exact_far64, first);
+DECLARE_LABEL(exact_far16, sel);
+DECLARE_LABEL(exact_far32, sel);
+DECLARE_LABEL(exact_far64, sel);
+DECLARE_PAYLOAD(exact_inc);
+DECLARE_PAYLOAD(exact_mov);
+DECLARE_PAYLOAD(exact_gdt);
+DECLARE_LABEL(exact_gdt, called);
+DECLARE_PAYLOAD(exact_stos);
+DECLARE_PAYLOAD(exact_movs);
+DECLARE_PAYLOAD(exact_movss);
+DECLARE_LABEL(exact_movss, due);
+DECLARE_PAYLOAD(exact_bp);
+DECLARE_LABEL(exact_bp, stored);
+DECLARE_LABEL(exact_bp, loaded);
+DECLARE_PAYLOAD(exact_code_bp);
+DECLARE_LABEL(exact_code_bp, here);
+DECLARE_PAYLOAD(exact_push);
+
+/* ---- two vCPUs store to one dword ---- */
+
+static void *to_end(void *arg)
+{
+	return (void *)(long)vcpu_go(arg);
+}
+
+/* Both store @n times to TARGET. */
+static void run_both(struct vcpu *const v[2], unsigned int n)
+{
+	pthread_t thread[2];
+	unsigned int i;
+	void *ret;
+
+	for (i = 0; i < 2; i++) {
+		struct kvm_regs r;
+
+		vcpu_settle(v[i]);
+		get_regs(v[i], &r);
+		r.rip = GUEST_CODE;
+		r.rdi = TARGET;
+		r.rcx = n;
+		r.rax = (i + 1) << 24;
+		set_regs(v[i], &r);
+	}
+	for (i = 0; i < 2; i++)
+		if (pthread_create(&thread[i], NULL, to_end, v[i]))
+			ERROR("no thread");
+	for (i = 0; i < 2; i++) {
+		pthread_join(thread[i], &ret);
+		REQUIRE_EQ((long)ret, STOP_END);
+	}
+}
+
+static void chain(const char *start, const char *end)
+{
+	const unsigned int n = VIGIL_MAX_EVENTS / 2; /* none is dropped */
+	struct vcpu *v[2] = { guest_start(M_LONG, start, end) };
+	unsigned int rounds = test_rounds(10), i;
+	int mon = mon_open(v[0]->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	uint32_t last = 0;
+
+	v[1] = vcpu_create(v[0]->vm);
+	v[1]->mode = M_LONG;
+	get_sregs(v[0], &s);
+	set_sregs(v[1], &s);
+	get_regs(v[0], &r);
+	r.rsp = GUEST_STACK_AP;
+	set_regs(v[1], &r);
+	wr64(v[0]->vm, TARGET, 0);
+	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
+	while (rounds--) {
+		run_both(v, n);
+		for (i = 0; i < 2 * n; i++) {
+			struct vigil_event ev = mon_event(mon);
+
+			if ((uint32_t)bytes64(ev.old) != last)
+				FAIL("event %u: %#x before it, the last store's is %#x",
+				     i, (uint32_t)bytes64(ev.old), last);
+			last = bytes64(ev.new_);
+		}
+		CHECK_NO_EVENT(mon);
+		REQUIRE_EQ(rd32(v[0]->vm, TARGET), last);
+	}
+	close(mon);
+	vm_destroy(v[0]->vm);
+}
+
+static void chain_inc(long arg)
+{
+	chain(pl_exact_inc, pl_exact_inc_end);
+}
+
+static void chain_mov(long arg)
+{
+	chain(pl_exact_mov, pl_exact_mov_end);
+}
+
+/* ---- far calls ---- */
+
+static void expect_push(int mon, uint64_t gpa, unsigned int len, uint64_t value)
+{
+	struct vigil_event ev = mon_event(mon);
+	uint64_t mask = len == 8 ? ~0ull : (1ull << 8 * len) - 1;
+
+	CHECK_EQ(ev.gpa, gpa);
+	CHECK_EQ(ev.len, len);
+	CHECK_EQ(bytes64(ev.new_) & mask, value);
+}
+
+static void far_call(long m)
+{
+	unsigned int w = PICK(m, 2, 4, 8);
+	uint64_t stack = (mode_16bit(m) ? GUEST_LOW : PAGE) + 0x100;
+	uint64_t ptr = stack + 0x80, first, second;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct vcpu *v;
+	int mon;
+
+	if (!dev_has_mode(m))
+		SKIP("the CPU has no 5-level paging");
+	v = START3(m, exact_far);
+	mon = mon_open(v->vm);
+	get_sregs(v, &s);
+	get_regs(v, &r);
+	r.rsp = stack;
+	r.rbx = ptr;
+	set_regs(v, &r);
+	first = mode_entry(m) + PICK(m, LABEL_OFF(exact_far16, first),
+				     LABEL_OFF(exact_far32, first),
+				     LABEL_OFF(exact_far64, first));
+	second = mode_entry(m) + 2 +
+		 PICK(m, LABEL_OFF(exact_far16, sel),
+		      LABEL_OFF(exact_far32, sel), LABEL_OFF(exact_far64, sel));
+	memcpy(vm_ram(v->vm, ptr, w), &first, w);
+	memcpy(vm_ram(v->vm, ptr + w, 2), &s.cs.selector, 2);
+	if (w != 8)
+		memcpy(vm_ram(v->vm,
+			      GUEST_CODE + PICK(m, LABEL_OFF(exact_far16, sel),
+						LABEL_OFF(exact_far32, sel), 0),
+			      2),
+		       &s.cs.selector, 2);
+	mon_watch(mon, stack - 0x40, 0x40, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_SYNC);
+	expect_push(mon, stack - w, w, s.cs.selector);
+	expect_push(mon, stack - 2 * w, w, first);
+	if (w != 8) {
+		EXPECT(v, STOP_SYNC);
+		expect_push(mon, stack - 3 * w, w, s.cs.selector);
+		expect_push(mon, stack - 4 * w, w, second);
+	}
+	EXPECT(v, STOP_END);
+	CHECK_NO_EVENT(mon);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	CHECK_EQ(r.rsp, stack - (w == 8 ? 2 : 4) * w);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* ---- a watched GDT ---- */
+
+static void expect_bit(struct vcpu *v, int mon, unsigned int sel, uint64_t bit)
+{
+	struct vigil_event ev = mon_event(mon);
+
+	CHECK_EQ(ev.gpa, GUEST_GDT + sel);
+	CHECK_EQ(ev.len, 8);
+	CHECK_EQ(bytes64(ev.old) ^ bytes64(ev.new_), bit);
+	CHECK_EQ(rd64(v->vm, GUEST_GDT + sel), bytes64(ev.new_));
+	CHECK_NO_EVENT(mon);
+}
+
+static void answer_mmio(struct vcpu *v, uint64_t value)
+{
+	EXPECT(v, STOP_MMIO);
+	CHECK_EQ(v->run->mmio.is_write, 0);
+	CHECK_EQ(v->run->mmio.len, 2);
+	memcpy(v->run->mmio.data, &value, 8);
+}
+
+static void watched_gdt(long arg)
+{
+	const unsigned int code = D_S | D_P | D_L | D_G | D_TYPE(0xa);
+	const uint64_t accessed = 1ull << 40, busy = 1ull << 41;
+	struct vcpu *v = START(M_LONG, exact_gdt);
+	int mon = mon_open(v->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	unsigned int i;
+
+	gdt_set(v->vm, SEL_FREE, 0, ~0u, D_S | D_P | D_DB | D_G | D_TYPE(2));
+	for (i = 1; i < 4; i++)
+		gdt_set(v->vm, SEL_FREE + 8 * i, 0, ~0u, code);
+	get_sregs(v, &s);
+	s.gdt.limit = 0xfff;
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	r.rbx = PAGE;
+	r.rdi = GUEST_MMIO;
+	set_regs(v, &r);
+	wr64(v->vm, PAGE, LABEL_AT(exact_gdt, called));
+	wr64(v->vm, PAGE + 8, SEL_FREE + 24);
+	mon_watch(mon, GUEST_GDT, 0x1000, VIGIL_ACTION_LOG);
+
+	EXPECT(v, STOP_SYNC);
+	expect_bit(v, mon, SEL_TSS, busy);
+	for (i = 0; i < 4; i++) {
+		EXPECT(v, STOP_SYNC);
+		/* QEMU TCG marks no code segment that a far transfer loads */
+		if (i && test_on_tcg() &&
+		    !(rd64(v->vm, GUEST_GDT + SEL_FREE + 8 * i) & accessed))
+			CHECK_NO_EVENT(mon);
+		else
+			expect_bit(v, mon, SEL_FREE + 8 * i, accessed);
+	}
+	vcpu_settle(v);
+	get_sregs(v, &s);
+	CHECK_EQ(s.tr.selector, SEL_TSS);
+	CHECK_EQ(s.tr.base, GUEST_TSS);
+	CHECK_EQ(s.tr.type, 0xb);
+	CHECK_EQ(s.ds.selector, SEL_FREE);
+	CHECK_EQ(s.cs.selector, SEL_FREE + 24);
+
+	/* the operand of a device; the TSS is made available again */
+	wr64(v->vm, GUEST_GDT + SEL_TSS,
+	     rd64(v->vm, GUEST_GDT + SEL_TSS) & ~busy);
+	answer_mmio(v, SEL_TSS);
+	EXPECT(v, STOP_SYNC);
+	expect_bit(v, mon, SEL_TSS, busy);
+	answer_mmio(v, SEL_LDT);
+	EXPECT(v, STOP_END);
+	CHECK_NO_EVENT(mon);
+	vcpu_settle(v);
+	get_sregs(v, &s);
+	CHECK_EQ(s.ldt.selector, SEL_LDT);
+	CHECK_EQ(s.ldt.base, GUEST_LDT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* ---- traps ---- */
+
+static void set_step(struct vcpu *v, uint64_t rdi)
+{
+	struct kvm_regs r;
+
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_TF;
+	r.rdi = rdi;
+	r.rsi = PAGE + 0x800;
+	r.rcx = 5;
+	set_regs(v, &r);
+}
+
+static void expect_step(struct vcpu *v, uint64_t rip)
+{
+	EXPECT(v, STOP_EXC);
+	CHECK_EQ(v->exc.vector, DB);
+	CHECK_EQ(v->exc.rip, rip);
+	CHECK(v->exc.rflags & RFLAGS_TF);
+}
+
+static void step_rep(const char *start, const char *end, bool device)
+{
+	struct vcpu *v = guest_start(M_LONG, start, end);
+	uint64_t to = device ? GUEST_MMIO : TARGET;
+	int mon = mon_open(v->vm);
+	struct kvm_regs r;
+	int i;
+
+	set_step(v, to);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	for (i = 0; i < 5; i++) {
+		if (device) {
+			EXPECT(v, STOP_MMIO);
+			CHECK_EQ(v->run->mmio.phys_addr, to + i);
+		}
+		expect_step(v, GUEST_CODE + (i == 4 ? 2 : 0));
+		if (!device)
+			CHECK_EQ(mon_event(mon).gpa, to + i);
+		CHECK_NO_EVENT(mon);
+		vcpu_settle(v);
+		get_regs(v, &r);
+		CHECK_EQ(r.rcx, 4 - i);
+		CHECK_EQ(r.rdi, to + i + 1);
+	}
+	expect_step(v, GUEST_CODE + 3);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void step_stos(long device)
+{
+	step_rep(pl_exact_stos, pl_exact_stos_end, device);
+}
+
+static void step_movs(long device)
+{
+	step_rep(pl_exact_movs, pl_exact_movs_end, device);
+}
+
+static void step_movss(long arg)
+{
+	struct vcpu *v = START(M_LONG, exact_movss);
+
+	set_step(v, GUEST_MMIO);
+	answer_mmio(v, SEL_DATA);
+	expect_step(v, LABEL_AT(exact_movss, due));
+	vm_destroy(v->vm);
+}
+
+#define DR7_ON (0x400u | 1)
+#define DR7_W4 (DR7_ON | 0xdu << 16)
+#define DR7_RW4 (DR7_ON | 0xfu << 16)
+
+/* breakpoint 0 at @at; rDI is stored to, rBP loaded from */
+static struct vcpu *start_bp(uint64_t at, uint64_t dr7, uint64_t rdi,
+			     uint64_t rbp)
+{
+	struct vcpu *v = START(M_LONG, exact_bp);
+	struct kvm_regs r;
+
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	get_regs(v, &r);
+	r.rsi = at;
+	r.rdx = dr7;
+	r.rdi = rdi;
+	r.rbp = rbp;
+	set_regs(v, &r);
+	return v;
+}
+
+static void bp_store(long arg)
+{
+	struct vcpu *v = start_bp(TARGET, DR7_W4, TARGET + 2, GUEST_DATA);
+	int mon = mon_open(v->vm);
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(exact_bp, stored));
+	CHECK_EQ(mon_event(mon).gpa, TARGET + 2);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(v->val[0] & 0xf, 1);
+	CHECK_EQ(v->val[1] & 0xf, 0);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* a store and a load beside it, and a load where only stores count */
+static void bp_miss(long arg)
+{
+	struct vcpu *v = start_bp(TARGET, DR7_W4, TARGET + 4, GUEST_MMIO);
+	int mon = mon_open(v->vm);
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_MMIO);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(mon_event(mon).gpa, TARGET + 4);
+	CHECK_EQ(v->val[0] & 0xf, 0);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void bp_load(long arg)
+{
+	struct vcpu *v = start_bp(GUEST_MMIO, DR7_RW4, GUEST_DATA, GUEST_MMIO);
+
+	EXPECT(v, STOP_MMIO);
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(exact_bp, loaded));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(v->val[1] & 0xf, 1);
+	vm_destroy(v->vm);
+}
+
+static void bp_code(long arg)
+{
+	struct vcpu *v = START(M_LONG, exact_code_bp);
+	struct kvm_regs r;
+
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	SKIP_ON_TCG("QEMU TCG arms no code breakpoint at VMRUN");
+	get_regs(v, &r);
+	r.rsi = LABEL_AT(exact_code_bp, here);
+	r.rdx = DR7_ON;
+	set_regs(v, &r);
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(exact_code_bp, here));
+	/* the frame of a code breakpoint has RF clear: resume behind it */
+	exc_set_flags(v, v->exc.rflags | RFLAGS_RF);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+/* ---- what CPUs of one vendor do ---- */
+
+static void push_seg(long m)
+{
+	struct vcpu *v = START(m, exact_push);
+	uint8_t plain[32], *stack = vm_ram(v->vm, TARGET, 32);
+	struct kvm_regs first, r;
+	int mon = mon_open(v->vm);
+
+	get_regs(v, &first);
+	first.rsp = TARGET + 32;
+	set_regs(v, &first);
+	memset(stack, 0xa5, 32);
+	EXPECT(v, STOP_END);
+	memcpy(plain, stack, 32);
+	vcpu_settle(v);
+	set_regs(v, &first);
+	memset(stack, 0xa5, 32);
+	mon_watch(mon, TARGET, 32, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	CHECK_MEM(!memcmp(plain, stack, 32));
+	vcpu_settle(v);
+	get_regs(v, &r);
+	CHECK_EQ(r.rsp, TARGET + 16);
+	for (int i = 0; i < 4; i++) {
+		struct vigil_event ev = mon_event(mon);
+
+		CHECK_EQ(ev.gpa, TARGET + 28 - 4 * i);
+		CHECK_EQ(ev.len, stack[30] == 0xa5 ? 2 : 4);
+	}
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "two vCPUs, LOCK INC", chain_inc },
+		{ "two vCPUs, MOV", chain_mov },
+		CASE_ALL("far calls", far_call),
+		{ "a watched GDT", watched_gdt },
+		{ "single step, REP STOS, watched", step_stos, false },
+		{ "single step, REP STOS, device", step_stos, true },
+		{ "single step, REP MOVS, watched", step_movs, false },
+		{ "single step, REP MOVS, device", step_movs, true },
+		{ "single step, MOV SS from a device", step_movss },
+		{ "data breakpoint, store", bp_store },
+		{ "data breakpoint, not hit", bp_miss },
+		{ "data breakpoint, load", bp_load },
+		{ "code breakpoint", bp_code },
+		{ "PUSH of a segment (prot32)", push_seg, M_PROT32 },
+		{ "PUSH of a segment (compat)", push_seg, M_COMPAT },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
