@@ -10,6 +10,9 @@
  * SRCU section. Faults map the page by the lock-free and by the slow path. The page's
  * slot logs, so an SPTE may lack W for the log alone. A watch of the page is added.
  *
+ * emulctl_held() (vmm/exit/emulctl.c) does not yet ask again behind that wait, as the
+ * model does: MUT_NOT_DECIDED_AGAIN is what it does.
+ *
  * Shown: when watch_add() has returned, no store is made without an event; and it
  * does return, although vCPUs hold vm->srcu while they run.
  *
