@@ -16,13 +16,13 @@ int shadow_inject;
 module_param(shadow_inject, int, 0600);
 MODULE_PARM_DESC(
 	shadow_inject,
-	"test: a fault the auditors must find; 1 no flush, 2 no write protection, 3 lost rmap entry, 4 stale SPTE");
+	"test: a fault the auditors must find; 1 no flush, 2 no write protection, 3 lost rmap entry, 4 stale SPTE, 5 flushed counter set too far, 6 INVLPG of one address only");
 
 /* ---- flushes ---- */
 
 void shadow_audit_flushed(struct vigil_vcpu *vcpu)
 {
-	vcpu->shadow.flushed = atomic64_read(&vcpu->vm->shadow.downgrades);
+	vcpu->shadow.flushed = atomic_long_read(&vcpu->vm->shadow.narrowed);
 }
 
 /*
@@ -38,13 +38,105 @@ void shadow_audit_entry(struct vigil_vcpu *vcpu)
 		vigil_vm_kill(vcpu->vm,
 			      "flush auditor: a vCPU entered with a stale TLB");
 	s->must_flush = 0;
-	/* whoever holds it may be between taking a right and the flush for it */
+	/* An interrupt is on its way that ends this guest run at once. */
+	if (test_bit(REQ_FLUSH_TLB, &vcpu->requests))
+		return;
+	/*
+	 * Read after the request: who claims has asked for a flush before, so
+	 * this vCPU has taken that request, and flushes now at the latest.
+	 */
+	smp_rmb();
+	s->must_flush = atomic_long_read(&vs->claimed);
+	/*
+	 * Whoever holds the lock may be between taking a right and the flush
+	 * for it, so hard counts only when nobody does.
+	 */
 	if (!spin_trylock(&vs->lock))
 		return;
-	/* an interrupt is on its way that ends this guest run at once */
 	if (!test_bit(REQ_FLUSH_TLB, &vcpu->requests))
-		s->must_flush = vs->hard;
+		s->must_flush = max(s->must_flush, vs->hard);
 	spin_unlock(&vs->lock);
+}
+
+/* ---- a model of the TLB ---- */
+
+/*
+ * The 4 KiB translations that a vCPU's TLB may have, as far as they fit, with
+ * the level of the guest's entry that each came from. What a CPU need not drop
+ * is dropped here only by what makes every CPU drop it.
+ */
+#define AUDIT_TLB 256u
+
+struct audit_tlb {
+	struct {
+		unsigned long page;
+		unsigned int level; /* 0: empty */
+	} entry[AUDIT_TLB];
+};
+
+int audit_vcpu_init(struct vigil_vcpu *vcpu)
+{
+	vcpu->shadow.tlb =
+		kzalloc(sizeof(*vcpu->shadow.tlb), GFP_KERNEL_ACCOUNT);
+	if (vcpu->shadow.tlb)
+		return 0;
+	free_page((unsigned long)vcpu->shadow.pae_root);
+	vcpu->shadow.pae_root = NULL;
+	return -ENOMEM;
+}
+
+void audit_vcpu_destroy(struct vigil_vcpu *vcpu)
+{
+	kfree(vcpu->shadow.tlb);
+	vcpu->shadow.tlb = NULL;
+}
+
+void audit_tlb_load(struct vigil_vcpu *vcpu, gva_t gva, unsigned int level)
+{
+	unsigned long page = gva >> PAGE_SHIFT;
+
+	if (vcpu->shadow.mode.paging == WALK_NONE)
+		return;
+	vcpu->shadow.tlb->entry[page % AUDIT_TLB].page = page;
+	vcpu->shadow.tlb->entry[page % AUDIT_TLB].level = level;
+}
+
+void audit_tlb_flush(struct vigil_vcpu *vcpu)
+{
+	memset(vcpu->shadow.tlb, 0, sizeof(*vcpu->shadow.tlb));
+}
+
+void audit_tlb_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	unsigned long page = gva >> PAGE_SHIFT;
+
+	if (vcpu->shadow.tlb->entry[page % AUDIT_TLB].page == page)
+		vcpu->shadow.tlb->entry[page % AUDIT_TLB].level = 0;
+}
+
+/* 4 KiB pages in a guest page whose entry is of this level, as a shift */
+static unsigned int guest_page_order(const struct vigil_vcpu *vcpu,
+				     unsigned int level)
+{
+	return (vcpu->shadow.mode.paging == WALK_32 ? 10 : 9) * (level - 1);
+}
+
+void audit_tlb_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	struct audit_tlb *tlb = vcpu->shadow.tlb;
+	unsigned long page = gva >> PAGE_SHIFT;
+	unsigned int i, order;
+
+	for (i = 0; i < AUDIT_TLB; i++) {
+		if (!tlb->entry[i].level)
+			continue;
+		order = guest_page_order(vcpu, tlb->entry[i].level);
+		if ((tlb->entry[i].page ^ page) >> order)
+			continue;
+		vigil_vm_kill(vcpu->vm,
+			      "TLB auditor: INVLPG left a piece of its page");
+		return;
+	}
 }
 
 /* ---- structure ---- */
@@ -269,7 +361,8 @@ int shadow_audit(struct vigil_vm *vm)
 			if (chunk[i])
 				audit_word(&a, (idx << 9) + i, chunk[i]);
 	/* harvest is over: vm->lock is held */
-	if (vm->shadow.owed)
+	if (atomic_long_read(&vm->shadow.owed) >
+	    atomic_long_read(&vm->shadow.claimed))
 		complain(&a, NULL, -1,
 			 "pages were protected and nobody flushed");
 	spin_unlock(&vm->shadow.lock);

@@ -319,7 +319,7 @@ static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 	} while (!try_cmpxchg64(sptep, &old, val));
 	if (spte_narrows(old, val)) {
 		shadow_narrowed(vcpu->vm);
-		vmm_ops->flush_gva(vcpu, gva);
+		shadow_flush_page(vcpu, gva);
 	}
 }
 
@@ -464,7 +464,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	if ((*sptep & SPTE_P) &&
 	    (((*sptep ^ spte) & SPTE_ADDR) || leaf_gfn(sp, index) != gfn)) {
 		spte_drop(vm, sptep);
-		vmm_ops->flush_gva(vcpu, f->gva);
+		shadow_flush_page(vcpu, f->gva);
 	}
 	if (*sptep & SPTE_P) {
 		if (sp->snap)
@@ -479,6 +479,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 		prefetch_around(vcpu, sp, index, f->w.table[0]);
 	}
 	sp->writes = 0;
+	audit_tlb_load(vcpu, f->gva, f->w.level);
 	if (f->write && !(spte & SPTE_W))
 		return SHADOW_EMULATE;
 	vcpu->stat.pf_mapped++;

@@ -25,6 +25,8 @@
  *		next flush that the guest asks for
  * @invalid:	out of the hash, lives only as long as it is a root
  * @writes:	emulated writes since an entry was last made
+ * @generation:	the VM's when the page was made: older pages are on their way out,
+ *		so nobody finds them any more
  * @roots:	vCPUs that use it as a root
  * @parents:	rmap of the SPTEs that point here
  * @spt:	the table that the hardware walks; its page's private field
@@ -44,6 +46,7 @@ struct shadow_page {
 	union shadow_role role;
 	bool unsync, invalid;
 	u8 writes;
+	unsigned long generation;
 	unsigned int roots;
 	unsigned long parents;
 	u64 *spt;
@@ -173,10 +176,22 @@ unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 /* [s] lock break in long work, after a flush of what is done so far */
 void shadow_break(struct vigil_vm *vm, bool may_sleep);
 
-/* slots.c: every shadow page of the VM */
-void shadow_zap_all(struct vigil_vm *vm);
-
 /* ---- flushes: sync.c ---- */
+/*
+ * Asks every vCPU to flush, and waits for those in the guest, if a TLB may know
+ * what the SPTEs do not allow any more. With or without the lock.
+ */
+void shadow_flush_stale(struct vigil_vm *vm);
+#ifdef VIGIL_DEBUG
+static inline void audit_raise(atomic_long_t *count, long to)
+{
+	long now = atomic_long_read(count);
+
+	while (now < to && !atomic_long_try_cmpxchg(count, &now, to))
+		;
+}
+#endif
+
 /*
  * [s] An SPTE has lost a right. By itself this only says that some TLB may know
  * too much: that is fine where the guest has to flush for itself. Who cannot
@@ -184,33 +199,37 @@ void shadow_zap_all(struct vigil_vm *vm);
  */
 static inline void shadow_narrowed(struct vigil_vm *vm)
 {
-	atomic_long_inc(&vm->shadow.stale);
-#ifdef VIGIL_DEBUG
-	atomic64_inc(&vm->shadow.downgrades);
-#endif
+	atomic_long_inc(&vm->shadow.narrowed);
 }
 
 /* [s] for the auditor: what was narrowed up to now is flushed with the lock held */
 static inline void shadow_must_flush(struct vigil_vm *vm)
 {
 #ifdef VIGIL_DEBUG
-	vm->shadow.hard = atomic64_read(&vm->shadow.downgrades);
+	vm->shadow.hard = atomic_long_read(&vm->shadow.narrowed);
 #endif
 }
 
 /* for the auditor: the caller flushes after it has let go of the lock */
-static inline void shadow_flush_owed(struct vigil_vm *vm, bool owed)
+static inline void shadow_flush_owed(struct vigil_vm *vm)
 {
 #ifdef VIGIL_DEBUG
-	WRITE_ONCE(vm->shadow.owed, owed);
+	audit_raise(&vm->shadow.owed, atomic_long_read(&vm->shadow.narrowed));
 #endif
 }
 
-/* no vCPU's TLB knows more than the SPTEs when this returns */
-static inline void shadow_flush_stale(struct vigil_vm *vm)
+/* for the auditor: the caller relies on it that no TLB knows the first @narrowed */
+static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
 {
-	if (atomic_long_read(&vm->shadow.stale))
-		shadow_flush_vm(vm);
+#ifdef VIGIL_DEBUG
+	audit_raise(&vm->shadow.claimed, narrowed);
+#endif
+}
+
+/* Some vCPU's TLB may allow what its first @narrowed narrowed SPTEs do not. */
+static inline bool shadow_stale(struct vigil_vm *vm, long narrowed)
+{
+	return atomic_long_read_acquire(&vm->shadow.flushed) < narrowed;
 }
 
 /* ---- sync.c ---- */
@@ -275,18 +294,65 @@ static inline void mmio_forget(struct shadow_vcpu *s)
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		  unsigned int index, u64 pte);
 
+/* ---- audit.c ---- */
 #ifdef VIGIL_DEBUG
 /* module parameter shadow_inject: faults that the auditors must find */
 enum {
 	INJECT_NO_FLUSH = 1,
 	INJECT_NO_PROTECT,
 	INJECT_LOST_RMAP,
-	INJECT_STALE_SPTE
+	INJECT_STALE_SPTE,
+	INJECT_LOST_FLUSH,
+	INJECT_ONE_ADDRESS
 };
 extern int shadow_inject;
 #define shadow_injected(what) unlikely(READ_ONCE(shadow_inject) == (what))
+/* the vCPU's TLB may load a 4 KiB translation of a guest page of this level */
+void audit_tlb_load(struct vigil_vcpu *vcpu, gva_t gva, unsigned int level);
+void audit_tlb_flush(struct vigil_vcpu *vcpu);
+void audit_tlb_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
+/* an INVLPG is over: nothing of the guest page that has @gva may be left */
+void audit_tlb_invlpg(struct vigil_vcpu *vcpu, gva_t gva);
+int audit_vcpu_init(struct vigil_vcpu *vcpu);
+void audit_vcpu_destroy(struct vigil_vcpu *vcpu);
 #else
 #define shadow_injected(what) false
+static inline void audit_tlb_load(struct vigil_vcpu *vcpu, gva_t gva,
+				  unsigned int level)
+{
+}
+static inline void audit_tlb_flush(struct vigil_vcpu *vcpu)
+{
+}
+static inline void audit_tlb_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
+{
+}
+static inline void audit_tlb_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
+{
+}
+static inline int audit_vcpu_init(struct vigil_vcpu *vcpu)
+{
+	return 0;
+}
+static inline void audit_vcpu_destroy(struct vigil_vcpu *vcpu)
+{
+}
 #endif
+
+/* Nothing stays in the TLB of this vCPU when it next enters. */
+static inline void shadow_flush_tag(struct vigil_vcpu *vcpu)
+{
+	audit_tlb_flush(vcpu);
+	/* before the flush, so what is dropped after this line is flushed again */
+	vcpu->shadow.large_dropped = READ_ONCE(vcpu->vm->shadow.large_dropped);
+	vmm_ops->flush_tlb(vcpu);
+}
+
+/* One 4 KiB translation leaves the TLB of this vCPU before it next enters. */
+static inline void shadow_flush_page(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	audit_tlb_flush_gva(vcpu, gva);
+	vmm_ops->flush_gva(vcpu, gva);
+}
 
 #endif

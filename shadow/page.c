@@ -141,7 +141,8 @@ static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
 	struct shadow_page *sp;
 
 	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
-		if (sp->gfn == gfn && sp->role.word == role.word)
+		if (sp->gfn == gfn && sp->role.word == role.word &&
+		    sp->generation == vm->shadow.generation)
 			return sp;
 	return NULL;
 }
@@ -172,6 +173,7 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 	sp = page_alloc(vcpu, role.direct);
 	sp->gfn = gfn;
 	sp->role = role;
+	sp->generation = vm->shadow.generation;
 	hlist_add_head(&sp->hash, page_bucket(vm, gfn));
 	list_add(&sp->link, &vm->shadow.pages);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages + 1);
@@ -228,6 +230,9 @@ void spte_drop(struct vigil_vm *vm, u64 *spte)
 	shadow_narrowed(vm);
 	if (sp->role.level > 1) {
 		rmap_remove(&page_child(old)->parents, spte);
+		if (sp->snap && page_child(old)->role.direct)
+			WRITE_ONCE(vm->shadow.large_dropped,
+				   vm->shadow.large_dropped + 1);
 		return;
 	}
 	if (old & SPTE_D)
@@ -350,6 +355,49 @@ void shadow_break(struct vigil_vm *vm, bool may_sleep)
 	spin_unlock(&vm->shadow.lock);
 	cpu_relax();
 	spin_lock(&vm->shadow.lock);
+}
+
+/* shadow pages between two looks at the scheduler */
+#define ZAP_AT_ONCE 64
+
+/* [s] up to ZAP_AT_ONCE pages older than @generation; false: that was the last */
+static bool zap_old(struct vigil_vm *vm, unsigned long generation,
+		    struct list_head *freed)
+{
+	struct shadow_page *sp, *next;
+	unsigned int n = 0;
+
+	list_for_each_entry_safe_reverse(sp, next, &vm->shadow.pages, link) {
+		if ((long)(sp->generation - generation) >= 0)
+			return false;
+		if (n++ == ZAP_AT_ONCE)
+			return true;
+		page_zap(vm, sp, freed);
+	}
+	return false;
+}
+
+/*
+ * Pages of an older generation are not found any more, so none of them moves to
+ * the front of vm->shadow.pages, where the new ones are: the old ones at its end
+ * become fewer whatever the vCPUs do meanwhile.
+ */
+void shadow_zap_all(struct vigil_vm *vm)
+{
+	unsigned long generation;
+	LIST_HEAD(freed);
+	bool more;
+
+	spin_lock(&vm->shadow.lock);
+	generation = ++vm->shadow.generation;
+	do {
+		more = zap_old(vm, generation, &freed);
+		page_free_list(vm, &freed);
+		shadow_break(vm, true);
+	} while (more);
+	shadow_must_flush(vm);
+	shadow_flush_stale(vm);
+	spin_unlock(&vm->shadow.lock);
 }
 
 int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)

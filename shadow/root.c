@@ -190,8 +190,13 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	if (ret)
 		return ret;
 	n = s->root_level == 3 ? 4 : 1;
-	clear_bit(REQ_LOAD_ROOT, &vcpu->requests);
 	spin_lock(&vm->shadow.lock);
+	/*
+	 * root_gone() sets the request and takes root_ok away under this lock.
+	 * Cleared before the lock, the request of a zap in between would stay
+	 * when root_ok is set below, and nobody would look at it again.
+	 */
+	clear_bit(REQ_LOAD_ROOT, &vcpu->requests);
 	for (i = 0; i < n; i++)
 		root[i] = root_get(vcpu, i);
 	/*
@@ -213,7 +218,7 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	roots_put(vcpu, root);
 	spin_unlock(&vm->shadow.lock);
 	vmm_ops->set_root(vcpu, hpa);
-	vmm_ops->flush_tlb(vcpu);
+	shadow_flush_tag(vcpu);
 	return 0;
 }
 
@@ -239,14 +244,14 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 	if (vcpu->cr3 != s->root_cr3)
 		WRITE_ONCE(s->root_ok, false);
 	else
-		vmm_ops->flush_tlb(vcpu);
+		shadow_flush_tag(vcpu);
 }
 
 void shadow_flush_guest(struct vigil_vcpu *vcpu)
 {
 	mmio_forget(&vcpu->shadow);
 	sync_all(vcpu->vm);
-	vmm_ops->flush_tlb(vcpu);
+	shadow_flush_tag(vcpu);
 }
 
 /* [s] one level of INVLPG; false: nothing below */
@@ -259,8 +264,6 @@ static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 
 	if (!(sp->spt[index] & SPTE_P))
 		return false;
-	if (!sp->snap)
-		return true;
 	if (!slot || slot_table_read(slot, sp, index, &pte)) {
 		spte_drop(vm, &sp->spt[index]);
 		return false;
@@ -277,16 +280,52 @@ static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 }
 
 /*
- * INVLPG: each entry on the way is read again, whether its table is unsync or
- * not: somebody else than the guest may have written it. The guest's other
- * vCPUs flush for themselves, as on hardware.
+ * [s] Reads each guest entry on the way to @gva again. Returns true when the
+ * TLB may have more of the guest's page than the 4 KiB at @gva.
  */
-void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
+static bool invlpg_walk(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 	unsigned int level = s->root_level;
-	struct vigil_vm *vm = vcpu->vm;
-	struct shadow_page *sp;
+	struct shadow_page *sp = s->root[0];
+
+	if (s->mode.paging == WALK_NONE)
+		return false;
+	if (level == 3) {
+		sp = s->root[gva >> 30 & 3];
+		level = 2;
+	}
+	if (!s->root_ok)
+		return true;
+	for (; sp && sp->snap; level--) {
+		unsigned int index = spt_index(gva, level);
+
+		if (!invlpg_entry(vcpu, sp, index))
+			return level > 1;
+		if (level == 1)
+			return false;
+		sp = page_child(sp->spt[index]);
+	}
+	/* @gva is in a large page of the guest, or nothing is mapped there. */
+	return true;
+}
+
+/*
+ * INVLPG: each entry on the way is read again, whether its table is unsync or
+ * not: somebody else than the guest may have written it. The guest's other
+ * vCPUs flush for themselves, as on hardware.
+ *
+ * INVLPG drops the whole guest page. The shadow tables map a large page by 4 KiB
+ * SPTEs, so the TLB has it in many pieces: the vCPU's whole tag is flushed where
+ * the walk ends at a large page or above a 4 KiB page's entry, because a large
+ * page may have been there; and after a large page has left the shadow tables,
+ * because the guest may have put a table of 4 KiB pages in its place.
+ */
+void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_vm *vs = &vcpu->vm->shadow;
+	struct shadow_vcpu *s = &vcpu->shadow;
+	bool whole;
 
 	mmio_forget(s);
 	/*
@@ -294,23 +333,14 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 	 * depend on it.
 	 */
 	shadow_topup(vcpu);
-	spin_lock(&vm->shadow.lock);
-	sp = s->root[0];
-	if (level == 3) {
-		sp = s->root[gva >> 30 & 3];
-		level = 2;
-	}
-	if (!s->root_ok || s->mode.paging == WALK_NONE)
-		sp = NULL;
-	for (; sp; level--) {
-		unsigned int index = spt_index(gva, level);
-
-		if (!invlpg_entry(vcpu, sp, index) || level == 1)
-			break;
-		sp = page_child(sp->spt[index]);
-	}
-	spin_unlock(&vm->shadow.lock);
-	vmm_ops->flush_gva(vcpu, gva);
+	spin_lock(&vs->lock);
+	whole = invlpg_walk(vcpu, gva) || s->large_dropped != vs->large_dropped;
+	spin_unlock(&vs->lock);
+	if (whole && !shadow_injected(INJECT_ONE_ADDRESS))
+		shadow_flush_tag(vcpu);
+	else
+		shadow_flush_page(vcpu, gva);
+	audit_tlb_invlpg(vcpu, gva);
 }
 
 /* ---- life ---- */
@@ -327,7 +357,7 @@ int shadow_vcpu_init(struct vigil_vcpu *vcpu)
 	if (!page)
 		return -ENOMEM;
 	vcpu->shadow.pae_root = page_address(page);
-	return 0;
+	return audit_vcpu_init(vcpu);
 }
 
 void shadow_vcpu_destroy(struct vigil_vcpu *vcpu)
@@ -350,6 +380,7 @@ void shadow_vcpu_destroy(struct vigil_vcpu *vcpu)
 	 */
 	page_free_now(&freed);
 	shadow_caches_free(vcpu);
+	audit_vcpu_destroy(vcpu);
 	free_page((unsigned long)vcpu->shadow.pae_root);
 	vcpu->shadow.pae_root = NULL;
 }

@@ -42,13 +42,15 @@ unsigned long shadow_get_limit(struct vigil_vm *vm);
 int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot);
 void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot);
 /*
- * The slot is on its way out or moves: drop every SPTE and shadowed table of
- * its gfns, flush. Called twice: while it is still published and the notifier
- * protocol keeps new leaf SPTEs of its range out, then again when it is
- * unpublished and SRCU synchronised, for tables shadowed in between. Looking
- * up a shadow page's own gfn may find no slot any more.
+ * A slot is on its way out or moves: every shadow page that there is goes, and
+ * no TLB knows its SPTEs on return. As with KVM this includes tables in other
+ * slots: a VMM that makes its slots anew may have written to tables everywhere.
+ * Called twice: while the slot is still published and the notifier protocol
+ * keeps new leaf SPTEs of its range out, then again when it is unpublished and
+ * SRCU synchronised, for tables shadowed in between. Looking up a shadow page's
+ * own gfn may find no slot any more.
  */
-void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot);
+void shadow_zap_all(struct vigil_vm *vm);
 /* dirty logging starts: no writable SPTE of the slot is left, flushed, on return */
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot);
 /*
@@ -76,6 +78,15 @@ bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 void shadow_release(struct vigil_vm *vm);
 
 /* ---- vCPU ---- */
+/**
+ * shadow_reread_tables() - the VMM may have written to the guest's tables
+ * @vm:		the VM
+ *
+ * Reads every guest table that is shadowed again, and drops or changes the SPTEs
+ * whose guest entry differs from what they were made from. No TLB knows those on
+ * return. Sleeps; under vm->srcu. Takes as long as it takes to read the tables.
+ */
+void shadow_reread_tables(struct vigil_vm *vm);
 /* CR0, CR4, EFER, maxphyaddr or the CPUID that shapes paging changed */
 void shadow_mode_changed(struct vigil_vcpu *vcpu);
 /*

@@ -110,46 +110,6 @@ void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
 	WRITE_ONCE(vm->shadow.mem_pages, vm->shadow.mem_pages - slot->npages);
 }
 
-/* [s] up to @want shadow pages of tables in the slot */
-static unsigned int zap_tables(struct vigil_vm *vm, struct vigil_slot *slot,
-			       unsigned int want, struct list_head *freed)
-{
-	struct shadow_page *sp, *next;
-	unsigned int n = 0;
-
-	list_for_each_entry_safe(sp, next, &vm->shadow.pages, link) {
-		if (sp->role.direct || sp->gfn - slot->base >= slot->npages)
-			continue;
-		page_zap(vm, sp, freed);
-		if (++n == want)
-			break;
-	}
-	return n;
-}
-
-void shadow_slot_zap(struct vigil_vm *vm, struct vigil_slot *slot)
-{
-	LIST_HEAD(freed);
-	unsigned int n;
-	gfn_t gfn;
-
-	spin_lock(&vm->shadow.lock);
-	for (gfn = slot->base; gfn < slot->base + slot->npages; gfn++) {
-		if (*slot_word(slot, gfn) & ~RMAP_FLAGS)
-			rmap_drop_all(vm, slot_word(slot, gfn));
-		if (!(gfn & 511))
-			shadow_break(vm, true);
-	}
-	do {
-		n = zap_tables(vm, slot, 64, &freed);
-		page_free_list(vm, &freed);
-		shadow_break(vm, true);
-	} while (n);
-	shadow_must_flush(vm);
-	shadow_flush_stale(vm);
-	spin_unlock(&vm->shadow.lock);
-}
-
 /* ---- write protection for the log and for watches ---- */
 
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
@@ -170,6 +130,17 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 	spin_unlock(&vm->shadow.lock);
 }
 
+/* True: the caller flushes. False: no TLB knows what was narrowed up to now. */
+static bool needs_flush(struct vigil_vm *vm)
+{
+	long narrowed = atomic_long_read(&vm->shadow.narrowed);
+
+	if (shadow_stale(vm, narrowed))
+		return true;
+	shadow_claim_flushed(vm, narrowed);
+	return false;
+}
+
 bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 			 gfn_t base, unsigned long mask)
 {
@@ -180,11 +151,11 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 	spin_unlock(&vm->shadow.lock);
 	/*
 	 * An SPTE that was writable may have been dropped before, while a TLB
-	 * still has it: stale counts it, so flush then as well.
+	 * still has it: narrowed counts it, so the caller flushes then as well.
 	 */
-	if (!atomic_long_read(&vm->shadow.stale))
+	if (!needs_flush(vm))
 		return false;
-	shadow_flush_owed(vm, true);
+	shadow_flush_owed(vm);
 	return true;
 }
 
@@ -219,7 +190,7 @@ bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 		if (!(start & 511))
 			shadow_break(vm, false);
 	}
-	return atomic_long_read(&vm->shadow.stale);
+	return needs_flush(vm);
 }
 
 static bool spte_age(u64 *spte, bool clear)
@@ -264,20 +235,6 @@ bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 	return young;
 }
 
-void shadow_zap_all(struct vigil_vm *vm)
-{
-	LIST_HEAD(freed);
-	unsigned long n;
-
-	do {
-		spin_lock(&vm->shadow.lock);
-		n = page_shrink(vm, 64, true, &freed);
-		page_free_list(vm, &freed);
-		spin_unlock(&vm->shadow.lock);
-		cond_resched();
-	} while (n);
-}
-
 void shadow_release(struct vigil_vm *vm)
 {
 	shadow_zap_all(vm);
@@ -300,7 +257,6 @@ int shadow_vm_init(struct vigil_vm *vm)
 	INIT_LIST_HEAD(&s->pages);
 	INIT_LIST_HEAD(&s->unsync);
 	xa_init(&s->gfns);
-	atomic_long_set(&s->stale, 0);
 	mutex_lock(&shadow_vms_lock);
 	list_add_tail(&s->link, &shadow_vms);
 	mutex_unlock(&shadow_vms_lock);

@@ -13,15 +13,40 @@
 
 /* ---- flushes ---- */
 
-void shadow_flush_vm(struct vigil_vm *vm)
+/*
+ * Flushes every vCPU's TLB, and says so for the first @narrowed SPTEs that were
+ * narrowed: they were counted before, so each vCPU is asked after they changed.
+ */
+static void flush_all(struct vigil_vm *vm, long narrowed)
 {
-	long stale = atomic_long_read(&vm->shadow.stale);
+	struct shadow_vm *s = &vm->shadow;
+	long flushed = atomic_long_read(&s->flushed);
 
 	if (!shadow_injected(INJECT_NO_FLUSH))
 		vigil_request_all(vm, REQ_FLUSH_TLB, true);
-	/* what was narrowed meanwhile still waits for a flush */
-	atomic_long_cmpxchg(&vm->shadow.stale, stale, 0);
-	shadow_flush_owed(vm, false);
+	/* the fault: what is narrowed while this waits is taken for flushed */
+	if (shadow_injected(INJECT_LOST_FLUSH))
+		narrowed = atomic_long_read(&s->narrowed);
+	while (flushed < narrowed &&
+	       !atomic_long_try_cmpxchg(&s->flushed, &flushed, narrowed))
+		;
+}
+
+void shadow_flush_stale(struct vigil_vm *vm)
+{
+	long narrowed = atomic_long_read(&vm->shadow.narrowed);
+
+	if (shadow_stale(vm, narrowed))
+		flush_all(vm, narrowed);
+	shadow_claim_flushed(vm, narrowed);
+}
+
+void shadow_flush_vm(struct vigil_vm *vm)
+{
+	long narrowed = atomic_long_read(&vm->shadow.narrowed);
+
+	flush_all(vm, narrowed);
+	shadow_claim_flushed(vm, narrowed);
 }
 
 /* ---- reading guest tables under the lock ---- */
@@ -203,6 +228,48 @@ static noinline void sync_tables(struct vigil_vm *vm)
 	}
 	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+}
+
+/* [s] */
+static void reread_table(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	unsigned int i;
+	u64 pte;
+
+	/* Two SPTEs stand for one entry of a 32-bit page directory. */
+	if (sp->role.paging != WALK_32 || sp->role.level == 1) {
+		sync_table(vm, sp);
+		return;
+	}
+	for_each_set_bit(i, sp->present, SPT_ENTRIES) {
+		if (table_read(vm, sp, i, &pte))
+			spte_drop(vm, &sp->spt[i]);
+		else
+			sync_entry(vm, sp, i, pte);
+	}
+}
+
+void shadow_reread_tables(struct vigil_vm *vm)
+{
+	struct hlist_head *bucket = vm->shadow.hash;
+	struct shadow_page *sp;
+	unsigned int i;
+
+	/*
+	 * A page made after its bucket was read was made from the tables as
+	 * they are now.
+	 */
+	for (i = 0; i < 1u << SHADOW_HASH_BITS; i++, bucket++) {
+		if (hlist_empty(bucket))
+			continue;
+		spin_lock(&vm->shadow.lock);
+		hlist_for_each_entry(sp, bucket, hash)
+			if (!sp->role.direct)
+				reread_table(vm, sp);
+		spin_unlock(&vm->shadow.lock);
+		cond_resched();
+	}
+	shadow_flush_stale(vm);
 }
 
 void sync_all(struct vigil_vm *vm)

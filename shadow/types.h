@@ -71,6 +71,7 @@ struct shadow_vm {
 	struct list_head
 		unsync; /* [s] leaf tables that the guest writes freely */
 	unsigned int nr_unsync; /* [s] */
+	unsigned long generation; /* [s] raised when all pages are to go */
 	unsigned long nr_pages; /* [s] writes, [a] reads */
 	unsigned long limit; /* [m] writes, [a] reads; 0: by memory size */
 	unsigned long mem_pages; /* [m] in all slots */
@@ -83,16 +84,26 @@ struct shadow_vm {
 	unsigned long last_idx; /* [s] the last chunk looked up */
 	unsigned long *last_chunk; /* [s] */
 	/*
-	 * Not 0: some TLB may know more than the SPTEs allow. Counted up with
-	 * each SPTE that loses a right, back to 0 by a flush of all vCPUs.
+	 * narrowed counts the SPTEs that have lost a right, each after it was
+	 * changed. flushed says how many of them no TLB knows any more. Neither
+	 * ever goes back: a flush of all vCPUs raises flushed to what narrowed
+	 * was before the flush began, so nothing that is narrowed meanwhile is
+	 * taken for flushed. While flushed is the smaller one, some TLB may
+	 * allow more than the SPTEs do.
 	 */
-	atomic_long_t stale;
+	atomic_long_t narrowed, flushed;
+	/*
+	 * Counts the large pages of guests that were taken out of the shadow
+	 * tables. TLBs may still have 4 KiB pieces of them: see
+	 * shadow_invlpg().
+	 */
+	unsigned long large_dropped; /* [s] */
 	struct list_head link; /* shadow_vms */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
-	atomic64_t downgrades; /* [a] SPTEs that have lost a right */
-	u64 hard; /* [s] that many are flushed when the lock is free */
-	bool owed; /* [a] a harvest that has to flush */
+	long hard; /* [s] so many of narrowed are flushed when the lock is free */
+	atomic_long_t claimed; /* somebody relies on so many being flushed */
+	atomic_long_t owed; /* a harvest has to flush so many */
 #endif
 };
 
@@ -127,13 +138,15 @@ struct shadow_vcpu {
 		u32 ec; /* access that was walked for */
 		u64 generation; /* of the slots that have no such gfn */
 	} mmio;
+	unsigned long large_dropped; /* [v] of the VM, at the last INVLPG */
 	struct shadow_cache headers; /* [v] struct shadow_page */
 	struct shadow_cache tables; /* [v] zeroed pages */
 	struct shadow_cache links; /* [v] struct rmap_block */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
-	u64 flushed; /* [v] downgrades at the last flush */
-	u64 must_flush; /* [v] hard downgrades at the last entry */
+	long flushed; /* [v] narrowed at the last flush */
+	long must_flush; /* [v] so many had to be flushed at the last entry */
+	struct audit_tlb *tlb; /* [v] what this vCPU's TLB may have */
 #endif
 };
 

@@ -96,40 +96,50 @@ static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	vcpu_load(vcpu);
 }
 
+/*
+ * Requests, events, and one turn in the guest. Positive: go on; else KVM_RUN
+ * returns that to the VMM.
+ */
+static __always_inline int run_once(struct vigil_vcpu *vcpu)
+{
+	int r;
+
+	r = shadow_load(vcpu);
+	if (unlikely(r < 0))
+		return r == -EFAULT ? exit_triple_fault(vcpu) : r;
+	if (vcpu->requests) {
+		r = run_requests(vcpu);
+		if (r <= 0)
+			return r;
+		/* a flush or a new root may have been asked for meanwhile */
+		if (test_bit(REQ_LOAD_ROOT, &vcpu->requests))
+			return 1;
+		if (test_bit(REQ_EVENT, &vcpu->requests)) {
+			r = event_inject(vcpu);
+			if (r <= 0)
+				return r;
+		}
+	}
+	if (!enter_guest(vcpu))
+		return 1;
+	if (unlikely(reload_segments))
+		reload_hidden(vcpu);
+	r = vmm_ops->handle_exit(vcpu);
+	if (r > 0 && unlikely(vcpu->run->request_interrupt_window) &&
+	    event_window_exit(vcpu))
+		return 0;
+	return r;
+}
+
+/* Each turn ends with a look at signals, whatever it was that it did. */
 static int run_loop(struct vigil_vcpu *vcpu)
 {
 	int r;
 
 	for (;;) {
-		r = shadow_load(vcpu);
-		if (unlikely(r < 0)) {
-			if (r == -EFAULT)
-				return exit_triple_fault(vcpu);
+		r = run_once(vcpu);
+		if (r <= 0)
 			return r;
-		}
-		if (vcpu->requests) {
-			r = run_requests(vcpu);
-			if (r <= 0)
-				return r;
-			/* a flush or a new root may have been asked for meanwhile */
-			if (test_bit(REQ_LOAD_ROOT, &vcpu->requests))
-				continue;
-			if (test_bit(REQ_EVENT, &vcpu->requests)) {
-				r = event_inject(vcpu);
-				if (r <= 0)
-					return r;
-			}
-		}
-		if (enter_guest(vcpu)) {
-			if (unlikely(reload_segments))
-				reload_hidden(vcpu);
-			r = vmm_ops->handle_exit(vcpu);
-			if (r <= 0)
-				return r;
-			if (unlikely(vcpu->run->request_interrupt_window) &&
-			    event_window_exit(vcpu))
-				return 0;
-		}
 		if (unlikely(signal_pending(current))) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;

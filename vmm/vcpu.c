@@ -278,28 +278,37 @@ static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
 	return 0;
 }
 
-/* GET_* and SET_* of one struct: copied whole, in the named order */
+/*
+ * GET_* and SET_* of one struct, copied whole. The work is done under vm->srcu,
+ * because it may look at memory slots and guest tables. The copies are not: the
+ * caller's memory may be withheld by a FUSE server or by userfaultfd, and other
+ * processes wait for readers of vm->srcu.
+ */
 #define VCPU_GET(type, fn)                                              \
 	({                                                              \
 		type *_s = kzalloc(sizeof(*_s), GFP_KERNEL_ACCOUNT);    \
 		long _r = -ENOMEM;                                      \
 		if (_s) {                                               \
+			int _i = srcu_read_lock(&vcpu->vm->srcu);       \
 			_r = fn(vcpu, _s);                              \
+			srcu_read_unlock(&vcpu->vm->srcu, _i);          \
 			if (!_r && copy_to_user(user, _s, sizeof(*_s))) \
 				_r = -EFAULT;                           \
 		}                                                       \
 		kfree(_s);                                              \
 		_r;                                                     \
 	})
-#define VCPU_SET(type, fn)                                 \
-	({                                                 \
-		type *_s = memdup_user(user, sizeof(*_s)); \
-		long _r = PTR_ERR_OR_ZERO(_s);             \
-		if (!_r) {                                 \
-			_r = fn(vcpu, _s);                 \
-			kfree(_s);                         \
-		}                                          \
-		_r;                                        \
+#define VCPU_SET(type, fn)                                        \
+	({                                                        \
+		type *_s = memdup_user(user, sizeof(*_s));        \
+		long _r = PTR_ERR_OR_ZERO(_s);                    \
+		if (!_r) {                                        \
+			int _i = srcu_read_lock(&vcpu->vm->srcu); \
+			_r = fn(vcpu, _s);                        \
+			srcu_read_unlock(&vcpu->vm->srcu, _i);    \
+			kfree(_s);                                \
+		}                                                 \
+		_r;                                               \
 	})
 
 static long translate(struct vigil_vcpu *vcpu, void __user *user)
@@ -328,8 +337,6 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 			      unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
-	long ret;
-	int idx;
 
 	switch (cmd) {
 	case KVM_GET_REGS:
@@ -339,20 +346,14 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 	case KVM_GET_SREGS:
 		return VCPU_GET(struct kvm_sregs, vcpu_get_sregs);
 	case KVM_SET_SREGS:
-		idx = srcu_read_lock(&vcpu->vm->srcu);
-		ret = VCPU_SET(struct kvm_sregs, vcpu_set_sregs);
-		srcu_read_unlock(&vcpu->vm->srcu, idx);
-		return ret;
+		return VCPU_SET(struct kvm_sregs, vcpu_set_sregs);
 	case KVM_GET_FPU:
 		return VCPU_GET(struct kvm_fpu, fpu_get_fpu);
 	case KVM_SET_FPU:
 		return VCPU_SET(struct kvm_fpu, fpu_set_fpu);
 	case KVM_GET_MSRS:
 	case KVM_SET_MSRS:
-		idx = srcu_read_lock(&vcpu->vm->srcu);
-		ret = msr_io(vcpu, user, cmd == KVM_SET_MSRS);
-		srcu_read_unlock(&vcpu->vm->srcu, idx);
-		return ret;
+		return msr_io(vcpu, user, cmd == KVM_SET_MSRS);
 	case KVM_GET_CPUID2:
 		return cpuid_get(vcpu, user);
 	case KVM_SET_CPUID2:

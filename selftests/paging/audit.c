@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The auditors of a debug module find what they are there for: with a fault
- * injected (module parameter shadow_inject), paging/coherence must not pass, and
+ * injected (module parameter shadow_inject), a program of paging/ must not pass, and
  * must have been stopped by the auditor. Without one it passes: its own run.
  */
 #include <errno.h>
@@ -26,8 +26,8 @@ static void inject(long what)
 		ERROR("%s: %s", PARAMETER, strerror(errno));
 }
 
-/* run paging/coherence, return its status; its output tells who stopped it */
-static int run_coherence(bool *by_auditor)
+/* Runs a program beside this one; its output tells who stopped it. */
+static int run_program(const char *program, bool *by_auditor)
 {
 	char path[PATH_MAX], command[PATH_MAX + 64], line[1024];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -36,8 +36,8 @@ static int run_coherence(bool *by_auditor)
 	if (n < 0)
 		ERROR("/proc/self/exe: %s", strerror(errno));
 	path[n] = 0;
-	snprintf(command, sizeof(command), "%s/coherence --dev %s 2>&1",
-		 dirname(path), opts.dev);
+	snprintf(command, sizeof(command), "%s/%s --dev %s 2>&1", dirname(path),
+		 program, opts.dev);
 	p = popen(command, "r");
 	if (!p)
 		ERROR("%s: %s", command, strerror(errno));
@@ -50,7 +50,7 @@ static int run_coherence(bool *by_auditor)
 	return pclose(p);
 }
 
-static void found(long what)
+static void found_by(long what, const char *program)
 {
 	bool by_auditor;
 	int status;
@@ -58,12 +58,23 @@ static void found(long what)
 	if (access(PARAMETER, W_OK))
 		SKIP("the module was built without auditors");
 	inject(what);
-	status = run_coherence(&by_auditor);
+	status = run_program(program, &by_auditor);
 	inject(0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-		ERROR("paging/coherence ended with %#x", status);
+		ERROR("paging/%s ended with %#x", program, status);
 	CHECK_EQ(WEXITSTATUS(status), 1);
 	CHECK(by_auditor);
+}
+
+static void found(long what)
+{
+	found_by(what, "coherence");
+}
+
+/* Takes flushes at the same time, of vCPUs on several CPUs. */
+static void found_in_storm(long what)
+{
+	found_by(what, "storm");
 }
 
 int main(int argc, char **argv)
@@ -73,6 +84,8 @@ int main(int argc, char **argv)
 		{ "a table without write protection", found, 2, 300 },
 		{ "a lost rmap entry", found, 3, 300 },
 		{ "an SPTE that is stale", found, 4, 300 },
+		{ "a flush taken for another's", found_in_storm, 5, 300 },
+		{ "INVLPG of one piece of a large page", found, 6, 300 },
 		{}
 	};
 

@@ -200,7 +200,12 @@ static void split(long mode)
 	   0, 0);
 	for (round = 0; round < 3; round++) {
 		set_entry(v, at, base | FLAGS | PTE_PS);
-		invlpg(v, test_va);
+		/*
+		 * One INVLPG would do for a large page that was there before,
+		 * not for the small ones that this joins.
+		 */
+		for (i = 0; i < 40; i++)
+			invlpg(v, test_va + off + i * 0x1000);
 		for (i = 0; i < 40; i += 3)
 			CHECK_MEM_EQ(rd(v, test_va + off + i * 0x1000),
 				     MARK(i));
@@ -215,6 +220,44 @@ static void split(long mode)
 			CHECK_MEM_EQ(rd(v, test_va + off + i * 0x1000),
 				     MARK(100 + round - i));
 	}
+}
+
+/*
+ * A large page is changed for another one in use: a single INVLPG, of any address
+ * in it, drops it whole. Emulated CPUs drop everything at each entry, so the TLB
+ * auditor is what tells here.
+ */
+static void large_changed(long mode)
+{
+	struct vcpu *v = start(mode);
+	uint64_t at = pt_entry(&pt, test_va, 2), table = pt_page(v->vm);
+	uint64_t base = mode == M_PSE ? 0 : GUEST_HIGH;
+	uint64_t off = GUEST_HIGH - base, va = test_va + off;
+	unsigned int i, round;
+
+	op(v, OP_CR4,
+	   (mode == M_PSE ? CR4_PSE : CR4_PAE) |
+		   (mode == M_LA57 ? CR4_LA57 : 0),
+	   0, 0);
+	for (round = 0; round < 4; round++) {
+		/* Between a large page at @base and the same one, read-only. */
+		set_entry(v, at, base | FLAGS | PTE_PS);
+		invlpg(v, va + round * 0x3000);
+		for (i = 0; i < 8; i++)
+			wr(v, va + i * 0x1000, MARK(i + round));
+		set_entry(v, at, (base | FLAGS | PTE_PS) & ~(uint64_t)PTE_W);
+		invlpg(v, va + round * 0x5000);
+		for (i = 0; i < 8; i++)
+			CHECK_MEM_EQ(rd(v, va + i * 0x1000), MARK(i + round));
+	}
+	/* A table takes its place, with one page changed: INVLPG of that one. */
+	for (i = 0; i < 40; i++)
+		set_entry(v, table + ((off >> 12) + i) * pt.entry_size,
+			  FRAME(i == 5 ? 30 : i) | FLAGS);
+	set_entry(v, at, table | FLAGS);
+	CHECK_MEM_EQ(rd(v, va), MARK(round - 1));
+	invlpg(v, va + 0x5000);
+	CHECK_MEM_EQ(rd(v, va + 0x5000), MARK(30));
 }
 
 /*
@@ -425,6 +468,66 @@ static void host_writes_pte(long mode)
 	pt_set(&pt, test_va, level, old);
 	invlpg(v, test_va);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(29));
+}
+
+/*
+ * The VMM restores a snapshot into a VM whose vCPUs stand: it has written to the
+ * guest's tables, in every level, and says so by KVM_SET_SREGS, or by making a
+ * slot anew, whichever memory that has.
+ */
+static void restored(struct vcpu *v, void (*told)(struct vcpu *v))
+{
+	uint64_t dir = pt_page(v->vm), old = pt_get(&pt, test_va, 2);
+	unsigned int i, e = test_va >> 12 & (pt.entry_size == 4 ? 1023 : 511);
+
+	for (i = 0; i < 10; i++) {
+		pt_set(&pt, test_va, 1, FRAME(i) | FLAGS);
+		pt_set(&pt, test_va + 0x1000, 1,
+		       i & 1 ? 0 : FRAME(i + 20) | FLAGS);
+		told(v);
+		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
+		CHECK_MEM_EQ(rd(v, test_va + 0x1000),
+			     i & 1 ? 0xfa000000 : MARK(i + 20));
+	}
+	if (pt.entry_size == 4)
+		wr32(v->vm, dir + e * 4, FRAME(77) | FLAGS);
+	else
+		wr64(v->vm, dir + e * 8, FRAME(77) | FLAGS);
+	pt_set(&pt, test_va, 2, dir | FLAGS);
+	told(v);
+	CHECK_MEM_EQ(rd(v, test_va), MARK(77));
+	pt_set(&pt, test_va, 2, old);
+	told(v);
+	CHECK_MEM_EQ(rd(v, test_va), MARK(9));
+}
+
+static void same_sregs(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	set_sregs(v, &s);
+}
+
+static void restored_sregs(long mode)
+{
+	SKIP_ON_KVM("stock KVM keeps a PTE stale that userspace wrote");
+	restored(start(mode), same_sregs);
+}
+
+static void new_slot(struct vcpu *v)
+{
+	static uint8_t *memory;
+
+	if (!memory)
+		memory = ram_alloc(0x1000);
+	vm_slot(v->vm, 1, 0x10000000, 0x1000, memory, 0);
+	vm_slot(v->vm, 1, 0, 0, NULL, 0);
+}
+
+static void restored_slot(long mode)
+{
+	restored(start(mode), new_slot);
 }
 
 /* Address spaces: each has its own frame at test_va, and its own private page. */
@@ -811,6 +914,10 @@ static const struct test_case cases[] = {
 	{ "large page split and joined (pae)", split, M_PAE },
 	{ "large page split and joined (long)", split, M_LONG },
 	{ "large page split and joined (la57)", split, M_LA57 },
+	{ "large page changed, one INVLPG (pse)", large_changed, M_PSE },
+	{ "large page changed, one INVLPG (pae)", large_changed, M_PAE },
+	{ "large page changed, one INVLPG (long)", large_changed, M_LONG },
+	{ "large page changed, one INVLPG (la57)", large_changed, M_LA57 },
 	{ "D of a large page (pse)", large_dirty, M_PSE },
 	{ "D of a large page (pae)", large_dirty, M_PAE },
 	{ "D of a large page (long)", large_dirty, M_LONG },
@@ -823,6 +930,8 @@ static const struct test_case cases[] = {
 	{ "PDPTEs are latched (pae)", pdpte_latch, M_PAE },
 	{ "PDPTEs anywhere on a page (pae)", pdpte_unaligned, M_PAE },
 	PAGING5("PTE written by the host", host_writes_pte),
+	PAGING5("tables restored by the VMM, KVM_SET_SREGS", restored_sregs),
+	PAGING5("tables restored by the VMM, a slot made anew", restored_slot),
 	PAGING5("many address spaces", address_spaces),
 	PAGING5("one page as table of two levels", two_levels),
 	{ "one page as table of two modes", two_modes },

@@ -567,7 +567,7 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 {
 	struct kvm_cpuid_entry2 *entries = NULL;
 	struct kvm_cpuid2 head;
-	int ret;
+	int idx, ret;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
@@ -599,7 +599,10 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 	vcpu->nr_cpuid = head.nent;
 	cpuid_update(vcpu);
 	vmm_ops->update_cpuid(vcpu);
+	/* other vCPUs' guest tables may have to be read: they are in the slots */
+	idx = srcu_read_lock(&vcpu->vm->srcu);
 	shadow_mode_changed(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return 0;
 
 out:

@@ -569,7 +569,7 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 	struct kvm_msrs head;
 	u64 value;
 	size_t bytes;
-	int i, ret;
+	int i, idx, ret;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
@@ -580,6 +580,8 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 
+	/* not while the caller's memory is copied, which may be withheld */
+	idx = srcu_read_lock(&vcpu->vm->srcu);
 	for (i = 0; i < head.nmsrs; i++) {
 		e = &entries[i];
 		if (write) {
@@ -592,6 +594,7 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 		if (ret)
 			break;
 	}
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	ret = i;
 	if (!write && copy_to_user(arg->entries, entries, bytes))
 		ret = -EFAULT;

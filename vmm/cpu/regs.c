@@ -95,13 +95,10 @@ static bool sregs_valid(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 
 int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 {
-	bool paging;
 	int irq;
 
 	if (!sregs_valid(vcpu, s))
 		return -EINVAL;
-	paging = s->cr0 != vcpu->cr0 || s->cr3 != vcpu->cr3 ||
-		 s->cr4 != vcpu->cr4 || s->efer != vcpu->efer;
 	vcpu->cr0 = s->cr0 | X86_CR0_ET;
 	vcpu->cr3 = s->cr3;
 	vcpu->cr4 = s->cr4;
@@ -124,10 +121,13 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	vmm_ops->update_cr0(vcpu);
 	vmm_ops->update_cr4(vcpu);
 	vmm_ops->update_efer(vcpu);
-	if (paging) {
-		shadow_mode_changed(vcpu);
-		shadow_flush_guest(vcpu);
-	}
+	/*
+	 * A VMM that restores a snapshot has written to the guest's tables, and
+	 * says so by nothing but this.
+	 */
+	shadow_reread_tables(vcpu->vm);
+	shadow_mode_changed(vcpu);
+	shadow_flush_guest(vcpu);
 	fetch_flush(vcpu);
 	cpuid_xcr0_changed(vcpu);
 

@@ -202,8 +202,8 @@ int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len)
 {
 	vcpu->stat.exits_invlpg++;
 	shadow_invlpg(vcpu, gva);
-	if (vcpu->fetch.page == (gva & PAGE_MASK))
-		fetch_flush(vcpu);
+	/* The page cached may be another piece of the same large page. */
+	fetch_flush(vcpu);
 	exit_skip(vcpu, len);
 	return 1;
 }

@@ -140,11 +140,11 @@ static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 	/* no new mapping of the range while the old ones go */
 	gmem_block_range(vm, slot->uaddr,
 			 slot->uaddr + slot->npages * PAGE_SIZE);
-	shadow_slot_zap(vm, slot);
+	shadow_zap_all(vm);
 	slots_publish(vm, without);
 	gmem_unblock_range(vm);
 	/* tables that were shadowed in between */
-	shadow_slot_zap(vm, slot);
+	shadow_zap_all(vm);
 	return 0;
 }
 
