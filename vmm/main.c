@@ -31,7 +31,12 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_MP_STATE:
 	case KVM_CAP_USER_NMI:
 	case KVM_CAP_CHECK_EXTENSION_VM:
+	case KVM_CAP_SET_TSS_ADDR:
 		return 1;
+	case KVM_CAP_IRQ_ROUTING:
+		return VIGIL_MAX_ROUTES;
+	case KVM_CAP_MCE:
+		return msr_mce_supported() & 0xff;
 	case KVM_CAP_EXIT_HYPERCALL:
 		return INT_MAX; /* the numbers that can be asked for */
 	case KVM_CAP_ENABLE_CAP_VM:
@@ -90,6 +95,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return arg ? -EINVAL : VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE;
 	case KVM_GET_SUPPORTED_CPUID:
 		return get_supported_cpuid((void __user *)arg);
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		return put_user(msr_mce_supported(), (u64 __user *)arg) ?
+			       -EFAULT :
+			       0;
 	case KVM_GET_MSR_INDEX_LIST:
 		return msr_index_list((void __user *)arg);
 	default:

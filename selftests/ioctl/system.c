@@ -525,6 +525,132 @@ static void run_mapping(long unused)
 	munmap(p, vm->run_size);
 }
 
+/* ---- what VMMs ask of x86 without an interrupt controller in the kernel ---- */
+
+static uint64_t msr(struct vcpu *v, uint32_t index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} m = { .head.nmsrs = 1, .e.index = index };
+
+	if (ioctl(v->fd, KVM_GET_MSRS, &m) != 1)
+		FAIL("MSR %#x cannot be read", index);
+	return m.e.data;
+}
+
+static int msr_write(struct vcpu *v, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} m = { .head.nmsrs = 1, .e = { .index = index, .data = value } };
+
+	return ioctl(v->fd, KVM_SET_MSRS, &m);
+}
+
+/* QEMU with kernel-irqchip=off refuses to start, or fails, without these. */
+static void vmm_needs(long unused)
+{
+	struct kvm_irq_routing none = { 0 };
+	struct vcpu *v = START(M_LONG, spin);
+	int vm = v->vm->fd;
+
+	CHECK(ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0);
+	CHECK_OK(ioctl(vm, KVM_SET_TSS_ADDR, 0xfffbd000ul));
+	CHECK_ERRNO(ioctl(vm, KVM_SET_TSS_ADDR, 0xffffe000ul), EINVAL);
+	CHECK(ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_IRQ_ROUTING) > 0);
+	CHECK_ERRNO(ioctl(vm, KVM_SET_GSI_ROUTING, &none), EINVAL);
+	/* The clock of KVM's guests: off. */
+	CHECK_EQ(msr_write(v, 0x11, 0), 1);
+	CHECK_EQ(msr_write(v, 0x12, 0), 1);
+	CHECK_EQ(msr(v, 0x11), 0);
+	CHECK_EQ(msr(v, 0x12), 0);
+	/* The VMM may bring an APIC. */
+	CHECK(cpuid_has(v->vm->dev, 1, 0, 3, 9));
+}
+
+#define MC0_CTL 0x400
+#define MCG_CAP 0x179
+#define MCG_STATUS 0x17a
+#define MCG_CTL 0x17b
+#define MCG_CTL_P (1ull << 8)
+#define MCI_VAL (1ull << 63)
+#define MCI_OVER (1ull << 62)
+#define MCI_UC (1ull << 61)
+#define MC 18
+
+static void mce_setup(long unused)
+{
+	struct kvm_x86_mce e = { .status = MCI_VAL | 5, .addr = 0x1234000 };
+	struct vcpu *v = START(M_LONG, spin);
+	int dev = v->vm->dev;
+	uint64_t cap, bad;
+
+	CHECK(ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_MCE) >= 10);
+	REQUIRE_EQ(ioctl(dev, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap), 0);
+	CHECK(cap & MCG_CTL_P);
+	CHECK_ERRNO(ioctl(dev, KVM_X86_GET_MCE_CAP_SUPPORTED, BAD_POINTER),
+		    EFAULT);
+	bad = 0;
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SETUP_MCE, &bad), EINVAL);
+	bad = 33;
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SETUP_MCE, &bad), EINVAL);
+	bad = 10 | 1ull << 60;
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SETUP_MCE, &bad), EINVAL);
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SETUP_MCE, BAD_POINTER), EFAULT);
+	cap = 10 | MCG_CTL_P;
+	REQUIRE_EQ(ioctl(v->fd, KVM_X86_SETUP_MCE, &cap), 0);
+	CHECK_EQ(msr(v, MCG_CAP), cap);
+	CHECK_EQ(msr(v, MCG_CTL), ~0ull);
+	CHECK_EQ(msr(v, MC0_CTL + 4 * 9), ~0ull);
+	CHECK_EQ(msr_write(v, MC0_CTL + 4 * 10, 0), 0);
+
+	/* A corrected error is logged, and no more. */
+	e.bank = 10;
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SET_MCE, &e), EINVAL);
+	e.bank = 3;
+	e.status = 5;
+	CHECK_ERRNO(ioctl(v->fd, KVM_X86_SET_MCE, &e), EINVAL);
+	e.status = MCI_VAL | 5;
+	CHECK_OK(ioctl(v->fd, KVM_X86_SET_MCE, &e));
+	CHECK_EQ(msr(v, MC0_CTL + 13), MCI_VAL | 5);
+	CHECK_EQ(msr(v, MC0_CTL + 14), 0x1234000);
+	CHECK_OK(ioctl(v->fd, KVM_X86_SET_MCE, &e));
+	CHECK_EQ(msr(v, MC0_CTL + 13), MCI_VAL | MCI_OVER | 5);
+}
+
+/* An uncorrected error reaches a guest that has #MC on; another one shuts down. */
+static void mce_raised(long on)
+{
+	struct kvm_x86_mce e = {
+		.status = MCI_VAL | MCI_UC | 7,
+		.addr = 0x5678000,
+		.mcg_status = 5,
+		.bank = 1,
+	};
+	struct vcpu *v = START(M_LONG, spin);
+	uint64_t cap = 10 | MCG_CTL_P;
+	struct kvm_sregs s;
+
+	REQUIRE_EQ(ioctl(v->fd, KVM_X86_SETUP_MCE, &cap), 0);
+	get_sregs(v, &s);
+	s.cr4 = on ? s.cr4 | 1u << 6 : s.cr4 & ~(1ull << 6);
+	set_sregs(v, &s);
+	CHECK_OK(ioctl(v->fd, KVM_X86_SET_MCE, &e));
+	if (!on) {
+		EXPECT(v, STOP_SHUTDOWN);
+		return;
+	}
+	CHECK_EQ(msr(v, MC0_CTL + 5), e.status);
+	CHECK_EQ(msr(v, MCG_STATUS), 5);
+	EXPECT(v, STOP_EXC);
+	CHECK_EQ(v->exc.vector, MC);
+	/* The second one comes while the first is handled. */
+	CHECK_OK(ioctl(v->fd, KVM_X86_SET_MCE, &e));
+	EXPECT(v, STOP_SHUTDOWN);
+}
+
 static const struct test_case cases[] = {
 	{ "device and VM", device },
 	{ "KVM_CHECK_EXTENSION", extensions },
@@ -547,6 +673,10 @@ static const struct test_case cases[] = {
 	{ "KVM_TRANSLATE (long)", translate, M_LONG },
 	{ "another process", other_process },
 	{ "mapping of kvm_run", run_mapping },
+	{ "what VMMs need besides", vmm_needs },
+	{ "KVM_X86_SETUP_MCE, a corrected error", mce_setup },
+	{ "KVM_X86_SET_MCE, #MC", mce_raised, true },
+	{ "KVM_X86_SET_MCE, no handler", mce_raised, false },
 	{}
 };
 

@@ -181,6 +181,11 @@ void __init cpuid_init(void)
 		offered[W_7_ECX] &= ~F(LA57);
 	/* the guest's page tables are walked by software */
 	offered[W_81_EDX] |= F(GBPAGES);
+	/*
+	 * The local APIC is the VMM's, whatever the host has. One that has none
+	 * takes the bit out of what it tells its guest.
+	 */
+	offered[W_1_EDX] |= F(APIC);
 }
 
 static u32 xsave_bytes(u64 mask, bool compact)
@@ -567,7 +572,7 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 {
 	struct kvm_cpuid_entry2 *entries = NULL;
 	struct kvm_cpuid2 head;
-	int idx, ret;
+	int ret;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
@@ -594,16 +599,16 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 			ret = -EINVAL;
 		goto out;
 	}
-	kfree(vcpu->cpuid);
-	vcpu->cpuid = entries;
-	vcpu->nr_cpuid = head.nent;
-	cpuid_update(vcpu);
-	vmm_ops->update_cpuid(vcpu);
-	/* other vCPUs' guest tables may have to be read: they are in the slots */
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	shadow_mode_changed(vcpu);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	return 0;
+	/* Other vCPUs' guest tables may have to be read: they are in the slots. */
+	ret = vcpu_enter(vcpu, TASK_KILLABLE);
+	if (!ret) {
+		swap(vcpu->cpuid, entries);
+		vcpu->nr_cpuid = head.nent;
+		cpuid_update(vcpu);
+		vmm_ops->update_cpuid(vcpu);
+		shadow_mode_changed(vcpu);
+	}
+	vcpu_leave(vcpu);
 
 out:
 	kfree(entries);

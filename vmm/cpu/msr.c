@@ -5,6 +5,8 @@
  * What Linux, SeaBIOS and QEMU use works; what they only touch on the way reads
  * as a sane constant; everything else is #GP.
  */
+#include <linux/kvm_para.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/timex.h>
 #include <linux/uaccess.h>
@@ -14,6 +16,7 @@
 #include <asm/tsc.h>
 
 #include "cpuid.h"
+#include "inject.h"
 #include "msr.h"
 #include "shadow/shadow.h"
 #include "vmm/host.h"
@@ -131,6 +134,68 @@ static u64 *mce_of(struct vigil_vcpu *vcpu, u32 msr)
 	    msr >= MSR_IA32_MC0_CTL + 4 * mce_banks(vcpu))
 		return NULL;
 	return &vcpu->msrs.mce[msr - MSR_IA32_MC0_CTL];
+}
+
+/* what a VMM may ask for besides the number of banks: KVM_X86_SETUP_MCE */
+u64 msr_mce_supported(void)
+{
+	return MCG_CTL_PRESENT | VIGIL_MCE_BANKS;
+}
+
+int msr_setup_mce(struct vigil_vcpu *vcpu, u64 cap)
+{
+	struct vigil_msrs *m = &vcpu->msrs;
+	unsigned int banks = cap & 0xff, i;
+
+	if (!banks || banks > VIGIL_MCE_BANKS ||
+	    cap & ~(0xffull | MCG_CTL_PRESENT))
+		return -EINVAL;
+	m->mcg_cap = cap;
+	m->mcg_status = 0;
+	m->mcg_ctl = cap & MCG_CTL_PRESENT ? ~0ull : 0;
+	memset(m->mce, 0, sizeof(m->mce));
+	for (i = 0; i < banks; i++)
+		m->mce[i * 4] = ~0ull;
+	return 0;
+}
+
+/* KVM_X86_SET_MCE: an error of the VMM's making, as the CPU would log and raise it */
+int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e)
+{
+	struct vigil_msrs *m = &vcpu->msrs;
+	u64 *bank, status = e->status;
+	bool uncorrected = status & MCI_STATUS_UC;
+
+	if (e->bank >= mce_banks(vcpu) || !(status & MCI_STATUS_VAL))
+		return -EINVAL;
+	/* CTL, STATUS, ADDR, MISC */
+	bank = &m->mce[4 * array_index_nospec(e->bank, VIGIL_MCE_BANKS)];
+	/* an error whose reporting the guest has switched off is not raised */
+	if (uncorrected && (bank[0] != ~0ull || (m->mcg_cap & MCG_CTL_PRESENT &&
+						 m->mcg_ctl != ~0ull)))
+		return 0;
+	if (uncorrected &&
+	    (m->mcg_status & MCG_STATUS_MCIP || !(vcpu->cr4 & X86_CR4_MCE))) {
+		vcpu->events.triple_fault = true;
+		vigil_request(vcpu, REQ_EVENT);
+		return 0;
+	}
+	if (bank[1] & MCI_STATUS_VAL) {
+		/* a corrected error does not overwrite an uncorrected one */
+		if (!uncorrected && bank[1] & MCI_STATUS_UC) {
+			bank[1] |= MCI_STATUS_OVER;
+			return 0;
+		}
+		status |= MCI_STATUS_OVER;
+	}
+	bank[1] = status;
+	bank[2] = e->addr;
+	bank[3] = e->misc;
+	if (uncorrected) {
+		m->mcg_status = e->mcg_status;
+		event_exception(vcpu, X86_TRAP_MC);
+	}
+	return 0;
 }
 
 static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
@@ -330,6 +395,9 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 			return -ENOENT;
 		*v = FEAT_CTL_LOCKED;
 		return 0;
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
+		/* off, as in KVM; VMMs save them without asking */
 	case MSR_IA32_XSS:
 		/* XSAVES is not offered */
 		*v = 0;
@@ -404,6 +472,8 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 	case MSR_IA32_FEAT_CTL:
 		/* locked */
 		return host && v == FEAT_CTL_LOCKED ? 0 : -EINVAL;
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
 	case MSR_IA32_XSS:
 		return host && !v ? 0 : -EINVAL;
 	case MSR_MTRRcap:
@@ -569,7 +639,7 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 	struct kvm_msrs head;
 	u64 value;
 	size_t bytes;
-	int i, idx, ret;
+	int i, ret;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
@@ -581,8 +651,8 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 		return PTR_ERR(entries);
 
 	/* not while the caller's memory is copied, which may be withheld */
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	for (i = 0; i < head.nmsrs; i++) {
+	ret = vcpu_enter(vcpu, TASK_KILLABLE);
+	for (i = 0; !ret && i < head.nmsrs; i++) {
 		e = &entries[i];
 		if (write) {
 			ret = msr_set(vcpu, e->index, e->data, true);
@@ -591,12 +661,15 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 			if (!ret)
 				e->data = value;
 		}
-		if (ret)
+		if (ret) {
+			ret = 0;
 			break;
+		}
 	}
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	ret = i;
-	if (!write && copy_to_user(arg->entries, entries, bytes))
+	vcpu_leave(vcpu);
+	if (!ret)
+		ret = i;
+	if (ret >= 0 && !write && copy_to_user(arg->entries, entries, bytes))
 		ret = -EFAULT;
 	kfree(entries);
 	return ret;

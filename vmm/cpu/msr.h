@@ -45,6 +45,28 @@ static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 }
 
 /* no reserved bit is set */
+/**
+ * msr_mce_supported() - KVM_X86_GET_MCE_CAP_SUPPORTED's answer
+ *
+ * Return: MCG_CAP with all that a VMM may ask for.
+ */
+u64 msr_mce_supported(void);
+/**
+ * msr_setup_mce() - MCG_CAP as the VMM wants it, and its banks as after reset
+ * @vcpu:	the vCPU, its mutex held
+ * @cap:	the number of banks in bits 7 to 0; bit 8: there is a MCG_CTL
+ *
+ * Return: 0, -EINVAL no banks, too many, or another bit.
+ */
+int msr_setup_mce(struct vigil_vcpu *vcpu, u64 cap);
+/**
+ * msr_set_mce() - log a machine-check error, and raise #MC for an uncorrected one
+ * @vcpu:	the vCPU, its mutex held
+ * @e:		bank, status, address, misc and MCG_STATUS
+ *
+ * Return: 0, -EINVAL no such bank, or a status that is not valid.
+ */
+int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e);
 bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v);
 
 /* KVM_GET_MSR_INDEX_LIST: 0; -E2BIG with nmsrs set to the number; -EFAULT */
