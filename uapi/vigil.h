@@ -67,6 +67,12 @@ struct vigil_vm_list {
 
 /* struct vigil_attach: flags; also the argument of VIGIL_CREATE_MONITOR */
 #define VIGIL_ATTACH_READ	(1 << 0) /* look only: see struct vigil_attach */
+#define VIGIL_ATTACH_EVICT	(1 << 1) /* take the place of the VM's monitor */
+
+/* argument of VIGIL_SET_ATTACH: who may attach by VIGIL_ATTACH */
+#define VIGIL_ATTACH_BY_PTRACE	0	/* who may attach to the VMM by ptrace(2) */
+#define VIGIL_ATTACH_BY_USER	1	/* every process of the creator's user too */
+#define VIGIL_ATTACH_BY_ADMIN	2	/* only who has CAP_SYS_ADMIN as well */
 
 /**
  * struct vigil_attach - argument of VIGIL_ATTACH
@@ -78,7 +84,17 @@ struct vigil_vm_list {
  * watches. VIGIL_WATCH_*, VIGIL_VERDICT and read() give -EPERM on it; poll()
  * tells only of the VM's end.
  *
- * Return: a monitor fd; -ENOENT no such VM; -EPERM it belongs to another user;
+ * A monitor sees all that the VMM's process has in its guest's memory, so the
+ * caller must pass the kernel's check for ptrace(2) on that process: credentials,
+ * whether it may be dumped, security modules. It is made by opening the process's
+ * /proc/PID/mem: the caller's /proc must show the VMM. The VMM can allow more or
+ * less by VIGIL_SET_ATTACH.
+ *
+ * With VIGIL_ATTACH_EVICT, which needs CAP_SYS_ADMIN in the VM's user namespace,
+ * a monitor that has the place loses it: its watches go, the stores that it holds
+ * go on as on_death says, and each further call on it gives -EPIPE.
+ *
+ * Return: a monitor fd; -ENOENT no such VM; -EPERM the caller may not attach;
  * -EBUSY it has a monitor, or VIGIL_MAX_READERS of them that only read.
  */
 struct vigil_attach {
@@ -322,6 +338,7 @@ struct vigil_fail_entry {
 /* on a VM fd */
 #define VIGIL_CREATE_MONITOR	_IO(VIGIL_IOC, 0x10) /* argument: VIGIL_ATTACH_* */
 #define VIGIL_SET_NAME		_IOW(VIGIL_IOC, 0x11, struct vigil_name)
+#define VIGIL_SET_ATTACH	_IO(VIGIL_IOC, 0x13) /* argument: VIGIL_ATTACH_BY_* */
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
 

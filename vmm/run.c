@@ -30,10 +30,11 @@ int run_requests(struct vigil_vcpu *vcpu)
 	if (test_bit(REQ_DEAD, &vcpu->requests))
 		return run_dead(vcpu);
 	if (vigil_test_request(vcpu, REQ_SRCU)) {
-		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
-		wait_event(vcpu->vm->srcu_wq,
-			   !atomic_read(&vcpu->vm->srcu_syncs));
-		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+		vcpu_leave(vcpu);
+		if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
 	}
 	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 		monitor_snapshot(vcpu);
@@ -197,14 +198,15 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		WRITE_ONCE(vcpu->pid, get_pid(task_pid(current)));
 	}
 
-	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	r = vcpu_enter(vcpu, TASK_INTERRUPTIBLE);
 	vcpu_load(vcpu);
 	fpu_load(vcpu);
-	r = run_complete_and_loop(vcpu);
+	if (likely(!r))
+		r = run_complete_and_loop(vcpu);
 	fpu_put(vcpu);
 	event_run_end(vcpu);
 	vcpu_put(vcpu);
-	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+	vcpu_leave(vcpu);
 	vcpu->stat.exits_user++;
 
 	if (vcpu->sigset_active)

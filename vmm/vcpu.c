@@ -284,43 +284,50 @@ static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
  * caller's memory may be withheld by a FUSE server or by userfaultfd, and other
  * processes wait for readers of vm->srcu.
  */
+#define VCPU_DO(fn, arg)                                   \
+	({                                                 \
+		long _d = vcpu_enter(vcpu, TASK_KILLABLE); \
+		if (!_d)                                   \
+			_d = fn(vcpu, arg);                \
+		vcpu_leave(vcpu);                          \
+		_d;                                        \
+	})
 #define VCPU_GET(type, fn)                                              \
 	({                                                              \
 		type *_s = kzalloc(sizeof(*_s), GFP_KERNEL_ACCOUNT);    \
 		long _r = -ENOMEM;                                      \
 		if (_s) {                                               \
-			int _i = srcu_read_lock(&vcpu->vm->srcu);       \
-			_r = fn(vcpu, _s);                              \
-			srcu_read_unlock(&vcpu->vm->srcu, _i);          \
+			_r = VCPU_DO(fn, _s);                           \
 			if (!_r && copy_to_user(user, _s, sizeof(*_s))) \
 				_r = -EFAULT;                           \
 		}                                                       \
 		kfree(_s);                                              \
 		_r;                                                     \
 	})
-#define VCPU_SET(type, fn)                                        \
-	({                                                        \
-		type *_s = memdup_user(user, sizeof(*_s));        \
-		long _r = PTR_ERR_OR_ZERO(_s);                    \
-		if (!_r) {                                        \
-			int _i = srcu_read_lock(&vcpu->vm->srcu); \
-			_r = fn(vcpu, _s);                        \
-			srcu_read_unlock(&vcpu->vm->srcu, _i);    \
-			kfree(_s);                                \
-		}                                                 \
-		_r;                                               \
+#define VCPU_SET(type, fn)                                 \
+	({                                                 \
+		type *_s = memdup_user(user, sizeof(*_s)); \
+		long _r = PTR_ERR_OR_ZERO(_s);             \
+		if (!_r) {                                 \
+			_r = VCPU_DO(fn, _s);              \
+			kfree(_s);                         \
+		}                                          \
+		_r;                                        \
 	})
 
 static long translate(struct vigil_vcpu *vcpu, void __user *user)
 {
 	struct kvm_translation tr;
-	int idx;
+	int ret;
 
 	if (copy_from_user(&tr, user, sizeof(tr)))
 		return -EFAULT;
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	vcpu_translate(vcpu, &tr);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	ret = vcpu_enter(vcpu, TASK_KILLABLE);
+	if (!ret)
+		vcpu_translate(vcpu, &tr);
+	vcpu_leave(vcpu);
+	if (ret)
+		return ret;
 	return copy_to_user(user, &tr, sizeof(tr)) ? -EFAULT : 0;
 }
 
@@ -337,6 +344,7 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 			      unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
+	u64 cap;
 
 	switch (cmd) {
 	case KVM_GET_REGS:
@@ -370,6 +378,12 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 		return translate(vcpu, user);
 	case KVM_INTERRUPT:
 		return interrupt(vcpu, user);
+	case KVM_X86_SETUP_MCE:
+		if (get_user(cap, (u64 __user *)user))
+			return -EFAULT;
+		return msr_setup_mce(vcpu, cap);
+	case KVM_X86_SET_MCE:
+		return VCPU_SET(struct kvm_x86_mce, msr_set_mce);
 	case KVM_NMI:
 		event_user_nmi(vcpu);
 		return 0;
@@ -457,7 +471,8 @@ int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id)
 
 	if (id >= VIGIL_MAX_VCPUS)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	if (id_taken(vm, id)) {
 		fd = -EEXIST;
 		goto unlock;

@@ -36,16 +36,56 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 	wake_up_all(&vm->monitor_wq);
 }
 
-void vm_synchronize(struct vigil_vm *vm)
+int vm_synchronize(struct vigil_vm *vm)
 {
+	int ret;
+
 	atomic_inc(&vm->srcu_syncs);
 	/*
 	 * srcu_syncs is raised before REQ_SRCU is set, so a vCPU that sees the
 	 * request also sees the count.
 	 */
 	vigil_request_all(vm, REQ_SRCU, false);
-	synchronize_srcu_expedited(&vm->srcu);
+	ret = wait_event_killable(vm->srcu_wq, !atomic_read(&vm->srcu_users));
+	/* All other readers are short and wait for nobody. */
+	if (!ret)
+		synchronize_srcu_expedited(&vm->srcu);
 	if (atomic_dec_and_test(&vm->srcu_syncs))
+		wake_up_all(&vm->srcu_wq);
+	return ret;
+}
+
+int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
+{
+	struct vigil_vm *vm = vcpu->vm;
+	int ret = 0;
+
+	for (;;) {
+		atomic_inc(&vm->srcu_users);
+		/* pairs with atomic_inc(&vm->srcu_syncs) in vm_synchronize() */
+		smp_mb__after_atomic();
+		if (likely(!atomic_read(&vm->srcu_syncs)) || ret)
+			break;
+		if (atomic_dec_and_test(&vm->srcu_users))
+			wake_up_all(&vm->srcu_wq);
+		if (state == TASK_KILLABLE)
+			ret = wait_event_killable(
+				vm->srcu_wq, !atomic_read(&vm->srcu_syncs));
+		else
+			ret = wait_event_interruptible(
+				vm->srcu_wq, !atomic_read(&vm->srcu_syncs));
+	}
+	vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
+	return ret ? -EINTR : 0;
+}
+
+void vcpu_leave(struct vigil_vcpu *vcpu)
+{
+	struct vigil_vm *vm = vcpu->vm;
+
+	srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+	if (atomic_dec_and_test(&vm->srcu_users) &&
+	    unlikely(atomic_read(&vm->srcu_syncs)))
 		wake_up_all(&vm->srcu_wq);
 }
 
@@ -62,6 +102,8 @@ static void vm_destroy(struct vigil_vm *vm)
 	shadow_vm_destroy(vm);
 	vigil_free_slots(vm);
 	vmm_ops->vm_destroy(vm);
+	/* sets of watches on their way through vm->srcu */
+	srcu_barrier(&vm->srcu);
 	cleanup_srcu_struct(&vm->srcu);
 	host_hw_put();
 	mmdrop(vm->mm);
@@ -101,6 +143,7 @@ static struct vigil_vm *vm_create(void)
 	atomic_set(&vm->handles, 1);
 	mutex_init(&vm->lock);
 	mutex_init(&vm->store_lock);
+	mutex_init(&vm->monitor_lock);
 	init_waitqueue_head(&vm->srcu_wq);
 	INIT_LIST_HEAD(&vm->link);
 	INIT_LIST_HEAD(&vm->monitors);
@@ -195,7 +238,8 @@ static long vm_audit(struct vigil_vm *vm)
 	unsigned int i, n;
 	long ret;
 
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	/* a vCPU that runs is not waited for: the caller has stopped them */
 	for (n = 0; n < vm->nr_vcpus; n++) {
 		ret = -EBUSY;
@@ -244,12 +288,22 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_SET_NR_MMU_PAGES:
 		if (arg < VM_MIN_MMU_PAGES)
 			return -EINVAL;
-		mutex_lock(&vm->lock);
+		if (mutex_lock_killable(&vm->lock))
+			return -EINTR;
 		ret = shadow_set_limit(vm, arg);
 		mutex_unlock(&vm->lock);
 		return ret;
 	case KVM_GET_NR_MMU_PAGES:
 		return min_t(unsigned long, shadow_get_limit(vm), INT_MAX);
+	case KVM_SET_TSS_ADDR:
+		/*
+		 * Three pages below 4 GiB that the kernel may use for itself.
+		 * vigil needs none, since real mode runs on the hardware.
+		 */
+		return arg > U32_MAX - 3 * PAGE_SIZE + 1 ? -EINVAL : 0;
+	case KVM_SET_GSI_ROUTING:
+		/* no interrupt controller in the kernel has pins to route to */
+		return -EINVAL;
 	case KVM_ENABLE_CAP:
 		return vm_enable_cap(vm, user);
 	case VIGIL_AUDIT:

@@ -4,7 +4,9 @@
  *
  * A letter behind a field says what protects it:
  *   [I] immutable after creation
- *   [m] vm->lock (mutex): slots, vCPU creation
+ *   [m] vm->lock (mutex): slots, vCPU creation; only the VMM's own ioctls take it
+ *   [w] vm->monitor_lock (mutex): monitors, watches, name. Other processes take it,
+ *       so its holder waits for nothing that a VMM, a guest or a monitor decides
  *   [v] vcpu->mutex: only the thread that holds the vCPU touches it
  *   [s] shadow lock (vm->shadow.lock)
  *   [a] atomic or READ_ONCE/WRITE_ONCE
@@ -27,6 +29,8 @@
 #include "uapi/vigil.h"
 #include "vmm/mem/slot.h"
 
+/* KVM's own number, which VMMs size a table by before they know if there are any */
+#define VIGIL_MAX_ROUTES 4096
 #define VIGIL_MAX_VCPUS 64
 
 struct vigil_vcpu;
@@ -42,7 +46,7 @@ struct vigil_vm {
 	struct mm_struct *mm; /* [I] guest memory lives here */
 	u64 start_ns; /* [I] */
 	struct list_head link; /* vigil_vms_lock */
-	char name[VIGIL_NAME_LEN]; /* [m] */
+	char name[VIGIL_NAME_LEN]; /* [w] */
 	struct mutex lock; /* [m] */
 	struct srcu_struct srcu;
 	struct vigil_slots __rcu *slots; /* [r] */
@@ -59,14 +63,18 @@ struct vigil_vm {
 	unsigned long notify_count; /* [s] invalidations under way */
 	hva_t notify_start, notify_end; /* [s] union of them */
 	struct shadow_vm shadow;
-	struct vigil_watches __rcu *watches; /* [r] watch.c */
+	struct mutex monitor_lock; /* [w] */
+	/* watch.c: read under vm->srcu, replaced under [w] */
+	struct vigil_watches __rcu *watches;
+	struct list_head monitors; /* [w] monitor.c */
+	unsigned int nr_monitors; /* [w] without those that only read */
+	unsigned int nr_readers; /* [w] read-only monitors */
+	u32 attach_by; /* [a] VIGIL_ATTACH_BY_* */
 	struct mutex store_lock; /* [n] one store to a watched page at a time */
-	struct list_head monitors; /* [m] monitor.c */
-	unsigned int nr_monitors; /* [m] without those that only read */
-	unsigned int nr_readers; /* [m] read-only monitors */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
-	wait_queue_head_t srcu_wq; /* vCPUs wait: that it ends */
+	atomic_t srcu_users; /* vCPUs between vcpu_enter() and vcpu_leave() */
+	wait_queue_head_t srcu_wq; /* waits for either of them to be 0 */
 	struct dentry *debugfs; /* [I] stat.c */
 	void *vendor; /* [I] the vendor's part */
 	u64 tsc_khz; /* [I] */
@@ -95,12 +103,26 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
  * vm_synchronize() - nobody looks at what was replaced before the call
  * @vm:		the VM
  *
- * synchronize_srcu() of vm->srcu, which vCPUs hold while their guests run: they
- * let go, and wait outside until it is over. One that took the lock again at
- * once would hold up the grace period just the same, as it may be counted where
- * it was before.
+ * Process context, sleeps. The vCPUs let go of vm->srcu and stay outside until
+ * this is over: one that took it again at once would hold up the grace period
+ * just the same, as it may be counted where it was before. A vCPU whose memory
+ * is withheld, by a FUSE server or by userfaultfd, cannot let go; the caller
+ * waits for it in a state in which it can be killed.
+ *
+ * Return: 0; -EINTR a fatal signal came first, and readers may still look.
  */
-void vm_synchronize(struct vigil_vm *vm);
+int vm_synchronize(struct vigil_vm *vm);
+/**
+ * vcpu_enter() - a vCPU's thread begins to look at what vm->srcu protects
+ * @vcpu:	the vCPU, its mutex held
+ * @state:	TASK_KILLABLE or TASK_INTERRUPTIBLE
+ *
+ * Waits while somebody synchronizes. Whatever it returns, the caller is under
+ * vm->srcu and ends that with vcpu_leave().
+ * Return: 0; -EINTR a signal, fatal with TASK_KILLABLE: give up.
+ */
+int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state);
+void vcpu_leave(struct vigil_vcpu *vcpu);
 
 /* under vm->srcu or vm->lock */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)

@@ -3,6 +3,8 @@
 #include <grp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "mon.h"
@@ -121,10 +123,10 @@ static void one_monitor(long arg)
 	close(second);
 	CHECK_ERRNO(attach(v->vm->dev, 0), ENOENT);
 	CHECK_ERRNO(attach(v->vm->dev, ~0u), ENOENT);
-	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, 2), EINVAL);
+	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, 4), EINVAL);
 	CHECK_ERRNO(attach_flags(v->vm->dev, info.id, 1u << 31), EINVAL);
 	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_ATTACH, NULL), EFAULT);
-	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 2), EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 4), EINVAL);
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 1ul << 32), EINVAL);
 	vm_destroy(v->vm);
 }
@@ -178,6 +180,161 @@ static void permission(long arg)
 	/* and it did not become a monitor on the way */
 	mon = mon_open(v->vm);
 	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* ---- who may attach ---- */
+
+enum { WHO_SAME, WHO_GID, WHO_ROOT };
+
+static int may_watch(int dev, uint32_t id)
+{
+	int mon = attach(dev, id);
+
+	if (mon < 0)
+		return errno;
+	close(mon);
+	return 0;
+}
+
+/* errno of VIGIL_ATTACH by a child that is @who, relative to user 1234 */
+static int attach_as(int who, int dev, uint32_t id)
+{
+	gid_t gid = who == WHO_GID ? 4321 : 1234;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (who != WHO_ROOT &&
+		    (setgroups(0, NULL) || setresgid(gid, gid, gid) ||
+		     setresuid(1234, 1234, 1234)))
+			_exit(100);
+		_exit(may_watch(dev, id));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		ERROR("the child was lost");
+	if (WEXITSTATUS(status) == 100)
+		ERROR("a child could not become another user");
+	return WEXITSTATUS(status);
+}
+
+/*
+ * A VMM of user 1234, which lives until its input ends: it says its VM's number
+ * and takes VIGIL_ATTACH_BY_* and then whether it may be dumped, a byte each.
+ */
+static void vmm_of_user(int in, int out)
+{
+	struct vigil_vm_info info;
+	struct vcpu *v;
+	uint8_t say[2], done = 1;
+	int mon;
+
+	if (setgroups(0, NULL) || setresgid(1234, 1234, 1234) ||
+	    setresuid(1234, 1234, 1234))
+		_exit(100);
+	/* a change of credentials makes a process undumpable */
+	prctl(PR_SET_DUMPABLE, 1);
+	v = start(&mon);
+	if (ioctl(mon, VIGIL_GET_INFO, &info) ||
+	    write(out, &info.id, sizeof(info.id)) != sizeof(info.id))
+		_exit(101);
+	close(mon);
+	while (read(in, say, sizeof(say)) == sizeof(say)) {
+		if (ioctl(v->vm->fd, VIGIL_SET_ATTACH, say[0]) ||
+		    prctl(PR_SET_DUMPABLE, say[1]) || write(out, &done, 1) != 1)
+			_exit(102);
+	}
+	_exit(0);
+}
+
+static void attach_rules(long arg)
+{
+	static const struct {
+		uint8_t by, dumpable;
+		int same, gid, root;
+	} rule[] = {
+		{ VIGIL_ATTACH_BY_PTRACE, 1, 0, EPERM, 0 },
+		{ VIGIL_ATTACH_BY_PTRACE, 0, EPERM, EPERM, 0 },
+		{ VIGIL_ATTACH_BY_USER, 1, 0, 0, 0 },
+		{ VIGIL_ATTACH_BY_USER, 0, 0, 0, 0 },
+		{ VIGIL_ATTACH_BY_ADMIN, 1, EPERM, EPERM, 0 },
+	};
+	int dev = dev_open(), to[2], from[2], status;
+	uint32_t id;
+	uint8_t done;
+	pid_t pid;
+
+	if (geteuid())
+		SKIP("only root can become another user");
+	if (pipe(to) || pipe(from) || chmod(opts.dev, 0666))
+		ERROR("pipes: errno %d", errno);
+	pid = fork();
+	if (!pid) {
+		close(to[1]);
+		close(from[0]);
+		vmm_of_user(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	REQUIRE_EQ(read(from[0], &id, sizeof(id)), sizeof(id));
+	for (unsigned int i = 0; i < ARRAY_SIZE(rule); i++) {
+		REQUIRE_EQ(write(to[1], &rule[i], 2), 2);
+		REQUIRE_EQ(read(from[0], &done, 1), 1);
+		DEBUGF("rule %u", i);
+		CHECK_EQ(attach_as(WHO_SAME, dev, id), rule[i].same);
+		CHECK_EQ(attach_as(WHO_GID, dev, id), rule[i].gid);
+		CHECK_EQ(attach_as(WHO_ROOT, dev, id), rule[i].root);
+	}
+	close(to[1]);
+	if (waitpid(pid, &status, 0) != pid || status)
+		FAIL("the VMM ended with %#x", status);
+	close(dev);
+}
+
+static int unprivileged_evict(int dev, uint32_t id)
+{
+	return attach_flags(dev, id, VIGIL_ATTACH_EVICT) < 0 ? errno : 0;
+}
+
+/* The administrator takes the place of a monitor that does not let go. */
+static void evict(long arg)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_DENY);
+	struct vigil_vm_info info;
+	struct vigil_event ev;
+	struct pollfd p;
+	struct vcpu *v;
+	int mon, second;
+
+	v = start(&mon);
+	REQUIRE_EQ(ioctl(mon, VIGIL_GET_INFO, &info), 0);
+	mon_add(mon, w);
+	CHECK_ERRNO(attach_flags(v->vm->dev, info.id,
+				 VIGIL_ATTACH_EVICT | VIGIL_ATTACH_READ),
+		    EINVAL);
+	CHECK_EQ(as_nobody(unprivileged_evict, v->vm->dev, info.id), EPERM);
+	CHECK_EQ(ioctl(mon, VIGIL_GET_INFO, &info), 0);
+
+	second = attach_flags(v->vm->dev, info.id, VIGIL_ATTACH_EVICT);
+	REQUIRE_EQ(second >= 0, true);
+	p = (struct pollfd){ .fd = mon, .events = POLLIN };
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK(p.revents & POLLHUP);
+	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EPIPE);
+	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EPIPE);
+	CHECK_ERRNO(ioctl(mon, VIGIL_GET_INFO, &info), EPIPE);
+	/* Its watch is gone: the guest's store happens, and nobody is told. */
+	CHECK_EQ(ioctl(second, VIGIL_GET_INFO, &info), 0);
+	CHECK_EQ(info.nr_monitors, 1);
+	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
+	mon_add(second, watch_gpa(TARGET, 8, VIGIL_ACTION_LOG));
+	/* The place is the second's, whatever becomes of the first's file. */
+	close(mon);
+	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
+	close(second);
+	second = attach(v->vm->dev, info.id);
+	CHECK(second >= 0);
+	close(second);
 	vm_destroy(v->vm);
 }
 
@@ -753,6 +910,8 @@ int main(int argc, char **argv)
 		{ "names", names },
 		{ "one monitor at a time", one_monitor },
 		{ "another user", permission },
+		{ "who may attach", attach_rules },
+		{ "a monitor is evicted", evict },
 		{ "read-only monitors", readers },
 		{ "structs used twice", twice },
 		{ "bad watches", bad_watches },

@@ -69,7 +69,8 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 
 	if (log->slot >> 16 || (log->slot & 0xffff) >= VIGIL_MAX_SLOTS)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	ret = -ENOENT;
 	slot = vigil_slot_by_id(vigil_slots(vm), log->slot);
 	if (!slot || !slot->dirty)
@@ -89,6 +90,10 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 	if (flush)
 		shadow_flush_vm(vm);
 	ret = 0;
+	/*
+	 * The bitmap may be withheld. Only the VMM's own threads wait for
+	 * vm->lock, and they can be killed.
+	 */
 	if (copy_to_user(log->dirty_bitmap, copy, slot->bitmap_bytes)) {
 		put_back(slot, copy, words);
 		ret = -EFAULT;

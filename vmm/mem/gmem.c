@@ -196,31 +196,66 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 	return ret;
 }
 
+/*
+ * The page at @hva of the VMM, or NULL. The VMM may withhold it for as long as it
+ * likes, so nothing is held here that others wait for, and a fatal signal ends it.
+ */
+static struct page *remote_page(struct mm_struct *mm, hva_t hva)
+{
+	struct page *page;
+	int locked = 1;
+	long n;
+
+	if (mmap_read_lock_killable(mm))
+		return NULL;
+	n = get_user_pages_remote(mm, hva, 1, 0, &page, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	return n == 1 ? page : NULL;
+}
+
+/* bytes at @gpa, within its page; 0: there is none, or the caller is killed */
+static unsigned int read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf,
+				unsigned int len)
+{
+	unsigned int chunk = 0;
+	struct page *page;
+	hva_t hva, again;
+	bool there;
+	int idx;
+	void *p;
+
+	idx = srcu_read_lock(&vm->srcu);
+	there = locate(vm, gpa, len, &hva, &chunk);
+	srcu_read_unlock(&vm->srcu, idx);
+	page = there ? remote_page(vm->mm, hva) : NULL;
+	if (!page)
+		return 0;
+	/* The VMM's memory at @hva may have ceased to be the guest's. */
+	idx = srcu_read_lock(&vm->srcu);
+	there = locate(vm, gpa, len, &again, &chunk) && again == hva;
+	if (there) {
+		p = kmap_local_page(page);
+		memcpy(buf, p + offset_in_page(hva), chunk);
+		kunmap_local(p);
+	}
+	srcu_read_unlock(&vm->srcu, idx);
+	put_page(page);
+	return there ? chunk : 0;
+}
+
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 {
 	unsigned int chunk;
 	size_t done = 0;
-	struct page *page;
-	hva_t hva;
-	void *p;
 
 	if (!mmget_not_zero(vm->mm))
 		return -ESRCH;
 	for (; done < len; done += chunk) {
-		if (!locate(vm, gpa + done,
-			    min_t(size_t, len - done, PAGE_SIZE), &hva, &chunk))
+		chunk = read_remote(vm, gpa + done, buf + done,
+				    min_t(size_t, len - done, PAGE_SIZE));
+		if (!chunk)
 			break;
-		mmap_read_lock(vm->mm);
-		if (get_user_pages_remote(vm->mm, hva, 1, 0, &page, NULL) !=
-		    1) {
-			mmap_read_unlock(vm->mm);
-			break;
-		}
-		mmap_read_unlock(vm->mm);
-		p = kmap_local_page(page);
-		memcpy(buf + done, p + offset_in_page(hva), chunk);
-		kunmap_local(p);
-		put_page(page);
 	}
 	mmput(vm->mm);
 	return done;

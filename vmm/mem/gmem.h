@@ -29,7 +29,10 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
  */
 int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		 unsigned int len);
-/* from any process: vm->mm is not current->mm. Returns bytes done */
+/*
+ * From any process: vm->mm is not current->mm. Sleeps, can be killed, not under
+ * vm->srcu: the VMM may withhold the page. Returns bytes done.
+ */
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
 /**
  * gmem_pfn() - the host page frame behind a gfn

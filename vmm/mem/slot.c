@@ -83,7 +83,12 @@ static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 	struct vigil_slots *old = vigil_slots(vm);
 
 	rcu_assign_pointer(vm->slots, new);
-	vm_synchronize(vm);
+	/*
+	 * A VMM that is killed waits for its own vCPUs only, which die with it:
+	 * what they may still look at must not be freed before.
+	 */
+	if (vm_synchronize(vm))
+		synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
 }
 

@@ -4,6 +4,7 @@
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -33,6 +34,8 @@ static_assert(sizeof(struct vigil_vcpu_state) ==
 	      8 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
 static_assert(sizeof(struct vigil_stats) == 24);
 
+#define ATTACH_FLAGS (VIGIL_ATTACH_READ | VIGIL_ATTACH_EVICT)
+
 static void monitor_free(struct kref *ref)
 {
 	struct monitor *mon = container_of(ref, struct monitor, ref);
@@ -46,14 +49,47 @@ void monitor_put(struct monitor *mon)
 	kref_put(&mon->ref, monitor_free);
 }
 
-/* the owner's own user, or the administrator of the owner's user namespace */
-static bool may_attach(struct vigil_vm *vm)
+/*
+ * May the caller attach to the VMM's process by ptrace(2)? The kernel's check,
+ * which asks security modules as well, is open to modules only through what makes
+ * it: the opening of /proc/PID/mem. The path is the caller's, who may have put
+ * anything there. So the file must be procfs's own "mem", and of the VM's address
+ * space.
+ */
+static bool may_ptrace(struct vigil_vm *vm)
 {
-	return uid_eq(current_euid(), vm->owner) ||
-	       ns_capable(vm->user_ns, CAP_SYS_ADMIN);
+	char path[32];
+	struct file *f;
+	bool ok;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid_vnr(vm->pid));
+	f = filp_open(path, O_RDONLY | O_NONBLOCK, 0);
+	if (IS_ERR(f))
+		return false;
+	ok = file_inode(f)->i_sb->s_magic == PROC_SUPER_MAGIC &&
+	     !strcmp(f->f_path.dentry->d_name.name, "mem") &&
+	     f->private_data == vm->mm;
+	filp_close(f, NULL);
+	return ok;
 }
 
-/* the same, where nobody tries to: no denial to be logged */
+/* Waits for what the caller's /proc is: no lock held that others wait for. */
+static bool may_attach(struct vigil_vm *vm)
+{
+	switch (READ_ONCE(vm->attach_by)) {
+	case VIGIL_ATTACH_BY_USER:
+		return uid_eq(current_euid(), vm->owner) || may_ptrace(vm);
+	case VIGIL_ATTACH_BY_ADMIN:
+		return ns_capable(vm->user_ns, CAP_SYS_ADMIN) && may_ptrace(vm);
+	default:
+		return may_ptrace(vm);
+	}
+}
+
+/*
+ * Who sees that the VM is there: its user and the administrator. A denial is
+ * nothing to be logged, since nobody has tried anything.
+ */
 static bool may_see(struct vigil_vm *vm)
 {
 	return uid_eq(current_euid(), vm->owner) ||
@@ -69,15 +105,15 @@ static void fill_info(struct vigil_vm *vm, struct vigil_vm_info *info)
 	info->nr_vcpus = READ_ONCE(vm->nr_vcpus);
 	info->mem_bytes = vigil_vm_mem_bytes(vm);
 	info->start_ns = vm->start_ns;
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->monitor_lock);
 	info->nr_monitors = vm->nr_monitors;
 	strscpy(info->name, vm->name, sizeof(info->name));
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
 	if (READ_ONCE(vm->dead))
 		info->flags |= VIGIL_VM_DEAD;
 }
 
-/* VMs that the caller may attach to, each with a reference */
+/* VMs that the caller may see, each with a reference */
 static int collect_vms(struct vigil_vm ***out)
 {
 	struct vigil_vm *vm, **vms = NULL;
@@ -133,22 +169,44 @@ static long list_vms(struct vigil_vm_list __user *user)
 	return ret;
 }
 
+/* [w] the monitor gives the VM's place up */
+static void leave(struct monitor *mon)
+{
+	if (mon->evicted)
+		return;
+	list_del(&mon->link);
+	/* a vCPU picks its answer up without the monitor's VM */
+	mevent_close(mon);
+	mon->vm->nr_monitors--;
+}
+
+/* [w] whoever has the place loses it; its file stays open, and is of no use */
+static void evict(struct vigil_vm *vm)
+{
+	struct monitor *mon =
+		list_first_entry_or_null(&vm->monitors, struct monitor, link);
+
+	if (!mon)
+		return;
+	leave(mon);
+	WRITE_ONCE(mon->evicted, true);
+	watch_hide(mon);
+	wake_up_all(&vm->monitor_wq);
+}
+
 static int monitor_release(struct inode *inode, struct file *file)
 {
 	struct monitor *mon = file->private_data;
 	struct vigil_vm *vm = mon->vm;
 
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->monitor_lock);
 	if (mon->read_only) {
 		vm->nr_readers--;
 	} else {
-		list_del(&mon->link);
+		leave(mon);
 		watch_drop(mon);
-		/* a vCPU picks its answer up without the monitor's VM */
-		mevent_close(mon);
-		vm->nr_monitors--;
 	}
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
 	monitor_put(mon);
 	vigil_vm_put(vm);
 	return 0;
@@ -162,7 +220,7 @@ static __poll_t monitor_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &mon->vm->monitor_wq, wait);
 	if (mevent_ready(mon))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(mon->vm->dead))
+	if (READ_ONCE(mon->vm->dead) || READ_ONCE(mon->evicted))
 		mask |= EPOLLHUP;
 	return mask;
 }
@@ -210,12 +268,12 @@ static long ioc_watch_list(struct monitor *mon,
 	all = kvcalloc(VIGIL_MAX_WATCHES, sizeof(*all), GFP_KERNEL_ACCOUNT);
 	if (!all)
 		return -ENOMEM;
-	ret = mutex_lock_killable(&mon->vm->lock);
+	ret = mutex_lock_killable(&mon->vm->monitor_lock);
 	if (ret)
 		goto out;
 	list_for_each_entry(w, &mon->watches, link)
 		all[n++] = w->uapi;
-	mutex_unlock(&mon->vm->lock);
+	mutex_unlock(&mon->vm->monitor_lock);
 	if (copy_to_user((void __user *)(unsigned long)list.entries, all,
 			 min(n, list.count) * sizeof(*all)) ||
 	    put_user(n, &user->count))
@@ -311,6 +369,8 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 	struct monitor *mon = file->private_data;
 	void __user *user = (void __user *)arg;
 
+	if (READ_ONCE(mon->evicted))
+		return -EPIPE;
 	switch (cmd) {
 	case VIGIL_WATCH_ADD:
 	case VIGIL_WATCH_DEL:
@@ -355,9 +415,9 @@ static int monitor_file(struct monitor *mon)
 	/* the file's release undoes these */
 	vigil_vm_get(mon->vm);
 	if (!mon->read_only) {
-		mutex_lock(&mon->vm->lock);
+		mutex_lock(&mon->vm->monitor_lock);
 		list_add_tail(&mon->link, &mon->vm->monitors);
-		mutex_unlock(&mon->vm->lock);
+		mutex_unlock(&mon->vm->monitor_lock);
 	}
 	fd_install(fd, file);
 	return fd;
@@ -367,16 +427,23 @@ static int monitor_file(struct monitor *mon)
 static long monitor_create(struct vigil_vm *vm, u32 flags)
 {
 	bool read_only = flags & VIGIL_ATTACH_READ, busy;
+	bool may_evict = flags & VIGIL_ATTACH_EVICT;
 	unsigned int *count = read_only ? &vm->nr_readers : &vm->nr_monitors;
 	unsigned int max = read_only ? VIGIL_MAX_READERS : 1;
 	struct monitor *mon;
 	int ret;
 
-	mutex_lock(&vm->lock);
+	if (may_evict && read_only)
+		return -EINVAL;
+	if (may_evict && !ns_capable(vm->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	mutex_lock(&vm->monitor_lock);
+	if (may_evict)
+		evict(vm);
 	busy = *count == max;
 	if (!busy)
 		++*count;
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
 	if (busy)
 		return -EBUSY;
 
@@ -386,6 +453,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 		goto leave;
 	kref_init(&mon->ref);
 	mutex_init(&mon->read_lock);
+	mutex_init(&mon->watch_lock);
 	INIT_LIST_HEAD(&mon->watches);
 	mon->vm = vm;
 	mon->read_only = read_only;
@@ -396,9 +464,9 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 		return ret;
 	monitor_put(mon);
 leave:
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->monitor_lock);
 	--*count;
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
 	return ret;
 }
 
@@ -406,26 +474,24 @@ static long attach(struct vigil_attach __user *user)
 {
 	struct vigil_vm *vm, *found = NULL;
 	struct vigil_attach a;
-	long ret = -ENOENT;
+	long ret;
 
 	if (copy_from_user(&a, user, sizeof(a)))
 		return -EFAULT;
-	if (a.flags & ~VIGIL_ATTACH_READ)
+	if (a.flags & ~ATTACH_FLAGS)
 		return -EINVAL;
 	mutex_lock(&vigil_vms_lock);
 	list_for_each_entry(vm, &vigil_vms, link) {
 		if (vm->id != a.vm_id)
 			continue;
-		if (!may_attach(vm))
-			ret = -EPERM;
-		else if (refcount_inc_not_zero(&vm->users))
+		if (refcount_inc_not_zero(&vm->users))
 			found = vm;
 		break;
 	}
 	mutex_unlock(&vigil_vms_lock);
 	if (!found)
-		return ret;
-	ret = monitor_create(found, a.flags);
+		return -ENOENT;
+	ret = may_attach(found) ? monitor_create(found, a.flags) : -EPERM;
 	vigil_vm_put(found);
 	return ret;
 }
@@ -457,9 +523,20 @@ static long set_name(struct vigil_vm *vm, struct vigil_name __user *user)
 	for (i = 0; i < len; i++)
 		if (n.name[i] <= ' ' || n.name[i] > '~' || n.name[i] == '/')
 			return -EINVAL;
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->monitor_lock);
 	strscpy(vm->name, n.name, sizeof(vm->name));
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
+	return 0;
+}
+
+/* the VMM decides, not whoever it gave its VM's file to */
+static long set_attach(struct vigil_vm *vm, unsigned long by)
+{
+	if (by > VIGIL_ATTACH_BY_ADMIN)
+		return -EINVAL;
+	if (current->mm != vm->mm)
+		return -EPERM;
+	WRITE_ONCE(vm->attach_by, by);
 	return 0;
 }
 
@@ -467,9 +544,11 @@ long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {
 	case VIGIL_CREATE_MONITOR:
-		if (arg & ~(unsigned long)VIGIL_ATTACH_READ)
+		if (arg & ~(unsigned long)ATTACH_FLAGS)
 			return -EINVAL;
 		return monitor_create(vm, arg);
+	case VIGIL_SET_ATTACH:
+		return set_attach(vm, arg);
 	case VIGIL_SET_NAME:
 		return set_name(vm, (void __user *)arg);
 	case VIGIL_GET_STATS:

@@ -32,7 +32,7 @@ struct watch_span {
 
 /**
  * struct mon_watch - a watch as its monitor asked for it
- * @link: [m] in monitor->watches
+ * @link: [w] in monitor->watches
  * @uapi: [I] as VIGIL_WATCH_LIST tells it
  * @nr_spans: [I] how many @spans there are
  * @spans: [I] guest-physical, sorted, apart from each other
@@ -67,13 +67,15 @@ struct mon_event {
 };
 
 struct monitor {
-	struct kref ref; /* its file, and every held event */
+	struct kref ref; /* its file, every held event, every range in use */
 	struct vigil_vm *vm; /* [I] */
 	bool read_only; /* [I] has no events and is not in vm->monitors */
-	struct list_head link; /* [m] vm->monitors */
-	struct list_head watches; /* [m] */
-	unsigned int nr_watches; /* [m] */
-	u32 last_id; /* [m] */
+	bool evicted; /* [w] writes, [a] reads: it is not there any more */
+	struct list_head link; /* [w] vm->monitors */
+	struct mutex watch_lock; /* one change of watches at a time; before [w] */
+	struct list_head watches; /* [w] */
+	unsigned int nr_watches; /* [w] */
+	u32 last_id; /* [w] */
 	struct mutex read_lock; /* one read() at a time; before qlock */
 
 	spinlock_t qlock;

@@ -231,7 +231,7 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	if (!e)
 		return WATCH_GO;
 	/* a monitor may think for hours: nobody else waits for this vCPU */
-	srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+	vcpu_leave(vcpu);
 	while (READ_ONCE(e->answer) == ANSWER_NONE) {
 		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
 		if (ret || READ_ONCE(vm->dead))
@@ -239,8 +239,8 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 			monitor_snapshot(vcpu);
 	}
-	vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
-	if (READ_ONCE(e->answer) == ANSWER_NONE)
+	if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ||
+	    READ_ONCE(e->answer) == ANSWER_NONE)
 		return -EINTR;
 	if (finish(vcpu) == ANSWER_ALLOW)
 		return WATCH_GO;
@@ -329,7 +329,11 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 
 	if (len < sizeof(ev))
 		return -EINVAL;
-	ret = mutex_lock_interruptible(&mon->read_lock);
+	/* who does not want to wait does not wait behind another reader either */
+	if (!block)
+		ret = mutex_trylock(&mon->read_lock) ? 0 : -EAGAIN;
+	else
+		ret = mutex_lock_interruptible(&mon->read_lock);
 	if (ret)
 		return ret;
 	while (len - done >= sizeof(ev)) {
@@ -344,12 +348,16 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 		}
 		if (done || READ_ONCE(vm->dead))
 			break; /* of a dead VM: end of file */
+		ret = -EPIPE;
+		if (READ_ONCE(mon->evicted))
+			break;
 		ret = -EAGAIN;
 		if (!block)
 			break;
 		ret = wait_event_interruptible(vm->monitor_wq,
 					       mevent_ready(mon) ||
-						       READ_ONCE(vm->dead));
+						       READ_ONCE(vm->dead) ||
+						       READ_ONCE(mon->evicted));
 		if (ret)
 			break;
 	}

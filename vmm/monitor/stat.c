@@ -107,16 +107,16 @@ static int info_show(struct seq_file *m, void *unused)
 	const char *dead = READ_ONCE(vm->dead);
 	struct monitor *mon;
 
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->monitor_lock);
 	seq_printf(m, "id %u\nname %s\npid %d\nuid %u\nvcpus %u\nmemory %llu\n",
 		   vm->id, vm->name, pid_nr(vm->pid),
-		   from_kuid_munged(&init_user_ns, vm->owner), vm->nr_vcpus,
-		   vigil_vm_mem_bytes(vm));
+		   from_kuid_munged(&init_user_ns, vm->owner),
+		   READ_ONCE(vm->nr_vcpus), vigil_vm_mem_bytes(vm));
 	seq_printf(m, "monitors %u\nreaders %u\n", vm->nr_monitors,
 		   vm->nr_readers);
 	list_for_each_entry(mon, &vm->monitors, link)
 		seq_printf(m, "watches %u\n", mon->nr_watches);
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->monitor_lock);
 	if (dead)
 		seq_printf(m, "dead %s\n", dead);
 	return 0;

@@ -103,14 +103,8 @@ out:
 
 static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
 {
-	struct vigil_vm *vm = priv;
-	int idx = srcu_read_lock(&vm->srcu);
-	long n;
-
 	*pte = 0;
-	n = gmem_read_remote(vm, gpa, pte, bytes);
-	srcu_read_unlock(&vm->srcu, idx);
-	return n == bytes ? 0 : -EFAULT;
+	return gmem_read_remote(priv, gpa, pte, bytes) == bytes ? 0 : -EFAULT;
 }
 
 /* reads only; rights are not looked at: a supervisor's read has them all */
@@ -202,12 +196,10 @@ static int find_kernel_half(struct vigil_vm *vm, u64 table,
 	unsigned int bytes = entries * sizeof(u64);
 	bool pair = false;
 	u64 *e;
-	int idx;
 
 	e = kcalloc(2 * TABLE_HALF, sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return -ENOMEM;
-	idx = srcu_read_lock(&vm->srcu);
 	if (gmem_read_remote(vm, table, e, bytes) == bytes &&
 	    gmem_read_remote(vm, kernel, e + TABLE_HALF, bytes) == bytes) {
 		fold_entries(e);
@@ -215,7 +207,6 @@ static int find_kernel_half(struct vigil_vm *vm, u64 table,
 		pair = memchr_inv(e, 0, bytes) &&
 		       !memcmp(e, e + TABLE_HALF, bytes);
 	}
-	srcu_read_unlock(&vm->srcu, idx);
 	kfree(e);
 	return pair;
 }
@@ -259,12 +250,8 @@ int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space)
 static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
 		     size_t len, void *page)
 {
-	int idx = srcu_read_lock(&vm->srcu);
-	long n;
+	long n = gmem_read_remote(vm, gpa, page, len);
 
-	n = gmem_read_remote(vm, gpa, page, len);
-	/* not across a copy to memory that its owner may never let us have */
-	srcu_read_unlock(&vm->srcu, idx);
 	if (n <= 0)
 		return 0;
 	return copy_to_user(user, page, n) ? -EFAULT : n;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is watched. Each monitor has a list of its watches [m]; all of them
+ * What is watched. Each monitor has a list of its watches [w]; all of them
  * together are flattened into one interval tree that is never changed once
- * vCPUs can see it, only replaced [r]. A VM without watches has no tree.
+ * vCPUs can see it, only replaced under [w]. vCPUs look at it under vm->srcu, so
+ * the tree before is freed when they have let go, without anybody waiting for
+ * that. A VM without watches has no tree.
  */
 #include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
@@ -16,6 +18,7 @@
 #include "shadow/shadow.h"
 
 struct vigil_watches {
+	struct rcu_head rcu;
 	struct rb_root_cached root;
 	unsigned int count;
 	struct watch_range range[];
@@ -30,7 +33,7 @@ INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START,
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
 	struct vigil_watches *set = srcu_dereference_check(
-		vm->watches, &vm->srcu, lockdep_is_held(&vm->lock));
+		vm->watches, &vm->srcu, lockdep_is_held(&vm->monitor_lock));
 	u64 start = gfn << PAGE_SHIFT;
 
 	if (likely(!set))
@@ -70,6 +73,22 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 	return mevent_store(vcpu, best, st);
 }
 
+/* Each range has a reference to its monitor, which a vCPU may still tell. */
+static void watches_free(struct rcu_head *rcu)
+{
+	struct vigil_watches *set =
+		container_of(rcu, struct vigil_watches, rcu);
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++)
+		monitor_put(set->range[i].mon);
+	kvfree(set);
+}
+
+/*
+ * [w] Makes the tree anew. A vCPU may go on with the one before until
+ * vm_synchronize(); an event that it tells then is of a watch of before.
+ */
 static int watch_publish(struct vigil_vm *vm)
 {
 	struct vigil_watches *old, *set = NULL;
@@ -79,7 +98,7 @@ static int watch_publish(struct vigil_vm *vm)
 	size_t count = 0;
 	unsigned int i;
 
-	lockdep_assert_held(&vm->lock);
+	lockdep_assert_held(&vm->monitor_lock);
 	list_for_each_entry(mon, &vm->monitors, link)
 		list_for_each_entry(w, &mon->watches, link)
 			count += w->nr_spans;
@@ -98,6 +117,7 @@ static int watch_publish(struct vigil_vm *vm)
 					r->start = w->spans[i].start;
 					r->last = w->spans[i].last;
 					r->mon = mon;
+					kref_get(&mon->ref);
 					r->cookie = w->uapi.cookie;
 					r->id = w->uapi.id;
 					r->action = w->uapi.action;
@@ -109,16 +129,10 @@ static int watch_publish(struct vigil_vm *vm)
 		}
 		set->count = count;
 	}
-	old = rcu_replace_pointer(vm->watches, set, lockdep_is_held(&vm->lock));
-	if (!old && !set)
-		return 0;
-	/*
-	 * A vCPU that looked at the old set has acted on it when this returns:
-	 * a page that it found unwatched is mapped by now, so that whoever
-	 * write-protects afterwards misses nothing.
-	 */
-	vm_synchronize(vm);
-	kvfree(old);
+	old = rcu_replace_pointer(vm->watches, set,
+				  lockdep_is_held(&vm->monitor_lock));
+	if (old)
+		call_srcu(&vm->srcu, &old->rcu, watches_free);
 	return 0;
 }
 
@@ -221,6 +235,60 @@ static bool id_taken(struct monitor *mon, u32 id)
 	return !id;
 }
 
+/* [w] the watch joins the others; vCPUs begin to see it */
+static int watch_insert(struct monitor *mon, struct mon_watch *w)
+{
+	int ret;
+
+	if (mon->evicted)
+		return -EPIPE;
+	if (READ_ONCE(mon->vm->dead))
+		return -EIO;
+	if (mon->nr_watches == VIGIL_MAX_WATCHES)
+		return -ENOSPC;
+	do
+		mon->last_id++;
+	while (id_taken(mon, mon->last_id));
+	w->uapi.id = mon->last_id;
+	list_add_tail(&w->link, &mon->watches);
+	ret = watch_publish(mon->vm);
+	if (ret)
+		list_del(&w->link);
+	else
+		mon->nr_watches++;
+	return ret;
+}
+
+/* [w] 0: vCPUs begin not to see the watch any more */
+static int watch_remove(struct monitor *mon, struct mon_watch *w)
+{
+	int ret;
+
+	list_del(&w->link);
+	ret = watch_publish(mon->vm);
+	if (ret)
+		/* not less watched than before, in another order */
+		list_add(&w->link, &mon->watches);
+	else
+		mon->nr_watches--;
+	return ret;
+}
+
+/* No vCPU may write to the watch's pages on return, unless the caller is killed. */
+static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
+{
+	/*
+	 * A vCPU that looked at the tree before has acted on it after this: a
+	 * page that it found unwatched is mapped by now, so protect_spans()
+	 * misses nothing.
+	 */
+	int ret = vm_synchronize(vm);
+
+	if (!ret)
+		protect_spans(vm, w);
+	return ret;
+}
+
 /**
  * watch_add() - start to watch; no write is missed from when this returns
  * @mon: whose watch
@@ -253,82 +321,83 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 		w->spans[0].last = u->start + u->len - 1;
 	}
 
-	ret = mutex_lock_killable(&vm->lock);
+	ret = mutex_lock_killable(&mon->watch_lock);
 	if (ret)
 		goto free;
-	if (READ_ONCE(vm->dead)) {
-		ret = -EIO;
+	mutex_lock(&vm->monitor_lock);
+	ret = watch_insert(mon, w);
+	mutex_unlock(&vm->monitor_lock);
+	if (ret)
 		goto unlock;
-	}
-	if (mon->nr_watches == VIGIL_MAX_WATCHES) {
-		ret = -ENOSPC;
-		goto unlock;
-	}
-	do
-		mon->last_id++;
-	while (id_taken(mon, mon->last_id));
-	w->uapi.id = mon->last_id;
-	list_add_tail(&w->link, &mon->watches);
-	ret = watch_publish(vm);
+	ret = watch_arm(vm, w);
 	if (ret) {
-		list_del(&w->link);
+		mutex_lock(&vm->monitor_lock);
+		/* out of memory for the tree without it: it stays */
+		if (watch_remove(mon, w))
+			w = NULL;
+		mutex_unlock(&vm->monitor_lock);
 		goto unlock;
 	}
-	mon->nr_watches++;
-	protect_spans(vm, w);
 	u->id = w->uapi.id;
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&mon->watch_lock);
 	return 0;
 
 unlock:
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&mon->watch_lock);
 free:
 	kvfree(w);
 	return ret;
 }
 
-/* pages that nobody watches any more get W back by their next write fault */
+/*
+ * Pages that nobody watches any more get W back by their next write fault. No
+ * event of the watch is made after this has returned 0.
+ */
 int watch_del(struct monitor *mon, u32 id)
 {
 	struct vigil_vm *vm = mon->vm;
 	struct mon_watch *w, *found = NULL;
 	int ret;
 
-	ret = mutex_lock_killable(&vm->lock);
+	ret = mutex_lock_killable(&mon->watch_lock);
 	if (ret)
 		return ret;
+	mutex_lock(&vm->monitor_lock);
 	list_for_each_entry(w, &mon->watches, link)
 		if (w->uapi.id == id)
 			found = w;
-	ret = -ENOENT;
-	if (!found)
-		goto out;
-	list_del(&found->link);
-	ret = watch_publish(vm);
-	if (ret) {
-		/* not less watched than before, in another order */
-		list_add(&found->link, &mon->watches);
-		goto out;
+	ret = found ? watch_remove(mon, found) : -ENOENT;
+	mutex_unlock(&vm->monitor_lock);
+	if (!ret) {
+		kvfree(found);
+		ret = vm_synchronize(vm);
 	}
-	mon->nr_watches--;
-	kvfree(found);
-out:
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&mon->watch_lock);
 	return ret;
+}
+
+void watch_hide(struct monitor *mon)
+{
+	lockdep_assert_held(&mon->vm->monitor_lock);
+	/*
+	 * With one monitor at a time no watch of another one remains, so nothing
+	 * is allocated.
+	 */
+	WARN_ON_ONCE(watch_publish(mon->vm));
 }
 
 void watch_drop(struct monitor *mon)
 {
 	struct mon_watch *w, *next;
 
-	lockdep_assert_held(&mon->vm->lock);
+	lockdep_assert_held(&mon->vm->monitor_lock);
 	list_for_each_entry_safe(w, next, &mon->watches, link) {
 		list_del(&w->link);
 		kvfree(w);
 	}
 	mon->nr_watches = 0;
-	/* with one monitor at a time nothing remains, so nothing is allocated */
-	WARN_ON_ONCE(watch_publish(mon->vm));
+	if (!mon->evicted)
+		watch_hide(mon);
 }
 
 int watch_vm_init(struct vigil_vm *vm)

@@ -48,7 +48,9 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
-/* the monitor goes: its watches too. vm->lock held */
+/* the monitor is evicted: nothing is watched for it any more. vm->monitor_lock held */
+void watch_hide(struct monitor *mon);
+/* the monitor goes: its watches too. vm->monitor_lock held */
 void watch_drop(struct monitor *mon);
 
 #endif
