@@ -2,6 +2,7 @@
 /* KVM_RUN: the loop between guest, kernel and userspace. */
 #include <linux/context_tracking.h>
 #include <linux/sched/signal.h>
+#include <linux/task_work.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
@@ -46,6 +47,24 @@ int run_requests(struct vigil_vcpu *vcpu)
 }
 
 /*
+ * The kernel has work for this thread before it returns to userspace: limits of
+ * CPU time, a machine check that can be recovered from, memory.high. It is done
+ * on the way out of KVM_RUN, so a guest must not keep the thread from there. The
+ * flag alone says little: restartable sequences set it at each preemption, and
+ * what they want can wait.
+ */
+static __always_inline bool kernel_work_pending(void)
+{
+	if (likely(!test_thread_flag(TIF_NOTIFY_RESUME)))
+		return false;
+#ifdef CONFIG_MEMCG
+	if (current->memcg_nr_pages_over_high)
+		return true;
+#endif
+	return task_work_pending(current);
+}
+
+/*
  * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
  * called off, something is to be looked at first.
  * selftests/models/entry.pml explores this.
@@ -61,7 +80,8 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || need_resched() ||
-		     signal_pending(current) || !vcpu->on_hw)) {
+		     signal_pending(current) || kernel_work_pending() ||
+		     !vcpu->on_hw)) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
@@ -141,7 +161,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 		r = run_once(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(signal_pending(current))) {
+		if (unlikely(signal_pending(current) || kernel_work_pending())) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
@@ -184,13 +204,13 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		return run_dead(vcpu);
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
+	if (cr8_set(vcpu, run->cr8))
+		return -EINVAL;
 	/* the way out of a race with a signal: nothing is loaded for it */
 	if (READ_ONCE(run->immediate_exit__unsafe) && !vcpu->complete) {
 		event_run_end(vcpu);
 		return -EINTR;
 	}
-	if (cr8_set(vcpu, run->cr8))
-		return -EINVAL;
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	if (unlikely(vcpu->pid != task_pid(current))) {

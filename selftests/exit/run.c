@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +41,44 @@ static void immediate_exit(long unused)
 	get_regs(v, &after);
 	CHECK(!memcmp(&before, &after, sizeof(before)));
 	v->run->immediate_exit = 0;
+}
+
+/* What the VMM has put into kvm_run is taken, also by a run that enters nothing. */
+static void immediate_cr8(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct kvm_sregs s;
+
+	v->run->cr8 = 15;
+	v->run->immediate_exit = 1;
+	CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+	CHECK_EQ(v->run->cr8, 15);
+	get_sregs(v, &s);
+	CHECK_EQ(s.cr8, 15);
+	v->run->immediate_exit = 0;
+}
+
+/*
+ * A limit of CPU time ends a VMM whose guest never exits: what the kernel has to
+ * do before a thread returns to userspace does not wait for the guest.
+ */
+static void cpu_limit(long unused)
+{
+	const struct rlimit one = { 1, 10 };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct vcpu *v = START(M_LONG, spin);
+
+		signal(SIGXCPU, SIG_DFL);
+		setrlimit(RLIMIT_CPU, &one);
+		for (;;)
+			ioctl(v->fd, KVM_RUN, 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		ERROR("the child was lost");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
 }
 
 static void on_alarm(int sig)
@@ -274,6 +313,8 @@ static void killed(long unused)
 static const struct test_case cases[] = {
 	CASE_ALL("triple fault", triple),
 	{ "immediate_exit", immediate_exit },
+	{ "immediate_exit and CR8", immediate_cr8 },
+	{ "a limit of CPU time", cpu_limit, 0, 120 },
 	{ "signal", signal_interrupts },
 	{ "KVM_SET_SIGNAL_MASK", signal_mask },
 	{ "CR8", task_priority },

@@ -210,6 +210,11 @@ static void interrupted(long arg)
 		EXPECT(v, STOP_SIGNAL);
 	ticks(0);
 	v->stop_on_signal = false;
+	/* who asks for its thread back does not wait for the monitor */
+	v->run->immediate_exit = 1;
+	for (int i = 0; i < 5; i++)
+		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+	v->run->immediate_exit = 0;
 	ev = mon_event(mon);
 	CHECK_NO_EVENT(mon); /* it is one event, not twenty */
 	CHECK_EQ(rd64(v->vm, TARGET), OLD);

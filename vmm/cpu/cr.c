@@ -7,6 +7,7 @@
 #include <linux/bits.h>
 #include <linux/smp.h>
 #include <asm/debugreg.h>
+#include <linux/nospec.h>
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 #include <uapi/asm/debugreg.h>
@@ -223,7 +224,9 @@ int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val)
 	}
 	if (nr > 7)
 		return -ENODEV;
-	*val = nr < 4 ? vcpu->dr[nr] : nr == 6 ? vcpu->dr6 : vcpu->dr7;
+	*val = nr < 4  ? vcpu->dr[array_index_nospec(nr, 4)] :
+	       nr == 6 ? vcpu->dr6 :
+			 vcpu->dr7;
 	return 0;
 }
 
@@ -239,7 +242,7 @@ int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 	if (nr >= 6 && val >> 32)
 		return -EINVAL;
 	if (nr < 4) {
-		vcpu->dr[nr] = val;
+		vcpu->dr[array_index_nospec(nr, 4)] = val;
 	} else if (nr == 6) {
 		/* RTM and bus-lock bits read as ones: neither is offered */
 		vcpu->dr6 = (val &

@@ -88,11 +88,13 @@ static u64 *mtrr_of(struct vigil_vcpu *vcpu, u32 msr)
 	int fixed = mtrr_fixed_index(msr);
 
 	if (fixed >= 0)
-		return &m->mtrr_fixed[fixed];
+		return &m->mtrr_fixed[array_index_nospec(
+			fixed, ARRAY_SIZE(m->mtrr_fixed))];
 	if (msr == MSR_MTRRdefType)
 		return &m->mtrr_deftype;
 	if (msr >= 0x200 && msr < 0x200 + 2 * VIGIL_MTRR_VAR)
-		return &m->mtrr_var[msr - 0x200];
+		return &m->mtrr_var[array_index_nospec(
+			msr - 0x200, ARRAY_SIZE(m->mtrr_var))];
 	return NULL;
 }
 
@@ -133,7 +135,8 @@ static u64 *mce_of(struct vigil_vcpu *vcpu, u32 msr)
 	if (msr < MSR_IA32_MC0_CTL ||
 	    msr >= MSR_IA32_MC0_CTL + 4 * mce_banks(vcpu))
 		return NULL;
-	return &vcpu->msrs.mce[msr - MSR_IA32_MC0_CTL];
+	return &vcpu->msrs.mce[array_index_nospec(msr - MSR_IA32_MC0_CTL,
+						  VIGIL_MCE_BANKS * 4)];
 }
 
 /* what a VMM may ask for besides the number of banks: KVM_X86_SETUP_MCE */

@@ -233,6 +233,9 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	/* a monitor may think for hours: nobody else waits for this vCPU */
 	vcpu_leave(vcpu);
 	while (READ_ONCE(e->answer) == ANSWER_NONE) {
+		/* the VMM wants its thread back, answer or not */
+		if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
+			break;
 		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
 		if (ret || READ_ONCE(vm->dead))
 			break;
