@@ -179,6 +179,13 @@ static void mark_table(struct vigil_vm *vm, unsigned long *word)
 	if (*word & RMAP_TABLE)
 		return;
 	WRITE_ONCE(*word, *word | RMAP_TABLE);
+	/*
+	 * Pairs with the barrier between the emulator's store and its look at
+	 * this mark (gmem_write(), gmem_cmpxchg()): either it sees the mark and
+	 * brings the table in step, or its store is seen when the entries are
+	 * read. Explored by selftests/models/dirty.pml.
+	 */
+	smp_mb();
 	rmap_write_protect(vm, word, false);
 	shadow_must_flush(vm);
 }

@@ -81,6 +81,37 @@ static void cpu_limit(long unused)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
 }
 
+/*
+ * A push that cannot be made, nor the frame of its #SS, shuts the CPU down. The
+ * VMM gives it another state then: nothing of before may reach that.
+ */
+static void after_shutdown(long unused)
+{
+	struct vcpu *v = START(M_LONG, spin);
+	struct kvm_sregs good_s;
+	struct kvm_regs good, bad;
+	unsigned int i;
+
+	get_regs(v, &good);
+	get_sregs(v, &good_s);
+	*(uint8_t *)vm_ram(v->vm, GUEST_FREE, 1) = 0x50; /* push rax */
+	for (i = 0; i < 3; i++) {
+		bad = good;
+		bad.rip = GUEST_FREE;
+		bad.rsp = 1ull << 63;
+		set_regs(v, &bad);
+		EXPECT(v, STOP_SHUTDOWN);
+		set_sregs(v, &good_s);
+		set_regs(v, &good);
+		v->stop_on_signal = true;
+		ticks(20000);
+		EXPECT(v, STOP_SIGNAL);
+		EXPECT(v, STOP_SIGNAL);
+		ticks(0);
+		v->stop_on_signal = false;
+	}
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -312,6 +343,7 @@ static void killed(long unused)
 
 static const struct test_case cases[] = {
 	CASE_ALL("triple fault", triple),
+	{ "another state after a shutdown", after_shutdown },
 	{ "immediate_exit", immediate_exit },
 	{ "immediate_exit and CR8", immediate_cr8 },
 	{ "a limit of CPU time", cpu_limit, 0, 120 },

@@ -226,6 +226,35 @@ static void interrupted(long arg)
 	vm_destroy(v->vm);
 }
 
+/* A watch that is added while a store is held has its say in that store. */
+static void added_while_held(long deny)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	mon_watch(mon, TARGET, 4,
+		  deny ? VIGIL_ACTION_DENY : VIGIL_ACTION_LOG);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	runner_join(&r, STOP_END);
+	/* Where watches overlap, deny beats ask beats log. */
+	CHECK_MEM_EQ(rd64(v->vm, TARGET), deny ? OLD : NEW);
+	if (deny) {
+		ev = mon_event(mon);
+		CHECK_EQ(ev.flags & VIGIL_EVENT_DENIED, VIGIL_EVENT_DENIED);
+		CHECK_EQ(bytes64(ev.old), OLD);
+		CHECK_EQ(bytes64(ev.new_), NEW);
+	}
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 /* the VMM gives the vCPU other registers: nobody waits any more */
 static void forgotten(long arg)
 {
@@ -620,6 +649,8 @@ int main(int argc, char **argv)
 		{ "monitor killed while it holds (deny)", killed,
 		  VIGIL_ON_DEATH_DENY },
 		{ "KVM_RUN interrupted while held", interrupted },
+		{ "a deny watch added while held", added_while_held, true },
+		{ "a log watch added while held", added_while_held, false },
 		{ "registers replaced while held", forgotten },
 		{ "queue full: events are counted as lost", full_queue },
 		{ "queue full: deny denies", full_queue_denies },

@@ -33,6 +33,16 @@ void event_reset(struct vigil_vcpu *vcpu)
 	memset(&vcpu->events, 0, sizeof(vcpu->events));
 }
 
+void event_drop_injected(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	memset(&ev->exception, 0, sizeof(ev->exception));
+	ev->nmi_injected = false;
+	ev->irq_injected = false;
+	ev->triple_fault = false;
+}
+
 static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 {
 	if (!e->has_payload)
@@ -207,10 +217,8 @@ int event_inject(struct vigil_vcpu *vcpu)
 	/* what is cleared here was set by this thread, or is looked at below */
 	smp_mb__after_atomic();
 
-	if (unlikely(ev->triple_fault)) {
-		ev->triple_fault = false;
+	if (unlikely(ev->triple_fault))
 		return exit_triple_fault(vcpu);
-	}
 	if (!inject_again(vcpu))
 		inject_new(vcpu);
 	if (ev->nmi_pending)

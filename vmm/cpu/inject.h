@@ -15,6 +15,9 @@
 /* nothing pending, nothing injected; NMIs unmasked: RESET */
 void event_reset(struct vigil_vcpu *vcpu);
 
+/* shutdown: what was on its way into the guest is dropped; NMI masking stays */
+void event_drop_injected(struct vigil_vcpu *vcpu);
+
 void event_exception(struct vigil_vcpu *vcpu, u8 vector);
 void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code);
 void event_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);

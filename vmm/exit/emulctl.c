@@ -131,7 +131,8 @@ static int held_verdict(struct vigil_vcpu *vcpu,
 
 	while ((ret = monitor_wait(vcpu)) == -EINTR) {
 		vcpu->complete = again;
-		if (signal_pending(current)) {
+		if (signal_pending(current) ||
+		    READ_ONCE(vcpu->run->immediate_exit__unsafe)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}

@@ -242,6 +242,11 @@ int exit_reflect(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 
 int exit_triple_fault(struct vigil_vcpu *vcpu)
 {
+	/*
+	 * A CPU in shutdown delivers nothing any more. What was on its way must
+	 * not meet the state that the VMM gives the vCPU next.
+	 */
+	event_drop_injected(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return 0;
 }

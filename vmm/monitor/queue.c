@@ -222,14 +222,13 @@ static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
-int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
+/* Sleeps until the event is answered, under no lock. -EINTR: it is not yet. */
+static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
+	__must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
-	struct mon_event *e = vcpu->held;
 	int ret = 0;
 
-	if (!e)
-		return WATCH_GO;
 	/* a monitor may think for hours: nobody else waits for this vCPU */
 	vcpu_leave(vcpu);
 	while (READ_ONCE(e->answer) == ANSWER_NONE) {
@@ -245,10 +244,55 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ||
 	    READ_ONCE(e->answer) == ANSWER_NONE)
 		return -EINTR;
-	if (finish(vcpu) == ANSWER_ALLOW)
-		return WATCH_GO;
-	vcpu->stat.watch_denied++;
-	return WATCH_SKIP;
+	return 0;
+}
+
+/*
+ * The event is answered. Watches may have been added while nobody held vm->srcu,
+ * and who added one was told that no write is missed from then on: the store is
+ * decided again by the watches as they are now.
+ */
+static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
+{
+	u8 old[VIGIL_EVENT_DATA], new_[VIGIL_EVENT_DATA];
+	const struct watch_store st = {
+		.gva = e->ev.gva,
+		.gpa = e->ev.gpa,
+		.len = e->ev.len,
+		.gva_valid = e->ev.flags & VIGIL_EVENT_GVA_VALID,
+		.old = old,
+		.new_ = new_,
+	};
+	struct monitor *mon = e->mon;
+	u32 id = e->ev.watch_id;
+	enum watch_answer ret;
+
+	memcpy(old, e->ev.old, sizeof(old));
+	memcpy(new_, e->ev.new_, sizeof(new_));
+	/* so that no other monitor is taken for this one */
+	kref_get(&mon->ref);
+	if (finish(vcpu) == ANSWER_ALLOW) {
+		ret = watch_again(vcpu, &st, mon, id);
+	} else {
+		vcpu->stat.watch_denied++;
+		ret = WATCH_SKIP;
+	}
+	monitor_put(mon);
+	return ret;
+}
+
+int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
+{
+	enum watch_answer answer = WATCH_GO;
+	int ret;
+
+	while (vcpu->held) {
+		ret = wait_answer(vcpu, vcpu->held);
+		if (ret)
+			return ret;
+		answer = decide(vcpu, vcpu->held);
+	}
+	return answer;
 }
 
 static void answer(struct mon_event *e, bool deny)

@@ -49,26 +49,47 @@ static bool stronger(const struct watch_range *a, const struct watch_range *b)
 	return a->id < b->id;
 }
 
-enum watch_answer watch_store(struct vigil_vcpu *vcpu,
-			      const struct watch_store *st)
+/* the range whose action holds for the store; NULL: none has a byte of it */
+static struct watch_range *strongest(struct vigil_vm *vm,
+				     const struct watch_store *st)
 {
-	struct vigil_vm *vm = vcpu->vm;
 	struct vigil_watches *set = srcu_dereference(vm->watches, &vm->srcu);
 	struct watch_range *r, *best = NULL;
 	u64 last;
 
 	if (!set || !st->len)
-		return WATCH_GO;
+		return NULL;
 	/* spans of one watch do not overlap, so this is short */
 	last = st->gpa + st->len - 1;
 	for (r = ranges_iter_first(&set->root, st->gpa, last); r;
 	     r = ranges_iter_next(r, st->gpa, last))
 		if (!best || stronger(r, best))
 			best = r;
+	return best;
+}
+
+enum watch_answer watch_store(struct vigil_vcpu *vcpu,
+			      const struct watch_store *st)
+{
+	struct watch_range *best = strongest(vcpu->vm, st);
+
 	if (!best) {
-		vcpu->stat.watch_misses++;
+		if (rcu_access_pointer(vcpu->vm->watches))
+			vcpu->stat.watch_misses++;
 		return WATCH_GO;
 	}
+	vcpu->stat.watch_hits++;
+	return mevent_store(vcpu, best, st);
+}
+
+enum watch_answer watch_again(struct vigil_vcpu *vcpu,
+			      const struct watch_store *st,
+			      const struct monitor *mon, u32 id)
+{
+	struct watch_range *best = strongest(vcpu->vm, st);
+
+	if (!best || (best->mon == mon && best->id == id))
+		return WATCH_GO;
 	vcpu->stat.watch_hits++;
 	return mevent_store(vcpu, best, st);
 }

@@ -46,6 +46,15 @@ enum watch_answer {
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
 
+/*
+ * A monitor has allowed the store that it held, of its watch @id. vm->srcu was
+ * dropped meanwhile: do the watches as they are now still leave it at that?
+ * Returns what watch_store() does.
+ */
+enum watch_answer watch_again(struct vigil_vcpu *vcpu,
+			      const struct watch_store *st,
+			      const struct monitor *mon, u32 id);
+
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
 /* the monitor is evicted: nothing is watched for it any more. vm->monitor_lock held */
