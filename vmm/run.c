@@ -161,7 +161,8 @@ static int run_loop(struct vigil_vcpu *vcpu)
 		r = run_once(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(signal_pending(current) || kernel_work_pending())) {
+		if (unlikely(signal_pending(current) ||
+			     kernel_work_pending())) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}

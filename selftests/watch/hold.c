@@ -238,8 +238,7 @@ static void added_while_held(long deny)
 	runner_start(&r, v);
 	ev = mon_event(mon);
 	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
-	mon_watch(mon, TARGET, 4,
-		  deny ? VIGIL_ACTION_DENY : VIGIL_ACTION_LOG);
+	mon_watch(mon, TARGET, 4, deny ? VIGIL_ACTION_DENY : VIGIL_ACTION_LOG);
 	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
 	runner_join(&r, STOP_END);
 	/* Where watches overlap, deny beats ask beats log. */

@@ -66,9 +66,8 @@ struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn);
 static inline hva_t vigil_slot_hva(const struct vigil_slot *slot, gfn_t gfn)
 {
 	/* A CPU that speculates past the look-up must not address other memory. */
-	return slot->uaddr +
-	       (array_index_nospec(gfn - slot->base, slot->npages)
-		<< PAGE_SHIFT);
+	return slot->uaddr + (array_index_nospec(gfn - slot->base, slot->npages)
+			      << PAGE_SHIFT);
 }
 
 static inline bool slot_logs_dirty(const struct vigil_slot *slot)
