@@ -13,36 +13,6 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/reload.h"
-#include "vmm/monitor/view.h"
-
-static int run_dead(struct vigil_vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	run->internal.ndata = 0;
-	return -EIO;
-}
-
-int run_requests(struct vigil_vcpu *vcpu)
-{
-	if (test_bit(REQ_DEAD, &vcpu->requests))
-		return run_dead(vcpu);
-	if (vigil_test_request(vcpu, REQ_SRCU)) {
-		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
-		wait_event(vcpu->vm->srcu_wq,
-			   !atomic_read(&vcpu->vm->srcu_syncs));
-		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-	}
-	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
-		monitor_snapshot(vcpu);
-	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {
-		vmm_ops->flush_tlb(vcpu);
-		fetch_flush(vcpu);
-	}
-	return 1;
-}
 
 /*
  * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
@@ -108,7 +78,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 			return r;
 		}
 		if (vcpu->requests) {
-			r = run_requests(vcpu);
+			r = vcpu_requests(vcpu);
 			if (r <= 0)
 				return r;
 			/* a flush or a new root may have been asked for meanwhile */
@@ -170,7 +140,7 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 	int r;
 
 	if (READ_ONCE(vcpu->vm->dead))
-		return run_dead(vcpu);
+		return vcpu_dead(vcpu);
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
 	/* the way out of a race with a signal: nothing is loaded for it */

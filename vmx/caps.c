@@ -259,28 +259,13 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 
 int vmx_caps_hide(struct vmx_caps *caps, const char *names)
 {
-	struct vmx_caps c = *caps;
+	static const struct reader_hide rows[] = {
+		{ "unrestricted", offsetof(struct vmx_caps, unrestricted) },
+		{ "vpid", offsetof(struct vmx_caps, vpid) },
+		{ "invvpid", offsetof(struct vmx_caps, invvpid_address) },
+		{ "invvpid", offsetof(struct vmx_caps, invvpid_single) },
+		{ "invept", offsetof(struct vmx_caps, invept_single) },
+	};
 
-	while (*names) {
-		size_t len = strcspn(names, ",");
-		bool all = reader_name_is(names, len, "all");
-
-		if (all || reader_name_is(names, len, "unrestricted"))
-			c.unrestricted = false;
-		if (all || reader_name_is(names, len, "vpid"))
-			c.vpid = false;
-		if (all || reader_name_is(names, len, "invvpid"))
-			c.invvpid_address = c.invvpid_single = false;
-		if (all || reader_name_is(names, len, "invept"))
-			c.invept_single = false;
-		if (!all && !reader_name_is(names, len, "unrestricted") &&
-		    !reader_name_is(names, len, "vpid") &&
-		    !reader_name_is(names, len, "invvpid") &&
-		    !reader_name_is(names, len, "invept"))
-			return -EINVAL;
-		names += len;
-		names += *names == ',';
-	}
-	*caps = c;
-	return 0;
+	return reader_hide(caps, rows, ARRAY_SIZE(rows), names);
 }

@@ -74,12 +74,8 @@ int vmx_vcpu_create(struct vigil_vcpu *vcpu)
 void vmx_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	int cpu;
 
 	vmx_deactivate(vmx);
-	/* the page comes back as another VMCS: that one is not the same guest */
-	for_each_possible_cpu(cpu)
-		cmpxchg(&per_cpu_ptr(&vmx_cpu, cpu)->vmcs, vmx->vmcs, NULL);
 	if (vmx->vpid)
 		ida_free(&vpids, vmx->vpid);
 	free_page((unsigned long)vmx->vmcs);

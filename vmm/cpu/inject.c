@@ -7,7 +7,6 @@
  * event_complete() whether the delivery was finished or must be done again.
  */
 #include "inject.h"
-#include "vmm/exit/exit.h"
 #include "vmm/ops.h"
 
 #define DR6_TRAPS 0xful
@@ -209,7 +208,8 @@ int event_inject(struct vigil_vcpu *vcpu)
 
 	if (unlikely(ev->triple_fault)) {
 		ev->triple_fault = false;
-		return exit_triple_fault(vcpu);
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return 0;
 	}
 	if (!inject_again(vcpu))
 		inject_new(vcpu);

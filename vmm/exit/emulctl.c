@@ -18,7 +18,6 @@
 #include "vmm/monitor/queue.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
-#include "vmm/run.h"
 
 /* REP iterations in one go before interrupts are looked at again */
 #define REP_BUDGET 64
@@ -135,7 +134,7 @@ static int held_verdict(struct vigil_vcpu *vcpu,
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
-		ret = run_requests(vcpu);
+		ret = vcpu_requests(vcpu);
 		if (ret <= 0)
 			return ret;
 		vcpu->complete = NULL;

@@ -274,12 +274,22 @@ int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
 	return 0;
 }
 
-int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
+static struct kvm_run *internal_error(struct vigil_vcpu *vcpu, u32 suberror)
 {
 	struct kvm_run *run = vcpu->run;
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.suberror = suberror;
+	run->internal.ndata = 0;
+	memset(run->internal.data, 0, sizeof(run->internal.data));
+	return run;
+}
+
+int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
+{
+	struct kvm_run *run =
+		internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+
 	run->internal.ndata = 2;
 	run->internal.data[0] = code;
 	run->internal.data[1] = vcpu->cpu;
@@ -289,23 +299,18 @@ int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
 int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 			unsigned int len)
 {
-	struct kvm_run *run = vcpu->run;
+	struct kvm_run *run = internal_error(vcpu, suberror);
 
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = suberror;
-	memset(run->internal.data, 0, sizeof(run->internal.data));
-	run->emulation_failure.flags = 0;
-	run->internal.ndata = 0;
-	if (len) {
-		/* flags, then size and bytes: KVM's layout of an emulation failure */
-		run->emulation_failure.ndata = 4;
-		run->emulation_failure.flags =
-			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		run->emulation_failure.insn_size = len;
-		memset(run->emulation_failure.insn_bytes, 0x90,
-		       sizeof(run->emulation_failure.insn_bytes));
-		memcpy(run->emulation_failure.insn_bytes, insn, len);
-	}
+	if (!len)
+		return 0;
+	/* flags, then size and bytes: KVM's layout of an emulation failure */
+	run->emulation_failure.ndata = 4;
+	run->emulation_failure.flags =
+		KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = len;
+	memset(run->emulation_failure.insn_bytes, 0x90,
+	       sizeof(run->emulation_failure.insn_bytes));
+	memcpy(run->emulation_failure.insn_bytes, insn, len);
 	return 0;
 }
 

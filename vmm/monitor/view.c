@@ -126,25 +126,17 @@ static struct walk_mode mode_of(const struct gva_space *space)
 		.maxphyaddr = 52,
 	};
 
-	if (!(space->cr0 & BIT(31)))
-		m.paging = WALK_NONE;
-	else if (!(space->cr4 & BIT(5)))
-		m.paging = WALK_32;
-	else if (!(space->efer & BIT(10)))
-		m.paging = WALK_PAE;
-	else
-		m.paging = space->cr4 & BIT(12) ? WALK_5LEVEL : WALK_4LEVEL;
+	m.paging = walk_paging_of(space->cr0, space->cr4, space->efer);
 	return m;
 }
 
 bool mview_address(const struct gva_space *space, u64 gva)
 {
 	struct walk_mode m = mode_of(space);
-	int unused = m.paging == WALK_5LEVEL ? 7 : 16;
 
 	if (m.paging < WALK_4LEVEL)
 		return !(gva >> 32);
-	return (u64)((s64)(gva << unused) >> unused) == gva;
+	return gva_canonical(gva, m.paging == WALK_5LEVEL ? 57 : 48);
 }
 
 int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,

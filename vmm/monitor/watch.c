@@ -188,8 +188,8 @@ static int check_watch(const struct vigil_watch *w)
 	if (w->kind == VIGIL_WATCH_GPA)
 		return w->cr3 || last >> 52 ? -EINVAL : 0;
 	/* 57 bits here; in the guest's mode when it is translated */
-	if ((u64)((s64)(w->start << 7) >> 7) != w->start ||
-	    (u64)((s64)(last << 7) >> 7) != last || w->cr3 >> 52)
+	if (!gva_canonical(w->start, 57) || !gva_canonical(last, 57) ||
+	    w->cr3 >> 52)
 		return -EINVAL;
 	return 0;
 }
