@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "ops.h"
 #include "run.h"
+#include "trace.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
@@ -37,6 +38,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 		event_cancel(vcpu);
 		return 0;
 	}
+	trace_vigil_entry(vcpu);
 	shadow_audit_entry(vcpu);
 	fpu_enter(vcpu);
 	context_tracking_guest_enter();

@@ -8,6 +8,7 @@
  */
 #include "inject.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 #define DR6_TRAPS 0xful
 #define DR6_ONES 0xffff0ff0ul
@@ -201,6 +202,7 @@ static void inject_new(struct vigil_vcpu *vcpu)
 int event_inject(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
+	bool again;
 
 	clear_bit(REQ_EVENT, &vcpu->requests);
 	/* what is cleared here was set by this thread, or is looked at below */
@@ -211,8 +213,10 @@ int event_inject(struct vigil_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
-	if (!inject_again(vcpu))
+	again = inject_again(vcpu);
+	if (!again)
 		inject_new(vcpu);
+	trace_vigil_inject(vcpu, again);
 	if (ev->nmi_pending)
 		vmm_ops->nmi_window(vcpu);
 	vmm_ops->irq_window(

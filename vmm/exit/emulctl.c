@@ -18,6 +18,7 @@
 #include "vmm/monitor/queue.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 /* REP iterations in one go before interrupts are looked at again */
 #define REP_BUDGET 64
@@ -212,6 +213,7 @@ static int emul_once(struct vigil_vcpu *vcpu)
 	struct emul_ctxt *c = &vcpu->emul;
 	int ret = vigil_emulate(c, &emulctl_ops);
 
+	trace_vigil_emulate(vcpu, ret);
 	vcpu->xlat.valid = false;
 	/* else only the iterations of a REP have changed anything */
 	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))

@@ -13,6 +13,7 @@
 #include "vmm/cpu/msr.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 {
@@ -357,6 +358,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 
 	vcpu->stat.exits_page_fault++;
 	ret = shadow_page_fault(vcpu, gva, &error_code, &gpa);
+	trace_vigil_page_fault(vcpu, gva, error_code, ret);
 	switch (ret) {
 	case SHADOW_FIXED:
 		return 1;

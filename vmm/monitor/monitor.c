@@ -13,6 +13,7 @@
 
 #include "monitor.h"
 #include "view.h"
+#include "vmm/trace.h"
 
 /* the layout is the same for every userspace, and has no hole to leak through */
 static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
@@ -138,6 +139,7 @@ static int monitor_release(struct inode *inode, struct file *file)
 	struct monitor *mon = file->private_data;
 	struct vigil_vm *vm = mon->vm;
 
+	trace_vigil_monitor_close(vm, mon->read_only);
 	mutex_lock(&vm->lock);
 	if (mon->read_only) {
 		vm->nr_readers--;
@@ -359,6 +361,7 @@ static int monitor_file(struct monitor *mon)
 		list_add_tail(&mon->link, &mon->vm->monitors);
 		mutex_unlock(&mon->vm->lock);
 	}
+	trace_vigil_monitor_open(mon->vm, mon->read_only);
 	fd_install(fd, file);
 	return fd;
 }

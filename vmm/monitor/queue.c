@@ -16,6 +16,7 @@
 #include "queue.h"
 #include "view.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 #define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
 
@@ -226,7 +227,8 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	struct mon_event *e = vcpu->held;
-	int ret = 0;
+	int ret = 0, verdict;
+	u64 seq;
 
 	if (!e)
 		return WATCH_GO;
@@ -242,7 +244,10 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
 	if (READ_ONCE(e->answer) == ANSWER_NONE)
 		return -EINTR;
-	if (finish(vcpu) == ANSWER_ALLOW)
+	seq = e->ev.seq;
+	verdict = finish(vcpu);
+	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
+	if (verdict == ANSWER_ALLOW)
 		return WATCH_GO;
 	vcpu->stat.watch_denied++;
 	return WATCH_SKIP;

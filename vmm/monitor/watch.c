@@ -14,6 +14,7 @@
 #include "view.h"
 #include "watch.h"
 #include "shadow/shadow.h"
+#include "vmm/trace.h"
 
 struct vigil_watches {
 	struct rb_root_cached root;
@@ -67,6 +68,7 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 		return WATCH_GO;
 	}
 	vcpu->stat.watch_hits++;
+	trace_vigil_watch_hit(vcpu, best->id, best->action, st->gpa, st->len);
 	return mevent_store(vcpu, best, st);
 }
 
