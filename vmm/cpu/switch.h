@@ -23,7 +23,7 @@ struct cpu_switch {
 	u64 tsc_aux;
 };
 
-/* The extension was switched on on this CPU. */
+/* This CPU has its extension switched on. */
 void switch_init(struct cpu_switch *sw);
 /* The extension goes off: the host has its TSC_AUX again. */
 void switch_exit(struct cpu_switch *sw);
