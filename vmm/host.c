@@ -292,7 +292,9 @@ static int cpu_offline_cb(unsigned int cpu)
 {
 	unsigned long flags;
 
-	/* nobody is loaded: this is the hotplug thread, and it is pinned here */
+	/*
+	 * No vCPU is loaded here: the hotplug thread runs, pinned to this CPU.
+	 */
 	local_irq_save(flags);
 	__this_cpu_write(host_cpu_leaving, true);
 	disable_here(NULL);

@@ -54,7 +54,10 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* this CPU has the extension off: it goes offline, or worse */
+/*
+ * The extension is off on this CPU: the CPU goes offline, a resume failed, or the
+ * machine goes down.
+ */
 static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	const char *why;
@@ -83,7 +86,10 @@ static int run_loop(struct vigil_vcpu *vcpu)
 			r = vcpu_requests(vcpu);
 			if (r <= 0)
 				return r;
-			/* a flush or a new root may have been asked for meanwhile */
+			/*
+			 * Serving requests may sleep: another thread may have
+			 * asked for a new root meanwhile.
+			 */
 			if (test_bit(REQ_LOAD_ROOT, &vcpu->requests))
 				continue;
 			if (test_bit(REQ_EVENT, &vcpu->requests)) {
@@ -116,7 +122,9 @@ static int run_loop(struct vigil_vcpu *vcpu)
 	}
 }
 
-/* what the last exit left to be done, then the loop */
+/*
+ * Finishes what the last exit to userspace left to be done, then runs the loop.
+ */
 static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 {
 	typeof(vcpu->complete) complete = vcpu->complete;
@@ -128,7 +136,10 @@ static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 		if (r <= 0)
 			return r;
 	}
-	/* the reason of the exit that this completed stays, as clients expect */
+	/*
+	 * exit_reason stays that of the exit which was just completed, as KVM
+	 * clients expect.
+	 */
 	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
 	event_run_begin(vcpu);
@@ -145,7 +156,10 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		return vcpu_dead(vcpu);
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
-	/* the way out of a race with a signal: nothing is loaded for it */
+	/*
+	 * immediate_exit is how a VMM avoids a race with a signal: nothing is
+	 * loaded for it.
+	 */
 	if (READ_ONCE(run->immediate_exit__unsafe) && !vcpu->complete) {
 		event_run_end(vcpu);
 		return -EINTR;

@@ -43,7 +43,7 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* one bit that vigil cannot do without */
+/* A control bit that vigil cannot do without, and its name for the message */
 struct need {
 	u32 bit;
 	const char *name;
@@ -219,7 +219,7 @@ static void read_secondary(const struct host_reader *rd, struct vmx_caps *caps)
 	caps->wbinvd = may & CPU2_WBINVD;
 	if (caps->wbinvd)
 		caps->cpu2 |= CPU2_WBINVD;
-	/* that MSR exists where there is EPT or VPID */
+	/* IA32_VMX_EPT_VPID_CAP exists only on CPUs with EPT or VPID */
 	if (!(may & (CPU2_EPT | CPU2_VPID)))
 		return;
 	cap = rdmsr(rd, VMX_EPT_VPID_CAP);

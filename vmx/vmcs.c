@@ -95,7 +95,10 @@ void vmx_deactivate_here(struct vmx_vcpu *vmx)
 		vc->current_vmcs = NULL;
 	list_del_init(&vmx->link);
 	vmx->launched = false;
-	/* whoever sees it may activate it elsewhere */
+	/*
+	 * A CPU that reads -1 here may activate the VMCS: the VMCLEAR must be
+	 * visible to it first.
+	 */
 	smp_store_release(&vmx->vmcs_cpu, -1);
 }
 
@@ -167,7 +170,10 @@ static void reset_controls(struct vmx_vcpu *vmx)
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
 }
 
-/* what is the same on all CPUs and at all times; where the rest starts from */
+/*
+ * Host fields that are the same on all CPUs and at all times, and the first
+ * values of the others.
+ */
 static void reset_host(struct vmx_vcpu *vmx)
 {
 	u64 efer;

@@ -87,7 +87,10 @@ static void raise_exception(struct vigil_vcpu *vcpu,
 			};
 			return;
 		}
-		/* the first one comes back when its instruction is run again */
+		/*
+		 * The first exception is raised again when its instruction is
+		 * run again.
+		 */
 	}
 	*e = *new;
 	e->pending = true;
@@ -156,7 +159,10 @@ static bool event_nmi_allowed(struct vigil_vcpu *vcpu)
 	       !vmm_ops->irq_shadow(vcpu);
 }
 
-/* what an exit cut short goes first, and alone */
+/*
+ * An event whose delivery an exit cut short is delivered first, and no other
+ * one with it.
+ */
 static bool inject_again(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
@@ -205,7 +211,10 @@ int event_inject(struct vigil_vcpu *vcpu)
 	bool again;
 
 	clear_bit(REQ_EVENT, &vcpu->requests);
-	/* what is cleared here was set by this thread, or is looked at below */
+	/*
+	 * REQ_EVENT was set by this thread, or its event is seen below: the
+	 * barrier orders the two.
+	 */
 	smp_mb__after_atomic();
 
 	if (unlikely(ev->triple_fault)) {
@@ -294,7 +303,10 @@ int event_user_irq(struct vigil_vcpu *vcpu, u32 vector)
 void event_user_nmi(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
-	/* one in service and one latched; more collapse into the latched one */
+	/*
+	 * A CPU holds one NMI in service and one latched: further ones collapse
+	 * into the latched one.
+	 */
 	unsigned int limit = ev->nmi_masked || ev->nmi_injected ? 1 : 2;
 
 	ev->nmi_pending = min(ev->nmi_pending + 1, limit);

@@ -55,7 +55,10 @@ int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->regs[REG_R15] = regs->r15;
 	vcpu->rip = regs->rip;
 	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
-	/* what was about to be raised belonged to the old state */
+	/*
+	 * A pending exception belonged to the registers that are replaced:
+	 * forget it.
+	 */
 	vcpu->events.exception.pending = false;
 	vigil_request(vcpu, REQ_EVENT);
 	return 0;

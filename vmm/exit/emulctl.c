@@ -81,7 +81,7 @@ static void emul_writeback(struct vigil_vcpu *vcpu)
 	vcpu->rflags = c->rflags;
 }
 
-/* everything queued before goes first */
+/* Queued stores leave before the access that waits */
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu);
 
 static int mmio_read_done(struct vigil_vcpu *vcpu)
@@ -116,7 +116,10 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 		vcpu->complete = mmio_read_done;
 		return 0;
 	}
-	/* the queue was full: now it has room */
+	/*
+	 * The queue was full when the store came: it is empty now, so the store
+	 * fits.
+	 */
 	mmio_queue(vcpu, vcpu->io.gpa, c->pending.data, c->pending.bytes);
 	vigil_emul_complete(c, NULL);
 	return emul_step(vcpu);
@@ -152,7 +155,10 @@ int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 
 	if (ret != 1 || answer != WATCH_GO)
 		return ret;
-	/* the memory may have gone meanwhile: the guest finds out by itself */
+	/*
+	 * An error is not looked at: if the memory has gone meanwhile, the
+	 * guest's next access to it tells.
+	 */
 	gmem_write(vcpu->vm, vcpu->io.gpa, data, len);
 	return 1;
 }
@@ -215,7 +221,10 @@ static int emul_once(struct vigil_vcpu *vcpu)
 
 	trace_vigil_emulate(vcpu, ret);
 	vcpu->xlat.valid = false;
-	/* else only the iterations of a REP have changed anything */
+	/*
+	 * An instruction that is not finished has changed nothing, but the
+	 * iterations of a REP that are.
+	 */
 	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
 		emul_writeback(vcpu);
 	vcpu->emul_active = ret == EMUL_PENDING;
@@ -228,7 +237,10 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	unsigned long old_rflags = c->rflags;
 	int ret;
 
-	/* a loop: an instruction may have any number of held stores */
+	/*
+	 * One instruction may have any number of held stores, so this is a loop
+	 * and no recursion.
+	 */
 	while ((ret = emul_once(vcpu)) == EMUL_PENDING && vcpu->held) {
 		ret = held_settle(vcpu);
 		if (ret != 1)

@@ -29,7 +29,10 @@ void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 		vcpu->rflags &= ~X86_EFLAGS_RF;
 }
 
-/* an error of privilege or value is the guest's, everything else is ours */
+/*
+ * -ENODEV becomes #UD and every other error #GP; without an error the
+ * instruction is done.
+ */
 static int done_or_gp(struct vigil_vcpu *vcpu, int ret, unsigned int len)
 {
 	if (ret == -ENODEV)
@@ -88,7 +91,10 @@ int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;
 	ret = done_or_gp(vcpu, cr_set(vcpu, cr, val), len);
-	/* the VMM's APIC may have an interrupt that waited for this */
+	/*
+	 * The guest has lowered CR8: the VMM's APIC may have an interrupt that
+	 * waited for that.
+	 */
 	if (vcpu->cr8 < old_cr8) {
 		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 		return 0;
@@ -190,7 +196,10 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.args[3] = vcpu->regs[REG_RSI] & mask;
 	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
 	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
-	/* what the guest sees when the VMM does not know it either */
+	/*
+	 * The guest reads this when the VMM leaves it alone: the hypercall is
+	 * unknown to it too.
+	 */
 	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
 	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
 	vcpu->io.kind = IO_HYPERCALL;
@@ -315,7 +324,7 @@ int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 	return 0;
 }
 
-/* an instruction that is back within so many exits has made no progress */
+/* An instruction that faults again within so many exits has made no progress */
 #define UNPROTECT_EXITS 4
 #define UNPROTECT_TIMES 8
 

@@ -54,7 +54,7 @@ static bool may_attach(struct vigil_vm *vm)
 	       ns_capable(vm->user_ns, CAP_SYS_ADMIN);
 }
 
-/* the same, where nobody tries to: no denial to be logged */
+/* The same where nobody tries to attach: a denial is not logged. */
 static bool may_see(struct vigil_vm *vm)
 {
 	return uid_eq(current_euid(), vm->owner) ||
@@ -188,7 +188,10 @@ static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 		return -EFAULT;
 	ret = watch_add(mon, &w);
 	if (!ret && copy_to_user(user, &w, sizeof(w))) {
-		/* whose id nobody knows, nobody could remove */
+		/*
+		 * The caller never got the id and could not remove the watch:
+		 * take it back.
+		 */
 		watch_del(mon, w.id);
 		ret = -EFAULT;
 	}
@@ -285,7 +288,7 @@ static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/* what a monitor that only reads must not do */
+/* Commands that a read-only monitor must not use */
 static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 			void __user *user)
 {

@@ -197,7 +197,9 @@ static int finish(struct vigil_vcpu *vcpu)
 	spin_lock(&mon->qlock);
 	answer = e->answer;
 	if (e->queued) {
-		/* nobody will ever be told of it: take it back */
+		/*
+		 * No reader has taken the event yet: remove it from the queue.
+		 */
 		list_del(&e->link);
 		e->queued = false;
 	}

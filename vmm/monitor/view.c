@@ -212,7 +212,10 @@ static int find_kernel_half(struct vigil_vm *vm, u64 table,
 	return pair;
 }
 
-/* from the user's half of a pair to the kernel's, which maps the user's too */
+/*
+ * Switches @space from the user's table of a pair to the kernel's, which maps
+ * the user's pages too.
+ */
 static int to_kernel_half(struct vigil_vm *vm, struct gva_space *space)
 {
 	bool pae = space->cr0 & BIT(31) && space->cr4 & BIT(5);
