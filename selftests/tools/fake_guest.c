@@ -13,6 +13,7 @@
 
 uint8_t mem[MEM_SIZE];
 unsigned int word = 8;
+uint64_t lstar;
 uint64_t image_end = MEM_SIZE;
 
 int mon_info(struct mon *mon)
@@ -55,6 +56,7 @@ int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
 	memset(st, 0, sizeof(*st));
 	st->sregs.efer = word == 8 ? 0xd01 : 0;
 	st->sregs.idt.base = IDT_VA;
+	st->lstar = lstar;
 	return 0;
 }
 
@@ -84,6 +86,8 @@ void sym_name(unsigned int i, char *buf)
 		strcpy(buf, "asm_exc_divide_error");
 	else if (i == HANDLER_SYM + 1)
 		strcpy(buf, "asm_exc_page_fault");
+	else if (i == SYSCALL_SYM)
+		strcpy(buf, "entry_SYSCALL_64");
 	else if (i == LONG_SYM)
 		memset(buf, 'z', 200), buf[200] = 0;
 	else

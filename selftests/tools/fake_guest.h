@@ -21,6 +21,8 @@
 #define IDT_GPA 0x3000ull
 
 extern uint8_t mem[MEM_SIZE];
+/* vCPU 0's MSR_LSTAR. */
+extern uint64_t lstar;
 /* Bytes of an address of the guest's kernel: 8 or 4. */
 extern unsigned int word;
 /* The image ends at this guest-physical address; behind it is memory of others. */
@@ -29,6 +31,7 @@ extern uint64_t image_end;
 /* The symbols of the tables. */
 #define N_SYMS 3000
 #define HANDLER_SYM 70 /* and the next one: handlers of exceptions */
+#define SYSCALL_SYM 80
 #define LONG_SYM 1234 /* has a name that needs two bytes for its length */
 
 /* Layouts of the tables: by 6.1, 6.2 and 6.4. */

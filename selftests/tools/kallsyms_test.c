@@ -175,6 +175,35 @@ static void wrong_handlers(long arg)
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
 }
 
+/* where SYSCALL leads, the table must have its entry */
+static void syscall_entry(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	put_gate(0, sym_addr(HANDLER_SYM, true));
+	lstar = sym_addr(SYSCALL_SYM, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	lstar += 16;
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK(strstr(lv_error(), "LSTAR") != NULL);
+	CHECK_EQ(t.n, 0);
+	/* in the memory of modules, as a rootkit's */
+	lstar = 0xffffffffc0201000;
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	/* a trampoline of early page-table isolation tells nothing */
+	lstar = 0xfffffe0000006000;
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	/* a 32-bit kernel has no such entry, whatever the MSR holds */
+	word = 4;
+	lstar = 0x1234;
+	make_guest(L_61, false);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+}
+
 /* without a banner two handlers tell, and one does not */
 static void no_banner(long arg)
 {
@@ -338,6 +367,7 @@ int main(int argc, char **argv)
 		{ "two tables that fit", two_tables, 8 },
 		{ "two tables that fit, 32-bit", two_tables, 4 },
 		{ "handlers that are elsewhere", wrong_handlers },
+		{ "an entry of SYSCALL that is elsewhere", syscall_entry },
 		{ "functions only", no_banner, 8 },
 		{ "functions only, 32-bit", no_banner, 4 },
 		{ "escape sequences in names", escapes },

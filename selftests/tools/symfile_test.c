@@ -64,6 +64,19 @@ static void stubs(long arg)
 	CHECK_EQ(symtab_load_file(&t, "/tmp"), -EISDIR);
 }
 
+static int load_lines(struct symtab *t, const char *text)
+{
+	FILE *f = new_file();
+	int ret;
+
+	memset(t, 0, sizeof(*t));
+	fputs(text, f);
+	fclose(f);
+	ret = symtab_load(t, &mon, path);
+	unlink(path);
+	return ret;
+}
+
 /* a System.map as the kernel was linked */
 #define LINKED 0xffffffff81000000ull
 
@@ -98,6 +111,35 @@ static void slide(long arg)
 	CHECK_EQ(symtab_find(&t, "__per_cpu_start")->addr, 0);
 	symtab_free(&t);
 	unlink(path);
+}
+
+/* the entry of SYSCALL confirms the slide, or tells it where nothing else does */
+static void slide_by_syscall(long arg)
+{
+	struct symtab t = { 0 };
+	FILE *f = new_file();
+
+	fprintf(f, "%016llx T entry_SYSCALL_64\n", LINKED + 0x20000);
+	write_map(f);
+	memset(mem, 0, sizeof(mem));
+	put_gate(0, KERNEL_VA + 0x10000);
+	put_gate(14, KERNEL_VA + 0x10040);
+	lstar = KERNEL_VA + 0x20000;
+	REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+	CHECK_EQ(t.slide, KERNEL_VA - LINKED);
+	symtab_free(&t);
+	lstar += 0x40;
+	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
+	CHECK(strstr(lv_error(), "LSTAR") != NULL);
+	unlink(path);
+
+	memset(mem, 0, sizeof(mem));
+	REQUIRE_EQ(load_lines(&t, "ffffffff81020000 T entry_SYSCALL_64\n"
+				  "ffffffff81234560 D my_table\n"),
+		   0);
+	CHECK(!t.unmoved);
+	CHECK_EQ(t.slide, lstar - LINKED - 0x20000);
+	symtab_free(&t);
 }
 
 /* cat /proc/kallsyms, of a guest with 8 digits */
@@ -164,19 +206,6 @@ static void modules(long arg)
 	}
 }
 
-static int load_lines(struct symtab *t, const char *text)
-{
-	FILE *f = new_file();
-	int ret;
-
-	memset(t, 0, sizeof(*t));
-	fputs(text, f);
-	fclose(f);
-	ret = symtab_load(t, &mon, path);
-	unlink(path);
-	return ret;
-}
-
 static void few(long arg)
 {
 	struct symtab t;
@@ -232,6 +261,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "files that are none", stubs },
 		{ "slide of a System.map", slide },
+		{ "slide by the entry of SYSCALL", slide_by_syscall },
 		{ "kallsyms of a 32-bit guest", kallsyms32 },
 		{ "symbols of modules", modules },
 		{ "files of a few symbols", few },

@@ -45,6 +45,15 @@ static const struct {
 	{ 14, { "asm_exc_page_fault", "page_fault" } },
 };
 
+/* where SYSCALL leads: 64-bit kernels have it in MSR_LSTAR */
+#define SYSCALL_ENTRY "entry_SYSCALL_64"
+/*
+ * Up to 4.19, a kernel with page-table isolation has the address of a trampoline
+ * there, in the area that each CPU's entry has.
+ */
+#define ENTRY_AREA_START 0xfffffe0000000000ull
+#define ENTRY_AREA_END 0xfffffe8000000000ull
+
 #define N_GATES (sizeof(gates) / sizeof(gates[0]))
 
 /**
@@ -52,11 +61,13 @@ static const struct {
  * @mon: the monitor through which it is read; address space 0 maps the kernel
  * @word: bytes of an address
  * @handler: where the interrupt table leads for gates[]; 0: cannot be told
+ * @syscall: where SYSCALL leads; 0: cannot be told
  */
 struct guest {
 	struct mon *mon;
 	unsigned int word;
 	uint64_t handler[N_GATES];
+	uint64_t syscall;
 };
 
 /* Address space 0 is vCPU 0's, with the kernel mapped whatever mode it is in. */
@@ -92,6 +103,9 @@ static int get_guest(struct guest *g, struct mon *mon)
 	if (ret)
 		return ret;
 	g->word = state.sregs.efer & 1 << 10 ? 8 : 4;
+	if (g->word == 8 &&
+	    (state.lstar < ENTRY_AREA_START || state.lstar >= ENTRY_AREA_END))
+		g->syscall = state.lstar;
 	for (i = 0; i < N_GATES; i++)
 		g->handler[i] =
 			idt_handler(g, state.sregs.idt.base, gates[i].vector);
@@ -103,6 +117,14 @@ static const struct symbol *gate_symbol(const struct symtab *t, unsigned int i)
 	const struct symbol *s = symtab_find(t, gates[i].name[0]);
 
 	return s ? s : symtab_find(t, gates[i].name[1]);
+}
+
+/* Does SYSCALL lead elsewhere than these symbols say? */
+static bool syscall_differs(const struct guest *g, const struct symtab *t)
+{
+	const struct symbol *s = symtab_find(t, SYSCALL_ENTRY);
+
+	return s && g->syscall && s->addr != g->syscall;
 }
 
 /* does the kernel's own banner stand where these symbols say? */
@@ -119,10 +141,14 @@ static bool banner_there(const struct guest *g, const struct symtab *t)
 /*
  * The kernel that runs has its banner, and handlers where the interrupt table says.
  * Without CONFIG_KALLSYMS_ALL, as in Debian's 32-bit kernels, the table has functions
- * only and no banner: then two handlers must tell.
+ * only and no banner: then two handlers must tell. SYSCALL of 64-bit code leads where
+ * the table has its entry.
+ * Return: NULL, or why the table is not of the kernel that runs.
  */
-static bool runs_here(const struct guest *g, const struct symtab *t)
+static const char *runs_not(const struct guest *g, const struct symtab *t)
 {
+	static const char another[] =
+		"the tables of a kernel that does not run";
 	unsigned int i, known = 0, agree = 0;
 
 	for (i = 0; i < N_GATES; i++) {
@@ -134,14 +160,21 @@ static bool runs_here(const struct guest *g, const struct symtab *t)
 		agree += s->addr == g->handler[i];
 	}
 	if (known && !agree)
-		return false;
-	return symtab_find(t, "linux_banner") ? banner_there(g, t) : agree >= 2;
+		return another;
+	if (symtab_find(t, "linux_banner") ? !banner_there(g, t) : agree < 2)
+		return another;
+	if (syscall_differs(g, t))
+		return "tables that fit, were it not for MSR LSTAR, which does not point "
+		       "to their entry_SYSCALL_64: they are forged, or somebody has put "
+		       "another entry for system calls into the guest";
+	return NULL;
 }
 
 /**
  * struct image - a copy of the memory that the kernel's image lies in
  * @start: guest-virtual address
- * @buf: @len bytes; what is not mapped is zero
+ * @buf: the copy; what is not mapped is zero
+ * @len: bytes of it
  */
 struct image {
 	uint64_t start;
@@ -245,13 +278,17 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	ret = kallsyms_each(&ks, add_symbol, t);
 	if (!ret)
 		ret = symtab_sort(t);
-	if (!ret && runs_here(g, t)) {
+	if (!ret) {
+		*why = runs_not(g, t);
+		if (*why)
+			ret = 1;
+	}
+	if (!ret) {
 		snprintf(t->origin, sizeof(t->origin), "guest memory at %#llx",
 			 (unsigned long long)(im->start + pattern));
 		return 0;
 	}
 	symtab_free(t);
-	*why = "the tables of a kernel that does not run";
 	return ret == -ENOMEM ? ret : 1;
 }
 
@@ -330,19 +367,24 @@ static uint64_t distance(const struct guest *g, uint64_t run, uint64_t file)
 	return g->word == 8 ? run - file : (uint32_t)(run - file);
 }
 
-/* from the interrupt table: all of the gates that are known must agree */
-static bool slide_by_idt(const struct symtab *t, const struct guest *g,
-			 uint64_t *slide)
+/*
+ * From the interrupt table, and from where SYSCALL leads: all that are known must
+ * agree.
+ */
+static bool slide_by_entries(const struct symtab *t, const struct guest *g,
+			     uint64_t *slide)
 {
 	unsigned int i, agree = 0;
 
-	for (i = 0; i < N_GATES; i++) {
-		const struct symbol *s = gate_symbol(t, i);
-		uint64_t by;
+	for (i = 0; i <= N_GATES; i++) {
+		bool gate = i < N_GATES;
+		const struct symbol *s = gate ? gate_symbol(t, i) :
+						symtab_find(t, SYSCALL_ENTRY);
+		uint64_t run = gate ? g->handler[i] : g->syscall, by;
 
-		if (!g->handler[i] || !s)
+		if (!run || !s)
 			continue;
-		by = distance(g, g->handler[i], s->addr);
+		by = distance(g, run, s->addr);
 		if (agree && *slide != by)
 			return false;
 		*slide = by;
@@ -387,8 +429,8 @@ static bool without_marks(const struct symtab *t)
 	for (i = 0; i < N_GATES; i++)
 		if (gate_symbol(t, i))
 			return false;
-	return t->n < FEW_SYMBOLS && !symtab_find(t, marks[0]) &&
-	       !symtab_find(t, marks[1]);
+	return t->n < FEW_SYMBOLS && !symtab_find(t, SYSCALL_ENTRY) &&
+	       !symtab_find(t, marks[0]) && !symtab_find(t, marks[1]);
 }
 
 /* per-CPU offsets and constants do not move with the kernel */
@@ -435,13 +477,13 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	if (ret)
 		goto out;
 	t->unmoved = without_marks(t);
-	if (!t->unmoved && !slide_by_idt(t, &g, &t->slide) &&
+	if (!t->unmoved && !slide_by_entries(t, &g, &t->slide) &&
 	    !slide_by_kallsyms(t, &g, &t->slide)) {
 		ret = lv_fail(
 			ENOENT,
 			"%s does not fit the running kernel, or that one is not "
-			"up yet: neither its interrupt table nor its own symbols tell by "
-			"how much KASLR moved it",
+			"up yet: neither its interrupt table and MSR LSTAR nor its own "
+			"symbols tell by how much KASLR moved it",
 			file);
 		goto out;
 	}
@@ -450,6 +492,13 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 		ret = lv_fail(ENOENT,
 			      "%s is not of the kernel that runs in the guest",
 			      file);
+	if (!ret && !t->unmoved && syscall_differs(&g, t))
+		ret = lv_fail(
+			ENOENT,
+			"%s does not fit: MSR LSTAR of the guest does not point to its " SYSCALL_ENTRY
+			". It is of another kernel, or somebody has put another entry for "
+			"system calls into the guest",
+			file);
 out:
 	if (ret)
 		symtab_free(t);

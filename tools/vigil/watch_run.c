@@ -26,11 +26,20 @@
 
 /**
  * struct watcher - one run
+ * @opts: the command line
+ * @mon: the monitor
+ * @t: symbols; may be empty
+ * @sigfd: a signalfd, which ends the run
+ * @out: where events go
  * @by_lines: verdicts are lines of JSON on standard input
  * @armed: a watch is in force
  * @dropped: lost events that were told
  * @seen: events
- * @held: @n_held events that wait for a line (@by_lines), room for @held_room
+ * @held: events that wait for a line (@by_lines)
+ * @n_held: how many there are in @held
+ * @held_room: how many @held has room for
+ * @prompt: answers on the terminal
+ * @answers: answers on standard input (@by_lines)
  * @end: why the run ends ("signal", ...); NULL: it goes on
  * @err: negative errno of a failed call, which ends the run as well
  */

@@ -31,7 +31,7 @@ static_assert(offsetof(struct vigil_event, reserved) +
 static_assert(sizeof(struct vigil_verdict) == 16);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
-	      8 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
+	      16 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
 static_assert(sizeof(struct vigil_stats) == 24);
 
 static void monitor_free(struct kref *ref)

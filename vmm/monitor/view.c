@@ -9,6 +9,7 @@
 
 #include "view.h"
 #include "shadow/walk.h"
+#include "vmm/cpu/msr.h"
 #include "vmm/cpu/regs.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/vcpu.h"
@@ -27,6 +28,8 @@ static void fill_state(struct vigil_vcpu *vcpu, struct vigil_vcpu_state *state)
 	state->vcpu = vcpu->index;
 	vcpu_get_regs(vcpu, &state->regs);
 	vcpu_get_sregs(vcpu, &state->sregs);
+	if (msr_get(vcpu, MSR_LSTAR, &state->lstar, true))
+		state->lstar = 0;
 }
 
 void monitor_snapshot(struct vigil_vcpu *vcpu)
