@@ -13,9 +13,9 @@
 #include "symtab.h"
 
 #define PAGE 4096u
-/* x86 maps the image of a kernel in pieces of this size, aligned to it */
+/* x86 maps a kernel's image in pieces of this size, aligned to it. */
 #define BLOCK (2u << 20)
-/* a file with fewer symbols was made by hand or by a filter */
+/* A file with fewer symbols was made by hand or by a filter. */
 #define FEW_SYMBOLS 100
 
 /*
@@ -26,7 +26,7 @@
 #define IMAGE_START64 0xffffffff80000000ull
 #define IMAGE_END64 0xffffffffc0000000ull
 #define MAX_IMAGE (256u << 20)
-/* the hole that memory of __init leaves in an image is not as large */
+/* The hole that freed __init memory leaves in an image is not as large. */
 #define MAX_HOLE (16u << 20)
 /*
  * A 32-bit kernel's image lies in its direct map of memory, between pages of
@@ -34,7 +34,7 @@
  */
 #define IMAGE_REACH32 (64u << 20)
 
-/* handlers of exceptions: by 5.8 and later, by earlier kernels */
+/* Handlers of exceptions: their names in 5.8 and later, and in earlier kernels. */
 static const struct {
 	unsigned int vector;
 	const char *name[2];
@@ -45,7 +45,7 @@ static const struct {
 	{ 14, { "asm_exc_page_fault", "page_fault" } },
 };
 
-/* where SYSCALL leads: 64-bit kernels have it in MSR_LSTAR */
+/* SYSCALL leads here: a 64-bit kernel puts its address into MSR_LSTAR. */
 #define SYSCALL_ENTRY "entry_SYSCALL_64"
 /*
  * Up to 4.19, a kernel with page-table isolation has the address of a trampoline
@@ -77,7 +77,7 @@ static int read_kernel(const struct guest *g, uint64_t gva, void *buf,
 	return mon_read_virt(g->mon, 0, gva, buf, len);
 }
 
-/* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
+/* Return: where gate @vector of the guest's IDT leads, 0 where it cannot be told. */
 static uint64_t idt_handler(const struct guest *g, uint64_t idt,
 			    unsigned int vector)
 {
@@ -127,7 +127,7 @@ static bool syscall_differs(const struct guest *g, const struct symtab *t)
 	return s && g->syscall && s->addr != g->syscall;
 }
 
-/* does the kernel's own banner stand where these symbols say? */
+/* Does the kernel's own banner stand where these symbols say? */
 static bool banner_there(const struct guest *g, const struct symtab *t)
 {
 	const struct symbol *s = symtab_find(t, "linux_banner");
@@ -182,7 +182,7 @@ struct image {
 	size_t len;
 };
 
-/* false: nothing of this block is mapped */
+/* Reads a block, zeros where nothing is mapped. Return: is any of it mapped? */
 static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
 {
 	bool any = false;
@@ -199,7 +199,7 @@ static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
 	return any;
 }
 
-/* the range of addresses in which the image is looked for */
+/* Tells the range in which the image is looked for. Return: is there one? */
 static bool image_range(const struct guest *g, uint64_t *from, uint64_t *to)
 {
 	uint64_t mid = 0;
@@ -231,7 +231,7 @@ static int read_image(const struct guest *g, struct image *im)
 	for (; gva < to && room < MAX_IMAGE; gva += BLOCK) {
 		uint8_t first, *buf;
 
-		/* an image starts with a page that is mapped */
+		/* An image starts with a page that is mapped. */
 		if (!room && read_kernel(g, gva, &first, 1))
 			continue;
 		if (!room)
@@ -254,7 +254,7 @@ static int add_symbol(void *priv, uint64_t addr, char type, const char *name)
 	return symtab_add(priv, addr, type, name, NULL);
 }
 
-/* the tables around @pattern; 1: these are not the running kernel's */
+/* Reads the tables around @pattern. Return: 1: not the running kernel's. */
 static int try_hit(struct symtab *t, const struct guest *g,
 		   const struct image *im, size_t pattern, uint64_t *steps,
 		   const char **why)
@@ -292,7 +292,10 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	return ret == -ENOMEM ? ret : 1;
 }
 
-/* the only table of @im that fits; steps are bounded, whatever the guest has there */
+/*
+ * Finds the only table of @im that fits. Its steps are bounded, whatever the guest
+ * has there.
+ */
 static int search_image(struct symtab *t, const struct guest *g,
 			const struct image *im, const char **why)
 {
@@ -395,7 +398,7 @@ static bool slide_by_entries(const struct symtab *t, const struct guest *g,
 
 static const char *const marks[] = { "_stext", "linux_banner" };
 
-/* from the guest's own tables: two symbols that are far apart must agree */
+/* The slide by the guest's own tables: two symbols that are far apart must agree. */
 static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 			      uint64_t *slide)
 {
@@ -421,7 +424,7 @@ static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 	return agree >= (t->n < FEW_SYMBOLS ? 1 : 2);
 }
 
-/* nothing in a file of a few symbols can tell where the kernel is */
+/* A file of a few symbols may have none that tells where the kernel is. */
 static bool without_marks(const struct symtab *t)
 {
 	unsigned int i;
@@ -433,7 +436,7 @@ static bool without_marks(const struct symtab *t)
 	       !symtab_find(t, marks[0]) && !symtab_find(t, marks[1]);
 }
 
-/* per-CPU offsets and constants do not move with the kernel */
+/* Per-CPU offsets and constants do not move with the kernel. */
 static bool moves(const struct guest *g, const struct symbol *s)
 {
 	if (g->word == 8)
@@ -441,7 +444,7 @@ static bool moves(const struct guest *g, const struct symbol *s)
 	return s->type != 'A' && s->type != 'a';
 }
 
-/* modules of another boot are not where they were: their symbols go */
+/* Modules are elsewhere after each boot: leave out their symbols of another one. */
 static int move(struct symtab *t, const struct guest *g)
 {
 	size_t i, n = 0;

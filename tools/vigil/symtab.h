@@ -78,9 +78,9 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 			size_t len);
 
-/* symtab_len() where it cannot tell */
+/* What symtab_len() returns where it cannot tell. */
 #define SYMTAB_LEN_DEFAULT 8
-/* no watch may be longer */
+/* No watch may be longer. */
 #define SYMTAB_LEN_MAX (16u << 20)
 
 /**
