@@ -25,6 +25,26 @@
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
+int emulctl_failed(struct vigil_vcpu *vcpu, int ret)
+{
+	if (ret || vmm_ops->get_cpl(vcpu) != 3)
+		return ret;
+	vcpu->stat.emul_user_ud++;
+	event_ud(vcpu);
+	return mmio_drain(vcpu);
+}
+
+/* The same instruction again, with an answer that it has waited for. */
+static int emul_resume(struct vigil_vcpu *vcpu)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emul_step(vcpu);
+
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
+}
+
 /* The emulator does what the CPU would do on which the guest runs. */
 static u8 emul_features(void)
 {
@@ -96,7 +116,7 @@ static int mmio_read_done(struct vigil_vcpu *vcpu)
 	if (vcpu->io.len < c->pending.bytes)
 		return mmio_drain_then_pend(vcpu);
 	vigil_emul_complete(c, vcpu->mmio.in);
-	return emul_step(vcpu);
+	return emul_resume(vcpu);
 }
 
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
@@ -122,7 +142,7 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 	 */
 	mmio_queue(vcpu, vcpu->io.gpa, c->pending.data, c->pending.bytes);
 	vigil_emul_complete(c, NULL);
-	return emul_step(vcpu);
+	return emul_resume(vcpu);
 }
 
 /* WATCH_GO, WATCH_SKIP; or 0 and below: leave for userspace, @again comes back */
@@ -193,7 +213,7 @@ static int held_resume(struct vigil_vcpu *vcpu)
 {
 	int ret = held_settle(vcpu);
 
-	return ret == 1 ? emul_step(vcpu) : ret;
+	return ret == 1 ? emul_resume(vcpu) : ret;
 }
 
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
@@ -298,9 +318,11 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 	n = exit_fetch(vcpu, bytes);
 	if (!n)
 		return 1;
-	if (n < 0)
+	if (n < 0) {
+		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
+	}
 	emulctl_begin(vcpu);
 	switch (vigil_decode_again(&c->insn, bytes, n, c->mode)) {
 	case INSN_OK:

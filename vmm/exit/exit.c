@@ -265,7 +265,12 @@ int exit_irq_window(struct vigil_vcpu *vcpu)
 
 int exit_emulate(struct vigil_vcpu *vcpu)
 {
-	return emulctl_run(vcpu);
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emulctl_run(vcpu);
+
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
 }
 
 int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
@@ -354,10 +359,11 @@ static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
 	u64 failed = vcpu->stat.emul_failed;
 	int ret = emulctl_fault(vcpu, gva, gpa, ec);
 
-	if (unlikely(vcpu->stat.emul_failed != failed) && !mmio &&
-	    unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+	if (likely(vcpu->stat.emul_failed == failed))
+		return ret;
+	if (!mmio && unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
 		return 1;
-	return ret;
+	return emulctl_failed(vcpu, ret);
 }
 
 int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
