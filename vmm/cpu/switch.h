@@ -6,6 +6,7 @@
 #ifndef VIGIL_SWITCH_H
 #define VIGIL_SWITCH_H
 
+#include <linux/sched.h>
 #include <asm/debugreg.h>
 
 #include "cr.h"
