@@ -117,6 +117,7 @@ style:
 	@$(TESTBED)/packages check
 	@clang-format --dry-run -Werror $(CFILES)
 	@selftests/headers-test
+	@selftests/includes-test
 	@selftests/dead-code
 	@selftests/checkpatch
 

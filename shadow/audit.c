@@ -152,12 +152,12 @@ static void complain(struct audit *a, const struct shadow_page *sp, int index,
 	if (a->errors++ >= 8)
 		return;
 	if (sp)
-		pr_err("vigil: audit of VM %u: %s: table gfn %llx role %x entry %d spte %llx made from %llx\n",
+		pr_err("audit of VM %u: %s: table gfn %llx role %x entry %d spte %llx made from %llx\n",
 		       a->vm->id, what, sp->gfn, sp->role.word, index,
 		       index >= 0 ? sp->spt[index] : 0,
 		       index >= 0 && sp->snap ? sp->snap[index] : 0);
 	else
-		pr_err("vigil: audit of VM %u: %s\n", a->vm->id, what);
+		pr_err("audit of VM %u: %s\n", a->vm->id, what);
 }
 
 static bool rmap_has(unsigned long head, const u64 *spte)
@@ -368,7 +368,7 @@ int shadow_audit(struct vigil_vm *vm)
 	spin_unlock(&vm->shadow.lock);
 	srcu_read_unlock(&vm->srcu, srcu);
 	if (a.errors)
-		pr_err("vigil: audit of VM %u: %u errors\n", vm->id, a.errors);
+		pr_err("audit of VM %u: %u errors\n", vm->id, a.errors);
 	return a.errors ? -EUCLEAN : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 
 #include "internal.h"
+#include "vmm/trace.h"
 
 struct kmem_cache *shadow_header_cache;
 struct kmem_cache *shadow_link_cache;
@@ -178,6 +179,7 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 	list_add(&sp->link, &vm->shadow.pages);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages + 1);
 	vcpu->stat.pages_shadowed++;
+	trace_vigil_shadow_new(vm, gfn, role);
 	return sp;
 }
 
@@ -285,6 +287,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 
 	if (sp->invalid)
 		return;
+	trace_vigil_shadow_zap(vm, sp->gfn, sp->role);
 	for_each_set_bit(i, sp->present, SPT_ENTRIES)
 		spte_drop(vm, &sp->spt[i]);
 	rmap_drop_all(vm, &sp->parents);

@@ -11,15 +11,6 @@ bool shadow_direct_ept __ro_after_init;
 
 /* ---- mode ---- */
 
-static u8 paging_of(const struct vigil_vcpu *vcpu)
-{
-	if (!is_paging(vcpu))
-		return WALK_NONE;
-	if (is_long_mode(vcpu))
-		return vcpu->cr4 & X86_CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
-	return is_pae(vcpu) ? WALK_PAE : WALK_32;
-}
-
 /* CPUID.1:EDX.PSE-36; leaf 1 is one of the first */
 static bool has_pse36(const struct vigil_vcpu *vcpu)
 {
@@ -33,7 +24,7 @@ static bool has_pse36(const struct vigil_vcpu *vcpu)
 
 static struct walk_mode mode_of(struct vigil_vcpu *vcpu)
 {
-	u8 paging = paging_of(vcpu);
+	u8 paging = walk_paging_of(vcpu->cr0, vcpu->cr4, vcpu->efer);
 
 	return (struct walk_mode){
 		.paging = paging,

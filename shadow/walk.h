@@ -6,9 +6,22 @@
 #ifndef VIGIL_SHADOW_WALK_H
 #define VIGIL_SHADOW_WALK_H
 
+#include "vmm/arch.h"
 #include "vmm/types.h"
 
 enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
+
+/* how a CPU with these registers translates; EFER.LMA says long mode */
+static inline enum walk_paging walk_paging_of(u64 cr0, u64 cr4, u64 efer)
+{
+	const u64 lma = BIT_ULL(10);
+
+	if (!(cr0 & X86_CR0_PG))
+		return WALK_NONE;
+	if (efer & lma)
+		return cr4 & X86_CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+	return cr4 & X86_CR4_PAE ? WALK_PAE : WALK_32;
+}
 
 /* bits of a guest's entry, all modes */
 #define PTE_P BIT_ULL(0)

@@ -95,28 +95,12 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 
 int svm_caps_hide(struct svm_caps *caps, const char *names)
 {
-	struct svm_caps c = *caps;
+	static const struct reader_hide rows[] = {
+		{ "nrips", offsetof(struct svm_caps, nrips) },
+		{ "decode", offsetof(struct svm_caps, decode_assists) },
+		{ "flushbyasid", offsetof(struct svm_caps, flush_by_asid) },
+		{ "vmcbclean", offsetof(struct svm_caps, vmcb_clean) },
+	};
 
-	while (*names) {
-		size_t len = strcspn(names, ",");
-		bool all = reader_name_is(names, len, "all");
-
-		if (all || reader_name_is(names, len, "nrips"))
-			c.nrips = false;
-		if (all || reader_name_is(names, len, "decode"))
-			c.decode_assists = false;
-		if (all || reader_name_is(names, len, "flushbyasid"))
-			c.flush_by_asid = false;
-		if (all || reader_name_is(names, len, "vmcbclean"))
-			c.vmcb_clean = false;
-		if (!all && !reader_name_is(names, len, "nrips") &&
-		    !reader_name_is(names, len, "decode") &&
-		    !reader_name_is(names, len, "flushbyasid") &&
-		    !reader_name_is(names, len, "vmcbclean"))
-			return -EINVAL;
-		names += len;
-		names += *names == ',';
-	}
-	*caps = c;
-	return 0;
+	return reader_hide(caps, rows, ARRAY_SIZE(rows), names);
 }

@@ -13,6 +13,7 @@
 #include "vmm/exit/io.h"
 #include "vmm/host.h"
 #include "vmm/insn/decode.h"
+#include "vmm/trace.h"
 
 #define DR6_REASONS 0xe00ful /* B0-B3, BD, BS, BT */
 #define DR6_BS (1ul << 14)
@@ -430,8 +431,13 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 
 int svm_handle_exit(struct vigil_vcpu *vcpu)
 {
-	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
+	const struct vmcb_control *ctl = &to_svm(vcpu)->vmcb->control;
+	u64 code = ctl->exit_code;
 
+	/* exit_info is read only when somebody wants to see it */
+	if (trace_vigil_exit_enabled())
+		trace_vigil_exit(vcpu, false, code, ctl->exit_info_1,
+				 ctl->exit_info_2);
 	/*
 	 * The most frequent exits are called directly: a call through the table
 	 * would cost a retpoline.

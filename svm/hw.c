@@ -8,6 +8,7 @@
 
 #include "insn.h"
 #include "svm.h"
+#include "vmm/cpu/switch.h"
 #include "vmm/host.h"
 
 #define TSC_RATIO_ONE (1ull << 32)
@@ -51,7 +52,7 @@ int svm_hw_setup(void)
 	svm_caps_read(&host_reader_native, &svm_caps);
 	ret = svm_caps_hide(&svm_caps, svm_hide);
 	if (ret) {
-		pr_err("vigil: svm_hide=%s: unknown name; nrips, decode, flushbyasid, vmcbclean or all\n",
+		pr_err("svm_hide=%s: unknown name; nrips, decode, flushbyasid, vmcbclean or all\n",
 		       svm_hide);
 		return ret;
 	}
@@ -103,10 +104,7 @@ int svm_hw_enable(void)
 		if (sc->old_tsc_ratio != TSC_RATIO_ONE)
 			wrmsrl(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	}
-	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
-		rdmsrl(MSR_TSC_AUX, sc->host_tsc_aux);
-	sc->tsc_aux = sc->host_tsc_aux;
-	sc->vmcb = NULL;
+	switch_init(&sc->sw);
 	/* ASIDs of before belong to nobody, and the TLB may remember them */
 	sc->generation++;
 	sc->next_asid = svm_caps.nasid;
@@ -120,9 +118,7 @@ void svm_hw_disable(void)
 
 	if (svm_caps.tsc_rate && sc->old_tsc_ratio != TSC_RATIO_ONE)
 		wrmsrl(MSR_AMD64_TSC_RATIO, sc->old_tsc_ratio);
-	if (sc->tsc_aux != sc->host_tsc_aux)
-		wrmsrl(MSR_TSC_AUX, sc->host_tsc_aux);
-	sc->tsc_aux = sc->host_tsc_aux;
+	switch_exit(&sc->sw);
 	wrmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

@@ -81,7 +81,10 @@ void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 
-	/* one is on its way in: svm_event_exit() has the window asked for again */
+	/*
+	 * V_IRQ carries an interrupt to the guest: svm_event_exit() has the
+	 * window asked for again once it is delivered.
+	 */
 	if (unlikely(to_svm(vcpu)->virq))
 		return;
 	if (on == !!(vmcb->control.int_control & V_IRQ))

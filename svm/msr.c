@@ -134,7 +134,10 @@ int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return value & ~DEBUGCTL_KNOWN ? -EINVAL : 0;
 	case MSR_VM_CR:
 	case MSR_AMD64_DE_CFG:
-		/* nothing there can be changed; a guest may write what it read */
+		/*
+		 * These MSRs cannot be changed: a guest may only write the
+		 * value that it reads.
+		 */
 		svm_get_msr(vcpu, msr, &now);
 		return value == now ? 0 : -EINVAL;
 	case MSR_IA32_LASTBRANCHFROMIP:

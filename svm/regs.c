@@ -173,7 +173,10 @@ void svm_update_modes(struct vigil_vcpu *vcpu)
 		save->efer = efer;
 		vmcb_dirty(vmcb, CLEAN_CR);
 	}
-	/* what the guest would read may be what there is */
+	/*
+	 * The guest may read CR0 and CR4 without an exit while the hardware
+	 * runs with the values that the guest has set.
+	 */
 	svm_intercept(vmcb, ICPT_CR, ICPT_CR_READ(0), cr0 != vcpu->cr0);
 	svm_intercept(vmcb, ICPT_CR, ICPT_CR_READ(4), cr4 != vcpu->cr4);
 }

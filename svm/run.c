@@ -14,6 +14,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/regs.h"
+#include "vmm/cpu/switch.h"
 
 static void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 {
@@ -30,17 +31,7 @@ static void svm_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 		svm->asid_generation = 0;
 		svm->vmcb->control.clean = 0;
 	}
-	/*
-	 * Another guest ran on this CPU last: its branch history must not steer
-	 * the predictions of this one.
-	 */
-	if (unlikely(sc->vmcb != svm->vmcb)) {
-		sc->vmcb = svm->vmcb;
-		if (!cpu_feature_enabled(X86_FEATURE_IBPB_ON_VMEXIT)) {
-			indirect_branch_prediction_barrier();
-			vcpu->stat.msr_writes++;
-		}
-	}
+	switch_load(vcpu, &sc->sw);
 }
 
 static void svm_vcpu_put(struct vigil_vcpu *vcpu)
@@ -48,15 +39,8 @@ static void svm_vcpu_put(struct vigil_vcpu *vcpu)
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
 
 	to_svm(vcpu)->host_loaded = false;
-	if (unlikely(sc->tsc_aux != sc->host_tsc_aux)) {
-		wrmsrl(MSR_TSC_AUX, sc->host_tsc_aux);
-		sc->tsc_aux = sc->host_tsc_aux;
-		vcpu->stat.msr_writes++;
-	}
-	if (unlikely(vcpu->dr_loaded)) {
-		hw_breakpoint_restore();
-		vcpu->dr_loaded = false;
-	}
+	switch_put_tsc_aux(vcpu, &sc->sw);
+	switch_put_dr(vcpu);
 }
 
 /*
@@ -69,13 +53,6 @@ static noinline void save_host(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 	vcpu->stat.vmload++;
 	store_ldt(sc->ldt);
 	to_svm(vcpu)->host_loaded = true;
-}
-
-static noinline void set_tsc_aux(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
-{
-	wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
-	sc->tsc_aux = vcpu->tsc_aux;
-	vcpu->stat.msr_writes++;
 }
 
 /* Has the next VMRUN use no translation that was cached before it. */
@@ -141,8 +118,8 @@ static void svm_run(struct vigil_vcpu *vcpu)
 		save_host(vcpu, sc);
 	if (unlikely(svm->flush || svm->asid_generation != sc->generation))
 		flush(vcpu, sc);
-	if (svm->has_tsc_aux && unlikely(vcpu->tsc_aux != sc->tsc_aux))
-		set_tsc_aux(vcpu, sc);
+	if (svm->has_tsc_aux)
+		switch_enter_tsc_aux(vcpu, &sc->sw);
 	if (unlikely((ctl->int_control & V_TPR) != vcpu->cr8)) {
 		ctl->int_control = (ctl->int_control & ~V_TPR) |
 				   (vcpu->cr8 & V_TPR);
@@ -160,8 +137,7 @@ static void svm_run(struct vigil_vcpu *vcpu)
 	svm->injected = ctl->event_inj;
 	if (unlikely(svm->stepping))
 		begin_step(vcpu);
-	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
-		dr_load(vcpu);
+	switch_enter_dr(vcpu);
 	/*
 	 * The host's LDT is read with interrupts off: modify_ldt() of another
 	 * thread changes it by an interrupt to this CPU.
@@ -173,14 +149,7 @@ static void svm_run(struct vigil_vcpu *vcpu)
 
 	if (unlikely(ldt | sc->ldt))
 		asm volatile("lldt %0" : : "rm"(ldt));
-	/*
-	 * The #VMEXIT has cleared the enable bits of DR7: load the host's
-	 * breakpoints again.
-	 */
-	if (unlikely(hw_breakpoint_active())) {
-		hw_breakpoint_restore();
-		vcpu->dr_loaded = false;
-	}
+	switch_leave_dr(vcpu);
 	if (unlikely(save->dr6 != DR6_NONE))
 		set_debugreg(DR6_NONE, 6);
 

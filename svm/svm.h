@@ -6,6 +6,7 @@
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
+#include "vmm/cpu/switch.h"
 #include "vmm/ops.h"
 #include "caps.h"
 #include "vmcb.h"
@@ -50,11 +51,9 @@ struct svm_vcpu {
  * struct svm_cpu - per host CPU
  * @save_pa:	VMSAVE area for what VMRUN itself does not switch
  * @hsave_pa:	where VMRUN keeps the host's state: MSR VM_HSAVE_PA
- * @vmcb:	whose guest ran here last, for the branch predictor barrier
+ * @sw:		what is switched by hand
  * @generation:	grows when the ASIDs are used up
  * @next_asid:	the next that nobody has had in this generation
- * @host_tsc_aux: the host's value of MSR TSC_AUX
- * @tsc_aux:	what the MSR holds now
  * @ldt:	LDTR in the VMSAVE area
  * @old_hsave_pa: VM_HSAVE_PA as svm_hw_disable() puts it back
  * @old_tsc_ratio: TSC_RATIO as svm_hw_disable() puts it back
@@ -64,11 +63,9 @@ struct svm_vcpu {
 struct svm_cpu {
 	u64 save_pa;
 	u64 hsave_pa;
-	struct vmcb *vmcb;
+	struct cpu_switch sw;
 	u64 generation;
 	u32 next_asid;
-	u64 host_tsc_aux;
-	u64 tsc_aux;
 	u16 ldt;
 	u64 old_hsave_pa;
 	u64 old_tsc_ratio;

@@ -75,11 +75,7 @@ int svm_vcpu_create(struct vigil_vcpu *vcpu)
 void svm_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	int cpu;
 
-	/* the page comes back as another VMCB: that one is not the same guest */
-	for_each_possible_cpu(cpu)
-		cmpxchg(&per_cpu_ptr(&svm_cpu, cpu)->vmcb, svm->vmcb, NULL);
 	free_page((unsigned long)svm->vmcb);
 	kfree(svm);
 	vcpu->vendor = NULL;

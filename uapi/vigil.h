@@ -16,7 +16,7 @@
 
 /* clang-format off */
 
-#define VIGIL_API_VERSION	1
+#define VIGIL_API_VERSION	2
 #define VIGIL_IOC		0xE7
 
 #define VIGIL_NAME_LEN		64	/* bytes, with the terminating NUL */
@@ -290,12 +290,14 @@ struct vigil_mem {
  * @flags:	zero
  * @regs:	out: general registers
  * @sregs:	out: segments with their hidden part, tables, control registers
+ * @lstar:	out: MSR_LSTAR, where SYSCALL of 64-bit code leads
  */
 struct vigil_vcpu_state {
 	__u32 vcpu;
 	__u32 flags;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
+	__u64 lstar;
 };
 
 /**

@@ -141,7 +141,7 @@ static inline void shrinker_register(struct shrinker *shrinker)
 			      container_of(shrinker, struct compat_shrinker,
 					   shrinker)
 				      ->name))
-		pr_warn("vigil: no memory for a shrinker\n");
+		pr_warn("no memory for a shrinker\n");
 }
 
 static inline void shrinker_free(struct shrinker *shrinker)

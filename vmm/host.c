@@ -200,11 +200,11 @@ static void tell_busy(int cpu)
 	if (!__ratelimit(&rs))
 		return;
 	if (kvm_present())
-		pr_err("vigil: %s on CPU %d; unload %s (rmmod %s) or " COMPAT_KVM_LETS_GO
+		pr_err("%s on CPU %d; unload %s (rmmod %s) or " COMPAT_KVM_LETS_GO
 		       "\n",
 		       what, cpu, kvm, kvm);
 	else
-		pr_err("vigil: %s on CPU %d; stop the other hypervisor that is active\n",
+		pr_err("%s on CPU %d; stop the other hypervisor that is active\n",
 		       what, cpu);
 }
 
@@ -280,7 +280,7 @@ static int cpu_online_cb(unsigned int cpu)
 	ret = enable_here();
 	local_irq_restore(flags);
 	if (ret)
-		pr_warn("vigil: CPU %u stays offline: %s (error %d)\n", cpu,
+		pr_warn("CPU %u stays offline: %s (error %d)\n", cpu,
 			ret == -EBUSY ?
 				vmm_ops->owned_what :
 				"the extension cannot be enabled while a VM exists",
@@ -292,7 +292,9 @@ static int cpu_offline_cb(unsigned int cpu)
 {
 	unsigned long flags;
 
-	/* nobody is loaded: this is the hotplug thread, and it is pinned here */
+	/*
+	 * No vCPU is loaded here: the hotplug thread runs, pinned to this CPU.
+	 */
 	local_irq_save(flags);
 	__this_cpu_write(host_cpu_leaving, true);
 	disable_here(NULL);
@@ -346,7 +348,7 @@ static int host_resume(struct device *unused)
 	cpus_read_unlock();
 	if (err) {
 		WRITE_ONCE(hw_broken, true);
-		pr_err("vigil: %s could not be enabled after resume (error %d); its VMs cannot go on\n",
+		pr_err("%s could not be enabled after resume (error %d); its VMs cannot go on\n",
 		       vmm_ops->name, err);
 	}
 	return 0;
@@ -436,7 +438,7 @@ static int __init choose_vendor(void)
 			name = vendors[i]->name;
 		}
 	}
-	pr_err("vigil: cannot run on this machine: %s: %s\n", name, worst_why);
+	pr_err("cannot run on this machine: %s: %s\n", name, worst_why);
 	return worst;
 }
 

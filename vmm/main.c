@@ -138,8 +138,8 @@ static int __init vigil_init(void)
 		goto stat;
 	host_watch_sleep(vigil_device.this_device);
 	if (reload_segments)
-		pr_warn("vigil: reload_segments is set: guests will break, this is a test\n");
-	pr_info("vigil: %s, /dev/vigil ready\n", vmm_ops->name);
+		pr_warn("reload_segments is set: guests will break, this is a test\n");
+	pr_info("%s, /dev/vigil ready\n", vmm_ops->name);
 	return 0;
 
 stat:

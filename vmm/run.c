@@ -8,43 +8,13 @@
 #include "compat.h"
 #include "ops.h"
 #include "run.h"
+#include "trace.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/reload.h"
-#include "vmm/monitor/view.h"
-
-static int run_dead(struct vigil_vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	run->internal.ndata = 0;
-	return -EIO;
-}
-
-int run_requests(struct vigil_vcpu *vcpu)
-{
-	if (test_bit(REQ_DEAD, &vcpu->requests))
-		return run_dead(vcpu);
-	if (vigil_test_request(vcpu, REQ_SRCU)) {
-		vcpu_leave(vcpu);
-		if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE)) {
-			vcpu->run->exit_reason = KVM_EXIT_INTR;
-			return -EINTR;
-		}
-	}
-	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
-		monitor_snapshot(vcpu);
-	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {
-		vmm_ops->flush_tlb(vcpu);
-		fetch_flush(vcpu);
-	}
-	return 1;
-}
 
 /*
  * The kernel has work for this thread before it returns to userspace: limits of
@@ -88,6 +58,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 		event_cancel(vcpu);
 		return 0;
 	}
+	trace_vigil_entry(vcpu);
 	shadow_audit_entry(vcpu);
 	fpu_enter(vcpu);
 	context_tracking_guest_enter();
@@ -103,7 +74,10 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* this CPU has the extension off: it goes offline, or worse */
+/*
+ * The extension is off on this CPU: the CPU goes offline, a resume failed, or the
+ * machine goes down.
+ */
 static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	const char *why;
@@ -129,7 +103,7 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 	if (unlikely(r < 0))
 		return r == -EFAULT ? exit_triple_fault(vcpu) : r;
 	if (vcpu->requests) {
-		r = run_requests(vcpu);
+		r = vcpu_requests(vcpu);
 		if (r <= 0)
 			return r;
 		/* a flush or a new root may have been asked for meanwhile */
@@ -176,7 +150,9 @@ static int run_loop(struct vigil_vcpu *vcpu)
 	}
 }
 
-/* what the last exit left to be done, then the loop */
+/*
+ * Finishes what the last exit to userspace left to be done, then runs the loop.
+ */
 static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 {
 	typeof(vcpu->complete) complete = vcpu->complete;
@@ -188,7 +164,10 @@ static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 		if (r <= 0)
 			return r;
 	}
-	/* the reason of the exit that this completed stays, as clients expect */
+	/*
+	 * exit_reason stays that of the exit which was just completed, as KVM
+	 * clients expect.
+	 */
 	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
 	event_run_begin(vcpu);
@@ -202,12 +181,15 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 	int r;
 
 	if (READ_ONCE(vcpu->vm->dead))
-		return run_dead(vcpu);
+		return vcpu_dead(vcpu);
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
 	if (cr8_set(vcpu, run->cr8))
 		return -EINVAL;
-	/* the way out of a race with a signal: nothing is loaded for it */
+	/*
+	 * immediate_exit is how a VMM avoids a race with a signal: nothing is
+	 * loaded for it.
+	 */
 	if (READ_ONCE(run->immediate_exit__unsafe) && !vcpu->complete) {
 		event_run_end(vcpu);
 		return -EINTR;

@@ -7,7 +7,5 @@ struct vigil_vcpu;
 
 /* KVM_RUN: 0 with an exit in vcpu->run, or -errno */
 int vcpu_run(struct vigil_vcpu *vcpu);
-/* what others want of this vCPU, REQ_EVENT and REQ_LOAD_ROOT aside; 1 go on */
-int run_requests(struct vigil_vcpu *vcpu);
 
 #endif

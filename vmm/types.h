@@ -18,6 +18,14 @@ typedef u64 gfn_t;
 typedef unsigned long hva_t;
 typedef u64 hpa_t;
 
+/* Do the upper bits repeat bit @bits - 1? @bits: 48, or 57 with CR4.LA57. */
+static inline bool gva_canonical(u64 gva, unsigned int bits)
+{
+	unsigned int unused = 64 - bits;
+
+	return (u64)((s64)(gva << unused) >> unused) == gva;
+}
+
 #define INVALID_GPA (~(gpa_t)0)
 
 /*

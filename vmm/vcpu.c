@@ -18,7 +18,11 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/cpu/regs.h"
+#include "vmm/exit/emulctl.h"
+#include "vmm/exit/exit.h"
+#include "vmm/exit/io.h"
 #include "vmm/monitor/queue.h"
+#include "vmm/monitor/view.h"
 
 /* ---- kicks and requests ---- */
 
@@ -74,6 +78,34 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 		}
 		put_cpu();
 	}
+}
+
+/* ---- requests, in the vCPU's own thread ---- */
+
+int vcpu_dead(struct vigil_vcpu *vcpu)
+{
+	exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	return -EIO;
+}
+
+int vcpu_requests(struct vigil_vcpu *vcpu)
+{
+	if (test_bit(REQ_DEAD, &vcpu->requests))
+		return vcpu_dead(vcpu);
+	if (vigil_test_request(vcpu, REQ_SRCU)) {
+		vcpu_leave(vcpu);
+		if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+	}
+	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
+		monitor_snapshot(vcpu);
+	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {
+		vmm_ops->flush_tlb(vcpu);
+		fetch_flush(vcpu);
+	}
+	return 1;
 }
 
 /* ---- load and put ---- */
@@ -315,6 +347,34 @@ static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
 		_r;                                        \
 	})
 
+/*
+ * Registers are replaced: an emulation under way is forgotten, and a port access or
+ * hypercall that waits at the old RIP for its end is given up.
+ */
+static int set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
+{
+	bool moved = regs->rip != vcpu->rip;
+
+	vcpu_set_regs(vcpu, regs);
+	emulctl_forget(vcpu);
+	if (moved)
+		io_forget(vcpu);
+	return 0;
+}
+
+static int set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	bool moved = sregs->cs.base != vmm_ops->get_seg_base(vcpu, SEG_CS);
+	int ret = vcpu_set_sregs(vcpu, sregs);
+
+	if (ret)
+		return ret;
+	emulctl_forget(vcpu);
+	if (moved)
+		io_forget(vcpu);
+	return 0;
+}
+
 static long translate(struct vigil_vcpu *vcpu, void __user *user)
 {
 	struct kvm_translation tr;
@@ -350,11 +410,11 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 	case KVM_GET_REGS:
 		return VCPU_GET(struct kvm_regs, vcpu_get_regs);
 	case KVM_SET_REGS:
-		return VCPU_SET(struct kvm_regs, vcpu_set_regs);
+		return VCPU_SET(struct kvm_regs, set_regs);
 	case KVM_GET_SREGS:
 		return VCPU_GET(struct kvm_sregs, vcpu_get_sregs);
 	case KVM_SET_SREGS:
-		return VCPU_SET(struct kvm_sregs, vcpu_set_sregs);
+		return VCPU_SET(struct kvm_sregs, set_sregs);
 	case KVM_GET_FPU:
 		return VCPU_GET(struct kvm_fpu, fpu_get_fpu);
 	case KVM_SET_FPU:

@@ -271,6 +271,11 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 		      ((vcpu) = (vm)->vcpus[i], true);           \
 	     (i)++)
 
+/* what others want of this vCPU, REQ_EVENT and REQ_LOAD_ROOT aside; 1 go on */
+int vcpu_requests(struct vigil_vcpu *vcpu);
+/* KVM_RUN of a vCPU whose VM has ended: fills in vcpu->run, -EIO */
+int vcpu_dead(struct vigil_vcpu *vcpu);
+
 /* forget where the last instruction was fetched from: at every flush of the TLB */
 static inline void fetch_flush(struct vigil_vcpu *vcpu)
 {

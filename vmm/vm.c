@@ -15,6 +15,7 @@
 #include "host.h"
 #include "main.h"
 #include "ops.h"
+#include "trace.h"
 #include "vm.h"
 #include "shadow/shadow.h"
 #include "vmm/mem/dirty.h"
@@ -95,6 +96,7 @@ static void vm_destroy(struct vigil_vm *vm)
 	list_del(&vm->link);
 	mutex_unlock(&vigil_vms_lock);
 
+	trace_vigil_vm_destroy(vm);
 	stat_vm_del(vm);
 	mmu_notifier_unregister(&vm->notifier, vm->mm);
 	vigil_destroy_vcpus(vm);
@@ -184,6 +186,7 @@ static struct vigil_vm *vm_create(void)
 	list_add_tail(&vm->link, &vigil_vms);
 	mutex_unlock(&vigil_vms_lock);
 	stat_vm_add(vm);
+	trace_vigil_vm_create(vm);
 	return vm;
 
 watch:

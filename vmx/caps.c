@@ -43,7 +43,7 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* one bit that vigil cannot do without */
+/* A control bit that vigil cannot do without, and its name for the message */
 struct need {
 	u32 bit;
 	const char *name;
@@ -219,7 +219,7 @@ static void read_secondary(const struct host_reader *rd, struct vmx_caps *caps)
 	caps->wbinvd = may & CPU2_WBINVD;
 	if (caps->wbinvd)
 		caps->cpu2 |= CPU2_WBINVD;
-	/* that MSR exists where there is EPT or VPID */
+	/* IA32_VMX_EPT_VPID_CAP exists only on CPUs with EPT or VPID */
 	if (!(may & (CPU2_EPT | CPU2_VPID)))
 		return;
 	cap = rdmsr(rd, VMX_EPT_VPID_CAP);
@@ -259,28 +259,13 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 
 int vmx_caps_hide(struct vmx_caps *caps, const char *names)
 {
-	struct vmx_caps c = *caps;
+	static const struct reader_hide rows[] = {
+		{ "unrestricted", offsetof(struct vmx_caps, unrestricted) },
+		{ "vpid", offsetof(struct vmx_caps, vpid) },
+		{ "invvpid", offsetof(struct vmx_caps, invvpid_address) },
+		{ "invvpid", offsetof(struct vmx_caps, invvpid_single) },
+		{ "invept", offsetof(struct vmx_caps, invept_single) },
+	};
 
-	while (*names) {
-		size_t len = strcspn(names, ",");
-		bool all = reader_name_is(names, len, "all");
-
-		if (all || reader_name_is(names, len, "unrestricted"))
-			c.unrestricted = false;
-		if (all || reader_name_is(names, len, "vpid"))
-			c.vpid = false;
-		if (all || reader_name_is(names, len, "invvpid"))
-			c.invvpid_address = c.invvpid_single = false;
-		if (all || reader_name_is(names, len, "invept"))
-			c.invept_single = false;
-		if (!all && !reader_name_is(names, len, "unrestricted") &&
-		    !reader_name_is(names, len, "vpid") &&
-		    !reader_name_is(names, len, "invvpid") &&
-		    !reader_name_is(names, len, "invept"))
-			return -EINVAL;
-		names += len;
-		names += *names == ',';
-	}
-	*caps = c;
-	return 0;
+	return reader_hide(caps, rows, ARRAY_SIZE(rows), names);
 }

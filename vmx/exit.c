@@ -10,6 +10,7 @@
 #include "vmm/exit/exit.h"
 #include "vmm/exit/io.h"
 #include "vmm/host.h"
+#include "vmm/trace.h"
 
 #define DR6_REASONS 0x600ful /* B0-B3, BD, BS: as in the qualification */
 
@@ -276,6 +277,10 @@ int vmx_handle_exit(struct vigil_vcpu *vcpu)
 
 	if (unlikely(vmx->failed || (reason & EXIT_ENTRY_FAILED)))
 		return on_refused(vcpu);
+	if (trace_vigil_exit_enabled())
+		trace_vigil_exit(vcpu, true, reason,
+				 vmcs_readl(EXIT_QUALIFICATION),
+				 vmcs_read32(IDT_VECTORING_INFO));
 	/*
 	 * The most frequent exits are called directly: a call through the table
 	 * would cost a retpoline.

@@ -10,6 +10,7 @@
 
 #include "vmx.h"
 #include "shadow/shadow.h"
+#include "vmm/cpu/switch.h"
 #include "vmm/host.h"
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
@@ -60,12 +61,12 @@ int vmx_hw_setup(void)
 	vmx_caps_read(&host_reader_native, &vmx_caps);
 	ret = vmx_caps_hide(&vmx_caps, vmx_hide);
 	if (ret) {
-		pr_err("vigil: vmx_hide=%s: unknown name; unrestricted, vpid, invvpid, invept or all\n",
+		pr_err("vmx_hide=%s: unknown name; unrestricted, vpid, invvpid, invept or all\n",
 		       vmx_hide);
 		return ret;
 	}
 	if (vmx_if0_ticks && !vmx_caps.preemption_timer) {
-		pr_err("vigil: vmx_if0_ticks: this CPU has no VMX-preemption timer\n");
+		pr_err("vmx_if0_ticks: this CPU has no VMX-preemption timer\n");
 		return -EOPNOTSUPP;
 	}
 	if (vmx_if0_ticks)
@@ -135,11 +136,8 @@ int vmx_hw_enable(void)
 		rdmsrl(vmx_msr_number[i], vc->host_msr[i]);
 		vc->msr[i] = vc->host_msr[i];
 	}
-	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
-		rdmsrl(MSR_TSC_AUX, vc->host_tsc_aux);
-	vc->tsc_aux = vc->host_tsc_aux;
+	switch_init(&vc->sw);
 	vc->current_vmcs = NULL;
-	vc->vmcs = NULL;
 	return 0;
 }
 

@@ -42,7 +42,10 @@ static int switched(u32 msr)
 	return -1;
 }
 
-/* of those that are kept here: what the CPU or an entry would refuse otherwise */
+/*
+ * Does the MSR hold a linear address? WRMSR or VM entry refuses one that is not
+ * canonical.
+ */
 static bool is_address(u32 msr)
 {
 	switch (msr) {

@@ -13,9 +13,9 @@
 
 #include "vmx.h"
 #include "shadow/shadow.h"
-#include "vmm/cpu/cr.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/cpu/regs.h"
+#include "vmm/cpu/switch.h"
 
 /*
  * Writes the host state that differs from CPU to CPU: the VMCS has that of the
@@ -77,17 +77,7 @@ static void vmx_vcpu_load(struct vigil_vcpu *vcpu, int cpu)
 	}
 	if (unlikely(vmx->cpu != cpu))
 		set_host_cpu(vmx, cpu);
-	/*
-	 * Another guest ran on this CPU last: its branch history must not steer
-	 * the predictions of this one.
-	 */
-	if (unlikely(vc->vmcs != vmx->vmcs)) {
-		vc->vmcs = vmx->vmcs;
-		if (!cpu_feature_enabled(X86_FEATURE_IBPB_ON_VMEXIT)) {
-			indirect_branch_prediction_barrier();
-			vcpu->stat.msr_writes++;
-		}
-	}
+	switch_load(vcpu, &vc->sw);
 }
 
 static void put_segments(struct vmx_vcpu *vmx)
@@ -119,11 +109,7 @@ static void put_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 		vc->msr[i] = vc->host_msr[i];
 		vcpu->stat.msr_writes++;
 	}
-	if (unlikely(vc->tsc_aux != vc->host_tsc_aux)) {
-		wrmsrl(MSR_TSC_AUX, vc->host_tsc_aux);
-		vc->tsc_aux = vc->host_tsc_aux;
-		vcpu->stat.msr_writes++;
-	}
+	switch_put_tsc_aux(vcpu, &vc->sw);
 }
 
 static void vmx_vcpu_put(struct vigil_vcpu *vcpu)
@@ -131,10 +117,7 @@ static void vmx_vcpu_put(struct vigil_vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
 
-	if (unlikely(vcpu->dr_loaded)) {
-		hw_breakpoint_restore();
-		vcpu->dr_loaded = false;
-	}
+	switch_put_dr(vcpu);
 	if (!vmx->host_loaded)
 		return;
 	vmx->host_loaded = false;
@@ -225,13 +208,6 @@ static noinline void save_host(struct vigil_vcpu *vcpu)
 	vmx->host_loaded = true;
 }
 
-static noinline void set_tsc_aux(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
-{
-	wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
-	vc->tsc_aux = vcpu->tsc_aux;
-	vcpu->stat.msr_writes++;
-}
-
 /* Has the next entry use no translation that was cached before it. */
 static noinline void flush(struct vigil_vcpu *vcpu)
 {
@@ -319,14 +295,13 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 		load_msrs(vcpu, vc);
 	if (unlikely(vmx->flush))
 		flush(vcpu);
-	if (vmx->has_tsc_aux && unlikely(vcpu->tsc_aux != vc->tsc_aux))
-		set_tsc_aux(vcpu, vc);
+	if (vmx->has_tsc_aux)
+		switch_enter_tsc_aux(vcpu, &vc->sw);
 	write_guest(vcpu, vmx);
 	vmx_event_enter(vcpu);
 	if (unlikely(vmx_if0_timer))
 		set_if0_timer(vmx, !(vcpu->rflags & X86_EFLAGS_IF));
-	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
-		dr_load(vcpu);
+	switch_enter_dr(vcpu);
 	/*
 	 * The host's LDT is read with interrupts off: modify_ldt() of another
 	 * thread changes it by an interrupt to this CPU.
@@ -342,13 +317,7 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 		asm volatile("lldt %0" : : "rm"(ldt));
 	if (unlikely(vmx->host.debugctl))
 		update_debugctlmsr(vmx->host.debugctl);
-	/*
-	 * The VM exit has set DR7 to 0x400: load the host's breakpoints again.
-	 */
-	if (unlikely(hw_breakpoint_active())) {
-		hw_breakpoint_restore();
-		vcpu->dr_loaded = false;
-	}
+	switch_leave_dr(vcpu);
 	if (unlikely(vmx->failed)) {
 		event_cancel(vcpu);
 		return;

@@ -74,12 +74,8 @@ int vmx_vcpu_create(struct vigil_vcpu *vcpu)
 void vmx_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	int cpu;
 
 	vmx_deactivate(vmx);
-	/* the page comes back as another VMCS: that one is not the same guest */
-	for_each_possible_cpu(cpu)
-		cmpxchg(&per_cpu_ptr(&vmx_cpu, cpu)->vmcs, vmx->vmcs, NULL);
 	if (vmx->vpid)
 		ida_free(&vpids, vmx->vpid);
 	free_page((unsigned long)vmx->vmcs);
@@ -99,7 +95,10 @@ void vmx_deactivate_here(struct vmx_vcpu *vmx)
 		vc->current_vmcs = NULL;
 	list_del_init(&vmx->link);
 	vmx->launched = false;
-	/* whoever sees it may activate it elsewhere */
+	/*
+	 * A CPU that reads -1 here may activate the VMCS: the VMCLEAR must be
+	 * visible to it first.
+	 */
 	smp_store_release(&vmx->vmcs_cpu, -1);
 }
 
@@ -171,7 +170,10 @@ static void reset_controls(struct vmx_vcpu *vmx)
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
 }
 
-/* what is the same on all CPUs and at all times; where the rest starts from */
+/*
+ * Host fields that are the same on all CPUs and at all times, and the first
+ * values of the others.
+ */
 static void reset_host(struct vmx_vcpu *vmx)
 {
 	u64 efer;

@@ -6,6 +6,7 @@
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
+#include "vmm/cpu/switch.h"
 #include "vmm/ops.h"
 #include "caps.h"
 #include "insn.h"
@@ -106,11 +107,9 @@ struct vmx_vcpu {
  * struct vmx_cpu - per host CPU
  * @active:	struct vmx_vcpu whose VMCS this CPU may have in its own memory
  * @current_vmcs: of VMPTRLD
- * @vmcs:	whose guest ran here last, for the branch predictor barrier
+ * @sw:		what is switched by hand
  * @host_msr:	the host's values of the MSRs that are switched
  * @msr:	what those MSRs hold now
- * @host_tsc_aux: the host's value of MSR TSC_AUX
- * @tsc_aux:	what it holds now
  * @idt:	IDTR before an exit has widened its limit
  * @gdt:	GDTR before an exit has widened its limit
  * @vmxon:	region of VMXON
@@ -118,11 +117,9 @@ struct vmx_vcpu {
 struct vmx_cpu {
 	struct list_head active;
 	struct vmx_vcpu *current_vmcs;
-	struct vmcs *vmcs;
+	struct cpu_switch sw;
 	u64 host_msr[NR_VMX_MSRS];
 	u64 msr[NR_VMX_MSRS];
-	u64 host_tsc_aux;
-	u64 tsc_aux;
 	struct desc_ptr idt, gdt;
 	struct vmcs *vmxon;
 };

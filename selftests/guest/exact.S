@@ -111,6 +111,18 @@ LABEL(exact_code_bp, here)
 	OUT_END
 END(exact_code_bp)
 
+PAYLOAD(exact_fnsave)
+	fnsave (%rdi)
+LABEL(exact_fnsave, behind)
+	OUT_END
+END(exact_fnsave)
+
+PAYLOAD(exact_paddb)
+	paddb (%rdi), %mm0
+LABEL(exact_paddb, behind)
+	OUT_END
+END(exact_paddb)
+
 	.code32
 PAYLOAD(exact_push)
 	push %ds

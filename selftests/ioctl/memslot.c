@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory slots: arguments, and what a guest sees of adding, moving, deleting. */
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -367,6 +371,95 @@ static void large(long unused)
 	}
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000ull + t.tv_nsec / 1000;
+}
+
+/* a process of its own that makes a slot and then says so; never returns */
+static void make_slot(uint64_t size, int tell)
+{
+	struct vm *vm = vm_create_bare();
+
+	if (slot(vm, 1, 1ull << 44, size, (void *)0x100000, 0) ||
+	    write(tell, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * Kills a process when it has allocated an eighth of what its slot costs. Returns
+ * the time until it was gone, or 0 when the slot was there before.
+ */
+static uint64_t kill_within(uint64_t size)
+{
+	uint64_t first = proc_number("/proc/meminfo", "MemFree:"), start, end;
+	struct pollfd p = { .events = POLLIN };
+	int fds[2], status;
+	pid_t pid;
+
+	if (pipe(fds))
+		ERROR("pipe: errno %d", errno);
+	p.fd = fds[0];
+	pid = fork();
+	if (!pid)
+		make_slot(size, fds[1]);
+	close(fds[1]);
+	while (proc_number("/proc/meminfo", "MemFree:") + (size >> 22) >
+		       first &&
+	       !poll(&p, 1, 0))
+		;
+	start = now_us();
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	end = now_us();
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* a byte was written when the slot was there, and then there is no more */
+	if (read(fds[0], &status, 1) == 1)
+		end = start;
+	close(fds[0]);
+	return end - start;
+}
+
+/* who is killed while a large slot is made goes at once, and nothing is kept */
+static void killed(long unused)
+{
+	uint64_t avail = proc_number("/proc/meminfo", "MemAvailable:");
+	uint64_t size = ((avail << 10) / 4 * 512) & ~0x1fffffull;
+	uint64_t whole, took, best = ~0ull, after;
+	struct vm *vm = setup();
+
+	if (ioctl(vm->dev, VIGIL_GET_VERSION, 0) < 0)
+		SKIP("what /dev/kvm spends on a slot is its own affair");
+	if (size > MAX_SLOT)
+		size = MAX_SLOT;
+	whole = now_us();
+	CHECK_OK(slot(vm, 1, 1ull << 44, size, (void *)0x100000, 0));
+	whole = now_us() - whole;
+	CHECK_OK(slot(vm, 1, 0, 0, NULL, 0));
+	vm_destroy(vm);
+	/* seven eighths are left to do: less than half shows that they were not done */
+	for (int round = 0; round < 20 && best >= whole / 2; round++) {
+		took = kill_within(size);
+		if (took && took < best)
+			best = took;
+	}
+	test_note("a slot takes %" PRIu64 " us, the end of its maker %" PRIu64,
+		  whole, best);
+	CHECK(best < whole / 2);
+	for (int round = 0; round < 8; round++)
+		kill_within(size);
+	after = proc_number("/proc/meminfo", "MemAvailable:");
+	test_note("%" PRIu64 " kB available before, %" PRIu64 " after", avail,
+		  after);
+	/* nine rounds that leak would leak an eighth of a slot's cost each, or more */
+	CHECK(after + (size >> 20) >= avail);
+}
+
 /* KVM_CREATE_VCPU of one id by many threads: one gets it. */
 static int race_fd;
 static unsigned int winners;
@@ -413,6 +506,7 @@ static const struct test_case cases[] = {
 	{ "larger than the host can afford, logged", beyond_the_host,
 	  KVM_MEM_LOG_DIRTY_PAGES },
 	{ "as large as the host can afford", large },
+	{ "killed while a large slot is made", killed },
 	{ "one vCPU id, many threads", vcpu_race },
 	{}
 };

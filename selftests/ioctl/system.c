@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ioctls of the device, the VM and the vCPU: answers, and bad arguments. */
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -651,6 +655,49 @@ static void mce_raised(long on)
 	EXPECT(v, STOP_SHUTDOWN);
 }
 
+static size_t read_whole(const char *path, char *buf, size_t len)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(buf, 1, len - 1, f) : 0;
+
+	if (!n)
+		ERROR("cannot read %s", path);
+	fclose(f);
+	buf[n] = 0;
+	return n;
+}
+
+/*
+ * udev loads the modules one of whose aliases matches what the CPU is called: on
+ * this host, which can run vigil, one must.
+ */
+static void alias(long unused)
+{
+	static char module[4 << 20], cpu[8192];
+	unsigned int aliases = 0, match = 0;
+	struct utsname host;
+	char path[256], *at;
+	size_t n;
+
+	if (test_on_kvm())
+		SKIP("vigil's module is meant");
+	uname(&host);
+	snprintf(path, sizeof(path), "/lib/modules/%s/extra/vigil.ko",
+		 host.release);
+	n = read_whole(path, module, sizeof(module));
+	read_whole("/sys/devices/system/cpu/modalias", cpu, sizeof(cpu));
+	cpu[strcspn(cpu, "\n")] = 0;
+	for (at = module; (at = memmem(at, module + n - at, "alias=", 6));) {
+		at += 6;
+		if (strncmp(at, "cpu:", 4))
+			continue;
+		aliases++;
+		match += !fnmatch(at, cpu, 0);
+	}
+	CHECK_EQ(aliases, 2);
+	CHECK_EQ(match, 1);
+}
+
 static const struct test_case cases[] = {
 	{ "device and VM", device },
 	{ "KVM_CHECK_EXTENSION", extensions },
@@ -677,6 +724,7 @@ static const struct test_case cases[] = {
 	{ "KVM_X86_SETUP_MCE, a corrected error", mce_setup },
 	{ "KVM_X86_SET_MCE, #MC", mce_raised, true },
 	{ "KVM_X86_SET_MCE, no handler", mce_raised, false },
+	{ "the module's alias is this CPU's", alias },
 	{}
 };
 

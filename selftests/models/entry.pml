@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A request against a guest entry: vigil_request(), vigil_test_request(),
- * vigil_kick() and vigil_request_all() (vmm/vcpu.h, vmm/vcpu.c), run_requests() and
+ * vigil_kick(), vigil_request_all() and vcpu_requests() (vmm/vcpu.h, vmm/vcpu.c),
  * enter_guest() (vmm/run.c).
  *
  * A vCPU moves between two CPUs. "waiter" makes a request by
@@ -96,7 +96,7 @@ end:
 	od
 }
 
-inline run_requests()
+inline vcpu_requests()
 {
 	if
 	:: request ->
@@ -172,7 +172,7 @@ proctype vcpu()
 		store(VCPU, ST_CPU, c);
 		put_cpu(c);
 		do
-		:: run_requests();
+		:: vcpu_requests();
 			enter_guest()
 		:: break
 		:: over -> break

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A new watch against faults and stores: watch_add(), watch_publish(), watch_gfn()
- * (vmm/monitor/watch.c), vm_synchronize() (vmm/vm.c), run_requests() (vmm/run.c),
+ * (vmm/monitor/watch.c), vm_synchronize() (vmm/vm.c), vcpu_requests() (vmm/vcpu.c),
  * shadow_protect_gfn() (shadow/slots.c), may_write(), map() and dirty_fault()
  * (shadow/fault.c), watch_store() with the store behind it (vmm/exit/emulctl.c).
  *

@@ -392,6 +392,27 @@ static void test_system_loads(void)
 	refuses("LLDT: of a data segment is #GP(sel)", STEP(LLDT_AX), GP, 8);
 }
 
+/* PUSH DS and PUSH CS with a 32-bit operand, over a stack of ones */
+static void test_push_segment(void)
+{
+	load(INSN_MODE_32, 0, 0);
+	word(AT + 0x7c, 0xffffffff, 4);
+	unit_result(STEP("\x1e") == EMUL_OK && at(AT + 0x7c, 4) == 0x2b &&
+			    e.c.regs[INSN_RSP] == AT + 0x7c,
+		    "PUSH DS: 32 bits on AMD");
+	load(INSN_MODE_32, 0, 0);
+	e.c.features |= EMUL_FEAT_PUSH_SEG16;
+	word(AT + 0x7c, 0xffffffff, 4);
+	unit_result(STEP("\x1e") == EMUL_OK && at(AT + 0x7c, 4) == 0xffff002b &&
+			    e.c.regs[INSN_RSP] == AT + 0x7c,
+		    "PUSH DS: 16 bits on Intel");
+	load(INSN_MODE_64, 0, 0);
+	e.c.features |= EMUL_FEAT_PUSH_SEG16;
+	word(AT + 0x78, ~0ull, 8);
+	unit_result(STEP("\x0f\xa0") == EMUL_OK && at(AT + 0x78, 8) == 0x2b,
+		    "PUSH FS: 64 bits on both");
+}
+
 int main(void)
 {
 	test_segment_loads();
@@ -399,5 +420,6 @@ int main(void)
 	test_far_calls();
 	test_far_returns();
 	test_system_loads();
+	test_push_segment();
 	return unit_end();
 }

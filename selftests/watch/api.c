@@ -783,6 +783,17 @@ static void nothing(int sig)
 {
 }
 
+static void set_lstar(struct vcpu *v, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m = { .head.nmsrs = 1,
+		.entry = { .index = 0xc0000082, .data = value } };
+
+	REQUIRE_EQ(ioctl(v->fd, KVM_SET_MSRS, &m), 1);
+}
+
 static void registers(long arg)
 {
 	struct vigil_vcpu_state st = { 0 };
@@ -799,12 +810,14 @@ static void registers(long arg)
 	r.rdi = TARGET;
 	r.r15 = 0xfeedfacecafebeef;
 	set_regs(v, &r);
+	set_lstar(v, 0xffffffff81a00080);
 	/* a vCPU that stands still */
 	REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
 	CHECK_EQ(st.regs.r15, r.r15);
 	CHECK_EQ(st.regs.rip, r.rip);
 	CHECK(!memcmp(&st.sregs.cs, &sregs.cs, sizeof(sregs.cs)));
 	CHECK_EQ(st.sregs.cr3, sregs.cr3);
+	CHECK_EQ(st.lstar, 0xffffffff81a00080);
 	/* and one that runs, and goes on */
 	sigaction(SIGUSR1, &sa, NULL);
 	if (pthread_create(&thread, NULL, spin, v))
@@ -820,6 +833,7 @@ static void registers(long arg)
 		CHECK(st.regs.rip >= GUEST_CODE &&
 		      st.regs.rip < GUEST_CODE + 16);
 		CHECK(st.regs.rax >= before);
+		CHECK_EQ(st.lstar, 0xffffffff81a00080);
 	}
 	before = rd64(v->vm, TARGET);
 	while (rd64(v->vm, TARGET) == before)

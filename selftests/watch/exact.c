@@ -28,6 +28,10 @@ DECLARE_LABEL(exact_bp, loaded);
 DECLARE_PAYLOAD(exact_code_bp);
 DECLARE_LABEL(exact_code_bp, here);
 DECLARE_PAYLOAD(exact_push);
+DECLARE_PAYLOAD(exact_fnsave);
+DECLARE_LABEL(exact_fnsave, behind);
+DECLARE_PAYLOAD(exact_paddb);
+DECLARE_LABEL(exact_paddb, behind);
 
 /* ---- two vCPUs store to one dword ---- */
 
@@ -446,6 +450,74 @@ static void push_seg(long m)
 	vm_destroy(v->vm);
 }
 
+/* ---- what the emulator does not know ---- */
+
+/* In ring 3, with the TSS that leads out of it. */
+static void enter_ring3(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.cs.selector = SEL_UCODE64;
+	s.cs.dpl = 3;
+	s.ss.selector = SEL_UDATA;
+	s.ss.dpl = 3;
+	s.tr = (struct kvm_segment){
+		.base = GUEST_TSS,
+		.limit = 0x168,
+		.selector = SEL_TSS,
+		.type = 0xb,
+		.present = 1,
+	};
+	set_sregs(v, &s);
+}
+
+static void unknown(const char *start, const char *end, const char *behind,
+		    uint64_t to, bool user)
+{
+	struct vcpu *v = guest_start(M_LONG, start, end);
+	int mon = mon_open(v->vm);
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rdi = to;
+	r.rflags |= RFLAGS_IOPL; /* the payload tells its end by OUT */
+	set_regs(v, &r);
+	if (user)
+		enter_ring3(v);
+	wr64(v->vm, TARGET, 0x1111111111111111);
+	mon_watch(mon, TARGET + 0x800, 8, VIGIL_ACTION_LOG);
+	if (user) {
+		EXPECT_EXC(v, UD, 0);
+		CHECK_EQ(v->exc.rip, GUEST_CODE);
+		CHECK_EQ(mon_stat(mon, "emul_user_ud"), 1);
+		exc_set_rip(v, GUEST_CODE + (behind - start));
+		EXPECT(v, STOP_END);
+	} else {
+		EXPECT(v, STOP_OTHER);
+		CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+		CHECK_EQ(v->run->internal.suberror,
+			 KVM_INTERNAL_ERROR_EMULATION);
+	}
+	CHECK_EQ(mon_stat(mon, "emul_failed"), 1);
+	CHECK_EQ(rd64(v->vm, TARGET), 0x1111111111111111);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void unknown_watched(long user)
+{
+	unknown(pl_exact_fnsave, pl_exact_fnsave_end, pl_exact_fnsave_behind,
+		TARGET, user);
+}
+
+static void unknown_device(long user)
+{
+	unknown(pl_exact_paddb, pl_exact_paddb_end, pl_exact_paddb_behind,
+		GUEST_MMIO, user);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -464,6 +536,10 @@ int main(int argc, char **argv)
 		{ "code breakpoint", bp_code },
 		{ "PUSH of a segment (prot32)", push_seg, M_PROT32 },
 		{ "PUSH of a segment (compat)", push_seg, M_COMPAT },
+		{ "unknown beside a watch, kernel", unknown_watched, false },
+		{ "unknown beside a watch, user", unknown_watched, true },
+		{ "unknown on a device, kernel", unknown_device, false },
+		{ "unknown on a device, user", unknown_device, true },
 		{ 0 },
 	};
 

@@ -53,10 +53,7 @@ struct vigil_options {
 
 extern struct vigil_options vigil_options;
 
-/**
- * vigil_common_children - a subcommand's argp.children: they parse the common
- * options into &vigil_options
- */
+/* A subcommand's argp.children: they parse the common options into vigil_options. */
 extern const struct argp_child vigil_common_children[];
 
 /**

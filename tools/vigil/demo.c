@@ -45,7 +45,7 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-/* what is watched, and what the guest's kernel had there */
+/* A range that is watched, and what the guest's kernel had there. */
 struct target {
 	const char *what; /* as the rootkit calls it */
 	uint64_t addr, len;
@@ -158,7 +158,7 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon,
 		"not a kernel that the demo knows");
 }
 
-/* up to the next symbol */
+/* The table has no length of its own: it ends where the next symbol begins. */
 static int find_syscall_table(const struct symtab *t, struct target *tg)
 {
 	uint64_t addr, end, off;
@@ -240,7 +240,7 @@ static int follow_guest(struct act *act, struct demo_guest *g,
 	return ret;
 }
 
-/* the guest is done: what was to be told is there by now */
+/* The guest has ended its work, so all of its events are in the queue by now. */
 static int collect_events(struct act *act, struct mon *mon,
 			  const struct symtab *t)
 {
@@ -369,7 +369,10 @@ static void check_act(struct act *act, struct mon *mon)
 	      "the guest goes on with its work");
 }
 
-/* words on the stack that are addresses of the kernel's code: about a backtrace */
+/*
+ * Prints the words on the stack that are addresses of the kernel's code, which is
+ * nearly a backtrace.
+ */
 static void print_stack(struct mon *mon, const struct symtab *t, uint64_t rsp)
 {
 	uint64_t words[256], off;
@@ -390,7 +393,7 @@ static void print_stack(struct mon *mon, const struct symtab *t, uint64_t rsp)
 	}
 }
 
-/* where a guest is that does not come on: for whoever has to find out why */
+/* Prints where a guest hangs, for whoever has to find out why. */
 static void describe_guest(struct mon *mon)
 {
 	struct vigil_vcpu_state state;

@@ -23,7 +23,11 @@ int demo_initramfs(FILE *out, const char *busybox, const char *rootkit);
 /**
  * struct demo_guest - `vigil run' as a child, its serial port on pipes
  * @pid: of the child, 0 when it is gone
+ * @in: a pipe to its standard input
+ * @out: a pipe from its standard output
  * @echo: where the guest's console is shown
+ * @buf: what was read and not looked at yet
+ * @used: bytes in @buf
  */
 struct demo_guest {
 	pid_t pid;
@@ -42,7 +46,10 @@ int demo_start(struct demo_guest *g, const struct demo_boot *boot);
 
 /**
  * demo_expect() - read the console up to a line that contains @what
+ * @g: the guest
+ * @what: the text
  * @line: gets the line from @what on; may be NULL
+ * @len: bytes at @line
  * @seconds: how long to wait
  *
  * Return: 0; -ETIMEDOUT; -EPIPE: the guest ended first. lv_error() has the

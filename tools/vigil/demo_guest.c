@@ -90,7 +90,10 @@ static void exec_guest(const struct demo_boot *b, int in, int out, pid_t parent)
 	snprintf(mem, sizeof(mem), "%u", b->mem);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* no guest outlives the demo, and the terminal's Ctrl-C is for the demo */
+	/*
+	 * The guest ends with the demo. In a session of its own it does not get the
+	 * terminal's Ctrl-C, which is for the demo.
+	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -140,7 +143,7 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
 }
 
-/* takes the first line out of the buffer: shows it, and says whether it matches */
+/* Shows the first line of the buffer, and says whether it contains @what. */
 static bool take_line(struct demo_guest *g, size_t n, const char *what,
 		      char *line, size_t len)
 {
@@ -177,7 +180,7 @@ static int scan_lines(struct demo_guest *g, const char *what, char *line,
 		if (match)
 			return 1;
 	}
-	/* a line that does not end is cut, so that there is room */
+	/* The buffer is full and no line has ended: drop it, so that there is room. */
 	if (g->used == sizeof(g->buf) - 1)
 		g->used = 0;
 	return 0;
@@ -223,7 +226,7 @@ int demo_wait(struct demo_guest *g, unsigned int seconds)
 {
 	int status, ret;
 
-	/* its console ends with it; nobody says this line */
+	/* No line contains this byte, so this waits for the end of the console. */
 	ret = demo_expect(g, "\001", NULL, 0, seconds);
 	if (ret != -EPIPE)
 		return ret;

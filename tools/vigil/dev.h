@@ -94,6 +94,8 @@ struct timers;
  * @expires: deadline in ns of the queue's clock, meaningful while @armed
  * @armed: in the queue
  * @fn: called with @arg once the deadline has passed; may arm it again
+ * @arg: argument of @fn
+ * @next: the timer with the next later deadline, or NULL
  */
 struct dev_timer {
 	uint64_t expires;

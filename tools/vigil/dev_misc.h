@@ -14,6 +14,9 @@
  * @exit: debug exit (0xf4), when asked for
  * @ops: what they do to the machine
  * @ctx: argument of every operation
+ * @post_code: the last byte at port 0x80
+ * @a20: what port 0x92 reads back
+ * @reset_control: what port 0xcf9 reads back
  */
 struct misc {
 	struct device post, debug, port92, pci, exit;

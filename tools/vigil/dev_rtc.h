@@ -37,6 +37,9 @@ struct rtc {
 
 /**
  * rtc_init() - set the clock and the memory size bytes
+ * @rtc: the clock
+ * @timers: the queue that its timers are in
+ * @irq: its interrupt line
  * @wall_ns: time of day, ns since 1970, that the guest shall see (UTC)
  * @low_bytes: RAM below 4 GiB
  * @high_bytes: RAM above 4 GiB

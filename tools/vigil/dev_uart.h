@@ -15,6 +15,15 @@
  * @output: takes a byte that the guest sends
  * @drained: uart_room() has become more than 0: bytes may be offered; or NULL
  * @ctx: argument of both
+ * @ier: interrupt enable register
+ * @fcr: FIFO control register
+ * @lcr: line control register
+ * @mcr: modem control register
+ * @lsr: line status register
+ * @scr: scratch register
+ * @dll: divisor latch, low byte
+ * @dlm: divisor latch, high byte
+ * @msr_delta: modem status register: the bits that tell of changes
  * @rx: received bytes
  * @rx_head: index of the oldest
  * @rx_count: how many

@@ -59,7 +59,7 @@ static int64_t wall_offset(void)
 	struct timespec before, real, after;
 	unsigned int i;
 
-	/* of some tries the one that nothing interrupted */
+	/* An interrupt between the reads spoils a try: take the shortest of eight. */
 	for (i = 0; !known && i < 8; i++) {
 		int64_t m0, m1;
 
@@ -111,7 +111,7 @@ static const char *fate(const struct vigil_event *ev, enum event_verdict v)
 	return "logged";
 }
 
-/* pointers are worth a name, other data is not */
+/* Names the symbol that a value points to. Values that are no pointers get none. */
 static const char *pointee(const struct symtab *t, const uint8_t *bytes,
 			   uint32_t len, char *buf, size_t room)
 {
@@ -170,7 +170,7 @@ void event_print(FILE *out, const struct vigil_event *ev,
 	fflush(out);
 }
 
-/* addresses as strings: 64 bits do not survive every JSON parser */
+/* Addresses are strings, since many JSON parsers lose bits of 64-bit numbers. */
 static void add_hex(struct json_object *o, const char *key, uint64_t v)
 {
 	char text[32];

@@ -19,7 +19,7 @@ struct string_insn {
 	uint64_t addr_mask;
 };
 
-/* false: it is none */
+/* Return: is the instruction of @ev a string instruction? */
 static bool parse_string(const struct vigil_event *ev, struct string_insn *s)
 {
 	bool rep = false, opsize = false, addrsize = false, wide = false;
@@ -101,7 +101,10 @@ static bool same_string(const struct vigil_event *a,
 		return false;
 	if (!down)
 		return b->gva > a->gva;
-	/* an element over the end of a page is two stores, upwards */
+	/*
+	 * An element that crosses a page is two stores, the second one above the first
+	 * though the instruction goes down.
+	 */
 	return a->len == s->size && b->len == s->size && b->gva < a->gva;
 }
 

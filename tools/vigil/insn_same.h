@@ -10,6 +10,8 @@
 
 /**
  * insn_same() - is @b a further store of the instruction that @a is a store of?
+ * @a: the earlier event
+ * @b: the later event
  *
  * @a and @b are of one vCPU, with no event of that vCPU between them. An event
  * does not number instructions, so this looks at what all stores of one

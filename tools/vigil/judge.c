@@ -43,7 +43,7 @@ static void export_bytes(const char *name, const uint8_t *bytes, uint32_t len)
 	setenv(name, hex, 1);
 }
 
-/* in the child */
+/* Runs in the child: the environment of the watcher stays as it is. */
 static void export_event(const struct vigil_event *ev, const struct symtab *t)
 {
 	char sym[300];
@@ -86,7 +86,10 @@ static void run_shell(const char *cmd, const struct vigil_event *ev,
 	_exit(127);
 }
 
-/* the guard's life; @report gets the shell's status */
+/*
+ * The guard is a process between the watcher and the command: it waits for the
+ * command, writes its status to @report, and ends it when the watcher has ended.
+ */
 static void guard(const char *cmd, const struct vigil_event *ev,
 		  const struct symtab *t, pid_t watcher, int in, int report)
 {
@@ -100,9 +103,12 @@ static void guard(const char *cmd, const struct vigil_event *ev,
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	die_with(watcher, SIGTERM);
 	dup2(in, STDIN_FILENO);
-	/* what it says is for people, not part of a stream of events */
+	/* The command's output is for people: it must not mix with the events on stdout. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
-	/* the monitor above all: it must end with the watcher */
+	/*
+	 * Close what the watcher had open, the monitor above all: the watches must end
+	 * with the watcher.
+	 */
 	if (report != 3)
 		dup2(report, 3);
 	close_range(4, ~0u, 0);
@@ -130,7 +136,7 @@ static void guard(const char *cmd, const struct vigil_event *ev,
 	_exit(0);
 }
 
-/* all that fits in the pipe at once: an event does */
+/* Writes the event to the command. It fits in the pipe, so this does not block. */
 static void feed(int fd, const struct vigil_event *ev, const struct symtab *t)
 {
 	char *json = event_json(ev, t, EVENT_NO_VERDICT);
@@ -182,7 +188,7 @@ static enum verdict await(int report, unsigned int timeout_s, int sigfd)
 					timeout_s, timeout_s == 1 ? "" : "s");
 				return VERDICT_DENY;
 			}
-			/* poll() takes an int; the loop waits for the rest */
+			/* poll() takes an int: the loop waits for the rest. */
 			if (left > 1000000)
 				left = 1000000;
 		}
@@ -228,7 +234,7 @@ enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
 		feed(in[1], ev, t);
 		close(in[1]);
 		v = await(report[0], timeout_s, sigfd);
-		/* ends what is left of the command, or finds a guard that left */
+		/* SIGTERM makes a guard that still runs end the command. */
 		kill(pid, SIGTERM);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;

@@ -9,6 +9,8 @@
  * judge_exec() - let a shell command decide
  * @cmd: gets the event as JSON on stdin, and in VIGIL_* of its environment
  * @timeout_s: it is ended and the write is refused after so long; 0: never
+ * @ev: the held write
+ * @t: symbols, for the text of the event
  * @sigfd: a signalfd: VERDICT_QUIT when it has something
  *
  * Exit status 0 allows; everything else refuses, and a status other than 1 is

@@ -13,7 +13,7 @@
 
 #define N_TOKENS 256
 #define MIN_SYMS 1000
-/* longest token, without its NUL */
+/* Longest token, without its NUL. */
 #define MAX_TOKEN 128
 
 static uint16_t get16(const uint8_t *p)
@@ -50,7 +50,7 @@ static uint64_t get_word(const struct kallsyms *ks, size_t at)
 	return ks->word == 8 ? get64(ks->buf + at) : get32(ks->buf + at);
 }
 
-/* false: the caller's steps are used up */
+/* Takes one of the caller's steps. Return: was there one? */
 static bool step(struct kallsyms *ks)
 {
 	if (!*ks->steps)
@@ -59,7 +59,7 @@ static bool step(struct kallsyms *ks)
 	return true;
 }
 
-/* offset behind the NUL of the token at @pos; 0: there is no token */
+/* Return: the offset behind the NUL of the token at @pos, or 0 where none is. */
 static size_t skip_token(struct kallsyms *ks, size_t pos, size_t limit)
 {
 	size_t room = limit > pos ? limit - pos : 0;
@@ -73,13 +73,13 @@ static size_t skip_token(struct kallsyms *ks, size_t pos, size_t limit)
 	return end ? end - ks->buf + 1 : 0;
 }
 
-/* token_table and token_index */
+/* Finds token_table and token_index. */
 static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 {
 	size_t pos = pattern, index, start;
 	unsigned int i;
 
-	/* on to the end of token 255: token_index follows */
+	/* Go on to the end of token 255, where token_index follows. */
 	for (i = '0'; i < N_TOKENS; i++) {
 		size_t next = skip_token(ks, pos, ks->len);
 
@@ -108,7 +108,7 @@ static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 	return NULL;
 }
 
-/* length of a compressed name; moves *pos behind the length; 0 when broken */
+/* Return: the length of a compressed name, 0 when broken. Moves *pos behind it. */
 static unsigned int name_len(const uint8_t *buf, size_t *pos, size_t end)
 {
 	unsigned int len;
@@ -124,14 +124,14 @@ static unsigned int name_len(const uint8_t *buf, size_t *pos, size_t end)
 	return len > end - *pos ? 0 : len;
 }
 
-/* are there @n names at @names, and markers behind that agree? */
+/* Return: are there @n names at @names, with markers behind that agree? */
 static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 {
 	size_t pos = names, end = ks->tokens, markers;
 	unsigned int len;
 	uint32_t i;
 
-	/* no name is shorter than its length and a token for the type */
+	/* A name has at least a byte of length and a token for its type. */
 	if (n > (end - names) / 2)
 		return false;
 	for (i = 0; i < n; i++) {
@@ -185,7 +185,7 @@ static const char *locate_names(struct kallsyms *ks)
 	return "it took too many steps";
 }
 
-/* the base is an address of the kernel, 4 KiB aligned */
+/* The base must be an address of the kernel, aligned to 4 KiB. */
 static bool base_plausible(const struct kallsyms *ks, uint64_t base)
 {
 	if (base & 0xfff)
@@ -193,12 +193,12 @@ static bool base_plausible(const struct kallsyms *ks, uint64_t base)
 	return ks->word == 8 ? base >> 40 == 0xffffff : base >= 0x40000000;
 }
 
-/* sorted by address, as the kernel needs them; per-CPU symbols come first */
+/* The kernel searches the offsets, so they are sorted, with per-CPU symbols first. */
 static bool offsets_fit(struct kallsyms *ks, size_t offsets)
 {
 	uint32_t i, negative = 0, up = 0;
 
-	/* once for each table whose names fit */
+	/* The loops below look at each symbol once: take their steps at once. */
 	if (*ks->steps < ks->num_syms)
 		return false;
 	*ks->steps -= ks->num_syms;
@@ -272,7 +272,7 @@ static uint64_t address(const struct kallsyms *ks, uint32_t i)
 	return ks->relative_base - 1 - off;
 }
 
-/* false: longer than any name may be */
+/* Return: was there room? No symbol of Linux has a longer name. */
 static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len,
 		   char *out)
 {

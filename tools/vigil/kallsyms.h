@@ -44,7 +44,8 @@ enum kallsyms_layout {
 
 /**
  * struct kallsyms - where the tables are in a buffer
- * @buf: the copy of memory, and its length @len
+ * @buf: the copy of memory
+ * @len: bytes of it
  * @tokens: offset in @buf of token_table
  * @token_index: of token_index
  * @num_syms: symbols
@@ -87,8 +88,10 @@ const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
 			    size_t pattern, unsigned int word, uint64_t *steps);
 
 /**
- * kallsyms_each() - call @fn for each symbol, in the table's order
- * @name: as long as the call
+ * kallsyms_each() - call a function for each symbol, in the table's order
+ * @ks: the tables, as kallsyms_locate() found them
+ * @fn: gets @priv and the symbol; its name is there as long as the call
+ * @priv: for @fn
  *
  * Return: 0, or what @fn returned when that was not 0, or -1 where the table is
  * broken.

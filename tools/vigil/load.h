@@ -113,8 +113,10 @@ int load_copy(struct lv_vm *vm, uint64_t gpa, const void *data, uint64_t size);
 
 /**
  * load_top() - place something as high as possible below a limit
+ * @mem: the guest's memory
  * @floor: nothing may lie below this
  * @ceiling: the thing ends at or below this
+ * @size: of the thing, in bytes
  * @addr: page-aligned result
  *
  * Return: 0 or -ENOMEM.

@@ -194,7 +194,7 @@ bool vigil_output_failed(int err)
 static void close_stdout(void)
 {
 	bool pending = __fpending(stdout), failed = ferror(stdout);
-	bool told = output_err; /* and then stdio cannot do better */
+	bool told = output_err; /* and the message is out */
 
 	errno = 0;
 	if (fclose(stdout) && (pending || errno != EBADF))

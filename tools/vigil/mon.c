@@ -18,7 +18,7 @@ static int open_device(void)
 	int version;
 
 	if (fd < 0)
-		return -ENODEV; /* the text says more */
+		return -ENODEV; /* lv_error() says more */
 	version = ioctl(fd, VIGIL_GET_VERSION, 0);
 	if (version == VIGIL_API_VERSION)
 		return fd;
@@ -69,7 +69,7 @@ int mon_list(struct vigil_vm_info **list)
 	return n;
 }
 
-/* a name that is a number names the VM with that number */
+/* A name that is a number names the VM with that number. */
 static int find_vm(int dev, const char *vm, uint32_t *id)
 {
 	struct vigil_vm_info *list;

@@ -32,12 +32,15 @@ int mon_list(struct vigil_vm_info **list);
 
 /**
  * mon_attach() - attach to a VM
+ * @mon: filled in
  * @vm: its number, or its name where that belongs to one VM only
  */
 int mon_attach(struct mon *mon, const char *vm);
 
 /**
- * mon_attach_read() - the same to look only, whoever else watches the VM
+ * mon_attach_read() - attach to a VM to look only, whoever else watches it
+ * @mon: filled in
+ * @vm: as for mon_attach()
  *
  * Calls that read memory, registers and counters work; the others do not.
  */
@@ -49,6 +52,10 @@ int mon_info(struct mon *mon);
 
 /**
  * mon_read() - guest-physical memory
+ * @mon: the monitor
+ * @gpa: guest-physical address
+ * @buf: out
+ * @len: bytes
  *
  * Return: bytes, which are fewer than @len where memory ends; 0 where it does
  * not begin.
@@ -57,7 +64,11 @@ long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len);
 
 /**
  * mon_read_virt() - guest-virtual memory, all of it or -EFAULT
+ * @mon: the monitor
  * @cr3: address space; 0: vCPU 0's, and in it the kernel is always mapped
+ * @gva: guest-virtual address
+ * @buf: out
+ * @len: bytes
  */
 int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 		  size_t len);
@@ -71,6 +82,9 @@ int mon_verdict(struct mon *mon, uint64_t seq, bool allow);
 
 /**
  * mon_events() - read what is there
+ * @mon: the monitor
+ * @ev: out
+ * @room: events that @ev has room for
  *
  * Blocks where nothing is, unless the fd was made not to.
  * Return: events; 0: the VM is gone; -EAGAIN.

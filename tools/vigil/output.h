@@ -25,6 +25,9 @@ struct output {
 
 /**
  * output_write() - write one record
+ * @out: where to
+ * @text: the record
+ * @len: bytes of it
  *
  * Return: 0; -ECANCELED: a signal came while the reader did not read; else
  * -errno of a failed write, once. Later calls count in @unseen and return 0.

@@ -118,7 +118,7 @@ static uint64_t parse_mem(struct argp_state *state, const char *arg)
 	return v << shift & ~0xfffull;
 }
 
-/* what the kernel takes, and `vigil regs VM' cannot mistake for a number */
+/* The module takes these names, and no command mistakes one for a number. */
 static const char *parse_name(struct argp_state *state, const char *arg)
 {
 	size_t len = strlen(arg);
@@ -294,7 +294,7 @@ static int run_guests(const struct run_options *opt)
 	return status;
 }
 
-/* --auto: the kernel, the root file system, and what its kernel is told */
+/* --auto: finds the kernel, makes the root file system, adds to the command line. */
 static int prepare_auto(struct run_options *opt)
 {
 	static char kernel[512], busybox[64], initrd[64], append[4096];
@@ -312,7 +312,7 @@ static int prepare_auto(struct run_options *opt)
 		ret = auto_initramfs(opt->busybox);
 	if (ret < 0)
 		return ret;
-	/* it stays open for each start of the guest, until this process ends */
+	/* It stays open, since the guest may be started again. */
 	snprintf(initrd, sizeof(initrd), "/proc/self/fd/%d", ret);
 	opt->initrd = initrd;
 	if (opt->default_append) {

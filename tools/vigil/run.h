@@ -97,8 +97,25 @@ struct console {
 
 /**
  * struct machine - the guest
+ * @opt: the command line
+ * @vm: its memory
+ * @vcpu: its only vCPU
+ * @mem: the map of its memory
+ * @bus: its I/O ports
+ * @timers: of the devices
+ * @pic: the interrupt controllers
+ * @pit: the timer
+ * @rtc: the clock, and what the firmware would have left in its memory
+ * @com1: the serial port
+ * @kbc: the keyboard controller
+ * @misc: other ports
+ * @console: what @com1 is connected to
  * @outcome: set by devices, ends the vCPU loop
  * @status: exit status that belongs to @outcome
+ * @exits: how often KVM_RUN has returned, by KVM_EXIT_*
+ * @irqs: interrupts that were injected
+ * @mmio_reads: reads of memory that is not there
+ * @mmio_writes: writes to memory that is not there
  */
 struct machine {
 	const struct run_options *opt;

@@ -134,7 +134,7 @@ int auto_initramfs(const char *busybox)
 	if (fd < 0)
 		return lv_fail(errno, "no memory for a root file system: %s",
 			       strerror(errno));
-	/* closing the stream leaves @fd open */
+	/* The stream gets a copy, since closing it must leave @fd open. */
 	copy = dup(fd);
 	c.out = copy < 0 ? NULL : fdopen(copy, "w");
 	if (!c.out) {

@@ -52,7 +52,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (!args->vm)
 			break;
-		/* the rest of the line */
+		/* The NAMEs are the rest of the line. */
 		args->names = state->argv + state->next - 1;
 		args->n = state->argc - state->next + 1;
 		state->next = state->argc;
@@ -61,7 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
-/* addresses of a 32-bit kernel have 8 digits, as it prints them itself */
+/* Addresses of a 32-bit kernel have 8 digits, as in its own /proc/kallsyms. */
 static int digits(const struct symtab *t)
 {
 	return t->n && t->sym[t->n - 1].addr > UINT32_MAX ? 16 : 8;
@@ -94,7 +94,7 @@ static void show(const struct symtab *t, const struct symbol *s,
 	json_object_array_add(all, o);
 }
 
-/* those that match, or all; false: a name matches none */
+/* Shows the symbols that match, or all. Return: did each NAME match one? */
 static bool show_matching(const struct symtab *t, const struct args *args)
 {
 	struct json_object *all = vigil_options.json ? json_object_new_array() :

@@ -26,7 +26,7 @@ static int placeholder(const char *path)
 		path);
 }
 
-/* where the NUL-terminated word at *p ends; *p moves behind the space after it */
+/* Ends the word at *p with a NUL and moves *p behind the space that followed. */
 static char *next_word(char **p)
 {
 	char *word = *p + strspn(*p, " \t\r\n");
@@ -64,7 +64,7 @@ static bool parse_line(char *line, struct symbol *s)
 	return true;
 }
 
-/* lines of symbols, 32-bit kernels' with 8 digits, others' with 16 */
+/* Reads lines of symbols: 8 digits of 32-bit kernels, 16 of others. */
 static int load_text(struct symtab *t, FILE *f, const char *path)
 {
 	unsigned int number = 0, zero = 0;
@@ -77,7 +77,7 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 
 		number++;
 		if (!parse_line(line, &s)) {
-			/* a placeholder's only line may be any text */
+			/* A placeholder has one line, of any text. */
 			if (number == 1)
 				continue;
 			ret = lv_fail(ENOEXEC,

@@ -13,9 +13,9 @@
 #include "symtab.h"
 
 #define PAGE 4096u
-/* x86 maps the image of a kernel in pieces of this size, aligned to it */
+/* x86 maps a kernel's image in pieces of this size, aligned to it. */
 #define BLOCK (2u << 20)
-/* a file with fewer symbols was made by hand or by a filter */
+/* A file with fewer symbols was made by hand or by a filter. */
 #define FEW_SYMBOLS 100
 
 /*
@@ -26,7 +26,7 @@
 #define IMAGE_START64 0xffffffff80000000ull
 #define IMAGE_END64 0xffffffffc0000000ull
 #define MAX_IMAGE (256u << 20)
-/* the hole that memory of __init leaves in an image is not as large */
+/* The hole that freed __init memory leaves in an image is not as large. */
 #define MAX_HOLE (16u << 20)
 /*
  * A 32-bit kernel's image lies in its direct map of memory, between pages of
@@ -34,7 +34,7 @@
  */
 #define IMAGE_REACH32 (64u << 20)
 
-/* handlers of exceptions: by 5.8 and later, by earlier kernels */
+/* Handlers of exceptions: their names in 5.8 and later, and in earlier kernels. */
 static const struct {
 	unsigned int vector;
 	const char *name[2];
@@ -45,6 +45,15 @@ static const struct {
 	{ 14, { "asm_exc_page_fault", "page_fault" } },
 };
 
+/* SYSCALL leads here: a 64-bit kernel puts its address into MSR_LSTAR. */
+#define SYSCALL_ENTRY "entry_SYSCALL_64"
+/*
+ * Up to 4.19, a kernel with page-table isolation has the address of a trampoline
+ * there, in the area that each CPU's entry has.
+ */
+#define ENTRY_AREA_START 0xfffffe0000000000ull
+#define ENTRY_AREA_END 0xfffffe8000000000ull
+
 #define N_GATES (sizeof(gates) / sizeof(gates[0]))
 
 /**
@@ -52,11 +61,13 @@ static const struct {
  * @mon: the monitor through which it is read; address space 0 maps the kernel
  * @word: bytes of an address
  * @handler: where the interrupt table leads for gates[]; 0: cannot be told
+ * @syscall: where SYSCALL leads; 0: cannot be told
  */
 struct guest {
 	struct mon *mon;
 	unsigned int word;
 	uint64_t handler[N_GATES];
+	uint64_t syscall;
 };
 
 /* Address space 0 is vCPU 0's, with the kernel mapped whatever mode it is in. */
@@ -66,7 +77,7 @@ static int read_kernel(const struct guest *g, uint64_t gva, void *buf,
 	return mon_read_virt(g->mon, 0, gva, buf, len);
 }
 
-/* where gate @vector of the guest's IDT leads, 0 where that cannot be told */
+/* Return: where gate @vector of the guest's IDT leads, 0 where it cannot be told. */
 static uint64_t idt_handler(const struct guest *g, uint64_t idt,
 			    unsigned int vector)
 {
@@ -92,6 +103,9 @@ static int get_guest(struct guest *g, struct mon *mon)
 	if (ret)
 		return ret;
 	g->word = state.sregs.efer & 1 << 10 ? 8 : 4;
+	if (g->word == 8 &&
+	    (state.lstar < ENTRY_AREA_START || state.lstar >= ENTRY_AREA_END))
+		g->syscall = state.lstar;
 	for (i = 0; i < N_GATES; i++)
 		g->handler[i] =
 			idt_handler(g, state.sregs.idt.base, gates[i].vector);
@@ -105,7 +119,15 @@ static const struct symbol *gate_symbol(const struct symtab *t, unsigned int i)
 	return s ? s : symtab_find(t, gates[i].name[1]);
 }
 
-/* does the kernel's own banner stand where these symbols say? */
+/* Does SYSCALL lead elsewhere than these symbols say? */
+static bool syscall_differs(const struct guest *g, const struct symtab *t)
+{
+	const struct symbol *s = symtab_find(t, SYSCALL_ENTRY);
+
+	return s && g->syscall && s->addr != g->syscall;
+}
+
+/* Does the kernel's own banner stand where these symbols say? */
 static bool banner_there(const struct guest *g, const struct symtab *t)
 {
 	const struct symbol *s = symtab_find(t, "linux_banner");
@@ -119,10 +141,14 @@ static bool banner_there(const struct guest *g, const struct symtab *t)
 /*
  * The kernel that runs has its banner, and handlers where the interrupt table says.
  * Without CONFIG_KALLSYMS_ALL, as in Debian's 32-bit kernels, the table has functions
- * only and no banner: then two handlers must tell.
+ * only and no banner: then two handlers must tell. SYSCALL of 64-bit code leads where
+ * the table has its entry.
+ * Return: NULL, or why the table is not of the kernel that runs.
  */
-static bool runs_here(const struct guest *g, const struct symtab *t)
+static const char *runs_not(const struct guest *g, const struct symtab *t)
 {
+	static const char another[] =
+		"the tables of a kernel that does not run";
 	unsigned int i, known = 0, agree = 0;
 
 	for (i = 0; i < N_GATES; i++) {
@@ -134,14 +160,21 @@ static bool runs_here(const struct guest *g, const struct symtab *t)
 		agree += s->addr == g->handler[i];
 	}
 	if (known && !agree)
-		return false;
-	return symtab_find(t, "linux_banner") ? banner_there(g, t) : agree >= 2;
+		return another;
+	if (symtab_find(t, "linux_banner") ? !banner_there(g, t) : agree < 2)
+		return another;
+	if (syscall_differs(g, t))
+		return "tables that fit, were it not for MSR LSTAR, which does not point "
+		       "to their entry_SYSCALL_64: they are forged, or somebody has put "
+		       "another entry for system calls into the guest";
+	return NULL;
 }
 
 /**
  * struct image - a copy of the memory that the kernel's image lies in
  * @start: guest-virtual address
- * @buf: @len bytes; what is not mapped is zero
+ * @buf: the copy; what is not mapped is zero
+ * @len: bytes of it
  */
 struct image {
 	uint64_t start;
@@ -149,7 +182,7 @@ struct image {
 	size_t len;
 };
 
-/* false: nothing of this block is mapped */
+/* Reads a block, zeros where nothing is mapped. Return: is any of it mapped? */
 static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
 {
 	bool any = false;
@@ -166,7 +199,7 @@ static bool read_block(const struct guest *g, uint64_t gva, uint8_t *buf)
 	return any;
 }
 
-/* the range of addresses in which the image is looked for */
+/* Tells the range in which the image is looked for. Return: is there one? */
 static bool image_range(const struct guest *g, uint64_t *from, uint64_t *to)
 {
 	uint64_t mid = 0;
@@ -198,7 +231,7 @@ static int read_image(const struct guest *g, struct image *im)
 	for (; gva < to && room < MAX_IMAGE; gva += BLOCK) {
 		uint8_t first, *buf;
 
-		/* an image starts with a page that is mapped */
+		/* An image starts with a page that is mapped. */
 		if (!room && read_kernel(g, gva, &first, 1))
 			continue;
 		if (!room)
@@ -221,7 +254,7 @@ static int add_symbol(void *priv, uint64_t addr, char type, const char *name)
 	return symtab_add(priv, addr, type, name, NULL);
 }
 
-/* the tables around @pattern; 1: these are not the running kernel's */
+/* Reads the tables around @pattern. Return: 1: not the running kernel's. */
 static int try_hit(struct symtab *t, const struct guest *g,
 		   const struct image *im, size_t pattern, uint64_t *steps,
 		   const char **why)
@@ -245,17 +278,24 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	ret = kallsyms_each(&ks, add_symbol, t);
 	if (!ret)
 		ret = symtab_sort(t);
-	if (!ret && runs_here(g, t)) {
+	if (!ret) {
+		*why = runs_not(g, t);
+		if (*why)
+			ret = 1;
+	}
+	if (!ret) {
 		snprintf(t->origin, sizeof(t->origin), "guest memory at %#llx",
 			 (unsigned long long)(im->start + pattern));
 		return 0;
 	}
 	symtab_free(t);
-	*why = "the tables of a kernel that does not run";
 	return ret == -ENOMEM ? ret : 1;
 }
 
-/* the only table of @im that fits; steps are bounded, whatever the guest has there */
+/*
+ * Finds the only table of @im that fits. Its steps are bounded, whatever the guest
+ * has there.
+ */
 static int search_image(struct symtab *t, const struct guest *g,
 			const struct image *im, const char **why)
 {
@@ -330,19 +370,24 @@ static uint64_t distance(const struct guest *g, uint64_t run, uint64_t file)
 	return g->word == 8 ? run - file : (uint32_t)(run - file);
 }
 
-/* from the interrupt table: all of the gates that are known must agree */
-static bool slide_by_idt(const struct symtab *t, const struct guest *g,
-			 uint64_t *slide)
+/*
+ * From the interrupt table, and from where SYSCALL leads: all that are known must
+ * agree.
+ */
+static bool slide_by_entries(const struct symtab *t, const struct guest *g,
+			     uint64_t *slide)
 {
 	unsigned int i, agree = 0;
 
-	for (i = 0; i < N_GATES; i++) {
-		const struct symbol *s = gate_symbol(t, i);
-		uint64_t by;
+	for (i = 0; i <= N_GATES; i++) {
+		bool gate = i < N_GATES;
+		const struct symbol *s = gate ? gate_symbol(t, i) :
+						symtab_find(t, SYSCALL_ENTRY);
+		uint64_t run = gate ? g->handler[i] : g->syscall, by;
 
-		if (!g->handler[i] || !s)
+		if (!run || !s)
 			continue;
-		by = distance(g, g->handler[i], s->addr);
+		by = distance(g, run, s->addr);
 		if (agree && *slide != by)
 			return false;
 		*slide = by;
@@ -353,7 +398,7 @@ static bool slide_by_idt(const struct symtab *t, const struct guest *g,
 
 static const char *const marks[] = { "_stext", "linux_banner" };
 
-/* from the guest's own tables: two symbols that are far apart must agree */
+/* The slide by the guest's own tables: two symbols that are far apart must agree. */
 static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 			      uint64_t *slide)
 {
@@ -379,7 +424,7 @@ static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 	return agree >= (t->n < FEW_SYMBOLS ? 1 : 2);
 }
 
-/* nothing in a file of a few symbols can tell where the kernel is */
+/* A file of a few symbols may have none that tells where the kernel is. */
 static bool without_marks(const struct symtab *t)
 {
 	unsigned int i;
@@ -387,11 +432,11 @@ static bool without_marks(const struct symtab *t)
 	for (i = 0; i < N_GATES; i++)
 		if (gate_symbol(t, i))
 			return false;
-	return t->n < FEW_SYMBOLS && !symtab_find(t, marks[0]) &&
-	       !symtab_find(t, marks[1]);
+	return t->n < FEW_SYMBOLS && !symtab_find(t, SYSCALL_ENTRY) &&
+	       !symtab_find(t, marks[0]) && !symtab_find(t, marks[1]);
 }
 
-/* per-CPU offsets and constants do not move with the kernel */
+/* Per-CPU offsets and constants do not move with the kernel. */
 static bool moves(const struct guest *g, const struct symbol *s)
 {
 	if (g->word == 8)
@@ -399,7 +444,7 @@ static bool moves(const struct guest *g, const struct symbol *s)
 	return s->type != 'A' && s->type != 'a';
 }
 
-/* modules of another boot are not where they were: their symbols go */
+/* Modules are elsewhere after each boot: leave out their symbols of another one. */
 static int move(struct symtab *t, const struct guest *g)
 {
 	size_t i, n = 0;
@@ -435,13 +480,13 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	if (ret)
 		goto out;
 	t->unmoved = without_marks(t);
-	if (!t->unmoved && !slide_by_idt(t, &g, &t->slide) &&
+	if (!t->unmoved && !slide_by_entries(t, &g, &t->slide) &&
 	    !slide_by_kallsyms(t, &g, &t->slide)) {
 		ret = lv_fail(
 			ENOENT,
 			"%s does not fit the running kernel, or that one is not "
-			"up yet: neither its interrupt table nor its own symbols tell by "
-			"how much KASLR moved it",
+			"up yet: neither its interrupt table and MSR LSTAR nor its own "
+			"symbols tell by how much KASLR moved it",
 			file);
 		goto out;
 	}
@@ -450,6 +495,13 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 		ret = lv_fail(ENOENT,
 			      "%s is not of the kernel that runs in the guest",
 			      file);
+	if (!ret && !t->unmoved && syscall_differs(&g, t))
+		ret = lv_fail(
+			ENOENT,
+			"%s does not fit: MSR LSTAR of the guest does not point to its " SYSCALL_ENTRY
+			". It is of another kernel, or somebody has put another entry for "
+			"system calls into the guest",
+			file);
 out:
 	if (ret)
 		symtab_free(t);

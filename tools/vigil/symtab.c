@@ -9,9 +9,9 @@
 #include "quote.h"
 #include "symtab.h"
 
-/* further from the last symbol before it, an address belongs to none */
+/* An address that is further behind the last symbol belongs to none. */
 #define MAX_OFFSET (16u << 20)
-/* names of all symbols, which a hostile guest would like to be without end */
+/* The bytes of all names are bounded: a hostile guest has names without end. */
 #define MAX_TEXT (64u << 20)
 
 struct chunk {
@@ -20,7 +20,7 @@ struct chunk {
 	char text[1 << 16];
 };
 
-/* a copy of @name, quoted: nothing behind this table can print raw bytes */
+/* Keeps a quoted copy, so whoever prints a name prints no raw bytes of a guest. */
 static const char *keep_name(struct symtab *t, const char *name)
 {
 	char quoted[QUOTE_ROOM(SYMTAB_NAME_MAX)];
@@ -71,7 +71,7 @@ int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name,
 			  type :
 			  '?';
 	s->name = keep_name(t, name);
-	/* symbols of a module follow each other: they share its name */
+	/* Symbols of a module follow each other and share one copy of its name. */
 	if (module && t->n && s[-1].module && !strcmp(s[-1].module, module))
 		s->module = s[-1].module;
 	else
@@ -136,7 +136,7 @@ static int bad_definition(const char *def)
 		       def);
 }
 
-/* an address as `vigil symbols' prints it, or with 0x */
+/* Takes an address as `vigil symbols' prints it, or with 0x. */
 static int parse_definition(const char *def, uint64_t *addr)
 {
 	const char *eq = strrchr(def, '=');
@@ -163,7 +163,7 @@ int symtab_define(struct symtab *t, const char *def)
 	name = strndup(def, strrchr(def, '=') - def);
 	if (!name)
 		return lv_fail(ENOMEM, "out of memory");
-	/* the name that was kept is quoted: compare what is alike */
+	/* Compare with the name that was kept, since that one is quoted too. */
 	ret = symtab_add(t, addr, 'D', name, NULL);
 	free(name);
 	if (ret)
@@ -182,7 +182,7 @@ int symtab_define(struct symtab *t, const char *def)
 	return symtab_sort(t);
 }
 
-/* index in by_name of the first that is not less than @name */
+/* Return: the index in by_name of the first that is not less than @name. */
 static size_t lower_bound(const struct symtab *t, const char *name)
 {
 	size_t lo = 0, hi = t->n;
@@ -235,7 +235,7 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 	if (!lo || addr - t->sym[lo - 1].addr > MAX_OFFSET)
 		return NULL;
 	lo--;
-	/* of several at this address the first, and rather not a section's mark */
+	/* Of several at one address take the first that is no mark of a section. */
 	while (lo && t->sym[lo - 1].addr == t->sym[lo].addr &&
 	       t->sym[lo - 1].name[0] != '_')
 		lo--;

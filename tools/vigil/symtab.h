@@ -28,15 +28,16 @@ struct symbol {
 
 /**
  * struct symtab - symbols
- * @sym: @n of them, sorted by address once symtab_sort() was called
+ * @sym: sorted by address once symtab_sort() was called
  * @by_name: the same, sorted by name
+ * @n: how many there are
+ * @room: symbols that @sym has room for
  * @origin: where they come from, for people
  * @slide: what was added to the addresses of a file
  * @unmoved: a file says nothing of where KASLR put the kernel, so its addresses
  *	are taken as they stand
  * @text: bytes of all names
- *
- * The rest is private.
+ * @chunks: the memory that the names are in
  */
 struct symtab {
 	struct symbol *sym;
@@ -58,6 +59,7 @@ void symtab_free(struct symtab *t);
 
 /**
  * symtab_define() - add a symbol that a person gave
+ * @t: the table
  * @def: NAME=ADDR, the address in hexadecimal with or without 0x
  *
  * The new symbol replaces all others of its name. @t is sorted afterwards.
@@ -76,13 +78,15 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 			size_t len);
 
-/* symtab_len() where it cannot tell */
+/* What symtab_len() returns where it cannot tell. */
 #define SYMTAB_LEN_DEFAULT 8
-/* no watch may be longer */
+/* No watch may be longer. */
 #define SYMTAB_LEN_MAX (16u << 20)
 
 /**
  * symtab_len() - bytes from @addr up to the next symbol
+ * @t: the table, sorted; or NULL
+ * @addr: any address
  *
  * Tables of Linux have no lengths, so padding behind an object counts as part of
  * it.
@@ -93,6 +97,9 @@ uint64_t symtab_len(const struct symtab *t, uint64_t addr);
 
 /**
  * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address
+ * @t: the table, sorted
+ * @expr: what a person wrote
+ * @addr: out
  *
  * Return: 0, -ENOENT, or -EINVAL for a bad offset or a name that several
  * symbols have; lv_error() says which.

@@ -24,7 +24,7 @@ void prompt_see(struct prompt *p, const struct vigil_event *ev)
 
 enum line { LINE_OK, LINE_EOF, LINE_SIGNAL };
 
-/* byte by byte: what comes after the line belongs to who reads next */
+/* Reads byte by byte, since what follows the line belongs to who reads next. */
 static enum line read_line(char *line, size_t len, int sigfd)
 {
 	size_t used = 0;
@@ -64,7 +64,7 @@ static enum verdict ask(struct prompt *p, int sigfd)
 {
 	char line[128];
 
-	/* a line that was typed before the question is no answer to it */
+	/* A line that was typed before the question is no answer to it. */
 	if (isatty(STDIN_FILENO))
 		tcflush(STDIN_FILENO, TCIFLUSH);
 	for (;;) {
@@ -146,7 +146,7 @@ void answers_read(struct answers *a,
 				a->line[a->used++] = buf[i];
 			continue;
 		}
-		/* too long: cut, and so no JSON */
+		/* A line that is too long becomes an empty one, which is no JSON. */
 		a->line[a->skip ? 0 : a->used] = 0;
 		if (a->skip || a->line[strspn(a->line, " \t\r")])
 			take_line(a->line, each, ctx);

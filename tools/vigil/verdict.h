@@ -31,6 +31,8 @@ void prompt_see(struct prompt *p, const struct vigil_event *ev);
 
 /**
  * verdict_ask() - ask on the terminal
+ * @p: earlier answers
+ * @ev: the held write
  * @sigfd: a signalfd: VERDICT_QUIT when it has something
  *
  * One answer serves all stores of one instruction. What was typed before the
@@ -41,6 +43,7 @@ enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
 
 /**
  * struct answers - verdicts as lines of JSON on standard input
+ * @line: what was read of a line that has not ended
  * @used: bytes in @line
  * @skip: the rest of a line that is too long is left out
  * @eof: there will be none any more
@@ -53,7 +56,9 @@ struct answers {
 
 /**
  * answers_read() - read what is there, without waiting when poll() says so
+ * @a: what was read before
  * @each: is told each verdict
+ * @ctx: first argument of @each
  *
  * What is no verdict is mentioned on stderr, and decides nothing.
  */

@@ -119,7 +119,7 @@ static uint32_t action(struct argp_state *state, const char *arg)
 	return 0;
 }
 
-/* nobody must find a range logged that was meant to be refused */
+/* --action is of all ranges before it that have none, so none is only logged. */
 static void set_action(struct args *args, uint32_t value)
 {
 	unsigned int i;
@@ -148,7 +148,7 @@ static void set_len(struct args *args, uint64_t value, struct argp_state *state)
 		args->len = value;
 }
 
-/* what was not said of a range is what was said first of all */
+/* Ranges that have no action of their own get the one that was given first. */
 static void set_rest(struct args *args)
 {
 	unsigned int i;
@@ -162,7 +162,7 @@ static void set_rest(struct args *args)
 	}
 }
 
-/* an option that would do nothing is refused: somebody relies on it */
+/* Refuses an option that would do nothing: whoever gave it relies on it. */
 static void check(struct args *args, struct argp_state *state)
 {
 	bool asks = false;
@@ -252,7 +252,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
-/* symbols are needed for --symbol, and nice to have otherwise */
+/* --symbol needs symbols. Without it they only name addresses: go on without. */
 static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 {
 	bool needed = args->file;
@@ -305,7 +305,7 @@ static int use_symbols(struct args *args, struct symtab *t)
 	return ret;
 }
 
-/* signals that end the command, as something to poll */
+/* Makes the signals that end the command something to poll. */
 static int signal_fd(void)
 {
 	sigset_t set;
@@ -349,7 +349,7 @@ int vigil_cmd_watch(int argc, char **argv)
 	}
 	if (!ret)
 		ret = use_symbols(&args, &t);
-	/* before this nothing needs to be undone: a signal just ends the command */
+	/* Up to here nothing has to be undone, and a signal just ends the command. */
 	sigfd = signal_fd();
 	if (ret) {
 		ret = mon_exit_code(ret);

@@ -26,11 +26,20 @@
 
 /**
  * struct watcher - one run
+ * @opts: the command line
+ * @mon: the monitor
+ * @t: symbols; may be empty
+ * @sigfd: a signalfd, which ends the run
+ * @out: where events go
  * @by_lines: verdicts are lines of JSON on standard input
  * @armed: a watch is in force
  * @dropped: lost events that were told
  * @seen: events
- * @held: @n_held events that wait for a line (@by_lines), room for @held_room
+ * @held: events that wait for a line (@by_lines)
+ * @n_held: how many there are in @held
+ * @held_room: how many @held has room for
+ * @prompt: answers on the terminal
+ * @answers: answers on standard input (@by_lines)
  * @end: why the run ends ("signal", ...); NULL: it goes on
  * @err: negative errno of a failed call, which ends the run as well
  */
@@ -58,7 +67,7 @@ static void output_failed(struct watcher *w)
 	bool asking = w->by_lines && !w->answers.eof;
 
 	vigil_output_failed(w->out.err);
-	if (w->mon->fd < 0) /* it was the last record; finish() tells */
+	if (w->mon->fd < 0) /* the last record: finish() tells */
 		return;
 	vigil_msg(
 		"cannot write standard output: %s%s%s", strerror(w->out.err),
@@ -69,13 +78,13 @@ static void output_failed(struct watcher *w)
 	if (w->opts->stop) {
 		w->end = "error";
 	} else if (asking) {
-		/* nobody can answer what nobody is shown */
+		/* Nobody sees the questions any more: refuse what waits. */
 		w->answers.eof = true;
 		refuse_held(w);
 	}
 }
 
-/* takes @text, which is NULL when memory was out */
+/* Writes @text and frees it. NULL stands for a lack of memory. */
 static void tell(struct watcher *w, char *text)
 {
 	int ret = text ? output_write(&w->out, text, strlen(text)) : -ENOMEM;
@@ -186,13 +195,13 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 		v = judge_exec(w->opts->exec, w->opts->exec_timeout, ev, w->t,
 			       w->sigfd);
 	} else {
-		/* the question is on stderr, and so is what it is about */
+		/* Standard output has failed: show the event where the question is. */
 		if (w->out.err)
 			event_print(stderr, ev, w->t);
 		v = verdict_ask(&w->prompt, ev, w->sigfd);
 	}
 	if (v == VERDICT_QUIT) {
-		/* a person may have said so, a program cannot */
+		/* A person may answer "quit"; with --exec only a signal leads here. */
 		w->end = w->opts->exec ? "signal" : "quit";
 		return;
 	}
@@ -314,7 +323,7 @@ static int arm(struct watcher *w)
 	return ret;
 }
 
-/* the monitor is detached: what it protected is not protected any more */
+/* The monitor is detached, so nothing is protected any more: say so. */
 static int finish(struct watcher *w)
 {
 	int code = VIGIL_EX_OK;

@@ -23,7 +23,8 @@ struct watch_range {
 
 /**
  * struct watch_opts - how
- * @range: @n of them
+ * @range: what is watched
+ * @n: how many there are in @range
  * @exec: the command that decides about held writes, or NULL
  * @exec_timeout: seconds that it may take; 0: any time
  * @count: end after so many events; 0: never
@@ -40,6 +41,8 @@ struct watch_opts {
 
 /**
  * watch_run() - set the watches, tell and decide until the end
+ * @opts: the command line
+ * @mon: an attached monitor
  * @t: symbols; may be empty
  * @sigfd: a signalfd: the end, when it has something
  *

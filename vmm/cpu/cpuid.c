@@ -90,7 +90,7 @@ static const struct feature_word {
 			       F(3DNOW) },
 };
 
-/* what needs an XCR0 component that the host may not have enabled */
+/* Features that need a component of XCR0, which the host may have left off */
 static const struct {
 	u8 word;
 	u32 mask;
@@ -513,7 +513,10 @@ static u8 guest_maxphyaddr(const struct vigil_vcpu *vcpu)
 	if (!e || e->eax < 0x80000008)
 		return 36;
 	e = find(vcpu, 0x80000008, 0);
-	/* what no CPU has is brought into the range that page tables have */
+	/*
+	 * A width that no CPU has is brought into the range that page tables
+	 * can hold.
+	 */
 	return e ? clamp_t(u32, e->eax & 0xff, 32, 52) : 36;
 }
 

@@ -451,10 +451,13 @@ int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state)
 	turn_stack(fx, state->fsw);
 	fx->swd = state->fsw;
 	fx->twd = state->ftw;
-	/* what CPUs have for a handler of #MF only is left alone without one */
+	/*
+	 * FOP is for the handler of an unmasked exception: it stays as it is
+	 * while none is pending.
+	 */
 	if (pends)
 		fx->fop = state->fop;
-	/* what was saved has a good MXCSR: FXRSTOR cannot fault */
+	/* FXSAVE has stored a valid MXCSR, so FXRSTOR cannot fault */
 	if (state->wide) {
 		fx->rip = state->fip;
 		fx->rdp = has_fdp ? state->fdp : fx->rdp;

@@ -7,8 +7,8 @@
  * event_complete() whether the delivery was finished or must be done again.
  */
 #include "inject.h"
-#include "vmm/exit/exit.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 #define DR6_TRAPS 0xful
 #define DR6_ONES 0xffff0ff0ul
@@ -97,7 +97,10 @@ static void raise_exception(struct vigil_vcpu *vcpu,
 			};
 			return;
 		}
-		/* the first one comes back when its instruction is run again */
+		/*
+		 * The first exception is raised again when its instruction is
+		 * run again.
+		 */
 	}
 	*e = *new;
 	e->pending = true;
@@ -166,7 +169,10 @@ static bool event_nmi_allowed(struct vigil_vcpu *vcpu)
 	       !vmm_ops->irq_shadow(vcpu);
 }
 
-/* what an exit cut short goes first, and alone */
+/*
+ * An event whose delivery an exit cut short is delivered first, and no other
+ * one with it.
+ */
 static bool inject_again(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
@@ -212,15 +218,24 @@ static void inject_new(struct vigil_vcpu *vcpu)
 int event_inject(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
+	bool again;
 
 	clear_bit(REQ_EVENT, &vcpu->requests);
-	/* what is cleared here was set by this thread, or is looked at below */
+	/*
+	 * REQ_EVENT was set by this thread, or its event is seen below: the
+	 * barrier orders the two.
+	 */
 	smp_mb__after_atomic();
 
-	if (unlikely(ev->triple_fault))
-		return exit_triple_fault(vcpu);
-	if (!inject_again(vcpu))
+	if (unlikely(ev->triple_fault)) {
+		event_drop_injected(vcpu);
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return 0;
+	}
+	again = inject_again(vcpu);
+	if (!again)
 		inject_new(vcpu);
+	trace_vigil_inject(vcpu, again);
 	if (ev->nmi_pending)
 		vmm_ops->nmi_window(vcpu);
 	vmm_ops->irq_window(
@@ -298,7 +313,10 @@ int event_user_irq(struct vigil_vcpu *vcpu, u32 vector)
 void event_user_nmi(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
-	/* one in service and one latched; more collapse into the latched one */
+	/*
+	 * A CPU holds one NMI in service and one latched: further ones collapse
+	 * into the latched one.
+	 */
 	unsigned int limit = ev->nmi_masked || ev->nmi_injected ? 1 : 2;
 
 	ev->nmi_pending = min(ev->nmi_pending + 1, limit);

@@ -557,7 +557,10 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu)
 
 /* --- ioctls --- */
 
-/* what saves and restores a vCPU; each can be set to what was read */
+/*
+ * MSRs that a VMM saves and restores with a vCPU: each can be set to the value
+ * that was read.
+ */
 static const u32 saved_msrs[] = {
 	MSR_IA32_SYSENTER_CS,
 	MSR_IA32_SYSENTER_ESP,

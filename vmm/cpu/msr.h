@@ -38,10 +38,7 @@ int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 /* may an MSR that holds a linear address be @addr in the guest's mode? */
 static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 {
-	/* CR4.LA57 */
-	int unused = vcpu->cr4 & (1ul << 12) ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(addr << unused) >> unused) == addr;
+	return gva_canonical(addr, vcpu->cr4 & X86_CR4_LA57 ? 57 : 48);
 }
 
 /* no reserved bit is set */

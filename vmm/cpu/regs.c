@@ -10,8 +10,6 @@
 #include "regs.h"
 #include "segment.h"
 #include "shadow/shadow.h"
-#include "vmm/exit/emulctl.h"
-#include "vmm/exit/io.h"
 #include "vmm/ops.h"
 
 int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
@@ -39,9 +37,6 @@ int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
 
 int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 {
-	emulctl_forget(vcpu);
-	if (regs->rip != vcpu->rip)
-		io_forget(vcpu);
 	vcpu->regs[REG_RAX] = regs->rax;
 	vcpu->regs[REG_RBX] = regs->rbx;
 	vcpu->regs[REG_RCX] = regs->rcx;
@@ -60,7 +55,10 @@ int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->regs[REG_R15] = regs->r15;
 	vcpu->rip = regs->rip;
 	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
-	/* what was about to be raised belonged to the old state */
+	/*
+	 * A pending exception belonged to the registers that are replaced:
+	 * forget it.
+	 */
 	vcpu->events.exception.pending = false;
 	vigil_request(vcpu, REQ_EVENT);
 	return 0;
@@ -110,9 +108,6 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	if ((s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) &&
 	    !(s->efer & EFER_LMA))
 		shadow_load_pdptes(vcpu);
-	emulctl_forget(vcpu);
-	if (s->cs.base != vmm_ops->get_seg_base(vcpu, SEG_CS))
-		io_forget(vcpu);
 	vcpu->cr2 = s->cr2;
 	vcpu->cr8 = s->cr8;
 	vcpu->run->cr8 = s->cr8;

@@ -18,12 +18,32 @@
 #include "vmm/monitor/queue.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
-#include "vmm/run.h"
+#include "vmm/trace.h"
 
 /* REP iterations in one go before interrupts are looked at again */
 #define REP_BUDGET 64
 
 static int emul_step(struct vigil_vcpu *vcpu);
+
+int emulctl_failed(struct vigil_vcpu *vcpu, int ret)
+{
+	if (ret || vmm_ops->get_cpl(vcpu) != 3)
+		return ret;
+	vcpu->stat.emul_user_ud++;
+	event_ud(vcpu);
+	return mmio_drain(vcpu);
+}
+
+/* The same instruction again, with an answer that it has waited for. */
+static int emul_resume(struct vigil_vcpu *vcpu)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emul_step(vcpu);
+
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
+}
 
 /* The emulator does what the CPU would do on which the guest runs. */
 static u8 emul_features(void)
@@ -81,7 +101,7 @@ static void emul_writeback(struct vigil_vcpu *vcpu)
 	vcpu->rflags = c->rflags;
 }
 
-/* everything queued before goes first */
+/* Queued stores leave before the access that waits */
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu);
 
 static int mmio_read_done(struct vigil_vcpu *vcpu)
@@ -96,7 +116,7 @@ static int mmio_read_done(struct vigil_vcpu *vcpu)
 	if (vcpu->io.len < c->pending.bytes)
 		return mmio_drain_then_pend(vcpu);
 	vigil_emul_complete(c, vcpu->mmio.in);
-	return emul_step(vcpu);
+	return emul_resume(vcpu);
 }
 
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
@@ -116,10 +136,13 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 		vcpu->complete = mmio_read_done;
 		return 0;
 	}
-	/* the queue was full: now it has room */
+	/*
+	 * The queue was full when the store came: it is empty now, so the store
+	 * fits.
+	 */
 	mmio_queue(vcpu, vcpu->io.gpa, c->pending.data, c->pending.bytes);
 	vigil_emul_complete(c, NULL);
-	return emul_step(vcpu);
+	return emul_resume(vcpu);
 }
 
 /* WATCH_GO, WATCH_SKIP; or 0 and below: leave for userspace, @again comes back */
@@ -136,7 +159,7 @@ static int held_verdict(struct vigil_vcpu *vcpu,
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
-		ret = run_requests(vcpu);
+		ret = vcpu_requests(vcpu);
 		if (ret <= 0)
 			return ret;
 		vcpu->complete = NULL;
@@ -153,7 +176,10 @@ int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 
 	if (ret != 1 || answer != WATCH_GO)
 		return ret;
-	/* the memory may have gone meanwhile: the guest finds out by itself */
+	/*
+	 * An error is not looked at: if the memory has gone meanwhile, the
+	 * guest's next access to it tells.
+	 */
 	gmem_write(vcpu->vm, vcpu->io.gpa, data, len);
 	return 1;
 }
@@ -188,7 +214,7 @@ static int held_resume(struct vigil_vcpu *vcpu)
 {
 	int ret = held_settle(vcpu);
 
-	return ret == 1 ? emul_step(vcpu) : ret;
+	return ret == 1 ? emul_resume(vcpu) : ret;
 }
 
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
@@ -214,8 +240,12 @@ static int emul_once(struct vigil_vcpu *vcpu)
 	struct emul_ctxt *c = &vcpu->emul;
 	int ret = vigil_emulate(c, &emulctl_ops);
 
+	trace_vigil_emulate(vcpu, ret);
 	vcpu->xlat.valid = false;
-	/* else only the iterations of a REP have changed anything */
+	/*
+	 * An instruction that is not finished has changed nothing, but the
+	 * iterations of a REP that are.
+	 */
 	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
 		emul_writeback(vcpu);
 	vcpu->emul_active = ret == EMUL_PENDING;
@@ -228,7 +258,10 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	unsigned long old_rflags = c->rflags;
 	int ret;
 
-	/* a loop: an instruction may have any number of held stores */
+	/*
+	 * One instruction may have any number of held stores, so this is a loop
+	 * and no recursion.
+	 */
 	while ((ret = emul_once(vcpu)) == EMUL_PENDING && vcpu->held) {
 		ret = held_settle(vcpu);
 		if (ret != 1)
@@ -286,9 +319,11 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 	n = exit_fetch(vcpu, bytes);
 	if (!n)
 		return 1;
-	if (n < 0)
+	if (n < 0) {
+		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
+	}
 	emulctl_begin(vcpu);
 	switch (vigil_decode_again(&c->insn, bytes, n, c->mode)) {
 	case INSN_OK:

@@ -11,6 +11,13 @@ struct vigil_vcpu;
 int emulctl_run(struct vigil_vcpu *vcpu);
 /* the same after a #PF at @gva that was walked to @gpa for the access in @ec */
 int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
+/*
+ * vcpu->stat.emul_failed has counted an instruction that cannot be emulated, and
+ * @ret is 0, with KVM_EXIT_INTERNAL_ERROR. An unprivileged process of the guest must
+ * not end the VM: at CPL 3 the instruction raises #UD instead. Returns as
+ * emulctl_run().
+ */
+int emulctl_failed(struct vigil_vcpu *vcpu, int ret);
 /* registers were replaced from outside: an emulation under way is forgotten */
 void emulctl_forget(struct vigil_vcpu *vcpu);
 /* fill c's registers and modes from the vCPU */

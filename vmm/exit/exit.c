@@ -13,6 +13,7 @@
 #include "vmm/cpu/msr.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 {
@@ -28,7 +29,10 @@ void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 		vcpu->rflags &= ~X86_EFLAGS_RF;
 }
 
-/* an error of privilege or value is the guest's, everything else is ours */
+/*
+ * -ENODEV becomes #UD and every other error #GP; without an error the
+ * instruction is done.
+ */
 static int done_or_gp(struct vigil_vcpu *vcpu, int ret, unsigned int len)
 {
 	if (ret == -ENODEV)
@@ -87,7 +91,10 @@ int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;
 	ret = done_or_gp(vcpu, cr_set(vcpu, cr, val), len);
-	/* the VMM's APIC may have an interrupt that waited for this */
+	/*
+	 * The guest has lowered CR8: the VMM's APIC may have an interrupt that
+	 * waited for that.
+	 */
 	if (vcpu->cr8 < old_cr8) {
 		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 		return 0;
@@ -189,7 +196,10 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.args[3] = vcpu->regs[REG_RSI] & mask;
 	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
 	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
-	/* what the guest sees when the VMM does not know it either */
+	/*
+	 * The guest reads this when the VMM leaves it alone: the hypercall is
+	 * unknown to it too.
+	 */
 	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
 	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
 	vcpu->io.kind = IO_HYPERCALL;
@@ -260,7 +270,12 @@ int exit_irq_window(struct vigil_vcpu *vcpu)
 
 int exit_emulate(struct vigil_vcpu *vcpu)
 {
-	return emulctl_run(vcpu);
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emulctl_run(vcpu);
+
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
 }
 
 int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
@@ -279,12 +294,22 @@ int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)
 	return 0;
 }
 
-int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
+static struct kvm_run *internal_error(struct vigil_vcpu *vcpu, u32 suberror)
 {
 	struct kvm_run *run = vcpu->run;
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.suberror = suberror;
+	run->internal.ndata = 0;
+	memset(run->internal.data, 0, sizeof(run->internal.data));
+	return run;
+}
+
+int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
+{
+	struct kvm_run *run =
+		internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+
 	run->internal.ndata = 2;
 	run->internal.data[0] = code;
 	run->internal.data[1] = vcpu->cpu;
@@ -294,27 +319,22 @@ int exit_unexpected(struct vigil_vcpu *vcpu, u64 code)
 int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 			unsigned int len)
 {
-	struct kvm_run *run = vcpu->run;
+	struct kvm_run *run = internal_error(vcpu, suberror);
 
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = suberror;
-	memset(run->internal.data, 0, sizeof(run->internal.data));
-	run->emulation_failure.flags = 0;
-	run->internal.ndata = 0;
-	if (len) {
-		/* flags, then size and bytes: KVM's layout of an emulation failure */
-		run->emulation_failure.ndata = 4;
-		run->emulation_failure.flags =
-			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		run->emulation_failure.insn_size = len;
-		memset(run->emulation_failure.insn_bytes, 0x90,
-		       sizeof(run->emulation_failure.insn_bytes));
-		memcpy(run->emulation_failure.insn_bytes, insn, len);
-	}
+	if (!len)
+		return 0;
+	/* flags, then size and bytes: KVM's layout of an emulation failure */
+	run->emulation_failure.ndata = 4;
+	run->emulation_failure.flags =
+		KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = len;
+	memset(run->emulation_failure.insn_bytes, 0x90,
+	       sizeof(run->emulation_failure.insn_bytes));
+	memcpy(run->emulation_failure.insn_bytes, insn, len);
 	return 0;
 }
 
-/* an instruction that is back within so many exits has made no progress */
+/* An instruction that faults again within so many exits has made no progress */
 #define UNPROTECT_EXITS 4
 #define UNPROTECT_TIMES 8
 
@@ -344,10 +364,11 @@ static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
 	u64 failed = vcpu->stat.emul_failed;
 	int ret = emulctl_fault(vcpu, gva, gpa, ec);
 
-	if (unlikely(vcpu->stat.emul_failed != failed) && !mmio &&
-	    unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+	if (likely(vcpu->stat.emul_failed == failed))
+		return ret;
+	if (!mmio && unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
 		return 1;
-	return ret;
+	return emulctl_failed(vcpu, ret);
 }
 
 int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
@@ -357,6 +378,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 
 	vcpu->stat.exits_page_fault++;
 	ret = shadow_page_fault(vcpu, gva, &error_code, &gpa);
+	trace_vigil_page_fault(vcpu, gva, error_code, ret);
 	switch (ret) {
 	case SHADOW_FIXED:
 		return 1;

@@ -101,7 +101,10 @@ static gva_t fetch_address(struct vigil_vcpu *vcpu)
 	return is_long_mode(vcpu) ? la : (u32)la;
 }
 
-/* at the end of a page, or the memory is not there at the moment */
+/*
+ * The instruction may cross into the next page, or its page has to be brought
+ * in first.
+ */
 static noinline int fetch_slow(struct vigil_vcpu *vcpu, gva_t la, hva_t hva,
 			       u8 *buf)
 {
@@ -111,7 +114,10 @@ static noinline int fetch_slow(struct vigil_vcpu *vcpu, gva_t la, hva_t hva,
 
 	if (copy_from_user(buf, (void __user *)hva, first))
 		return -ENOENT;
-	/* the rest only counts if the instruction is that long */
+	/*
+	 * The second page matters only if the instruction reaches it: its fault
+	 * is no error here.
+	 */
 	if (first < INSN_MAX_LEN &&
 	    !fetch_part(vcpu, la + first, buf + first, INSN_MAX_LEN - first,
 			&error_code))

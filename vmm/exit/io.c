@@ -22,7 +22,7 @@ static inline void *pio_data(struct vigil_vcpu *vcpu)
 
 void io_forget(struct vigil_vcpu *vcpu)
 {
-	/* MMIO stores that are still to leave belong to an instruction that is over */
+	/* Queued MMIO stores still leave: their instruction is finished */
 	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
 		vcpu->complete = NULL;
 	vcpu->io.kind = IO_NONE;
@@ -163,7 +163,10 @@ static int outs(struct vigil_vcpu *vcpu, unsigned long count)
 		if (!ret && first < size)
 			ret = emulctl_ops.read(c, la + first, data + first,
 					       size - first, 0);
-		/* the fault of a later element comes when its turn comes */
+		/*
+		 * A later element faults when it is the first one of its own
+		 * exit.
+		 */
 		if (ret)
 			break;
 		ea += vcpu->rflags & X86_EFLAGS_DF ? -(long)size : size;
@@ -190,7 +193,10 @@ static int ins_store(struct vigil_vcpu *vcpu)
 	u64 la;
 
 	while (io->done < io->count) {
-		/* userspace may have made RCX smaller: no more than it says */
+		/*
+		 * Userspace may have made RCX smaller meanwhile: no more
+		 * elements are stored than RCX says.
+		 */
 		if (!io->part && string_rep(insn) &&
 		    !(vcpu->regs[REG_RCX] & mask))
 			break;
@@ -214,7 +220,11 @@ static int ins_store(struct vigil_vcpu *vcpu)
 		case EMUL_RESTART:
 			return 1;
 		case EMUL_PENDING:
-			/* a watch asks; a device is no place to INS to */
+			/*
+			 * A monitor holds the store. Without one the target is
+			 * MMIO and its queue is full: INS to a device is not
+			 * emulated.
+			 */
 			if (!vcpu->held)
 				return string_error(vcpu);
 			ret = emulctl_held(vcpu, data, len, ins_store);

@@ -6,6 +6,7 @@
 #define VIGIL_VMM_EMUL_H
 
 #include "vmm/arch.h"
+#include "vmm/types.h"
 #include "emulate.h"
 
 /* The flags that arithmetic instructions set. */

@@ -9,9 +9,7 @@
 
 bool emul_canonical(const struct emul_ctxt *c, u64 la)
 {
-	unsigned int shift = 64 - (c->va_bits == 57 ? 57 : 48);
-
-	return (u64)((s64)(la << shift) >> shift) == la;
+	return gva_canonical(la, c->va_bits == 57 ? 57 : 48);
 }
 
 static int seg_fault(struct emul_ctxt *c, enum insn_seg seg)

@@ -5,6 +5,7 @@
 
 #include "dirty.h"
 #include "shadow/shadow.h"
+#include "vmm/trace.h"
 #include "vmm/vm.h"
 
 int dirty_bitmap_alloc(struct vigil_slot *slot)
@@ -89,6 +90,9 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 	 */
 	if (flush)
 		shadow_flush_vm(vm);
+	if (trace_vigil_dirty_harvest_enabled())
+		trace_vigil_dirty_harvest(
+			vm, slot->id, bitmap_weight(copy, slot->npages), flush);
 	ret = 0;
 	/*
 	 * The bitmap may be withheld. Only the VMM's own threads wait for

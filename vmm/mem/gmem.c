@@ -25,7 +25,10 @@ static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa,
 	return slot;
 }
 
-/* what instructions access mostly, without the general copy loops */
+/*
+ * Sizes that most instructions access are copied without the general copy
+ * loops.
+ */
 static __always_inline int copy_in(void *buf, hva_t hva, unsigned int len)
 {
 	switch (len) {
@@ -261,10 +264,16 @@ long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 	return done;
 }
 
-/* the page stays where the notifier protocol says; no reference is kept */
+/*
+ * Drops the reference: from here on the notifier protocol tells when the page
+ * goes away.
+ */
 static unsigned long page_to_guest(struct page *page, bool writable)
 {
-	/* the guest's stores do not reach the host's PTE dirty bit */
+	/*
+	 * Stores of the guest do not set the D bit of the host's PTE, so the
+	 * page is marked dirty now.
+	 */
 	if (writable && !PageDirty(page))
 		set_page_dirty_lock(page);
 	mark_page_accessed(page);

@@ -142,13 +142,13 @@ static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 
 	if (!without)
 		return -ENOMEM;
-	/* no new mapping of the range while the old ones go */
+	/* Faults map nothing of the range while its old mappings are dropped */
 	gmem_block_range(vm, slot->uaddr,
 			 slot->uaddr + slot->npages * PAGE_SIZE);
 	shadow_zap_all(vm);
 	slots_publish(vm, without);
 	gmem_unblock_range(vm);
-	/* tables that were shadowed in between */
+	/* Guest tables may have been shadowed between the two: drop those too. */
 	shadow_zap_all(vm);
 	return 0;
 }
@@ -216,13 +216,19 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	ret = slot_remove(vm, old);
 	if (ret)
 		goto arch;
-	/* what was written at the old place is still to be told */
+	/*
+	 * The new slot takes the log over: pages written at the old place are
+	 * still to be reported.
+	 */
 	if (slot_logs_dirty(new) && old->dirty) {
 		new->bitmap_bytes = old->bitmap_bytes;
 		swap(new->dirty, old->dirty);
 	}
 	ret = slot_insert(vm, new);
-	/* out of memory between the two: the slot is gone, as after a delete */
+	/*
+	 * Inserting may fail for lack of memory: then the slot is gone, as
+	 * after a delete.
+	 */
 	slot_free(vm, old);
 	if (ret)
 		goto arch;

@@ -14,6 +14,7 @@
 
 #include "monitor.h"
 #include "view.h"
+#include "vmm/trace.h"
 
 /* the layout is the same for every userspace, and has no hole to leak through */
 static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
@@ -31,7 +32,7 @@ static_assert(offsetof(struct vigil_event, reserved) +
 static_assert(sizeof(struct vigil_verdict) == 16);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
-	      8 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
+	      16 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
 static_assert(sizeof(struct vigil_stats) == 24);
 
 #define ATTACH_FLAGS (VIGIL_ATTACH_READ | VIGIL_ATTACH_EVICT)
@@ -199,6 +200,7 @@ static int monitor_release(struct inode *inode, struct file *file)
 	struct monitor *mon = file->private_data;
 	struct vigil_vm *vm = mon->vm;
 
+	trace_vigil_monitor_close(vm, mon->read_only);
 	mutex_lock(&vm->monitor_lock);
 	if (mon->read_only) {
 		vm->nr_readers--;
@@ -244,7 +246,10 @@ static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 		return -EFAULT;
 	ret = watch_add(mon, &w);
 	if (!ret && copy_to_user(user, &w, sizeof(w))) {
-		/* whose id nobody knows, nobody could remove */
+		/*
+		 * The caller never got the id and could not remove the watch:
+		 * take it back.
+		 */
 		watch_del(mon, w.id);
 		ret = -EFAULT;
 	}
@@ -341,7 +346,7 @@ static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/* what a monitor that only reads must not do */
+/* Commands that a read-only monitor must not use */
 static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 			void __user *user)
 {
@@ -419,6 +424,7 @@ static int monitor_file(struct monitor *mon)
 		list_add_tail(&mon->link, &mon->vm->monitors);
 		mutex_unlock(&mon->vm->monitor_lock);
 	}
+	trace_vigil_monitor_open(mon->vm, mon->read_only);
 	fd_install(fd, file);
 	return fd;
 }

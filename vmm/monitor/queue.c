@@ -16,6 +16,7 @@
 #include "queue.h"
 #include "view.h"
 #include "vmm/ops.h"
+#include "vmm/trace.h"
 
 #define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
 
@@ -196,7 +197,9 @@ static int finish(struct vigil_vcpu *vcpu)
 	spin_lock(&mon->qlock);
 	answer = e->answer;
 	if (e->queued) {
-		/* nobody will ever be told of it: take it back */
+		/*
+		 * No reader has taken the event yet: remove it from the queue.
+		 */
 		list_del(&e->link);
 		e->queued = false;
 	}
@@ -265,13 +268,17 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 	};
 	struct monitor *mon = e->mon;
 	u32 id = e->ev.watch_id;
+	u64 seq = e->ev.seq;
 	enum watch_answer ret;
+	int verdict;
 
 	memcpy(old, e->ev.old, sizeof(old));
 	memcpy(new_, e->ev.new_, sizeof(new_));
 	/* so that no other monitor is taken for this one */
 	kref_get(&mon->ref);
-	if (finish(vcpu) == ANSWER_ALLOW) {
+	verdict = finish(vcpu);
+	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
+	if (verdict == ANSWER_ALLOW) {
 		ret = watch_again(vcpu, &st, mon, id);
 	} else {
 		vcpu->stat.watch_denied++;

@@ -39,6 +39,7 @@ struct vigil_vm;
 	X(pages_shadowed)						\
 	X(emulated)		/* instructions */			\
 	X(emul_failed)							\
+	X(emul_user_ud)		/* of these: #UD for user code */	\
 	X(irqs_injected)						\
 	X(nmis_injected)						\
 	X(exceptions_injected)						\

@@ -9,6 +9,7 @@
 
 #include "view.h"
 #include "shadow/walk.h"
+#include "vmm/cpu/msr.h"
 #include "vmm/cpu/regs.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/vcpu.h"
@@ -27,6 +28,8 @@ static void fill_state(struct vigil_vcpu *vcpu, struct vigil_vcpu_state *state)
 	state->vcpu = vcpu->index;
 	vcpu_get_regs(vcpu, &state->regs);
 	vcpu_get_sregs(vcpu, &state->sregs);
+	if (msr_get(vcpu, MSR_LSTAR, &state->lstar, true))
+		state->lstar = 0;
 }
 
 void monitor_snapshot(struct vigil_vcpu *vcpu)
@@ -120,25 +123,17 @@ static struct walk_mode mode_of(const struct gva_space *space)
 		.maxphyaddr = 52,
 	};
 
-	if (!(space->cr0 & BIT(31)))
-		m.paging = WALK_NONE;
-	else if (!(space->cr4 & BIT(5)))
-		m.paging = WALK_32;
-	else if (!(space->efer & BIT(10)))
-		m.paging = WALK_PAE;
-	else
-		m.paging = space->cr4 & BIT(12) ? WALK_5LEVEL : WALK_4LEVEL;
+	m.paging = walk_paging_of(space->cr0, space->cr4, space->efer);
 	return m;
 }
 
 bool mview_address(const struct gva_space *space, u64 gva)
 {
 	struct walk_mode m = mode_of(space);
-	int unused = m.paging == WALK_5LEVEL ? 7 : 16;
 
 	if (m.paging < WALK_4LEVEL)
 		return !(gva >> 32);
-	return (u64)((s64)(gva << unused) >> unused) == gva;
+	return gva_canonical(gva, m.paging == WALK_5LEVEL ? 57 : 48);
 }
 
 int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
@@ -211,7 +206,10 @@ static int find_kernel_half(struct vigil_vm *vm, u64 table,
 	return pair;
 }
 
-/* from the user's half of a pair to the kernel's, which maps the user's too */
+/*
+ * Switches @space from the user's table of a pair to the kernel's, which maps
+ * the user's pages too.
+ */
 static int to_kernel_half(struct vigil_vm *vm, struct gva_space *space)
 {
 	bool pae = space->cr0 & BIT(31) && space->cr4 & BIT(5);

@@ -16,6 +16,7 @@
 #include "view.h"
 #include "watch.h"
 #include "shadow/shadow.h"
+#include "vmm/trace.h"
 
 struct vigil_watches {
 	struct rcu_head rcu;
@@ -79,6 +80,7 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 		return WATCH_GO;
 	}
 	vcpu->stat.watch_hits++;
+	trace_vigil_watch_hit(vcpu, best->id, best->action, st->gpa, st->len);
 	return mevent_store(vcpu, best, st);
 }
 
@@ -223,8 +225,8 @@ static int check_watch(const struct vigil_watch *w)
 	if (w->kind == VIGIL_WATCH_GPA)
 		return w->cr3 || last >> 52 ? -EINVAL : 0;
 	/* 57 bits here; in the guest's mode when it is translated */
-	if ((u64)((s64)(w->start << 7) >> 7) != w->start ||
-	    (u64)((s64)(last << 7) >> 7) != last || w->cr3 >> 52)
+	if (!gva_canonical(w->start, 57) || !gva_canonical(last, 57) ||
+	    w->cr3 >> 52)
 		return -EINVAL;
 	return 0;
 }

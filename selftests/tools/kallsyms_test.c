@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Symbols out of a guest's own memory: its kernel's tables in the layouts that are
+ * known, whole, damaged and forged, and what a search for them may cost.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_guest.h"
+#include "kallsyms.h"
+#include "libvigil.h"
+#include "symtab.h"
+#include "tap.h"
+
+#define WORD4 0x100 /* of a 32-bit kernel */
+
+static struct mon mon;
+
+static void check_all(const struct symtab *t, bool percpu)
+{
+	unsigned int bad = 0;
+	char name[256];
+
+	REQUIRE_EQ(t->n, N_SYMS);
+	for (unsigned int i = 0; i < N_SYMS; i++) {
+		const struct symbol *s;
+
+		sym_name(i, name);
+		s = symtab_find(t, name);
+		bad += !s || s->addr != sym_addr(i, percpu) ||
+		       s->type != sym_type(i);
+	}
+	CHECK_EQ(bad, 0);
+}
+
+static void layouts(long arg)
+{
+	bool percpu = arg & 1;
+	struct symtab t = { 0 };
+
+	word = arg & WORD4 ? 4 : 8;
+	make_guest((arg & ~WORD4) >> 1, percpu);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, percpu);
+	symtab_free(&t);
+}
+
+/* tables of a kernel that does not run come first */
+static void decoy(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	memset(mem + tables_start, 0, tables_end - tables_start);
+	/* an older copy, damaged where only its content tells */
+	put_tables(0x200000, L_61, true);
+	for (size_t i = tables_start; i < tables_start + N_SYMS * 4; i += 4)
+		mem[i] ^= 4;
+	put_tables(0x500000, L_61, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, true);
+	CHECK(strstr(t.origin, "0xffffffff874") != NULL);
+	symtab_free(&t);
+}
+
+/* the pattern lies across two of the chunks that are read at once */
+static void straddle(long arg)
+{
+	struct symtab t = { 0 };
+	size_t shift;
+
+	make_guest(L_64, true);
+	shift = (0x500000 - 10) - find_pattern();
+	shift &= ~(size_t)7;
+	memset(mem + tables_start, 0, tables_end - tables_start);
+	put_tables(0x300000 + shift, L_64, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, true);
+	symtab_free(&t);
+}
+
+static void no_tables(long arg)
+{
+	struct symtab t = { 0 };
+
+	memset(mem, 0, sizeof(mem));
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK(strstr(lv_error(), "no kernel's symbol tables") != NULL);
+	memcpy(mem + 0x10000, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	/* at the very ends of memory */
+	memcpy(mem, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
+	memcpy(mem + MEM_SIZE - KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
+	       KALLSYMS_PATTERN_LEN);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(t.n, 0);
+}
+
+static int count_symbol(void *priv, uint64_t addr, char type, const char *name)
+{
+	(*(unsigned int *)priv)++;
+	return 0;
+}
+
+static uint64_t steps;
+
+static const char *locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			  size_t pattern)
+{
+	steps = KALLSYMS_STEPS;
+	return kallsyms_locate(ks, buf, len, pattern, word, &steps);
+}
+
+/* a single wrong value in what the tables say of each other is noticed */
+static void inconsistent(long arg)
+{
+	struct kallsyms good, ks;
+	size_t pattern, at[4];
+
+	make_guest(L_61, true);
+	pattern = find_pattern();
+	REQUIRE_EQ(locate(&good, mem, MEM_SIZE, pattern) == NULL, 1);
+	at[0] = good.markers + 4;
+	at[1] = good.token_index + 40;
+	at[2] = good.names - 8; /* num_syms */
+	at[3] = good.names - 16; /* relative_base */
+	for (int i = 0; i < 4; i++) {
+		make_guest(L_61, true);
+		mem[at[i]]++;
+		CHECK(locate(&ks, mem, MEM_SIZE, pattern) != NULL);
+	}
+}
+
+/* anybody may have these in memory; they are not where the kernel's image is */
+static void forged(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	image_end = 0x500000;
+	put_tables(0x10000, L_61, true);
+	put_tables(0x600000, L_61, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	CHECK(strstr(t.origin, "guest memory at 0xffffffff872") != NULL);
+	symtab_free(&t);
+	memset(mem + 0x300000, 0, 0x200000);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+}
+
+static void two_tables(long arg)
+{
+	struct symtab t = { 0 };
+
+	word = arg;
+	make_guest(L_61, word == 8);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	put_tables(0x500000, L_64, word == 8);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOEXEC);
+	CHECK(strstr(lv_error(), "--symbols FILE") != NULL);
+	CHECK_EQ(t.n, 0);
+}
+
+/* whatever the tables say, the CPU goes where its interrupt table leads */
+static void wrong_handlers(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	put_gate(0, sym_addr(HANDLER_SYM, true));
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	put_gate(0, sym_addr(HANDLER_SYM, true) + 16);
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+}
+
+/* where SYSCALL leads, the table must have its entry */
+static void syscall_entry(long arg)
+{
+	struct symtab t = { 0 };
+
+	make_guest(L_61, true);
+	put_gate(0, sym_addr(HANDLER_SYM, true));
+	lstar = sym_addr(SYSCALL_SYM, true);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	lstar += 16;
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK(strstr(lv_error(), "LSTAR") != NULL);
+	CHECK_EQ(t.n, 0);
+	/* in the memory of modules, as a rootkit's */
+	lstar = 0xffffffffc0201000;
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	/* a trampoline of early page-table isolation tells nothing */
+	lstar = 0xfffffe0000006000;
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+	/* a 32-bit kernel has no such entry, whatever the MSR holds */
+	word = 4;
+	lstar = 0x1234;
+	make_guest(L_61, false);
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	symtab_free(&t);
+}
+
+/* without a banner two handlers tell, and one does not */
+static void no_banner(long arg)
+{
+	void (*gate)(unsigned int, uint64_t) = arg == 8 ? put_gate : put_gate32;
+	struct symtab t = { 0 };
+
+	word = arg;
+	functions_only = true;
+	make_guest(L_61, word == 8);
+	gate(0, sym_addr(HANDLER_SYM, true));
+	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	gate(14, sym_addr(HANDLER_SYM + 1, true));
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	check_all(&t, word == 8);
+	symtab_free(&t);
+}
+
+static void escapes(long arg)
+{
+	char text[128];
+	struct symtab t = { 0 };
+	unsigned int raw = 0;
+	uint8_t *p;
+
+	make_guest(L_61, true);
+	/* the token of 'f' is now ESC, that of the types 'T' BEL */
+	p = mem + find_pattern();
+	p += 2 * ('f' - '0');
+	REQUIRE_EQ(p[0], 'f');
+	*p = 033;
+	p = mem + find_pattern() + 2 * ('T' - '0');
+	REQUIRE_EQ(p[0], 'T');
+	*p = 7;
+	/* "sys_func_" is a token of its own: its text, too */
+	p = memmem(mem, MEM_SIZE, "sys_func_", 10);
+	REQUIRE_EQ(p != NULL, 1);
+	p[3] = 0233;
+	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	for (size_t i = 0; i < t.n; i++) {
+		raw += t.sym[i].type < ' ' || t.sym[i].type > '~';
+		for (const char *c = t.sym[i].name; *c; c++)
+			raw += *c < ' ' || *c > '~';
+	}
+	CHECK_EQ(raw, 0);
+	symtab_text(&t, sym_addr(2000, true), text, sizeof(text));
+	CHECK_EQ(strcmp(text, "sys\\x9bfunc_2000.part.0"), 0);
+	symtab_free(&t);
+}
+
+/* ---- what a search costs is bounded by its steps ---- */
+
+/* memory in which names seem to begin anywhere and go on up to the tokens */
+static void bound_names(long arg)
+{
+	struct kallsyms ks;
+	size_t len, at, pattern;
+	uint8_t *buf;
+
+	word = arg;
+	make_guest(L_61, false);
+	pattern = find_pattern();
+	REQUIRE_EQ(locate(&ks, mem, MEM_SIZE, pattern) == NULL, 1);
+	len = KALLSYMS_BEFORE + (1 << 20);
+	buf = malloc(len);
+	REQUIRE_EQ(buf != NULL, 1);
+	/* each word is a number of symbols, and a name up to the next word */
+	for (at = 0; at < KALLSYMS_BEFORE; at += word) {
+		uint64_t n = 0x10000 + word - 1;
+
+		memcpy(buf + at, &n, word);
+	}
+	memcpy(buf + KALLSYMS_BEFORE, mem + ks.tokens, 1 << 20);
+	pattern = pattern - ks.tokens + KALLSYMS_BEFORE;
+	CHECK(locate(&ks, buf, len, pattern) != NULL);
+	CHECK_EQ(steps, 0);
+	/* a second hit costs nothing any more */
+	CHECK(kallsyms_locate(&ks, buf, len, pattern, word, &steps) != NULL);
+	CHECK_EQ(steps, 0);
+	free(buf);
+}
+
+/* each pattern may be followed by tokens that go on for long */
+static void bound_tokens(long arg)
+{
+	struct kallsyms ks;
+	size_t len = 8u << 20, n = len / KALLSYMS_PATTERN_LEN, i;
+	uint8_t *buf = malloc(len);
+
+	REQUIRE_EQ(buf != NULL, 1);
+	for (i = 0; i < n; i++)
+		memcpy(buf + i * KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
+		       KALLSYMS_PATTERN_LEN);
+	steps = KALLSYMS_STEPS;
+	for (i = 0; i < n && steps; i++)
+		CHECK(kallsyms_locate(&ks, buf, len, i * KALLSYMS_PATTERN_LEN,
+				      word, &steps) != NULL);
+	CHECK_EQ(steps, 0);
+	/* no byte of it is looked at more often than the steps say */
+	CHECK(i <= KALLSYMS_STEPS / (256 - '0') + 1);
+	free(buf);
+}
+
+static void bound_ordinary(long arg)
+{
+	struct kallsyms ks;
+
+	for (int layout = 0; layout < N_LAYOUTS; layout++) {
+		make_guest(layout, true);
+		REQUIRE_EQ(locate(&ks, mem, MEM_SIZE, find_pattern()) == NULL,
+			   1);
+		CHECK(KALLSYMS_STEPS - steps < 6 * N_SYMS + 16384);
+	}
+}
+
+/* whatever a guest puts there: no crash, no endless loop */
+static void hostile(long arg)
+{
+	struct kallsyms ks;
+	size_t pattern;
+
+	srand(arg);
+	make_guest(rand() % N_LAYOUTS, rand() & 1);
+	pattern = find_pattern();
+	for (int round = 0; round < 300; round++) {
+		size_t at = tables_start + rand() % (tables_end - tables_start);
+		size_t len = tables_end - tables_start, cut = rand() % len;
+		uint8_t keep = mem[at], *copy;
+		unsigned int n = 0;
+
+		mem[at] = rand();
+		/* a copy of its own, so that reading past its end is caught */
+		copy = malloc(len - cut);
+		memcpy(copy, mem + tables_start, len - cut);
+		if (pattern - tables_start < len - cut &&
+		    !locate(&ks, copy, len - cut, pattern - tables_start))
+			kallsyms_each(&ks, count_symbol, &n);
+		CHECK(n <= KALLSYMS_MAX_SYMS);
+		free(copy);
+		if (rand() & 1)
+			mem[at] = keep;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "tables of 6.1", layouts, L_61 << 1 },
+		{ "tables of 6.1, per-CPU symbols absolute", layouts,
+		  L_61 << 1 | 1 },
+		{ "tables of 6.2", layouts, L_62 << 1 },
+		{ "tables of 6.2, per-CPU symbols absolute", layouts,
+		  L_62 << 1 | 1 },
+		{ "tables of 6.4", layouts, L_64 << 1 },
+		{ "tables of 6.4, per-CPU symbols absolute", layouts,
+		  L_64 << 1 | 1 },
+		{ "tables of 6.1, 32-bit", layouts, WORD4 | L_61 << 1 },
+		{ "tables of 6.2, 32-bit", layouts, WORD4 | L_62 << 1 },
+		{ "tables of 6.4, 32-bit", layouts, WORD4 | L_64 << 1 },
+		{ "a dead kernel's tables come first", decoy },
+		{ "forged tables in a process's memory", forged },
+		{ "two tables that fit", two_tables, 8 },
+		{ "two tables that fit, 32-bit", two_tables, 4 },
+		{ "handlers that are elsewhere", wrong_handlers },
+		{ "an entry of SYSCALL that is elsewhere", syscall_entry },
+		{ "functions only", no_banner, 8 },
+		{ "functions only, 32-bit", no_banner, 4 },
+		{ "escape sequences in names", escapes },
+		{ "pattern across two chunks", straddle },
+		{ "no tables", no_tables },
+		{ "tables that contradict themselves", inconsistent },
+		{ "hostile tables 1", hostile, 1 },
+		{ "hostile tables 2", hostile, 2 },
+		{ "hostile tables 3", hostile, 3 },
+		{ "hostile tables 4", hostile, 4 },
+		{ "steps: names without end", bound_names, 8 },
+		{ "steps: names without end, 32-bit", bound_names, 4 },
+		{ "steps: token tables without end", bound_tokens },
+		{ "steps: an ordinary table", bound_ordinary },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A table of symbols: names and addresses to look up, lengths, definitions. */
+#include <errno.h>
+#include <string.h>
+
+#include "kallsyms.h"
+#include "libvigil.h"
+#include "symtab.h"
+#include "tap.h"
+
+static void lookups(long arg)
+{
+	struct symtab t = { 0 };
+	char text[128];
+	uint64_t addr;
+
+	symtab_add(&t, 0xffffffff81000000, 'T', "_text", NULL);
+	symtab_add(&t, 0xffffffff81000000, 'T', "startup_64", NULL);
+	symtab_add(&t, 0xffffffff81000100, 't', "twice", NULL);
+	symtab_add(&t, 0xffffffff81000200, 't', "twice", NULL);
+	REQUIRE_EQ(symtab_sort(&t), 0);
+	CHECK_EQ(symtab_parse(&t, "startup_64", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000000);
+	CHECK_EQ(symtab_parse(&t, "startup_64+0x18", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000018);
+	CHECK_EQ(symtab_parse(&t, "startup_64+24", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000018);
+	CHECK_EQ(symtab_parse(&t, "startup_64+", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "startup_64+0x", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "startup_64+-1", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "+8", &addr), -EINVAL);
+	CHECK_EQ(symtab_parse(&t, "nothing", &addr), -ENOENT);
+	CHECK_EQ(symtab_parse(&t, "twice", &addr), -EINVAL);
+	CHECK_EQ(strcmp(symtab_text(&t, 0xffffffff81000108, text, sizeof(text)),
+			"twice+0x8"),
+		 0);
+	CHECK_EQ(strcmp(symtab_text(&t, 0xffffffff81000000, text, sizeof(text)),
+			"startup_64"),
+		 0);
+	CHECK_EQ(*symtab_text(&t, 0x1000, text, sizeof(text)), 0);
+	CHECK_EQ(*symtab_text(&t, ~0ull, text, sizeof(text)), 0);
+	symtab_free(&t);
+}
+
+static void lengths(long arg)
+{
+	struct symtab t = { 0 };
+
+	CHECK_EQ(symtab_len(NULL, 0x1000), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0x1000), SYMTAB_LEN_DEFAULT);
+	symtab_add(&t, 0xffffffff81000000, 'D', "table", NULL);
+	symtab_add(&t, 0xffffffff81000000, 'D', "alias", NULL);
+	symtab_add(&t, 0xffffffff81000e20, 'D', "next", NULL);
+	symtab_add(&t, 0xffffffff83000000, 'D', "last", NULL);
+	REQUIRE_EQ(symtab_sort(&t), 0);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000000), 3616);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000010), 3600);
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000e1f), 1);
+	/* too far, the last, and behind it */
+	CHECK_EQ(symtab_len(&t, 0xffffffff81000e20), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0xffffffff83000000), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, ~0ull), SYMTAB_LEN_DEFAULT);
+	CHECK_EQ(symtab_len(&t, 0xffffffff82000000), SYMTAB_LEN_MAX);
+	symtab_free(&t);
+}
+
+static void definitions(long arg)
+{
+	static const char *const bad[] = {
+		"x",	"x=",	"=1", "x=-1", "x= 1", "x=0x1g",
+		"x=+1", "x=0x", "",   "x=1 ", "x=zz", "x=11112222333344445"
+	};
+	struct symtab t = { 0 };
+	uint64_t addr;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK_EQ(symtab_define(&t, bad[i]), -EINVAL);
+		CHECK(strstr(lv_error(), "NAME=ADDR") != NULL);
+	}
+	CHECK_EQ(t.n, 0);
+	/* as the first symbol, as a new one, in place of two */
+	REQUIRE_EQ(symtab_define(&t, "mine=ffffffff96c5c6a0"), 0);
+	CHECK_EQ(symtab_parse(&t, "mine", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff96c5c6a0);
+	symtab_add(&t, 0xffffffff81000100, 't', "twice", NULL);
+	symtab_add(&t, 0xffffffff81000200, 't', "twice", NULL);
+	REQUIRE_EQ(symtab_define(&t, "other=0xC1000000"), 0);
+	CHECK_EQ(symtab_parse(&t, "other+4", &addr), 0);
+	CHECK_EQ(addr, 0xc1000004);
+	REQUIRE_EQ(symtab_define(&t, "twice=1000"), 0);
+	CHECK_EQ(symtab_count(&t, "twice"), 1);
+	CHECK_EQ(symtab_parse(&t, "twice", &addr), 0);
+	CHECK_EQ(addr, 0x1000);
+	CHECK_EQ(t.n, 3);
+	/* `vigil watch` resolves these names. */
+	CHECK_EQ(symtab_parse(&t, "new=ffffffff81000000", &addr), 0);
+	CHECK_EQ(addr, 0xffffffff81000000);
+	CHECK_EQ(symtab_parse(&t, "new=", &addr), -EINVAL);
+	symtab_free(&t);
+}
+
+static void bound_text(long arg)
+{
+	struct symtab t = { 0 };
+	char name[SYMTAB_NAME_MAX + 1];
+	unsigned int i;
+	int ret = 0;
+
+	memset(name, 1, sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (i = 0; !ret && i < KALLSYMS_MAX_SYMS; i++)
+		ret = symtab_add(&t, i, 'T', name, NULL);
+	CHECK_EQ(ret, -ENOEXEC);
+	CHECK(i < (64u << 20) / (4 * SYMTAB_NAME_MAX) + 2);
+	symtab_free(&t);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "text without end", bound_text },
+		{ "names, offsets, addresses", lookups },
+		{ "lengths", lengths },
+		{ "definitions", definitions },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module's tracepoints, as the host's tracefs shows them. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD(wloop);
+
+#define TRACING "/sys/kernel/tracing/"
+#define EVENTS TRACING "events/vigil/"
+
+#define OLD 0x1111111111111111ull
+#define NEW 0x2222222222222222ull
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	bool ok = fd >= 0 &&
+		  write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* lines of the trace that have @a, and @b behind it */
+static unsigned int lines(const char *a, const char *b)
+{
+	FILE *f = fopen(TRACING "trace", "r");
+	unsigned int n = 0;
+	char line[512];
+
+	if (!f)
+		ERROR("the trace cannot be read: errno %d", errno);
+	while (fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, a);
+
+		n += at && strstr(at, b);
+	}
+	fclose(f);
+	return n;
+}
+
+static void trace_on(bool on)
+{
+	if (!put(EVENTS "enable", on ? "1" : "0"))
+		ERROR("events cannot be switched %s: errno %d",
+		      on ? "on" : "off", errno);
+}
+
+static void *answer(void *arg)
+{
+	int mon = *(int *)arg;
+	struct vigil_event ev = mon_event(mon);
+
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_DENY), 0);
+	return NULL;
+}
+
+/* a guest stores once to a watched page and is refused */
+static void refused_store(void)
+{
+	struct vcpu *v = START(M_LONG, wloop);
+	pthread_t thread;
+	struct kvm_regs r;
+	int mon;
+
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = NEW;
+	r.rcx = 1;
+	set_regs(v, &r);
+	wr64(v->vm, TARGET, OLD);
+	mon = mon_open(v->vm);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	if (pthread_create(&thread, NULL, answer, &mon))
+		ERROR("no thread");
+	EXPECT(v, STOP_END);
+	pthread_join(thread, NULL);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void events(long unused)
+{
+	char want[64];
+
+	if (access(EVENTS "enable", W_OK))
+		SKIP("the host's kernel has no trace events");
+	if (!put(TRACING "trace", "\n"))
+		ERROR("the trace cannot be cleared: errno %d", errno);
+	trace_on(true);
+	refused_store();
+	trace_on(false);
+
+	CHECK(lines("vigil_vm_create: vm ", "") >= 1);
+	CHECK(lines("vigil_monitor_open: vm ", "") >= 1);
+	CHECK(lines("vigil_entry: vm ", "rip 0x") >= 1);
+	/* the names of exit reasons are those of the CPU's vendor */
+	CHECK(lines("vigil_exit: vm ", "reason ") >= 1);
+	CHECK(lines("vigil_exit: vm ", "reason io") +
+		      lines("vigil_exit: vm ", "reason IO_INSTRUCTION") >=
+	      1);
+	CHECK(lines("vigil_page_fault: vm ", "outcome fixed") >= 1);
+	CHECK(lines("vigil_shadow_new: vm ", "gfn 0x") >= 1);
+	snprintf(want, sizeof(want), "gpa 0x%llx len 8",
+		 (unsigned long long)TARGET);
+	CHECK_EQ(lines("vigil_watch_hit: vm ", want), 1);
+	CHECK_EQ(lines("vigil_watch_hit: vm ", "action ask"), 1);
+	CHECK_EQ(lines("vigil_watch_verdict: vm ", "verdict deny"), 1);
+	CHECK_EQ(lines("vigil_watch_verdict: vm ", "verdict allow"), 0);
+	CHECK(lines("vigil_emulate: vm ", "done") >= 1);
+	CHECK(lines("vigil_monitor_close: vm ", "") >= 1);
+}
+
+static void off(long unused)
+{
+	if (access(EVENTS "enable", W_OK))
+		SKIP("the host's kernel has no trace events");
+	trace_on(false);
+	if (!put(TRACING "trace", "\n"))
+		ERROR("the trace cannot be cleared: errno %d", errno);
+	refused_store();
+	CHECK_EQ(lines("vigil_", ""), 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "entry, exit, fault, watch and verdict", events },
+		{ "nothing is traced with the events off", off },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}
