@@ -186,6 +186,7 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	 * root_gone() sets the request and takes root_ok away under this lock.
 	 * Cleared before the lock, the request of a zap in between would stay
 	 * when root_ok is set below, and nobody would look at it again.
+	 * selftests/models/root.pml explores this.
 	 */
 	clear_bit(REQ_LOAD_ROOT, &vcpu->requests);
 	for (i = 0; i < n; i++)

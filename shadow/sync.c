@@ -16,6 +16,7 @@
 /*
  * Flushes every vCPU's TLB, and says so for the first @narrowed SPTEs that were
  * narrowed: they were counted before, so each vCPU is asked after they changed.
+ * selftests/models/flush.pml explores this.
  */
 static void flush_all(struct vigil_vm *vm, long narrowed)
 {

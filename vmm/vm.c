@@ -37,6 +37,7 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 	wake_up_all(&vm->monitor_wq);
 }
 
+/* selftests/models/watch.pml explores this */
 int vm_synchronize(struct vigil_vm *vm)
 {
 	int ret;
@@ -56,6 +57,7 @@ int vm_synchronize(struct vigil_vm *vm)
 	return ret;
 }
 
+/* selftests/models/watch.pml explores this */
 int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 {
 	struct vigil_vm *vm = vcpu->vm;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A new watch against faults and stores: watch_add(), watch_publish(), watch_gfn()
- * (vmm/monitor/watch.c), vm_synchronize() (vmm/vm.c), vcpu_requests() (vmm/vcpu.c),
+ * watch_arm() (vmm/monitor/watch.c), vm_synchronize(), vcpu_enter(), vcpu_leave()
+ * (vmm/vm.c), vcpu_requests() (vmm/vcpu.c),
  * shadow_protect_gfn() (shadow/slots.c), may_write(), map() and dirty_fault()
  * (shadow/fault.c), watch_store() with the store behind it (vmm/exit/emulctl.c).
  *
@@ -10,15 +11,11 @@
  * SRCU section. Faults map the page by the lock-free and by the slow path. The page's
  * slot logs, so an SPTE may lack W for the log alone. A watch of the page is added.
  *
- * emulctl_held() (vmm/exit/emulctl.c) does not yet ask again behind that wait, as the
- * model does: MUT_NOT_DECIDED_AGAIN is what it does.
- *
  * Shown: when watch_add() has returned, no store is made without an event; and it
  * does return, although vCPUs hold vm->srcu while they run.
  *
  * The counters behind SRCU are Linux's own: here synchronize_srcu() waits until each
- * reader that it met has left once. vm_synchronize()'s request lets it return; the
- * flush is that of flush.pml.
+ * reader that it met has left once. The flush is that of flush.pml.
  */
 
 #define VCPUS 2
@@ -28,7 +25,7 @@ bool watched; /* vm->watches has the page */
 bool w, mmu_w = true; /* the SPTE */
 bool tlb[VCPUS]; /* the page, writable */
 bool asked[VCPUS]; /* REQ_SRCU */
-byte syncs; /* vm->srcu_syncs */
+byte syncs, users; /* vm->srcu_syncs, vm->srcu_users */
 bool reading[VCPUS]; /* vm->srcu is held */
 bool gone[VCPUS]; /* it was let go since synchronize_srcu() began */
 bool added; /* watch_add() has returned */
@@ -36,8 +33,30 @@ byte stores = 3, waits = 1; /* a bound */
 
 #define spin_lock() atomic { !lock -> lock = true }
 #define spin_unlock() lock = false
-#define srcu_read_lock() reading[v] = true
-#define srcu_read_unlock() atomic { reading[v] = false; gone[v] = true }
+
+inline vcpu_enter()
+{
+	do
+	:: users++;
+#ifndef MUT_ENTER_AT_ONCE
+		if
+		:: syncs == 0 -> break
+		:: syncs != 0 ->
+			users--;
+			syncs == 0
+		fi
+#else
+		break
+#endif
+	od;
+	reading[v] = true
+}
+
+inline vcpu_leave()
+{
+	d_step { reading[v] = false; gone[v] = true };
+	users--
+}
 
 /* map(), all of it under the lock */
 inline slow_fault()
@@ -68,8 +87,8 @@ inline emulate()
 	if
 	:: d_step { unwatched && waits > 0 -> waits-- };
 		/* held by another watch: monitor_wait(); then it is decided anew */
-		srcu_read_unlock();
-		srcu_read_lock();
+		vcpu_leave();
+		vcpu_enter();
 #ifndef MUT_NOT_DECIDED_AGAIN
 		unwatched = !watched
 #else
@@ -88,13 +107,12 @@ proctype vcpu(byte v)
 {
 	bool unwatched;
 
-	srcu_read_lock();
+	vcpu_enter();
 	do
 	:: asked[v] ->
 		asked[v] = false;
-		srcu_read_unlock();
-		syncs == 0;
-		srcu_read_lock()
+		vcpu_leave();
+		vcpu_enter()
 	:: d_step { w && !tlb[v] -> tlb[v] = true }
 	:: d_step { tlb[v] && stores > 0 -> stores--; assert(!added) }
 	:: d_step { !tlb[v] && !w && stores > 0 -> stores-- };
@@ -106,7 +124,7 @@ proctype vcpu(byte v)
 		unwatched = false
 	:: added && !asked[v] -> break
 	od;
-	srcu_read_unlock()
+	vcpu_leave()
 }
 
 inline vm_synchronize()
@@ -116,6 +134,7 @@ inline vm_synchronize()
 	asked[0] = true;
 	asked[1] = true;
 #endif
+	users == 0;
 	/* synchronize_srcu() */
 	d_step { gone[0] = !reading[0]; gone[1] = !reading[1] };
 	gone[0] && gone[1];

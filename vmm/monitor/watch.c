@@ -303,7 +303,7 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 	/*
 	 * A vCPU that looked at the tree before has acted on it after this: a
 	 * page that it found unwatched is mapped by now, so protect_spans()
-	 * misses nothing.
+	 * misses nothing. selftests/models/watch.pml explores this.
 	 */
 	int ret = vm_synchronize(vm);
 
