@@ -4,6 +4,8 @@
  * tables that the guest may write freely until its next flush (unsync), and
  * emulated writes.
  */
+#include <linux/delay.h>
+
 #include "internal.h"
 
 /* tables out of step at a time; one more is not shadowed for a while instead */
@@ -25,9 +27,14 @@ static void flush_all(struct vigil_vm *vm, long narrowed)
 
 	if (!shadow_injected(INJECT_NO_FLUSH))
 		vigil_request_all(vm, REQ_FLUSH_TLB, true);
-	/* the fault: what is narrowed while this waits is taken for flushed */
-	if (shadow_injected(INJECT_LOST_FLUSH))
+	/*
+	 * The fault: what is narrowed while this waits is taken for flushed. The
+	 * wait is made longer, so that a test need not be lucky.
+	 */
+	if (shadow_injected(INJECT_LOST_FLUSH)) {
+		udelay(500);
 		narrowed = atomic_long_read(&s->narrowed);
+	}
 	while (flushed < narrowed &&
 	       !atomic_long_try_cmpxchg(&s->flushed, &flushed, narrowed))
 		;

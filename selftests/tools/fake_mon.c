@@ -56,6 +56,11 @@ int mon_attach(struct mon *mon, const char *name)
 	return 0;
 }
 
+int mon_attach_evict(struct mon *mon, const char *name)
+{
+	return mon_attach(mon, name);
+}
+
 int mon_attach_read(struct mon *mon, const char *name)
 {
 	return mon_attach(mon, name);

@@ -113,10 +113,14 @@ static int attach_failed(int err, const char *vm, uint32_t flags)
 	case ENOENT:
 		return lv_fail(err, "there is no VM %s (vigil list)", vm);
 	case EPERM:
+		if (flags & VIGIL_ATTACH_EVICT)
+			return lv_fail(
+				err, "only root may evict VM %s's monitor", vm);
 		return lv_fail(
 			err,
-			"VM %s belongs to another user: only they and root may "
-			"attach to it",
+			"you may not attach to VM %s: that takes what "
+			"ptrace(2) on its process takes, the same user and "
+			"groups and a process that may be dumped, or root",
 			vm);
 	case EBUSY:
 		if (flags & VIGIL_ATTACH_READ)
@@ -126,7 +130,8 @@ static int attach_failed(int err, const char *vm, uint32_t flags)
 				"more",
 				vm, VIGIL_MAX_READERS);
 		return lv_fail(err,
-			       "VM %s has a monitor already, and can have one",
+			       "VM %s has a monitor already, and can have one "
+			       "(root: --evict)",
 			       vm);
 	}
 	return lv_fail(err, "cannot attach to VM %s: %s", vm, strerror(err));
@@ -158,6 +163,11 @@ static int attach(struct mon *mon, const char *vm, uint32_t flags)
 int mon_attach(struct mon *mon, const char *vm)
 {
 	return attach(mon, vm, 0);
+}
+
+int mon_attach_evict(struct mon *mon, const char *vm)
+{
+	return attach(mon, vm, VIGIL_ATTACH_EVICT);
 }
 
 int mon_attach_read(struct mon *mon, const char *vm)
@@ -297,6 +307,10 @@ int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
 		return n / sizeof(*ev);
 	if (errno == EAGAIN || errno == EINTR)
 		return -EAGAIN;
+	if (errno == EPIPE)
+		return lv_fail(EPIPE,
+			       "evicted: another monitor has taken this one's "
+			       "place, and its watches are gone");
 	return lv_fail(errno, "cannot read events: %s", strerror(errno));
 }
 

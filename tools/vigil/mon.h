@@ -38,6 +38,15 @@ int mon_list(struct vigil_vm_info **list);
 int mon_attach(struct mon *mon, const char *vm);
 
 /**
+ * mon_attach_evict() - attach to a VM in the place of whoever watches it
+ * @mon: filled in
+ * @vm: as for mon_attach()
+ *
+ * Takes CAP_SYS_ADMIN.
+ */
+int mon_attach_evict(struct mon *mon, const char *vm);
+
+/**
  * mon_attach_read() - attach to a VM to look only, whoever else watches it
  * @mon: filled in
  * @vm: as for mon_attach()

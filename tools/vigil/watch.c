@@ -21,7 +21,7 @@ struct args {
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
 	uint32_t on_death;
-	bool on_death_set, no_symbols;
+	bool on_death_set, no_symbols, evict;
 };
 
 enum {
@@ -31,6 +31,7 @@ enum {
 	OPT_NO_SYMBOLS,
 	OPT_EXEC_TIMEOUT,
 	OPT_OUTPUT_ERROR,
+	OPT_EVICT,
 };
 
 static const struct argp_option options[] = {
@@ -64,6 +65,9 @@ static const struct argp_option options[] = {
 	  "With --action ask: what becomes of a held write when this command ends first (default deny)",
 	  3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
+	{ "evict", OPT_EVICT, NULL, 0,
+	  "As root: take the place of a monitor that watches the VM already; its watches end",
+	  3 },
 	{ "output-error", OPT_OUTPUT_ERROR, "stay|stop", 0,
 	  "When standard output cannot be written: stay and protect unheard (default), or stop; "
 	  "exit status 74 either way",
@@ -222,6 +226,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   MAX_TIMEOUT);
 		args->opts.exec_timeout = n;
 		return 0;
+	case OPT_EVICT:
+		args->evict = true;
+		return 0;
 	case OPT_OUTPUT_ERROR:
 		if (strcmp(arg, "stay") && strcmp(arg, "stop"))
 			argp_error(state, "--output-error is stay or stop");
@@ -337,7 +344,8 @@ int vigil_cmd_watch(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	ret = mon_attach(&mon, args.vm);
+	ret = args.evict ? mon_attach_evict(&mon, args.vm) :
+			   mon_attach(&mon, args.vm);
 	if (ret)
 		return mon_exit_code(ret);
 	fcntl(mon.fd, F_SETFL, O_RDWR | O_NONBLOCK);
