@@ -55,7 +55,7 @@ struct vigil_vm_info {
 /**
  * struct vigil_vm_list - argument of VIGIL_LIST_VMS
  * @count:	in: entries that @entries has room for; out: VMs that exist
- *		(only VMs that the caller may attach to)
+ *		(of the caller's user, or all for CAP_SYS_ADMIN)
  * @entry_size:	sizeof(struct vigil_vm_info)
  * @entries:	user pointer to struct vigil_vm_info[]
  */
