@@ -59,6 +59,7 @@ int vm_synchronize(struct vigil_vm *vm)
 
 /* selftests/models/watch.pml explores this */
 int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
+	__acquires(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	int ret = 0;
@@ -82,7 +83,7 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	return ret ? -EINTR : 0;
 }
 
-void vcpu_leave(struct vigil_vcpu *vcpu)
+void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 

@@ -121,8 +121,9 @@ int vm_synchronize(struct vigil_vm *vm);
  * vm->srcu and ends that with vcpu_leave().
  * Return: 0; -EINTR a signal, fatal with TASK_KILLABLE: give up.
  */
-int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state);
-void vcpu_leave(struct vigil_vcpu *vcpu);
+int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
+	__acquires(&vcpu->vm->srcu);
+void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu);
 
 /* under vm->srcu or vm->lock */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)
