@@ -2,7 +2,6 @@
 /* KVM_RUN: the loop between guest, kernel and userspace. */
 #include <linux/context_tracking.h>
 #include <linux/sched/signal.h>
-#include <linux/task_work.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
@@ -15,24 +14,6 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/reload.h"
-
-/*
- * The kernel has work for this thread before it returns to userspace: limits of
- * CPU time, a machine check that can be recovered from, memory.high. It is done
- * on the way out of KVM_RUN, so a guest must not keep the thread from there. The
- * flag alone says little: restartable sequences set it at each preemption, and
- * what they want can wait.
- */
-static __always_inline bool kernel_work_pending(void)
-{
-	if (likely(!test_thread_flag(TIF_NOTIFY_RESUME)))
-		return false;
-#ifdef CONFIG_MEMCG
-	if (current->memcg_nr_pages_over_high)
-		return true;
-#endif
-	return task_work_pending(current);
-}
 
 /*
  * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
@@ -50,8 +31,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || need_resched() ||
-		     signal_pending(current) || kernel_work_pending() ||
-		     !vcpu->on_hw)) {
+		     signal_pending(current) || !vcpu->on_hw)) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
@@ -135,8 +115,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 		r = run_once(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(signal_pending(current) ||
-			     kernel_work_pending())) {
+		if (unlikely(signal_pending(current))) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
