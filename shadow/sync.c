@@ -156,20 +156,31 @@ void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 	WRITE_ONCE(sp->snap[index], pte);
 }
 
+/* Brings one entry in step with the guest's, or drops it if that cannot be read. */
+static void reread_entry(struct vigil_vm *vm, struct shadow_page *sp,
+			 unsigned int index)
+{
+	u64 pte;
+
+	if (table_read(vm, sp, index, &pte))
+		spte_drop(vm, &sp->spt[index]);
+	else
+		sync_entry(vm, sp, index, pte);
+}
+
 static void sync_table(struct vigil_vm *vm, struct shadow_page *sp)
 {
 	DECLARE_BITMAP(changed, SPT_ENTRIES);
 	bool lost = find_changed(vm, sp, changed);
 	unsigned int i;
-	u64 pte;
 
 	if (lost)
 		bitmap_copy(changed, sp->present, SPT_ENTRIES);
 	for_each_set_bit(i, changed, SPT_ENTRIES) {
-		if (lost || table_read(vm, sp, i, &pte))
+		if (lost)
 			spte_drop(vm, &sp->spt[i]);
 		else
-			sync_entry(vm, sp, i, pte);
+			reread_entry(vm, sp, i);
 	}
 }
 
@@ -249,19 +260,14 @@ static noinline void sync_tables(struct vigil_vm *vm)
 static void reread_table(struct vigil_vm *vm, struct shadow_page *sp)
 {
 	unsigned int i;
-	u64 pte;
 
 	/* Two SPTEs stand for one entry of a 32-bit page directory. */
 	if (sp->role.paging != WALK_32 || sp->role.level == 1) {
 		sync_table(vm, sp);
 		return;
 	}
-	for_each_set_bit(i, sp->present, SPT_ENTRIES) {
-		if (table_read(vm, sp, i, &pte))
-			spte_drop(vm, &sp->spt[i]);
-		else
-			sync_entry(vm, sp, i, pte);
-	}
+	for_each_set_bit(i, sp->present, SPT_ENTRIES)
+		reread_entry(vm, sp, i);
 }
 
 void shadow_reread_tables(struct vigil_vm *vm)
@@ -346,7 +352,6 @@ static void written_entry(struct vigil_vm *vm, struct shadow_page *sp,
 			  unsigned int offset)
 {
 	unsigned int first = offset / 8, n = 1, i;
-	u64 pte;
 
 	if (sp->role.paging == WALK_32) {
 		unsigned int g = offset / 4, bits = sp->role.level == 1 ? 9 : 8;
@@ -359,14 +364,9 @@ static void written_entry(struct vigil_vm *vm, struct shadow_page *sp,
 			n = 2;
 		}
 	}
-	for (i = first; i < first + n; i++) {
-		if (!test_bit(i, sp->present))
-			continue;
-		if (table_read(vm, sp, i, &pte))
-			spte_drop(vm, &sp->spt[i]);
-		else
-			sync_entry(vm, sp, i, pte);
-	}
+	for (i = first; i < first + n; i++)
+		if (test_bit(i, sp->present))
+			reread_entry(vm, sp, i);
 }
 
 static void written_table(struct vigil_vm *vm, struct shadow_page *sp,

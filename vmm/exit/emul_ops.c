@@ -311,6 +311,14 @@ static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 	return EMUL_FAULT;
 }
 
+/* what a write to a control or debug register does to the instruction */
+static int reg_written(struct emul_ctxt *c, int ret)
+{
+	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :
+	       ret	      ? fault(c, X86_TRAP_GP, true) :
+				EMUL_OK;
+}
+
 static int op_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 {
 	unsigned long v;
@@ -324,13 +332,9 @@ static int op_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
-	int ret;
 
 	vcpu->stat.exits_cr++;
-	ret = cr_set(vcpu, nr, val);
-	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :
-	       ret	      ? fault(c, X86_TRAP_GP, true) :
-				EMUL_OK;
+	return reg_written(c, cr_set(vcpu, nr, val));
 }
 
 static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
@@ -345,11 +349,7 @@ static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 
 static int op_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
-	int ret = dr_set(emul_vcpu(c), nr, val);
-
-	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :
-	       ret	      ? fault(c, X86_TRAP_GP, true) :
-				EMUL_OK;
+	return reg_written(c, dr_set(emul_vcpu(c), nr, val));
 }
 
 static int op_get_xcr0(struct emul_ctxt *c, u64 *val)
