@@ -19,15 +19,55 @@ static __always_inline int walk_read(void *priv, u64 gpa, u64 *pte,
 }
 
 /*
+ * A and D in a table that is watched: told and decided as a store of the guest.
+ * vm->store_lock makes the look at the entry, the event and the store one step.
+ * A refused bit counts as written, as in a table of a read-only slot: the walk
+ * goes on.
+ */
+static noinline int watched_set(struct vigil_vcpu *vcpu,
+				struct vigil_slot *slot, u64 gpa, u64 old,
+				u64 new_, unsigned int bytes)
+{
+	const struct watch_store st = {
+		.gpa = gpa,
+		.len = bytes,
+		.by_walk = true,
+		.old = &old,
+		.new_ = &new_,
+	};
+	u64 now;
+	int ret;
+
+	/* The process is being killed: the guest does not run again. */
+	if (mutex_lock_killable(&vcpu->vm->store_lock))
+		return 1;
+	ret = gmem_get_entry(slot, gpa, &now, bytes);
+	if (!ret && now != old)
+		ret = 1;
+	if (!ret)
+		ret = watch_store(vcpu, &st) == WATCH_GO ?
+			      gmem_set_entry(slot, gpa, old, new_, bytes) :
+			      -EPERM;
+	mutex_unlock(&vcpu->vm->store_lock);
+	return ret;
+}
+
+/*
  * No shadow page is told: A and D that come take no right from an SPTE, and the
  * fault that sets them goes on to the very entries.
  */
 static int walk_set(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
 {
-	struct vigil_slot *slot = cached_slot(priv, gpa >> PAGE_SHIFT);
+	struct vigil_vcpu *vcpu = priv;
+	struct vigil_slot *slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
 
-	return likely(slot) ? gmem_set_entry(slot, gpa, old, new_, bytes) :
-			      -EFAULT;
+	if (unlikely(!slot))
+		return -EFAULT;
+	/* nothing is stored to ROM, so there is nothing to tell */
+	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) &&
+	    !(slot->flags & KVM_MEM_READONLY))
+		return watched_set(vcpu, slot, gpa, old, new_, bytes);
+	return gmem_set_entry(slot, gpa, old, new_, bytes);
 }
 
 static const struct walk_mem shadow_walk_mem = {

@@ -144,7 +144,8 @@ struct vigil_name {
  * @kind:	VIGIL_WATCH_*
  * @action:	VIGIL_ACTION_*
  * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
- *		monitor is gone; the watch itself goes with its monitor
+ *		monitor is gone, and of one that cannot be held; the watch
+ *		itself goes with its monitor
  * @id:		out: identifies the watch to VIGIL_WATCH_DEL and in events
  * @cookie:	returned in every event of this watch
  *
@@ -155,6 +156,10 @@ struct vigil_name {
  * A store that overlaps the range is one event and is decided as a whole, up to
  * the end of its page. Where watches overlap, deny beats ask beats log, and one
  * event names the strongest.
+ *
+ * Accessed and dirty bits that a page walk sets in a watched page table are stores,
+ * too. Their events have neither VIGIL_EVENT_GVA_VALID nor VIGIL_EVENT_INSN_VALID,
+ * and are never held: for VIGIL_ACTION_ASK, @on_death decides at once.
  *
  * Errors: -EINVAL range, kind or action; -EFAULT not mapped; -ENOSPC too many
  * watches, or they are too scattered; -EIO the VM is dead.

@@ -96,8 +96,8 @@ static __always_inline int gmem_get_entry_atomic(const struct vigil_slot *slot,
  * @new_:	@old with bits A or D
  * @bytes:	4 or 8
  *
- * Marks dirty. Shadow tables are not told: for the walker's A and D bits, which
- * take no right away.
+ * Marks dirty; does not look at watches. Shadow tables are not told: for the
+ * walker's A and D bits, which take no right away.
  * Return: 0 changed; 1 it was not @old; -EROFS; -EFAULT.
  */
 static inline int gmem_set_entry(struct vigil_slot *slot, gpa_t gpa, u64 old,

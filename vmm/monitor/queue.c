@@ -74,7 +74,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	memcpy(ev->new_, st->new_, ev->len);
 	if (st->gva_valid)
 		ev->flags |= VIGIL_EVENT_GVA_VALID;
-	if (insn->len && insn->len <= sizeof(insn->bytes)) {
+	/* behind a page walk stands no emulated instruction */
+	if (!st->by_walk && insn->len && insn->len <= sizeof(insn->bytes)) {
 		ev->insn_len = insn->len;
 		memcpy(ev->insn, insn->bytes, insn->len);
 		ev->flags |= VIGIL_EVENT_INSN_VALID;
@@ -150,11 +151,15 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_range *r,
 			       const struct watch_store *st)
 {
-	bool hold = r->action == VIGIL_ACTION_ASK;
+	bool ask = r->action == VIGIL_ACTION_ASK;
+	bool hold = ask && !st->by_walk;
 	bool deny = r->action == VIGIL_ACTION_DENY;
 	struct monitor *mon = r->mon;
 	struct mon_event *e;
 
+	/* who cannot wait for the monitor does what it would do without one */
+	if (ask && !hold)
+		deny = r->on_death == VIGIL_ON_DEATH_DENY;
 	if (hold)
 		monitor_forget(vcpu); /* the pool has one event for each vCPU */
 	e = take(mon, hold);

@@ -19,6 +19,8 @@ bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
  * @gpa:	of the first byte; the store does not cross the page
  * @len:	1 to 64 bytes (VIGIL_EVENT_DATA)
  * @gva_valid:	@gva is known
+ * @by_walk:	a page walk sets A or D: by no instruction, and in the middle of
+ *		a translation, which cannot be held
  * @old:	what is in memory now
  * @new_:	what would be stored
  */
@@ -27,6 +29,7 @@ struct watch_store {
 	gpa_t gpa;
 	unsigned int len;
 	bool gva_valid;
+	bool by_walk;
 	const void *old;
 	const void *new_;
 };
@@ -38,10 +41,10 @@ enum watch_answer {
 };
 
 /*
- * Called by the emulator's glue for each store to a page for which watch_gfn()
- * is true, before it is made, in the vCPU's thread. WATCH_HELD leaves the
- * event in vcpu->held. The event's registers are vcpu's: the instruction has
- * not been committed yet.
+ * Called by the emulator's glue and by the page walk for each store to a page for
+ * which watch_gfn() is true, before it is made, in the vCPU's thread. WATCH_HELD
+ * leaves the event in vcpu->held; a store of the page walk is never held. The
+ * event's registers are vcpu's: the instruction has not been committed yet.
  */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
