@@ -8,10 +8,13 @@
 
 #include "insn.h"
 #include "svm.h"
+#include "vmm/compat.h"
 #include "vmm/cpu/switch.h"
 #include "vmm/host.h"
 
 #define TSC_RATIO_ONE (1ull << 32)
+#define MSR_BP_CFG 0xc001102eu
+#define BP_SPEC_REDUCE BIT_ULL(4)
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 struct svm_caps svm_caps __ro_after_init;
@@ -86,6 +89,25 @@ void svm_hw_unsetup(void)
 	free_cpus();
 }
 
+/* BP_SPEC_REDUCE is set while the extension is on, and as it was found after that */
+static void srso_enable(struct svm_cpu *sc)
+{
+	if (!compat_srso_bp_spec_reduce())
+		return;
+	rdmsrl(MSR_BP_CFG, sc->old_bp_cfg);
+	wrmsrl(MSR_BP_CFG, sc->old_bp_cfg | BP_SPEC_REDUCE);
+}
+
+static void srso_disable(struct svm_cpu *sc)
+{
+	u64 cfg;
+
+	if (!compat_srso_bp_spec_reduce() || (sc->old_bp_cfg & BP_SPEC_REDUCE))
+		return;
+	rdmsrl(MSR_BP_CFG, cfg);
+	wrmsrl(MSR_BP_CFG, cfg & ~BP_SPEC_REDUCE);
+}
+
 int svm_hw_enable(void)
 {
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
@@ -104,6 +126,7 @@ int svm_hw_enable(void)
 		if (sc->old_tsc_ratio != TSC_RATIO_ONE)
 			wrmsrl(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	}
+	srso_enable(sc);
 	switch_init(&sc->sw);
 	/* ASIDs of before belong to nobody, and the TLB may remember them */
 	sc->generation++;
@@ -119,6 +142,7 @@ void svm_hw_disable(void)
 	if (svm_caps.tsc_rate && sc->old_tsc_ratio != TSC_RATIO_ONE)
 		wrmsrl(MSR_AMD64_TSC_RATIO, sc->old_tsc_ratio);
 	switch_exit(&sc->sw);
+	srso_disable(sc);
 	wrmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

@@ -57,6 +57,7 @@ struct svm_vcpu {
  * @ldt:	LDTR in the VMSAVE area
  * @old_hsave_pa: VM_HSAVE_PA as svm_hw_disable() puts it back
  * @old_tsc_ratio: TSC_RATIO as svm_hw_disable() puts it back
+ * @old_bp_cfg:	BP_CFG as svm_hw_enable() found it
  * @save_page:	holds @save_pa
  * @hsave_page:	holds @hsave_pa
  */
@@ -69,6 +70,7 @@ struct svm_cpu {
 	u16 ldt;
 	u64 old_hsave_pa;
 	u64 old_tsc_ratio;
+	u64 old_bp_cfg;
 	struct page *save_page;
 	struct page *hsave_page;
 };

@@ -9,7 +9,9 @@
 #ifdef __ASSEMBLER__
 
 #include <asm/cpufeatures.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 
 /* clang-format off */
 
@@ -28,6 +30,27 @@
 .macro BEFORE_VMLAUNCH
 #ifdef X86_FEATURE_CLEAR_CPU_BUF
 	CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+/*
+ * A CPU with legacy IBRS keeps the guest's training from steering the host's
+ * predictions only if SPEC_CTRL.IBRS is written after the transition to the host,
+ * even where it was set before (X86_FEATURE_KERNEL_IBRS). The guest runs with the
+ * host's SPEC_CTRL. LFENCE holds back what follows until the WRMSR is done. As
+ * AFTER_GUEST, and before it: a call in AFTER_GUEST returns. Only Intel's CPUs
+ * have that.
+ */
+.macro AFTER_VMEXIT
+#ifdef X86_FEATURE_KERNEL_IBRS
+	ALTERNATIVE "jmp .Librs_done_\@", "", X86_FEATURE_KERNEL_IBRS
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rdx
+	mov	%edx, %eax
+	shr	$32, %rdx
+	wrmsr
+	lfence
+.Librs_done_\@:
 #endif
 .endm
 
@@ -151,6 +174,19 @@ static inline void shrinker_free(struct shrinker *shrinker)
 	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
 }
 #endif
+
+/*
+ * The kernel has chosen BP_SPEC_REDUCE as its cure for SRSO: the hypervisor sets
+ * that bit of MSR BP_CFG while guests may run.
+ */
+static inline bool compat_srso_bp_spec_reduce(void)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	return cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+#else
+	return false;
+#endif
+}
 
 /*
  * A guest has trained this CPU's branch predictors: the kernel flushes them

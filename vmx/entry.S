@@ -54,6 +54,7 @@ SYM_INNER_LABEL(vmx_exit_entry, SYM_L_GLOBAL)
 	mov	%rcx, REGS_RAX(%rax)
 	setbe	%bl
 
+	AFTER_VMEXIT
 	AFTER_GUEST
 
 	movzbl	%bl, %eax
