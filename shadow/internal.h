@@ -4,6 +4,7 @@
 #define VIGIL_SHADOW_INTERNAL_H
 
 #include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/mem_encrypt.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -226,12 +227,6 @@ static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
 #endif
 }
 
-/* Some vCPU's TLB may allow what its first @narrowed narrowed SPTEs do not. */
-static inline bool shadow_stale(struct vigil_vm *vm, long narrowed)
-{
-	return atomic_long_read_acquire(&vm->shadow.flushed) < narrowed;
-}
-
 /* ---- sync.c ---- */
 /* [s] all shadow pages of the gfn are in step and write-protected afterwards */
 void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
@@ -338,6 +333,18 @@ static inline void audit_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
 }
 #endif
+
+/* Some vCPU's TLB may allow what its first @narrowed narrowed SPTEs do not. */
+static inline bool shadow_stale(struct vigil_vm *vm, long narrowed)
+{
+	/*
+	 * The fault: another's flush that began before these SPTEs were narrowed
+	 * may end here, and be taken for theirs.
+	 */
+	if (shadow_injected(INJECT_LOST_FLUSH))
+		udelay(2000);
+	return atomic_long_read_acquire(&vm->shadow.flushed) < narrowed;
+}
 
 /* Nothing stays in the TLB of this vCPU when it next enters. */
 static inline void shadow_flush_tag(struct vigil_vcpu *vcpu)

@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,17 +29,21 @@ static void *run(void *arg)
 {
 	struct vcpu *v = arg;
 	enum stop stop;
+	int error;
 
 	do {
 		stop = vcpu_go(v);
+		error = errno;
 		if (stop == STOP_MMIO)
 			memset(v->run->mmio.data, 0, 8);
 	} while (stop == STOP_SYNC || stop == STOP_MMIO ||
-		 (stop == STOP_ERRNO && errno == EFAULT));
+		 (stop == STOP_ERRNO && error == EFAULT));
 	if (stop != STOP_END) {
 		FAIL("vCPU %u stopped by %s", v->id, stop_name[stop]);
 		if (stop == STOP_EXC)
 			describe_exc(v);
+		if (stop == STOP_ERRNO)
+			test_note("KVM_RUN: %s", strerror(error));
 		vcpu_describe(v);
 		stopped = true;
 	}
