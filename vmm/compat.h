@@ -201,6 +201,25 @@ static inline void compat_guest_ran(void)
 }
 
 /*
+ * What ends a stay in the guest: signals, the scheduler, and work that the kernel
+ * does for a thread before it returns to userspace.
+ */
+#ifdef _TIF_NEED_RESCHED_LAZY
+#define COMPAT_TIF_WORK                                              \
+	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME | \
+	 _TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
+#else
+#define COMPAT_TIF_WORK                                              \
+	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME | \
+	 _TIF_NEED_RESCHED)
+#endif
+
+/* xfer_to_guest_mode_handle_work() has KVM's vCPU as an argument on these. */
+#if !__has_include(<linux/entry-virt.h>)
+#define COMPAT_WORK_TAKES_VCPU
+#endif
+
+/*
  * What makes a KVM that is loaded give the hardware back, besides unloading it:
  * since 6.12 it takes the hardware when it is loaded, before with its first VM.
  */

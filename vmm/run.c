@@ -8,6 +8,7 @@
 #include "ops.h"
 #include "run.h"
 #include "trace.h"
+#include "work.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
@@ -30,8 +31,8 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	 * seen here, or the kick's interrupt ends the guest run.
 	 */
 	smp_mb();
-	if (unlikely(READ_ONCE(vcpu->requests) || need_resched() ||
-		     signal_pending(current) || !vcpu->on_hw)) {
+	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() ||
+		     !vcpu->on_hw)) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
@@ -106,6 +107,21 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 	return r;
 }
 
+/*
+ * The kernel does for this thread what it would do before a return to userspace:
+ * limits of CPU time, a machine check that can be recovered from, memory.high, the
+ * scheduler. That may sleep for long, so nobody who synchronizes waits for it.
+ */
+static noinline int do_thread_work(struct vigil_vcpu *vcpu)
+	__must_hold(&vcpu->vm->srcu)
+{
+	int ret;
+
+	vcpu_leave(vcpu);
+	ret = thread_work();
+	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ? -EINTR : ret;
+}
+
 /* Each turn ends with a look at signals, whatever it was that it did. */
 static int run_loop(struct vigil_vcpu *vcpu)
 {
@@ -115,17 +131,12 @@ static int run_loop(struct vigil_vcpu *vcpu)
 		r = run_once(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(signal_pending(current))) {
+		if (thread_work_pending() && do_thread_work(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
 		if (unlikely(!vcpu->on_hw))
 			run_elsewhere(vcpu);
-		if (need_resched()) {
-			srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
-			cond_resched();
-			vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-		}
 	}
 }
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,29 @@ static void immediate_cr8(long unused)
 	get_sregs(v, &s);
 	CHECK_EQ(s.cr8, 15);
 	v->run->immediate_exit = 0;
+}
+
+/*
+ * A limit of CPU time ends a VMM whose guest never exits: the kernel's work for a
+ * thread does not wait until the guest lets it go.
+ */
+static void cpu_limit(long unused)
+{
+	const struct rlimit one = { 1, 10 };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct vcpu *v = START(M_LONG, spin);
+
+		signal(SIGXCPU, SIG_DFL);
+		setrlimit(RLIMIT_CPU, &one);
+		for (;;)
+			ioctl(v->fd, KVM_RUN, 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		ERROR("the child was lost");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
 }
 
 /*
@@ -322,6 +346,7 @@ static const struct test_case cases[] = {
 	{ "another state after a shutdown", after_shutdown },
 	{ "immediate_exit", immediate_exit },
 	{ "immediate_exit and CR8", immediate_cr8 },
+	{ "a limit of CPU time", cpu_limit, 0, 300 },
 	{ "signal", signal_interrupts },
 	{ "KVM_SET_SIGNAL_MASK", signal_mask },
 	{ "CR8", task_priority },
