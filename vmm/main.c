@@ -13,6 +13,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/exit/emulctl.h"
 #include "vmm/exit/reload.h"
 #include "vmm/monitor/monitor.h"
 
@@ -127,6 +128,7 @@ static int __init vigil_init(void)
 	ret = host_init();
 	if (ret)
 		return ret;
+	emulctl_init();
 	ret = shadow_module_init();
 	if (ret)
 		goto host;

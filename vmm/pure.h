@@ -70,4 +70,17 @@ typedef int64_t s64;
 
 #endif /* __KERNEL__ */
 
+/* Copies an operand. A call of memcpy() costs more than the usual sizes do. */
+static inline void copy_operand(void *to, const void *from, unsigned int bytes)
+{
+	if (likely(bytes == 8))
+		memcpy(to, from, 8);
+	else if (bytes == 4)
+		memcpy(to, from, 4);
+	else if (bytes == 1)
+		memcpy(to, from, 1);
+	else
+		memcpy(to, from, bytes);
+}
+
 #endif /* VIGIL_VMM_PURE_H */

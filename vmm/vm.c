@@ -57,6 +57,18 @@ int vm_synchronize(struct vigil_vm *vm)
 	return ret;
 }
 
+/* Somebody synchronizes: waits until that is over, or until a signal comes. */
+static noinline int wait_outside(struct vigil_vm *vm, unsigned int state)
+{
+	if (atomic_dec_and_test(&vm->srcu_users))
+		wake_up_all(&vm->srcu_wq);
+	if (state == TASK_KILLABLE)
+		return wait_event_killable(vm->srcu_wq,
+					   !atomic_read(&vm->srcu_syncs));
+	return wait_event_interruptible(vm->srcu_wq,
+					!atomic_read(&vm->srcu_syncs));
+}
+
 /* selftests/models/watch.pml explores this */
 int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	__acquires(&vcpu->vm->srcu)
@@ -70,14 +82,7 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 		smp_mb__after_atomic();
 		if (likely(!atomic_read(&vm->srcu_syncs)) || ret)
 			break;
-		if (atomic_dec_and_test(&vm->srcu_users))
-			wake_up_all(&vm->srcu_wq);
-		if (state == TASK_KILLABLE)
-			ret = wait_event_killable(
-				vm->srcu_wq, !atomic_read(&vm->srcu_syncs));
-		else
-			ret = wait_event_interruptible(
-				vm->srcu_wq, !atomic_read(&vm->srcu_syncs));
+		ret = wait_outside(vm, state);
 	}
 	vcpu->srcu_idx = srcu_read_lock(&vm->srcu);
 	return ret ? -EINTR : 0;

@@ -123,6 +123,7 @@ int vm_synchronize(struct vigil_vm *vm);
  */
 int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	__acquires(&vcpu->vm->srcu);
+/* Lets go of vm->srcu, and of who waits for that. */
 void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu);
 
 /* under vm->srcu or vm->lock */

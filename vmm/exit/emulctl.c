@@ -45,15 +45,18 @@ static int emul_resume(struct vigil_vcpu *vcpu)
 		       emulctl_failed(vcpu, ret);
 }
 
-/* The emulator does what the CPU would do on which the guest runs. */
-static u8 emul_features(void)
+/* of the CPU on which guests run: the emulator does what that would do */
+static u8 emul_features __ro_after_init;
+
+void __init emulctl_init(void)
 {
-	return (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
-			EMUL_FEAT_PUSH_SEG16 :
-			0) |
-	       (static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
-	       (static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
-	       (static_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
+	emul_features =
+		(boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
+			 EMUL_FEAT_PUSH_SEG16 :
+			 0) |
+		(static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
+		(static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
+		(static_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
 }
 
 void emulctl_begin(struct vigil_vcpu *vcpu)
@@ -78,7 +81,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 				 vcpu->dr7 & DR7_ENABLES) ?
 				1 :
 				REP_BUDGET;
-	c->features = emul_features() |
+	c->features = emul_features |
 		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
 }
 
@@ -111,7 +114,7 @@ static int mmio_read_done(struct vigil_vcpu *vcpu)
 		min_t(unsigned int, 8, c->pending.bytes - vcpu->io.len);
 
 	vcpu->io.kind = IO_NONE;
-	memcpy(vcpu->mmio.in + vcpu->io.len, vcpu->run->mmio.data, len);
+	copy_operand(vcpu->mmio.in + vcpu->io.len, vcpu->run->mmio.data, len);
 	vcpu->io.len += len;
 	if (vcpu->io.len < c->pending.bytes)
 		return mmio_drain_then_pend(vcpu);

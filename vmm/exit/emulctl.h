@@ -7,6 +7,7 @@
 
 struct vigil_vcpu;
 
+void emulctl_init(void);
 /* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */
 int emulctl_run(struct vigil_vcpu *vcpu);
 /* the same after a #PF at @gva that was walked to @gpa for the access in @ec */

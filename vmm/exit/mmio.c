@@ -15,7 +15,7 @@ bool mmio_queue(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf,
 		len = min(bytes, 8u);
 		q->frag[q->count].gpa = gpa;
 		q->frag[q->count].len = len;
-		memcpy(q->frag[q->count].data, buf, len);
+		copy_operand(q->frag[q->count].data, buf, len);
 		q->count++;
 	}
 	return true;
@@ -33,7 +33,7 @@ void mmio_exit(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int len,
 	run->mmio.is_write = !!data;
 	memset(run->mmio.data, 0, sizeof(run->mmio.data));
 	if (data)
-		memcpy(run->mmio.data, data, len);
+		copy_operand(run->mmio.data, data, len);
 	vcpu->io.kind = IO_MMIO;
 }
 

@@ -117,7 +117,12 @@ int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
 		      unsigned int flags);
 int emul_cmpxchg_linear(struct emul_ctxt *c, u64 la, void *old, const void *new,
 			unsigned int bytes, unsigned int flags);
-void emul_log_reset(struct emul_ctxt *c);
+static inline void emul_log_reset(struct emul_ctxt *c)
+{
+	c->log_used = 0;
+	c->log_pos = 0;
+	c->log_bytes = 0;
+}
 
 /* Operands of up to 8 bytes, and the read-modify-write of operand 0. */
 int emul_get(struct emul_ctxt *c, unsigned int i, u64 *val);

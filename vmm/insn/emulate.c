@@ -84,17 +84,6 @@ int emul_branch(struct emul_ctxt *c, u64 target)
 	return EMUL_OK;
 }
 
-void vigil_emul_begin(struct emul_ctxt *c)
-{
-	emul_log_reset(c);
-	c->image = NULL;
-	c->pending.type = EMUL_XACT_NONE;
-	c->more = false;
-	c->branched = false;
-	c->shadow = 0;
-	memset(&c->exception, 0, sizeof(c->exception));
-}
-
 static int check(struct emul_ctxt *c)
 {
 	const struct insn *insn = &c->insn;

@@ -390,10 +390,16 @@ struct emul_ops {
 };
 
 /**
- * vigil_emul_begin() - forget the log and the results of the last instruction
+ * vigil_emul_begin() - forget what the last instruction has read and wanted
  * @c: context
  */
-void vigil_emul_begin(struct emul_ctxt *c);
+static inline void vigil_emul_begin(struct emul_ctxt *c)
+{
+	c->log_used = 0;
+	c->log_bytes = 0;
+	c->image = NULL;
+	c->pending.type = EMUL_XACT_NONE;
+}
 
 /**
  * vigil_emulate() - run c->insn

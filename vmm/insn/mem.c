@@ -78,7 +78,9 @@ static inline int linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 		if (ret)
 			return ret;
 	}
-	if (!emul_canonical(c, *la) || !emul_canonical(c, *la + bytes - 1))
+	if (!emul_canonical(c, *la) ||
+	    (unlikely((*la ^ (*la + bytes - 1)) & ~(u64)(EMUL_PAGE_SIZE - 1)) &&
+	     !emul_canonical(c, *la + bytes - 1)))
 		return seg_fault(c, seg);
 	return EMUL_OK;
 }
@@ -132,13 +134,6 @@ u64 emul_ea(const struct emul_ctxt *c)
 
 /* ---- the transaction log ---- */
 
-void emul_log_reset(struct emul_ctxt *c)
-{
-	c->log_used = 0;
-	c->log_pos = 0;
-	c->log_bytes = 0;
-}
-
 static bool log_room(const struct emul_ctxt *c, unsigned int bytes)
 {
 	return c->log_used < EMUL_LOG_ENTRIES &&
@@ -155,7 +150,7 @@ static void log_append(struct emul_ctxt *c, u8 type, u64 la, unsigned int bytes,
 	e->la = la;
 	e->data = c->log_bytes;
 	if (data) {
-		memcpy(c->log_data + c->log_bytes, data, bytes);
+		copy_operand(c->log_data + c->log_bytes, data, bytes);
 		c->log_bytes += bytes;
 	}
 }
@@ -196,7 +191,7 @@ static int transact(struct emul_ctxt *c, u8 type, u64 la, void *data,
 			return EMUL_UNHANDLED;
 		c->log_pos++;
 		if (data)
-			memcpy(data, c->log_data + e->data, bytes);
+			copy_operand(data, c->log_data + e->data, bytes);
 		return EMUL_OK;
 	}
 	if (!log_room(c, data ? bytes : 0))
