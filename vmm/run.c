@@ -101,7 +101,7 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 	if (unlikely(reload_segments))
 		reload_hidden(vcpu);
 	r = vmm_ops->handle_exit(vcpu);
-	if (r > 0 && unlikely(vcpu->run->request_interrupt_window) &&
+	if (r > 0 && unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) &&
 	    event_window_exit(vcpu))
 		return 0;
 	return r;
@@ -174,7 +174,7 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		return vcpu_dead(vcpu);
 	if (run->kvm_valid_regs || run->kvm_dirty_regs)
 		return -EINVAL;
-	if (cr8_set(vcpu, run->cr8))
+	if (cr8_set(vcpu, READ_ONCE(run->cr8)))
 		return -EINVAL;
 	/*
 	 * immediate_exit is how a VMM avoids a race with a signal: nothing is

@@ -189,6 +189,7 @@ struct vigil_vcpu {
 		u16 port;
 		u32 count, done; /* elements of INS */
 		u8 part; /* of an element that crosses a page */
+		u8 data[4]; /* of INS: the element that is being stored */
 		gpa_t gpa;
 		unsigned int len;
 		unsigned long next_rip;

@@ -208,6 +208,13 @@ PAYLOAD(wloop)
 	OUT_END
 END(wloop)
 
+/* a dword from a port */
+PAYLOAD(wins)
+	mov $PORT_TEST, %edx
+	insl
+	OUT_END
+END(wins)
+
 /* rcx bytes, in one instruction */
 PAYLOAD(wrep)
 	rep stosb

@@ -13,6 +13,7 @@ DECLARE_PAYLOAD(wloop);
 DECLARE_PAYLOAD(wrep);
 DECLARE_PAYLOAD(wforever);
 DECLARE_PAYLOAD(wthree);
+DECLARE_PAYLOAD(wins);
 
 #define OLD 0x1111111111111111ull
 #define NEW 0x2222222222222222ull
@@ -632,6 +633,44 @@ static void vmm_writes(long arg)
 	vm_destroy(v->vm);
 }
 
+static void put_in(struct vcpu *v, uint32_t val)
+{
+	memcpy((uint8_t *)v->run + v->run->io.data_offset, &val, 4);
+}
+
+/*
+ * INS: the VMM's page has other bytes when the verdict comes. Stored is what the
+ * monitor was shown, in both parts of an element that crosses a page.
+ */
+static void ins_changed(long crosses)
+{
+	uint64_t at = crosses ? PAGE + 0x1000 - 2 : TARGET;
+	struct vcpu *v = START(M_LONG, wins);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs regs;
+	struct runner r;
+
+	get_regs(v, &regs);
+	regs.rdi = at;
+	set_regs(v, &regs);
+	mon_watch(mon, at, 1, VIGIL_ACTION_ASK);
+	EXPECT(v, STOP_IO);
+	CHECK_EQ(v->run->io.port, PORT_TEST);
+	put_in(v, 0x44332211);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	CHECK_EQ(ev.len, crosses ? 2 : 4);
+	CHECK_EQ(bytes64(ev.new_), crosses ? 0x2211 : 0x44332211);
+	put_in(v, 0x88776655);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd32(v->vm, at), 0x44332211);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -651,6 +690,9 @@ int main(int argc, char **argv)
 		{ "a deny watch added while held", added_while_held, true },
 		{ "a log watch added while held", added_while_held, false },
 		{ "registers replaced while held", forgotten },
+		{ "INS, the VMM's bytes change while held", ins_changed,
+		  false },
+		{ "INS over the end of a page, the same", ins_changed, true },
 		{ "queue full: events are counted as lost", full_queue },
 		{ "queue full: deny denies", full_queue_denies },
 		{ "queue full: ask asks", full_queue_asks },

@@ -154,7 +154,7 @@ int exit_hlt(struct vigil_vcpu *vcpu, unsigned int len)
 
 static int hypercall_done(struct vigil_vcpu *vcpu)
 {
-	u64 ret = vcpu->run->hypercall.ret;
+	u64 ret = READ_ONCE(vcpu->run->hypercall.ret);
 
 	vcpu->io.kind = IO_NONE;
 	if (vmm_ops->code_bits(vcpu) != 64)

@@ -200,7 +200,14 @@ static int ins_store(struct vigil_vcpu *vcpu)
 		if (!io->part && string_rep(insn) &&
 		    !(vcpu->regs[REG_RCX] & mask))
 			break;
-		data = pio_data(vcpu) + io->done * io->size;
+		/*
+		 * The VMM can write to its page at any time: an element is read
+		 * once, so that a monitor is shown what is stored.
+		 */
+		if (!io->part && !vcpu->held)
+			memcpy(io->data, pio_data(vcpu) + io->done * io->size,
+			       io->size);
+		data = io->data;
 
 		ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la,
 				    &first);
