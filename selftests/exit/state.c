@@ -8,6 +8,7 @@
 #include "guest.h"
 
 DECLARE_PAYLOAD(cpuid);
+DECLARE_PAYLOAD(cpuid_xcr0);
 DECLARE_PAYLOAD(msr);
 DECLARE_PAYLOAD(fpu);
 DECLARE_PAYLOAD(debugreg);
@@ -95,6 +96,107 @@ static void cpuid_osxsave(long unused)
 	set_sregs(v, &s);
 	guest_cpuid(v, 1, 0, r);
 	CHECK_EQ(r[2] >> 27 & 1, 1);
+}
+
+/* every leaf as the guest reads it, and as KVM_GET_CPUID2 tells it now */
+static void compare_cpuid(struct vcpu *v, struct kvm_cpuid2 *c)
+{
+	unsigned int i;
+
+	c->nent = 200;
+	REQUIRE_EQ(ioctl(v->fd, KVM_GET_CPUID2, c), 0);
+	for (i = 0; i < c->nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &c->entries[i];
+		uint32_t r[4];
+
+		guest_cpuid(v, e->function, e->index, r);
+		if (r[0] != e->eax || r[1] != e->ebx || r[2] != e->ecx ||
+		    r[3] != e->edx)
+			FAIL("leaf %#x.%u: the guest reads %#x %#x %#x %#x, told %#x %#x %#x %#x",
+			     e->function, e->index, r[0], r[1], r[2], r[3],
+			     e->eax, e->ebx, e->ecx, e->edx);
+	}
+}
+
+/* of leaf @leaf, subleaf @index */
+static const struct kvm_cpuid_entry2 *entry_of(const struct kvm_cpuid2 *c,
+					       uint32_t leaf, uint32_t index)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nent; i++)
+		if (c->entries[i].function == leaf &&
+		    c->entries[i].index == index)
+			return &c->entries[i];
+	ERROR("there is no leaf %#x.%u", leaf, index);
+}
+
+static struct kvm_cpuid2 *cpuid_room(void)
+{
+	return calloc(1, sizeof(struct kvm_cpuid2) +
+				 200 * sizeof(struct kvm_cpuid_entry2));
+}
+
+static void set_osxsave(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.cr4 |= CR4_OSXSAVE;
+	set_sregs(v, &s);
+}
+
+static void cpuid_get(long unused)
+{
+	struct vcpu *v = START(M_LONG, cpuid);
+	struct kvm_cpuid2 *before, *after;
+
+	if (!cpuid_has(v->vm->dev, 1, 0, 2, 26))
+		SKIP("no XSAVE for guests on this CPU");
+	before = cpuid_room();
+	after = cpuid_room();
+	EXPECT(v, STOP_IO);
+	compare_cpuid(v, before);
+	CHECK_EQ(entry_of(before, 1, 0)->ecx >> 27 & 1, 0);
+	set_osxsave(v);
+	compare_cpuid(v, after);
+	CHECK_EQ(entry_of(after, 1, 0)->ecx >> 27 & 1, 1);
+
+	/* both are the CPUID that the vCPU has: what follows its state is none */
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, after));
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, before));
+	before->entries[0].ebx ^= 1;
+	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, before), EINVAL);
+	compare_cpuid(v, after);
+	put32(v, ~0u);
+	EXPECT(v, STOP_END);
+	free(before);
+	free(after);
+	vm_destroy(v->vm);
+}
+
+/* the sizes in leaf 0xD are those of the components that XCR0 has */
+static void cpuid_get_xcr0(long unused)
+{
+	struct vcpu *v = START(M_LONG, cpuid_xcr0);
+	struct kvm_cpuid2 *c = cpuid_room();
+
+	SKIP_ON_TCG("QEMU TCG does not intercept XSETBV");
+	if (!cpuid_has(v->vm->dev, 1, 0, 2, 28))
+		SKIP("no AVX for guests on this CPU");
+	set_osxsave(v);
+	EXPECT(v, STOP_IO);
+	c->nent = 200;
+	CHECK_OK(ioctl(v->fd, KVM_GET_CPUID2, c));
+	CHECK_EQ(entry_of(c, 0xd, 0)->ebx, 576); /* x87 and SSE, always */
+	put32(v, 7);
+	EXPECT(v, STOP_IO);
+	compare_cpuid(v, c);
+	CHECK_EQ(entry_of(c, 0xd, 0)->ebx, 832);
+	put32(v, ~0u);
+	EXPECT(v, STOP_END);
+	free(c);
+	vm_destroy(v->vm);
 }
 
 static uint64_t guest_rdmsr(struct vcpu *v, uint32_t msr)
@@ -382,6 +484,8 @@ static const struct test_case cases[] = {
 	{ "CPUID leaves", cpuid_leaves },
 	{ "CPUID filter", cpuid_filter },
 	{ "CPUID OSXSAVE", cpuid_osxsave },
+	{ "KVM_GET_CPUID2 follows CR4", cpuid_get },
+	{ "KVM_GET_CPUID2 follows XCR0", cpuid_get_xcr0 },
 	{ "MSRs", msrs },
 	{ "FPU of two guests and the host", fpu },
 	{ "XMM registers of the host", fpu_host },

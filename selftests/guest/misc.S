@@ -48,8 +48,7 @@ PAYLOAD(cr8)
 	OUT_END
 END(cr8)
 
-	/* CPUID of the leaf that comes in by the port, until it is ~0. */
-PAYLOAD(cpuid)
+.macro cpuid_loop
 1:	in $0x71, %eax
 	cmp $-1, %eax
 	je 2f
@@ -67,6 +66,20 @@ PAYLOAD(cpuid)
 	OUT_VALUE
 	jmp 1b
 2:	OUT_END
+.endm
+
+	/* XCR0 from the port 0x73, then the same as cpuid. */
+PAYLOAD(cpuid_xcr0)
+	in $0x73, %eax
+	xor %ecx, %ecx
+	xor %edx, %edx
+	xsetbv
+	cpuid_loop
+END(cpuid_xcr0)
+
+	/* CPUID of the leaf that comes in by the port, until it is ~0. */
+PAYLOAD(cpuid)
+	cpuid_loop
 END(cpuid)
 
 	/* RDMSR, or WRMSR of EDX:EAX from ports 0x73 and 0x74 when 0x72 is 1. */

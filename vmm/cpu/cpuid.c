@@ -357,10 +357,15 @@ int cpuid_supported(struct kvm_cpuid_entry2 *entries, int *n)
 	e = add(&l, 0x40000000, 0, false);
 	if (!e)
 		return -E2BIG;
-	e->eax = 0x40000000;
+	e->eax = 0x40000001;
 	memcpy(&e->ebx, "Vigi", 4);
 	memcpy(&e->ecx, "lVig", 4);
 	memcpy(&e->edx, "ilVg", 4);
+	e = add(&l, 0x40000001, 0, false);
+	if (!e)
+		return -E2BIG;
+	/* features that a guest could use: none */
+	e->eax = e->ebx = e->ecx = e->edx = 0;
 	if (add_extended(&l))
 		return -E2BIG;
 	*n = l.n;
@@ -557,6 +562,60 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 	cpuid_xcr0_changed(vcpu);
 }
 
+/* Makes the bits of an answer right that follow the guest's state. */
+static __always_inline void follow_state(const struct vigil_vcpu *vcpu,
+					 u32 leaf, u32 subleaf, u32 eax,
+					 u32 *ebx, u32 *ecx, u32 *edx)
+{
+	if (leaf == 1) {
+		*ecx &= ~F(OSXSAVE);
+		if (vcpu->cr4 & X86_CR4_OSXSAVE)
+			*ecx |= F(OSXSAVE);
+		if (!(vcpu->apic_base & BIT(11)))
+			*edx &= ~F(APIC);
+	} else if (leaf == 0xd) {
+		if (subleaf == 0)
+			*ebx = vcpu->cpuid_index.xsave_size;
+		else if (subleaf == 1 && eax & F(XSAVEC))
+			*ebx = vcpu->cpuid_index.xsave_compact;
+	} else if (leaf == 7 && subleaf == 0) {
+		/* vigil lets no guest set CR4.PKE */
+		*ecx &= ~F(OSPKE);
+	}
+}
+
+/* @e as the guest reads it now */
+static struct kvm_cpuid_entry2 entry_now(const struct vigil_vcpu *vcpu,
+					 const struct kvm_cpuid_entry2 *e)
+{
+	struct kvm_cpuid_entry2 now = *e;
+
+	follow_state(vcpu, now.function, now.index, now.eax, &now.ebx, &now.ecx,
+		     &now.edx);
+	return now;
+}
+
+/*
+ * Is this the CPUID that the vCPU has? What follows the guest's state does not
+ * count: a VMM may set what it got at another time.
+ */
+static bool same_entries(const struct vigil_vcpu *vcpu,
+			 const struct kvm_cpuid_entry2 *e, u32 n)
+{
+	struct kvm_cpuid_entry2 a, b;
+	u32 i;
+
+	if (n != vcpu->nr_cpuid)
+		return false;
+	for (i = 0; i < n; i++) {
+		a = entry_now(vcpu, &e[i]);
+		b = entry_now(vcpu, &vcpu->cpuid[i]);
+		if (memcmp(&a, &b, sizeof(a)))
+			return false;
+	}
+	return true;
+}
+
 static int check_entries(const struct kvm_cpuid_entry2 *e, int n)
 {
 	int i;
@@ -597,8 +656,7 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 	/* a guest that has run knows its CPU: it may be told again, not otherwise */
 	ret = 0;
 	if (vcpu->stat.exits) {
-		if (head.nent != vcpu->nr_cpuid ||
-		    memcmp(entries, vcpu->cpuid, head.nent * sizeof(*entries)))
+		if (!same_entries(vcpu, entries, head.nent))
 			ret = -EINVAL;
 		goto out;
 	}
@@ -620,8 +678,9 @@ out:
 
 int cpuid_get(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 {
+	struct kvm_cpuid_entry2 e;
 	struct kvm_cpuid2 head;
-	u32 room;
+	u32 room, i;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
@@ -631,9 +690,11 @@ int cpuid_get(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 		return -EFAULT;
 	if (room < vcpu->nr_cpuid)
 		return -E2BIG;
-	if (copy_to_user(arg->entries, vcpu->cpuid,
-			 vcpu->nr_cpuid * sizeof(*vcpu->cpuid)))
-		return -EFAULT;
+	for (i = 0; i < vcpu->nr_cpuid; i++) {
+		e = entry_now(vcpu, &vcpu->cpuid[i]);
+		if (copy_to_user(&arg->entries[i], &e, sizeof(e)))
+			return -EFAULT;
+	}
 	return 0;
 }
 
@@ -703,17 +764,5 @@ void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
 	*ecx = e->ecx;
 	*edx = e->edx;
 
-	/* bits that follow the guest's state */
-	if (leaf == 1) {
-		*ecx &= ~F(OSXSAVE);
-		if (vcpu->cr4 & X86_CR4_OSXSAVE)
-			*ecx |= F(OSXSAVE);
-		if (!(vcpu->apic_base & BIT(11)))
-			*edx &= ~F(APIC);
-	} else if (leaf == 0xd) {
-		if (subleaf == 0)
-			*ebx = vcpu->cpuid_index.xsave_size;
-		else if (subleaf == 1 && *eax & F(XSAVEC))
-			*ebx = vcpu->cpuid_index.xsave_compact;
-	}
+	follow_state(vcpu, leaf, subleaf, *eax, ebx, ecx, edx);
 }

@@ -45,7 +45,10 @@ int cpuid_supported(struct kvm_cpuid_entry2 *entries, int *n);
  * that cannot be; -EFAULT; -ENOMEM. A failed call changes nothing.
  */
 int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
-/* KVM_GET_CPUID2: 0; -E2BIG with the number needed in nent; -EFAULT */
+/*
+ * KVM_GET_CPUID2: what the guest reads now. 0; -E2BIG with the number needed in
+ * nent; -EFAULT
+ */
 int cpuid_get(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
 void cpuid_vcpu_destroy(struct vigil_vcpu *vcpu);
 
