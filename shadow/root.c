@@ -260,6 +260,10 @@ static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		spte_drop(vm, &sp->spt[index]);
 		return false;
 	}
+	/* The other SPTE of the same entry of a 32-bit page directory. */
+	if (unlikely(sp->unsync && sp->role.level > 1) &&
+	    sp->role.paging == WALK_32)
+		sync_entry(vm, sp, index ^ 1, pte);
 	if (likely(pte == sp->snap[index]))
 		return true;
 	sync_entry(vm, sp, index, pte);

@@ -152,6 +152,12 @@ void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
  * there were some.
  */
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn);
+/*
+ * The CPU pushes the frame of an event onto a table, in the middle of a delivery
+ * that cannot be emulated: the guest may write to the table, of whatever level it
+ * is, until its next flush. true when @gfn was a table that it could not write.
+ */
+bool shadow_open_table(struct vigil_vm *vm, gfn_t gfn);
 
 /* ---- audit.c ---- */
 /* 0 or -EUCLEAN, with what is wrong in the log. vm->lock held, no vCPU running */

@@ -184,6 +184,19 @@ static void sync_table(struct vigil_vm *vm, struct shadow_page *sp)
 	}
 }
 
+static void reread_table(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	unsigned int i;
+
+	/* Two SPTEs stand for one entry of a 32-bit page directory. */
+	if (sp->role.paging != WALK_32 || sp->role.level == 1) {
+		sync_table(vm, sp);
+		return;
+	}
+	for_each_set_bit(i, sp->present, SPT_ENTRIES)
+		reread_entry(vm, sp, i);
+}
+
 static void unsync_del(struct vigil_vm *vm, struct shadow_page *sp)
 {
 	sp->unsync = false;
@@ -225,7 +238,7 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 		if (!sp->unsync)
 			continue;
 		unsync_del(vm, sp);
-		sync_table(vm, sp);
+		reread_table(vm, sp);
 	}
 }
 
@@ -250,24 +263,10 @@ static noinline void sync_tables(struct vigil_vm *vm)
 	shadow_flush_stale(vm);
 	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
 		unsync_del(vm, sp);
-		sync_table(vm, sp);
+		reread_table(vm, sp);
 	}
 	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
-}
-
-/* [s] */
-static void reread_table(struct vigil_vm *vm, struct shadow_page *sp)
-{
-	unsigned int i;
-
-	/* Two SPTEs stand for one entry of a 32-bit page directory. */
-	if (sp->role.paging != WALK_32 || sp->role.level == 1) {
-		sync_table(vm, sp);
-		return;
-	}
-	for_each_set_bit(i, sp->present, SPT_ENTRIES)
-		reread_entry(vm, sp, i);
 }
 
 void shadow_reread_tables(struct vigil_vm *vm)
@@ -305,6 +304,31 @@ void sync_all(struct vigil_vm *vm)
 		sync_tables(vm);
 }
 
+/* Of the last one that goes, RMAP_TABLE goes too. */
+static void page_zap_all_of(struct vigil_vm *vm, gfn_t gfn,
+			    struct list_head *freed)
+{
+	struct hlist_node *next;
+	struct shadow_page *sp;
+
+	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
+		if (sp->gfn == gfn && !sp->role.direct)
+			page_zap(vm, sp, freed);
+}
+
+/* The shadow pages of @gfn, none of which is unsync, become so. */
+static void unsync_all_of(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+{
+	struct shadow_page *sp;
+
+	for_each_table(sp, vm, gfn) {
+		sp->unsync = true;
+		list_add_tail(&sp->unsync_link, &vm->shadow.unsync);
+		WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync + 1);
+	}
+	WRITE_ONCE(*word, *word & ~RMAP_TABLE);
+}
+
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word)
 {
@@ -313,7 +337,6 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 	struct shadow_page *sp;
 	unsigned int leaves = 0;
 	LIST_HEAD(freed);
-	bool zap_leaves;
 
 	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash) {
 		if (sp->gfn != gfn || sp->role.direct)
@@ -325,23 +348,11 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 		else
 			leaves++;
 	}
-	if (ret == TABLE_OPEN && leaves) {
-		zap_leaves = vm->shadow.nr_unsync + leaves > UNSYNC_MAX;
-		hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn),
-					  hash) {
-			if (sp->gfn != gfn || sp->role.direct)
-				continue;
-			if (zap_leaves) {
-				page_zap(vm, sp, &freed);
-				continue;
-			}
-			sp->unsync = true;
-			list_add_tail(&sp->unsync_link, &vm->shadow.unsync);
-			WRITE_ONCE(vm->shadow.nr_unsync,
-				   vm->shadow.nr_unsync + 1);
-		}
-		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
-	}
+	if (ret == TABLE_OPEN && leaves &&
+	    vm->shadow.nr_unsync + leaves <= UNSYNC_MAX)
+		unsync_all_of(vm, gfn, word);
+	else if (ret == TABLE_OPEN && leaves)
+		page_zap_all_of(vm, gfn, &freed);
 	page_free_list(vm, &freed);
 	return ret;
 }
@@ -406,17 +417,30 @@ void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
 
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn)
 {
-	struct hlist_node *next;
-	struct shadow_page *sp;
 	LIST_HEAD(freed);
 	bool any;
 
 	spin_lock(&vm->shadow.lock);
-	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
-		if (sp->gfn == gfn && !sp->role.direct)
-			page_zap(vm, sp, &freed);
+	page_zap_all_of(vm, gfn, &freed);
 	any = !list_empty(&freed);
 	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
 	return any;
+}
+
+bool shadow_open_table(struct vigil_vm *vm, gfn_t gfn)
+{
+	unsigned long *word;
+	bool table;
+
+	/* Tables of upper levels do not keep to UNSYNC_MAX by themselves. */
+	if (READ_ONCE(vm->shadow.nr_unsync) >= UNSYNC_MAX)
+		sync_all(vm);
+	spin_lock(&vm->shadow.lock);
+	word = gfn_word(vm, gfn);
+	table = word && (*word & RMAP_TABLE);
+	if (table)
+		unsync_all_of(vm, gfn, word);
+	spin_unlock(&vm->shadow.lock);
+	return table;
 }

@@ -68,8 +68,7 @@ struct shadow_vm {
 	spinlock_t lock;
 	struct hlist_head *hash; /* [s] 1 << SHADOW_HASH_BITS */
 	struct list_head pages; /* [s] newest first */
-	struct list_head
-		unsync; /* [s] leaf tables that the guest writes freely */
+	struct list_head unsync; /* [s] tables that the guest writes freely */
 	unsigned int nr_unsync; /* [s] */
 	unsigned long generation; /* [s] raised when all pages are to go */
 	unsigned long nr_pages; /* [s] writes, [a] reads */

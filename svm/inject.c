@@ -9,10 +9,12 @@ void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e)
 {
 	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	/* real mode has none */
+	bool has_ec = e->has_error_code && is_protmode(vcpu);
 
 	c->event_inj = e->vector | EVT_TYPE_EXCEPTION | EVT_VALID |
-		       (e->has_error_code ? EVT_HAS_ERROR : 0);
-	c->event_inj_error = e->has_error_code ? e->error_code : 0;
+		       (has_ec ? EVT_HAS_ERROR : 0);
+	c->event_inj_error = has_ec ? e->error_code : 0;
 }
 
 /* a virtual interrupt of the highest priority */

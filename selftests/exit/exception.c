@@ -14,6 +14,11 @@ DECLARE_PAYLOAD(exc_user32);
 DECLARE_PAYLOAD(exc_user64);
 DECLARE_PAYLOAD(exc_gate32);
 DECLARE_PAYLOAD(exc_upper64);
+DECLARE_PAYLOAD(exc_intercepted);
+DECLARE_PAYLOAD(exc_root);
+DECLARE_PAYLOAD(exc_entry);
+DECLARE_LABEL(exc_entry, behind);
+DECLARE_LABEL(exc_entry, gone);
 DECLARE_PAYLOAD(exc_vm86);
 DECLARE_PAYLOAD(exc_vm86_iopl0);
 
@@ -36,6 +41,83 @@ static void soft(long mode)
 		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
 			 0xe, 3);
 	run_tries(v);
+}
+
+/* In real mode no error code is pushed: the frame's RIP tells. */
+static void intercepted(long mode)
+{
+	run_tries(START(mode, exc_intercepted));
+}
+
+static struct vcpu *start_on(long mode, const char *start, const char *end,
+			     unsigned int level, uint64_t *table)
+{
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct vcpu *v;
+
+	if (!dev_has_mode(mode))
+		SKIP("the CPU has no 5-level paging");
+	v = guest_start(mode, start, end);
+	get_sregs(v, &s);
+	*table = s.cr3;
+	while (level--)
+		*table = rd64(v->vm, *table) & PTE_ADDR;
+	get_regs(v, &r);
+	r.rsp = *table + 0xff0;
+	set_regs(v, &r);
+	return v;
+}
+
+/*
+ * The CPU pushes the frame onto the table that it translates by. @level: below
+ * CR3's.
+ */
+static void frame_on(long mode, unsigned int level)
+{
+	uint64_t table;
+	struct vcpu *v =
+		start_on(mode, pl_exc_root, pl_exc_root_end, level, &table);
+
+	EXPECT_EXC(v, UD, 0);
+	CHECK_EQ(v->exc.rip, GUEST_CODE);
+	exc_set_rip(v, GUEST_CODE + 2);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+static void frame_on_root(long mode)
+{
+	/* a PAE guest's CPU has read the PDPTEs: a directory is what it uses */
+	frame_on(mode, mode == M_PAE);
+}
+
+static void frame_on_directory(long mode)
+{
+	frame_on(mode, mode == M_LA57 ? 3 : 2);
+}
+
+/* The frame overwrites an entry: it counts from the guest's next flush on. */
+static void frame_on_entry(long mode)
+{
+	const uint64_t va = ~0ull << 39 & ~(2ull << 39);
+	struct kvm_regs r;
+	uint64_t root;
+	struct vcpu *v =
+		start_on(mode, pl_exc_entry, pl_exc_entry_end, 0, &root);
+
+	/* SS comes to lie there, which looks like an entry that is not present */
+	wr64(v->vm, root + 0xfe8, rd64(v->vm, root));
+	get_regs(v, &r);
+	r.rdi = va;
+	set_regs(v, &r);
+	EXPECT_EXC(v, UD, 0);
+	CHECK_EQ(v->exc.ss, SEL_DATA);
+	exc_set_rip(v, LABEL_AT(exc_entry, behind));
+	EXPECT_EXC(v, PF, 0);
+	CHECK_EQ(v->exc.rip, LABEL_AT(exc_entry, gone));
+	CHECK_EQ(v->exc.cr2, va);
+	vm_destroy(v->vm);
 }
 
 static void icebp(long mode)
@@ -119,6 +201,12 @@ static const struct test_case cases[] = {
 	CASE_ALL("without error code", basic),
 	CASE_ALL("software interrupts", soft),
 	CASE_ALL("ICEBP", icebp),
+	CASE_REAL16("error codes", intercepted),
+	CASE_PAGED("frame on a root in use", frame_on_root),
+	{ "frame on a directory in use (long)", frame_on_directory, M_LONG },
+	{ "frame on a directory in use (compat)", frame_on_directory,
+	  M_COMPAT },
+	{ "frame on an entry in use (long)", frame_on_entry, M_LONG },
 	CASE_REAL16("x87 and sse", fpu),
 	CASE_PROT("x87 and sse", fpu),
 	CASE_PROT("descriptors", descriptors),

@@ -20,6 +20,37 @@
 #include "exc.inc"
 #undef BITS
 
+	/* The stack is on a page table. Assembled for 64 bits, the same for 32. */
+	.code64
+PAYLOAD(exc_root)
+	ud2
+	OUT_END
+END(exc_root)
+	/* rDI is mapped by an entry that the frame of UD2 overwrites. */
+PAYLOAD(exc_entry)
+	mov (%rdi), %eax
+	ud2
+LABEL(exc_entry, behind)
+	mov %cr3, %rax
+	mov %rax, %cr3
+LABEL(exc_entry, gone)
+	mov (%rdi), %eax
+	OUT_END
+END(exc_entry)
+
+	/* Faults that vigil itself raises, of vectors that have an error code. */
+#define BITS 16
+	.code16
+PAYLOAD(exc_intercepted)
+	mov $0xc0000fff, %ecx
+	TRY_FAULT(exc_intercepted, 13, 0, rdmsr)
+	TRY_FAULT(exc_intercepted, 13, 0, wrmsr)
+	mov $0x80000000, %eax
+	TRY_FAULT(exc_intercepted, 13, 0, mov %eax, %cr4)
+	OUT_END
+END(exc_intercepted)
+#undef BITS
+
 	/* VM86: what IOPL and the ring forbid. */
 #define BITS 16
 	.code16

@@ -398,10 +398,11 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 				     ret == SHADOW_MMIO);
 	/*
 	 * The CPU faulted while it delivered an event: there is no instruction
-	 * to emulate. A table that the frame is pushed onto can be let go.
+	 * to emulate. The frame is pushed onto a table, which is opened for
+	 * that, or onto a page that is watched.
 	 */
-	if (ret == SHADOW_EMULATE &&
-	    shadow_unprotect(vcpu->vm, gpa >> PAGE_SHIFT))
+	if (ret == SHADOW_EMULATE && !watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT) &&
+	    shadow_open_table(vcpu->vm, gpa >> PAGE_SHIFT))
 		return 1;
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,
 				   0);
