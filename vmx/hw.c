@@ -15,6 +15,8 @@
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 struct vmx_caps vmx_caps __ro_after_init;
+DEFINE_STATIC_KEY_FALSE(vmx_pebs);
+bool vmx_pebs_isolated __ro_after_init;
 
 const u32 vmx_msr_number[NR_VMX_MSRS] = {
 	[VMX_STAR] = MSR_STAR,
@@ -53,6 +55,27 @@ static void free_cpus(void)
 	}
 }
 
+/*
+ * Every CPU with a PERF_GLOBAL_CTRL has architectural performance monitoring. PEBS
+ * that tells of a baseline (Ice Lake and later) keeps its records on their side of
+ * entries and exits.
+ */
+static void setup_pebs(void)
+{
+	u64 v, caps = 0;
+
+	if (!boot_cpu_has(X86_FEATURE_PEBS) ||
+	    !boot_cpu_has(X86_FEATURE_ARCH_PERFMON) ||
+	    rdmsrl_safe(MSR_IA32_PEBS_ENABLE, &v) ||
+	    rdmsrl_safe(MSR_CORE_PERF_GLOBAL_CTRL, &v))
+		return;
+	if (boot_cpu_has(X86_FEATURE_PDCM) &&
+	    rdmsrl_safe(MSR_IA32_PERF_CAPABILITIES, &caps))
+		caps = 0;
+	vmx_pebs_isolated = caps & PERF_CAP_PEBS_BASELINE;
+	static_branch_enable(&vmx_pebs);
+}
+
 int vmx_hw_setup(void)
 {
 	struct page *page;
@@ -86,6 +109,7 @@ int vmx_hw_setup(void)
 	if (ret)
 		goto nomem;
 	shadow_direct_ept = vmx_caps.unrestricted;
+	setup_pebs();
 	return 0;
 nomem:
 	free_cpus();

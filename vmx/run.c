@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A vCPU on a CPU: load, put, enter; TLB flushes; the table of operations. */
+#include <linux/jump_label.h>
 #include <linux/smp.h>
 #include <asm/debugreg.h>
 #include <asm/cpu_entry_area.h>
@@ -204,7 +205,6 @@ static noinline void save_host(struct vigil_vcpu *vcpu)
 	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	vcpu->stat.msr_writes++;
-	vmx->host.debugctl = get_debugctlmsr();
 	vmx->host_loaded = true;
 }
 
@@ -274,10 +274,54 @@ static noinline void set_if0_timer(struct vmx_vcpu *vmx, bool on)
 	vmcs_write32(PIN_BASED_CONTROLS, ctl);
 }
 
+/*
+ * The host samples by PEBS: the CPU writes its records to a linear address, which
+ * would be one of the guest's. So the counters that do it stand still until
+ * pebs_start(): one that only lost PEBS_ENABLE would overflow and not be loaded
+ * again. CPUs without vmx_pebs_isolated may write a record of before the entry
+ * after it, unless PEBS_ENABLE is 0. An NMI of such a counter has come by the
+ * second look at PEBS_ENABLE, which its handler may have changed. IRQs off.
+ */
+static noinline void pebs_stop(struct vmx_cpu *vc)
+{
+	rdmsrl(MSR_CORE_PERF_GLOBAL_CTRL, vc->perf_global_ctrl);
+	wrmsrl(MSR_CORE_PERF_GLOBAL_CTRL,
+	       vc->perf_global_ctrl & ~vc->pebs_enable);
+	if (vmx_pebs_isolated)
+		return;
+	rdmsrl(MSR_IA32_PEBS_ENABLE, vc->pebs_enable);
+	wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+}
+
+static noinline void pebs_start(struct vmx_cpu *vc)
+{
+	if (!vmx_pebs_isolated)
+		wrmsrl(MSR_IA32_PEBS_ENABLE, vc->pebs_enable);
+	wrmsrl(MSR_CORE_PERF_GLOBAL_CTRL, vc->perf_global_ctrl);
+}
+
+/* The guest runs between the two: IRQs off. */
+static __always_inline void pebs_enter(struct vmx_cpu *vc)
+{
+	if (!static_branch_unlikely(&vmx_pebs))
+		return;
+	vc->pebs_enable = __rdmsr(MSR_IA32_PEBS_ENABLE);
+	vc->pebs_stopped = vc->pebs_enable;
+	if (unlikely(vc->pebs_stopped))
+		pebs_stop(vc);
+}
+
+static __always_inline void pebs_leave(struct vmx_cpu *vc)
+{
+	if (static_branch_unlikely(&vmx_pebs) && unlikely(vc->pebs_stopped))
+		pebs_start(vc);
+}
+
 static void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
+	unsigned long debugctl;
 	u16 ldt;
 
 	/*
@@ -307,16 +351,23 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	 * thread changes it by an interrupt to this CPU.
 	 */
 	store_ldt(ldt);
+	/*
+	 * An exit clears DEBUGCTL. It is read with interrupts off too: perf
+	 * changes it by an interrupt to this CPU.
+	 */
+	debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	if (native_read_cr2() != vcpu->cr2)
 		native_write_cr2(vcpu->cr2);
+	pebs_enter(vc);
 
 	vmx->failed = vmx_enter(vcpu->regs, &vmx->host_rsp, vmx->launched);
 
+	pebs_leave(vc);
 	vcpu->cr2 = native_read_cr2();
 	if (unlikely(ldt))
 		asm volatile("lldt %0" : : "rm"(ldt));
-	if (unlikely(vmx->host.debugctl))
-		update_debugctlmsr(vmx->host.debugctl);
+	if (unlikely(debugctl))
+		update_debugctlmsr(debugctl);
 	switch_leave_dr(vcpu);
 	if (unlikely(vmx->failed)) {
 		event_cancel(vcpu);

@@ -3,6 +3,7 @@
 #ifndef VIGIL_VMX_VMX_H
 #define VIGIL_VMX_VMX_H
 
+#include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
@@ -99,7 +100,6 @@ struct vmx_vcpu {
 		u16 vmcs_fs, vmcs_gs; /* as the VMCS has them */
 		unsigned long vmcs_fs_base;
 		u64 kernel_gs_base;
-		u64 debugctl;
 	} host;
 };
 
@@ -113,6 +113,9 @@ struct vmx_vcpu {
  * @idt:	IDTR before an exit has widened its limit
  * @gdt:	GDTR before an exit has widened its limit
  * @vmxon:	region of VMXON
+ * @pebs_stopped: the host's PEBS is off until the exit
+ * @pebs_enable: PEBS_ENABLE of before the entry
+ * @perf_global_ctrl: PERF_GLOBAL_CTRL of before the entry, where @pebs_stopped
  */
 struct vmx_cpu {
 	struct list_head active;
@@ -122,10 +125,17 @@ struct vmx_cpu {
 	u64 msr[NR_VMX_MSRS];
 	struct desc_ptr idt, gdt;
 	struct vmcs *vmxon;
+	bool pebs_stopped;
+	u64 pebs_enable;
+	u64 perf_global_ctrl;
 };
 
 DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
 extern struct vmx_caps vmx_caps; /* __ro_after_init */
+/* the CPUs have PEBS, and PERF_GLOBAL_CTRL that stops its counters */
+DECLARE_STATIC_KEY_FALSE(vmx_pebs);
+/* no record is written on the other side of an entry; __ro_after_init */
+extern bool vmx_pebs_isolated;
 extern u32 vmx_if0_timer; /* __ro_after_init; 0: not wanted */
 /* numbers of the MSRs of enum vmx_msr */
 extern const u32 vmx_msr_number[NR_VMX_MSRS];
