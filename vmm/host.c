@@ -10,6 +10,7 @@
 #include <linux/cpuhotplug.h>
 #include <linux/irq_work.h>
 #include <linux/kobject.h>
+#include <linux/kvm_para.h>
 #include <linux/module.h>
 #include <linux/pm.h>
 #include <linux/pm_domain.h>
@@ -66,6 +67,41 @@ const struct host_reader host_reader_native = {
 	.rdmsr = read_msr,
 };
 
+/* --- an outer KVM --- */
+
+static DEFINE_PER_CPU(bool, async_pf_stopped);
+
+/*
+ * An outer KVM tells this kernel of a page that it has to fetch first by a page
+ * fault whose address is a token. In one of our guests that would be an exit, and
+ * the token belongs to the kernel, whose functions for it are closed to modules:
+ * have the outer KVM send none while the extension is on. IRQs off.
+ */
+static void async_pf_stop(void)
+{
+	u64 v;
+
+	if (!kvm_para_available() || rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &v) ||
+	    !(v & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT))
+		return;
+	wrmsrl(MSR_KVM_ASYNC_PF_EN,
+	       v & ~(u64)KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+	__this_cpu_write(async_pf_stopped, true);
+}
+
+static void async_pf_start(void)
+{
+	u64 v;
+
+	if (likely(!__this_cpu_read(async_pf_stopped)))
+		return;
+	__this_cpu_write(async_pf_stopped, false);
+	/* The kernel has switched all of it off: a CPU goes offline. */
+	if (rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &v) || !(v & KVM_ASYNC_PF_ENABLED))
+		return;
+	wrmsrl(MSR_KVM_ASYNC_PF_EN, v | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
 /* --- one CPU, IRQs off --- */
 
 static int enable_here(void)
@@ -75,9 +111,11 @@ static int enable_here(void)
 	if (__this_cpu_read(host_cpu_on))
 		return 0;
 	ret = vmm_ops->hw_enable();
-	if (!ret)
-		__this_cpu_write(host_cpu_on, true);
-	return ret;
+	if (ret)
+		return ret;
+	async_pf_stop();
+	__this_cpu_write(host_cpu_on, true);
+	return 0;
 }
 
 static void disable_here(void *unused)
@@ -86,6 +124,7 @@ static void disable_here(void *unused)
 		return;
 	__this_cpu_write(host_cpu_on, false);
 	vmm_ops->hw_disable();
+	async_pf_start();
 }
 
 /* --- machine checks --- */

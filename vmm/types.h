@@ -39,5 +39,6 @@ static inline bool gva_canonical(u64 gva, unsigned int bits)
 #define PFERR_U (1u << 2) /* user access: CPL 3 */
 #define PFERR_RSVD (1u << 3) /* an entry has a reserved bit set */
 #define PFERR_I (1u << 4) /* instruction fetch */
+#define PFERR_SGX (1u << 15) /* refused by SGX, not by the page tables */
 
 #endif

@@ -219,6 +219,9 @@ static void read_secondary(const struct host_reader *rd, struct vmx_caps *caps)
 	caps->wbinvd = may & CPU2_WBINVD;
 	if (caps->wbinvd)
 		caps->cpu2 |= CPU2_WBINVD;
+	caps->encls = may & CPU2_ENCLS;
+	if (caps->encls)
+		caps->cpu2 |= CPU2_ENCLS;
 	/* IA32_VMX_EPT_VPID_CAP exists only on CPUs with EPT or VPID */
 	if (!(may & (CPU2_EPT | CPU2_VPID)))
 		return;

@@ -24,6 +24,7 @@
  * @invept_single: INVEPT of one EPT; of all there always is when @unrestricted
  * @rdtscp:	RDTSCP and RDPID can be given to a guest
  * @wbinvd:	WBINVD can be intercepted
+ * @encls:	so can ENCLS
  * @preemption_timer: there is one
  * @timer_shift: it counts the TSC shifted right by this
  */
@@ -39,6 +40,7 @@ struct vmx_caps {
 	bool invept_single;
 	bool rdtscp;
 	bool wbinvd;
+	bool encls;
 	bool preemption_timer;
 	u8 timer_shift;
 };

@@ -3,7 +3,10 @@
  * Exits: what happened, from EXIT_REASON and the fields that go with it. What is
  * to be done about it, the core decides.
  */
+#include <linux/jump_label.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <asm/processor-flags.h>
 
 #include "vmx.h"
 #include "vmm/cpu/inject.h"
@@ -122,8 +125,20 @@ static int on_invlpg(struct vigil_vcpu *vcpu)
 
 static int on_page_fault(struct vigil_vcpu *vcpu)
 {
-	return exit_page_fault(vcpu, vmcs_readl(EXIT_QUALIFICATION),
-			       vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
+	gva_t gva = vmcs_readl(EXIT_QUALIFICATION);
+	u32 error_code = vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE);
+
+	/*
+	 * ENCLU cannot be intercepted. An access by it to what is no enclave's
+	 * page is refused whatever the page tables say: the guest is told, since
+	 * it would fault for ever if it executed the instruction again.
+	 */
+	if (static_branch_unlikely(&vmx_sgx) && (error_code & PFERR_SGX)) {
+		vcpu->stat.exits_page_fault++;
+		event_page_fault(vcpu, gva, error_code);
+		return 1;
+	}
+	return exit_page_fault(vcpu, gva, error_code);
 }
 
 /*
@@ -140,6 +155,29 @@ static int on_debug(struct vigil_vcpu *vcpu, u32 info)
 	return 1;
 }
 
+/*
+ * A #AC that CR0.AM and RFLAGS.AC did not ask for: the host traps split locks,
+ * which the guest knows nothing of. It executes the instruction again, with the
+ * detection off in this vCPU's entries from now on.
+ */
+static bool is_split_lock(struct vigil_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (!static_branch_unlikely(&vmx_split_lock) ||
+	    (vmx_get_cpl(vcpu) == 3 && (vcpu->cr0 & X86_CR0_AM) &&
+	     (vcpu->rflags & X86_EFLAGS_AC)))
+		return false;
+	if (!vmx->split_locks)
+		pr_warn_ratelimited(
+			"%s/%d: vCPU %u does split locks, at %lx: they are let through, and slow down the whole machine\n",
+			current->comm, task_pid_nr(current), vcpu->id,
+			vcpu->rip);
+	vmx->split_locks = true;
+	vcpu->stat.exits_exception++;
+	return true;
+}
+
 static int on_exception(struct vigil_vcpu *vcpu)
 {
 	u32 info = vmcs_read32(EXIT_INTERRUPTION_INFO);
@@ -153,6 +191,8 @@ static int on_exception(struct vigil_vcpu *vcpu)
 	case 1:
 		return on_debug(vcpu, info);
 	case 17:
+		if (is_split_lock(vcpu))
+			return 1;
 		return exit_reflect(vcpu, X86_TRAP_AC, info & INFO_ERROR_CODE,
 				    vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
 	case 18:
@@ -240,8 +280,11 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_WBINVD]		= on_cache,
 	[EXIT_XSETBV]		= on_xsetbv,
 	[EXIT_INVPCID]		= exit_undefined,
+	[EXIT_ENCLS]		= exit_undefined,
 	[EXIT_XSAVES]		= exit_undefined,
 	[EXIT_XRSTORS]		= exit_undefined,
+	[EXIT_SEAMCALL]		= exit_undefined,
+	[EXIT_TDCALL]		= exit_undefined,
 };
 /* clang-format on */
 

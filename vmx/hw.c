@@ -13,8 +13,12 @@
 #include "vmm/cpu/switch.h"
 #include "vmm/host.h"
 
+#define CPUID_7_EBX_SGX BIT(2)
+
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 struct vmx_caps vmx_caps __ro_after_init;
+DEFINE_STATIC_KEY_FALSE(vmx_sgx);
+DEFINE_STATIC_KEY_FALSE(vmx_split_lock);
 DEFINE_STATIC_KEY_FALSE(vmx_pebs);
 bool vmx_pebs_isolated __ro_after_init;
 
@@ -110,6 +114,11 @@ int vmx_hw_setup(void)
 		goto nomem;
 	shadow_direct_ept = vmx_caps.unrestricted;
 	setup_pebs();
+	/* of the CPU itself: the kernel may have no use for SGX */
+	if (boot_cpu_data.cpuid_level >= 7 && (cpuid_ebx(7) & CPUID_7_EBX_SGX))
+		static_branch_enable(&vmx_sgx);
+	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))
+		static_branch_enable(&vmx_split_lock);
 	return 0;
 nomem:
 	free_cpus();

@@ -317,6 +317,24 @@ static __always_inline void pebs_leave(struct vmx_cpu *vc)
 		pebs_start(vc);
 }
 
+/*
+ * A core has one TEST_CTRL for all its threads: another one may set it again
+ * meanwhile, and the guest's next split lock comes here once more. IRQs off.
+ */
+static noinline void split_lock_allow(struct vmx_cpu *vc)
+{
+	rdmsrl(MSR_TEST_CTRL, vc->test_ctrl);
+	if (vc->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT)
+		wrmsrl(MSR_TEST_CTRL,
+		       vc->test_ctrl & ~MSR_TEST_CTRL_SPLIT_LOCK_DETECT);
+}
+
+static noinline void split_lock_detect(struct vmx_cpu *vc)
+{
+	if (vc->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT)
+		wrmsrl(MSR_TEST_CTRL, vc->test_ctrl);
+}
+
 static void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -359,9 +377,13 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	if (native_read_cr2() != vcpu->cr2)
 		native_write_cr2(vcpu->cr2);
 	pebs_enter(vc);
+	if (static_branch_unlikely(&vmx_split_lock) && vmx->split_locks)
+		split_lock_allow(vc);
 
 	vmx->failed = vmx_enter(vcpu->regs, &vmx->host_rsp, vmx->launched);
 
+	if (static_branch_unlikely(&vmx_split_lock) && vmx->split_locks)
+		split_lock_detect(vc);
 	pebs_leave(vc);
 	vcpu->cr2 = native_read_cr2();
 	if (unlikely(ldt))

@@ -153,6 +153,9 @@ static void reset_controls(struct vmx_vcpu *vmx)
 	vmcs_write32(ENTRY_CONTROLS, vmx->entry_ctl);
 	if (vmx->vpid)
 		vmcs_write16(VPID, vmx->vpid);
+	/* every leaf: no guest has SGX */
+	if (vmx_caps.encls)
+		vmcs_write64(ENCLS_EXITING_BITMAP, ~0ull);
 
 	if (vmx_if0_timer)
 		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);

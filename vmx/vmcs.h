@@ -51,6 +51,7 @@ enum vmcs_field {
 	MSR_BITMAP		= 0x2004,
 	TSC_OFFSET		= 0x2010,
 	EPT_POINTER		= 0x201a,
+	ENCLS_EXITING_BITMAP	= 0x202e,
 	GUEST_PHYSICAL_ADDRESS	= 0x2400,
 	VMCS_LINK_POINTER	= 0x2800,
 	GUEST_IA32_DEBUGCTL	= 0x2802,
@@ -173,6 +174,7 @@ enum vmcs_field {
 #define CPU2_VPID		BIT(5)
 #define CPU2_WBINVD		BIT(6)
 #define CPU2_UNRESTRICTED	BIT(7)
+#define CPU2_ENCLS		BIT(15)
 
 /* exit controls */
 #define EXIT_HOST_64		BIT(9)
@@ -272,8 +274,11 @@ enum vmx_exit {
 	EXIT_WBINVD		= 54,
 	EXIT_XSETBV		= 55,
 	EXIT_INVPCID		= 58,
+	EXIT_ENCLS		= 60,
 	EXIT_XSAVES		= 63,
 	EXIT_XRSTORS		= 64,
+	EXIT_SEAMCALL		= 76,
+	EXIT_TDCALL		= 77,
 	NR_EXITS
 };
 

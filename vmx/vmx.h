@@ -59,6 +59,7 @@ struct vmx_seg {
  * @interruptibility: GUEST_INTERRUPTIBILITY_INFO, where @cached says that it was read
  * @seg:	segment registers, where @cached says that they were read
  * @injected:	ENTRY_INTERRUPTION_INFO of the last entry
+ * @split_locks: the guest does some: their detection is off while it runs
  * @failed:	the last entry's instruction failed
  * @msr:	the guest's
  * @kernel_gs_base: the guest's
@@ -77,6 +78,7 @@ struct vmx_vcpu {
 	bool has_tsc_aux;
 	bool on_ept;
 	bool failed;
+	bool split_locks;
 	u16 vpid;
 	unsigned long host_rsp;
 	unsigned long cr3;
@@ -113,6 +115,7 @@ struct vmx_vcpu {
  * @idt:	IDTR before an exit has widened its limit
  * @gdt:	GDTR before an exit has widened its limit
  * @vmxon:	region of VMXON
+ * @test_ctrl:	TEST_CTRL of before the entry, of a guest that does split locks
  * @pebs_stopped: the host's PEBS is off until the exit
  * @pebs_enable: PEBS_ENABLE of before the entry
  * @perf_global_ctrl: PERF_GLOBAL_CTRL of before the entry, where @pebs_stopped
@@ -125,6 +128,7 @@ struct vmx_cpu {
 	u64 msr[NR_VMX_MSRS];
 	struct desc_ptr idt, gdt;
 	struct vmcs *vmxon;
+	u64 test_ctrl;
 	bool pebs_stopped;
 	u64 pebs_enable;
 	u64 perf_global_ctrl;
@@ -132,6 +136,10 @@ struct vmx_cpu {
 
 DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
 extern struct vmx_caps vmx_caps; /* __ro_after_init */
+/* the CPUs have SGX */
+DECLARE_STATIC_KEY_FALSE(vmx_sgx);
+/* the CPUs can raise #AC for split locks */
+DECLARE_STATIC_KEY_FALSE(vmx_split_lock);
 /* the CPUs have PEBS, and PERF_GLOBAL_CTRL that stops its counters */
 DECLARE_STATIC_KEY_FALSE(vmx_pebs);
 /* no record is written on the other side of an entry; __ro_after_init */

@@ -172,11 +172,11 @@ static void check_controls(void)
 	unit_result(!(c.entry & ENTRY_IA32E) && (c.entry & ENTRY_LOAD_EFER),
 		    "vmx caps: IA-32e mode follows the guest");
 	unit_result(!(c.cpu2 & (CPU2_EPT | CPU2_UNRESTRICTED | CPU2_VPID)) &&
-			    (c.cpu2 & CPU2_WBINVD),
+			    (c.cpu2 & CPU2_WBINVD) && (c.cpu2 & CPU2_ENCLS),
 		    "vmx caps: secondary controls");
 	unit_result(c.unrestricted && c.vpid && c.invvpid_address &&
 			    c.invvpid_single && c.invept_single && c.rdtscp &&
-			    c.wbinvd && c.preemption_timer &&
+			    c.wbinvd && c.encls && c.preemption_timer &&
 			    c.timer_shift == 5,
 		    "vmx caps: all read");
 }
@@ -216,6 +216,11 @@ static void check_optional(void)
 	unit_result(!(c.cpu & CPU_SECONDARY) && !c.unrestricted && !c.vpid &&
 			    !c.rdtscp,
 		    "vmx caps: nothing secondary is read where it is not");
+	cpu = complete;
+	cpu.may2 &= ~CPU2_ENCLS;
+	vmx_caps_read(&reader, &c);
+	unit_result(!c.encls && !(c.cpu2 & CPU2_ENCLS),
+		    "vmx caps: ENCLS cannot be intercepted");
 	cpu = complete;
 	cpu.may2 &= ~(CPU2_EPT | CPU2_VPID);
 	vmx_caps_read(&reader, &c);
