@@ -43,14 +43,14 @@
  */
 .macro AFTER_VMEXIT
 #ifdef X86_FEATURE_KERNEL_IBRS
-	ALTERNATIVE "jmp .Librs_done_\@", "", X86_FEATURE_KERNEL_IBRS
+	ALTERNATIVE "jmp 9f", "", X86_FEATURE_KERNEL_IBRS
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rdx
 	mov	%edx, %eax
 	shr	$32, %rdx
 	wrmsr
 	lfence
-.Librs_done_\@:
+9:
 #endif
 .endm
 
