@@ -147,7 +147,7 @@ static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)
  * A write to a page that only the dirty log keeps read-only. The bit is set
  * before W, so that no page is writable and clean; and again after it, because
  * a harvest in between may have taken the bit before it took W.
- * selftests/models/dirty.pml explores this.
+ * selftests/models/dirty.pml and watch.pml explore this.
  */
 static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 {
@@ -331,7 +331,10 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 	return sp;
 }
 
-/* [s] may the guest write to the page? On a write, a leaf table is let go */
+/*
+ * [s] may the guest write to the page? On a write, a leaf table is let go.
+ * selftests/models/watch.pml explores this.
+ */
 static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f,
 		      unsigned long *word)
 {
@@ -465,7 +468,7 @@ static void prefetch_around(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	}
 }
 
-/* [s] */
+/* [s] selftests/models/dirty.pml and watch.pml explore this */
 static int map(struct vigil_vcpu *vcpu, struct fault *f)
 {
 	struct vigil_vm *vm = vcpu->vm;

@@ -194,9 +194,10 @@ static inline void audit_raise(atomic_long_t *count, long to)
 #endif
 
 /*
- * [s] An SPTE has lost a right. By itself this only says that some TLB may know
- * too much: that is fine where the guest has to flush for itself. Who cannot
- * leave it at that calls shadow_flush_stale() before the lock is free.
+ * [s] An SPTE has lost a right. By itself this only says that some TLB may
+ * know too much: that is fine where the guest has to flush for itself. Who
+ * cannot leave it at that calls shadow_flush_stale() before the lock is free.
+ * selftests/models/flush.pml explores this.
  */
 static inline void shadow_narrowed(struct vigil_vm *vm)
 {

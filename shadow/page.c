@@ -104,6 +104,7 @@ void page_free_now(struct list_head *freed)
 	INIT_LIST_HEAD(freed);
 }
 
+/* selftests/models/root.pml explores this */
 void page_free_list(struct vigil_vm *vm, struct list_head *freed)
 {
 	if (list_empty(freed))
@@ -218,6 +219,7 @@ static void host_dirty(unsigned long pfn)
 		SetPageDirty(page);
 }
 
+/* selftests/models/flush.pml explores this */
 void spte_drop(struct vigil_vm *vm, u64 *spte)
 {
 	struct shadow_page *sp = page_of(spte);
@@ -280,6 +282,7 @@ static void table_unmark(struct vigil_vm *vm, gfn_t gfn)
 		WRITE_ONCE(*word, *word & ~RMAP_TABLE);
 }
 
+/* selftests/models/root.pml explores this */
 void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	      struct list_head *freed)
 {
@@ -311,6 +314,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	}
 }
 
+/* selftests/models/root.pml explores this */
 void page_put_root(struct shadow_page *sp, struct list_head *freed)
 {
 	if (!--sp->roots && sp->invalid)

@@ -214,6 +214,7 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	return 0;
 }
 
+/* selftests/models/root.pml explores this */
 int shadow_load(struct vigil_vcpu *vcpu)
 {
 	if (likely(READ_ONCE(vcpu->shadow.root_ok)))

@@ -141,6 +141,7 @@ static bool needs_flush(struct vigil_vm *vm)
 	return false;
 }
 
+/* selftests/models/dirty.pml explores this */
 bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 			 gfn_t base, unsigned long mask)
 {
@@ -159,6 +160,7 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 	return true;
 }
 
+/* selftests/models/watch.pml explores this */
 void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
 	unsigned long *word;
@@ -174,6 +176,7 @@ void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 
 /* ---- MMU notifier ---- */
 
+/* selftests/models/flush.pml explores this */
 bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 		       gfn_t start, gfn_t end)
 {

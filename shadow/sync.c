@@ -49,6 +49,7 @@ void shadow_flush_stale(struct vigil_vm *vm)
 	shadow_claim_flushed(vm, narrowed);
 }
 
+/* selftests/models/flush.pml explores this */
 void shadow_flush_vm(struct vigil_vm *vm)
 {
 	long narrowed = atomic_long_read(&vm->shadow.narrowed);

@@ -307,6 +307,7 @@ const char *host_cpu_lost(void)
 
 /* --- hotplug, suspend, reboot --- */
 
+/* selftests/models/vmcs.pml explores this */
 static int cpu_online_cb(unsigned int cpu)
 {
 	unsigned long flags;
@@ -327,6 +328,7 @@ static int cpu_online_cb(unsigned int cpu)
 	return ret;
 }
 
+/* selftests/models/vmcs.pml explores this */
 static int cpu_offline_cb(unsigned int cpu)
 {
 	unsigned long flags;
@@ -342,9 +344,10 @@ static int cpu_offline_cb(unsigned int cpu)
 }
 
 /*
- * Slow path of host_vcpu_load(). The scheduler pushes tasks from a CPU that goes
- * offline when it next sees them: one that is in the middle of a vCPU's
- * business until then needs the extension for it.
+ * Slow path of host_vcpu_load(). The scheduler pushes tasks from a CPU that
+ * goes offline when it next sees them: one that is in the middle of a vCPU's
+ * business until then needs the extension for it. selftests/models/vmcs.pml
+ * explores this.
  */
 bool host_load_off(void)
 {

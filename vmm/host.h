@@ -83,6 +83,8 @@ void host_machine_check(void);
  * is lost. On a CPU that goes offline and still runs tasks for a moment, the
  * extension is on while a vCPU is loaded.
  * While it is loaded nobody turns this CPU's extension off.
+ *
+ * selftests/models/vmcs.pml explores this.
  */
 static inline bool host_vcpu_load(void)
 {
@@ -92,7 +94,10 @@ static inline bool host_vcpu_load(void)
 	return likely(__this_cpu_read(host_cpu_on)) || host_load_off();
 }
 
-/* the vendor's vcpu_put() is done; preemption off */
+/*
+ * The vendor's vcpu_put() is done; preemption off. selftests/models/vmcs.pml
+ * explores this.
+ */
 static inline void host_vcpu_put(void)
 {
 	__this_cpu_write(host_cpu_loaded, false);

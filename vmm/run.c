@@ -17,9 +17,9 @@
 #include "vmm/exit/reload.h"
 
 /*
- * Once into the guest and out. 1: an exit is to be handled; 0: the entry was
- * called off, something is to be looked at first.
- * selftests/models/entry.pml explores this.
+ * Enters the guest once. 1: it has exited, and the exit is to be handled. 0: the
+ * entry was called off, because a request or the task's own work comes first.
+ * selftests/models/entry.pml and root.pml explore this.
  */
 static int enter_guest(struct vigil_vcpu *vcpu)
 {
@@ -122,7 +122,10 @@ static noinline int do_thread_work(struct vigil_vcpu *vcpu)
 	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ? -EINTR : ret;
 }
 
-/* Each turn ends with a look at signals, whatever it was that it did. */
+/*
+ * Each turn ends with a look at signals, whatever it was that it did.
+ * selftests/models/root.pml explores this.
+ */
 static int run_loop(struct vigil_vcpu *vcpu)
 {
 	int r;

@@ -88,6 +88,7 @@ int vcpu_dead(struct vigil_vcpu *vcpu)
 	return -EIO;
 }
 
+/* selftests/models/entry.pml and watch.pml explore this */
 int vcpu_requests(struct vigil_vcpu *vcpu)
 {
 	if (test_bit(REQ_DEAD, &vcpu->requests))

@@ -88,6 +88,7 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	return ret ? -EINTR : 0;
 }
 
+/* selftests/models/watch.pml explores this */
 void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;

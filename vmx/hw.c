@@ -146,6 +146,7 @@ static void forget_translations(void)
 		vmx_invept(INVEPT_ALL, 0);
 }
 
+/* selftests/models/vmcs.pml explores this */
 int vmx_hw_enable(void)
 {
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);

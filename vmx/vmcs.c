@@ -102,6 +102,7 @@ void vmx_deactivate_here(struct vmx_vcpu *vmx)
 	smp_store_release(&vmx->vmcs_cpu, -1);
 }
 
+/* selftests/models/vmcs.pml explores this */
 static void deactivate_ipi(void *data)
 {
 	struct vmx_vcpu *vmx = data;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A new watch against faults and stores: watch_add(), watch_publish(), watch_gfn()
+ * A new watch against faults and stores: watch_add(), watch_publish(), watch_gfn(),
  * watch_arm() (vmm/monitor/watch.c), vm_synchronize(), vcpu_enter(), vcpu_leave()
  * (vmm/vm.c), vcpu_requests() (vmm/vcpu.c),
  * shadow_protect_gfn() (shadow/slots.c), may_write(), map() and dirty_fault()

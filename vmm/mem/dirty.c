@@ -60,6 +60,7 @@ static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
 	return flush;
 }
 
+/* selftests/models/dirty.pml explores this */
 int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 {
 	struct vigil_slot *slot;

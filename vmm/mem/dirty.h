@@ -9,7 +9,10 @@
 
 struct vigil_vm;
 
-/* [a]: set before the page is made writable; any context */
+/*
+ * [a]: set before the page is made writable; any context.
+ * selftests/models/dirty.pml explores this.
+ */
 static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
 {
 	unsigned long rel = gfn - slot->base;

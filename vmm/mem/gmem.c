@@ -90,6 +90,7 @@ static void stored(struct vigil_vm *vm, struct vigil_slot *slot, gpa_t gpa,
 	shadow_written(vm, gpa, len);
 }
 
+/* selftests/models/dirty.pml explores this */
 int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len)
 {
@@ -281,6 +282,7 @@ static unsigned long page_to_guest(struct page *page, bool writable)
 	return page_to_pfn(page);
 }
 
+/* selftests/models/notifier.pml explores this */
 int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
 	     bool write, bool *writable, unsigned long *pfn)
 {

@@ -91,6 +91,7 @@ static int notify_start(struct mmu_notifier *mn,
 	return 0;
 }
 
+/* selftests/models/notifier.pml explores this */
 static void notify_end(struct mmu_notifier *mn,
 		       const struct mmu_notifier_range *range)
 {

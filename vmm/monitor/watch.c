@@ -31,6 +31,7 @@ struct vigil_watches {
 INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START,
 		     RANGE_LAST, static __maybe_unused, ranges)
 
+/* selftests/models/watch.pml explores this */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
 	struct vigil_watches *set = srcu_dereference_check(
@@ -69,6 +70,7 @@ static struct watch_range *strongest(struct vigil_vm *vm,
 	return best;
 }
 
+/* selftests/models/watch.pml explores this */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st)
 {
@@ -111,6 +113,7 @@ static void watches_free(struct rcu_head *rcu)
 /*
  * [w] Makes the tree anew. A vCPU may go on with the one before until
  * vm_synchronize(); an event that it tells then is of a watch of before.
+ * selftests/models/watch.pml explores this.
  */
 static int watch_publish(struct vigil_vm *vm)
 {
@@ -316,6 +319,8 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
  * watch_add() - start to watch; no write is missed from when this returns
  * @mon: whose watch
  * @u: checked here; gets its id
+ *
+ * selftests/models/watch.pml explores this.
  */
 int watch_add(struct monitor *mon, struct vigil_watch *u)
 {
