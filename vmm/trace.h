@@ -39,6 +39,19 @@
 	{ VIGIL_ACTION_ASK,	"ask" },		\
 	{ VIGIL_ACTION_DENY,	"deny" }
 
+/* The first fields of each event that says where in the guest a vCPU was. */
+#define trace_vcpu_fields				\
+	__field(u32,	vm)				\
+	__field(u32,	vcpu)				\
+	__field(u64,	rip)
+
+#define trace_vcpu_assign(v)				\
+	do {						\
+		__entry->vm	= (v)->vm->id;		\
+		__entry->vcpu	= (v)->id;		\
+		__entry->rip	= (v)->rip;		\
+	} while (0)
+
 /* ---- entry and exit ---- */
 
 TRACE_EVENT(vigil_entry,
@@ -46,14 +59,10 @@ TRACE_EVENT(vigil_entry,
 	TP_ARGS(vcpu),
 
 	TP_STRUCT__entry(
-		__field(u32,	vm)
-		__field(u32,	vcpu)
-		__field(u64,	rip)
+		trace_vcpu_fields
 	),
 	TP_fast_assign(
-		__entry->vm	= vcpu->vm->id;
-		__entry->vcpu	= vcpu->id;
-		__entry->rip	= vcpu->rip;
+		trace_vcpu_assign(vcpu);
 	),
 	TP_printk("vm %u vcpu %u rip 0x%llx",
 		  __entry->vm, __entry->vcpu, __entry->rip)
@@ -65,18 +74,14 @@ TRACE_EVENT(vigil_exit,
 	TP_ARGS(vcpu, vmx, reason, info1, info2),
 
 	TP_STRUCT__entry(
-		__field(u32,	vm)
-		__field(u32,	vcpu)
-		__field(u64,	rip)
+		trace_vcpu_fields
 		__field(u64,	info1)
 		__field(u64,	info2)
 		__field(u64,	reason)
 		__field(bool,	vmx)
 	),
 	TP_fast_assign(
-		__entry->vm	= vcpu->vm->id;
-		__entry->vcpu	= vcpu->id;
-		__entry->rip	= vcpu->rip;
+		trace_vcpu_assign(vcpu);
 		__entry->info1	= info1;
 		__entry->info2	= info2;
 		__entry->reason	= reason;
@@ -96,17 +101,13 @@ TRACE_EVENT(vigil_page_fault,
 	TP_ARGS(vcpu, gva, error_code, outcome),
 
 	TP_STRUCT__entry(
-		__field(u32,	vm)
-		__field(u32,	vcpu)
-		__field(u64,	rip)
+		trace_vcpu_fields
 		__field(u64,	gva)
 		__field(u32,	error_code)
 		__field(int,	outcome)
 	),
 	TP_fast_assign(
-		__entry->vm		= vcpu->vm->id;
-		__entry->vcpu		= vcpu->id;
-		__entry->rip		= vcpu->rip;
+		trace_vcpu_assign(vcpu);
 		__entry->gva		= gva;
 		__entry->error_code	= error_code;
 		__entry->outcome	= outcome;
@@ -123,17 +124,13 @@ TRACE_EVENT(vigil_emulate,
 	TP_ARGS(vcpu, result),
 
 	TP_STRUCT__entry(
-		__field(u32,	vm)
-		__field(u32,	vcpu)
-		__field(u64,	rip)
+		trace_vcpu_fields
 		__field(int,	result)
 		__field(u8,	len)
 		__array(u8,	insn, 15)
 	),
 	TP_fast_assign(
-		__entry->vm	= vcpu->vm->id;
-		__entry->vcpu	= vcpu->id;
-		__entry->rip	= vcpu->rip;
+		trace_vcpu_assign(vcpu);
 		__entry->result	= result;
 		__entry->len	= min_t(u8, vcpu->emul.insn.len, 15);
 		memcpy(__entry->insn, vcpu->emul.insn.bytes, 15);
@@ -188,18 +185,14 @@ TRACE_EVENT(vigil_watch_hit,
 	TP_ARGS(vcpu, id, action, gpa, len),
 
 	TP_STRUCT__entry(
-		__field(u32,	vm)
-		__field(u32,	vcpu)
-		__field(u64,	rip)
+		trace_vcpu_fields
 		__field(u64,	gpa)
 		__field(u32,	len)
 		__field(u32,	id)
 		__field(u32,	action)
 	),
 	TP_fast_assign(
-		__entry->vm	= vcpu->vm->id;
-		__entry->vcpu	= vcpu->id;
-		__entry->rip	= vcpu->rip;
+		trace_vcpu_assign(vcpu);
 		__entry->gpa	= gpa;
 		__entry->len	= len;
 		__entry->id	= id;
