@@ -26,8 +26,8 @@ void shadow_audit_flushed(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The vendor flushes after this and before the guest runs: so what is checked
- * is the entry before this one.
+ * The vendor flushes after this and before the guest runs. So this checks the
+ * entry before this one.
  */
 void shadow_audit_entry(struct vigil_vcpu *vcpu)
 {
@@ -38,18 +38,22 @@ void shadow_audit_entry(struct vigil_vcpu *vcpu)
 		vigil_vm_kill(vcpu->vm,
 			      "flush auditor: a vCPU entered with a stale TLB");
 	s->must_flush = 0;
-	/* An interrupt is on its way that ends this guest run at once. */
+	/*
+	 * The request's interrupt is on its way and ends this guest run at
+	 * once.
+	 */
 	if (test_bit(REQ_FLUSH_TLB, &vcpu->requests))
 		return;
 	/*
-	 * Read after the request: who claims has asked for a flush before, so
-	 * this vCPU has taken that request, and flushes now at the latest.
+	 * hard is read after the request. Whoever raises it has asked for a
+	 * flush before, so this vCPU has taken that request, and flushes now at
+	 * the latest.
 	 */
 	smp_rmb();
 	s->must_flush = atomic_long_read(&vs->claimed);
 	/*
-	 * Whoever holds the lock may be between taking a right and the flush
-	 * for it, so hard counts only when nobody does.
+	 * The holder of the lock may be between taking a right and the flush
+	 * for it, so hard counts only while the lock is free.
 	 */
 	if (!spin_trylock(&vs->lock))
 		return;
@@ -114,7 +118,9 @@ void audit_tlb_flush_gva(struct vigil_vcpu *vcpu, gva_t gva)
 		vcpu->shadow.tlb->entry[page % AUDIT_TLB].level = 0;
 }
 
-/* 4 KiB pages in a guest page whose entry is of this level, as a shift */
+/*
+ * Returns the size of a guest page mapped at this level, as a shift of 4 KiB.
+ */
 static unsigned int guest_page_order(const struct vigil_vcpu *vcpu,
 				     unsigned int level)
 {
@@ -209,10 +215,13 @@ static unsigned int entry_access(struct audit *a, struct shadow_page *sp,
 	return may;
 }
 
-/* what the page that entry @i points to has to begin with */
+/* Returns the gfn of the page that entry @i points to. */
 static gfn_t entry_gfn(struct shadow_page *sp, unsigned int i, bool maps)
 {
-	/* without PSE-36 its bits are reserved, and such an entry maps nothing */
+	/*
+	 * Without PSE-36 the bits of it are reserved, and an entry that has
+	 * them set maps nothing.
+	 */
 	const struct walk_mode m = { .paging = sp->role.paging, .pse36 = true };
 	unsigned int shift = 9 * (sp->role.level - 1);
 
@@ -360,7 +369,7 @@ int shadow_audit(struct vigil_vm *vm)
 		for (i = 0; i < 512; i++)
 			if (chunk[i])
 				audit_word(&a, (idx << 9) + i, chunk[i]);
-	/* harvest is over: vm->lock is held */
+	/* No harvest is under way, since vm->lock is held. */
 	if (atomic_long_read(&vm->shadow.owed) >
 	    atomic_long_read(&vm->shadow.claimed))
 		complain(&a, NULL, -1,

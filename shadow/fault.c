@@ -53,8 +53,9 @@ static noinline int watched_set(struct vigil_vcpu *vcpu,
 }
 
 /*
- * No shadow page is told: A and D that come take no right from an SPTE, and the
- * fault that sets them goes on to the very entries.
+ * Sets A or D in a guest's entry. Shadow pages are not told: the bits take no
+ * right from an SPTE, and the fault that sets them goes on to the SPTEs of
+ * these very entries.
  */
 static int walk_set(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
 {
@@ -244,7 +245,7 @@ struct fault {
 	struct guest_walk w;
 };
 
-/* [s] is the guest's entry at @gpa still what the walk saw? */
+/* [s] Is the guest's entry at @gpa still what the walk has read? */
 static bool entry_current(struct vigil_vcpu *vcpu, u64 gpa, u64 seen)
 {
 	struct vigil_slot *slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
@@ -256,7 +257,10 @@ static bool entry_current(struct vigil_vcpu *vcpu, u64 gpa, u64 seen)
 	return pte == seen;
 }
 
-/* key of the page below @level on the way to the fault's leaf */
+/*
+ * Returns the role of the shadow page below @level on the way to the fault's
+ * leaf.
+ */
 static union shadow_role child_role(struct vigil_vcpu *vcpu,
 				    const struct fault *f, unsigned int level,
 				    gfn_t *gfn)
@@ -279,7 +283,10 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu,
 	return role;
 }
 
-/* [s]: the table page that holds the leaf's SPTE; NULL: something changed */
+/*
+ * [s] Returns the shadow page that holds the SPTE of the fault's page. NULL:
+ * the guest's tables have changed since the walk.
+ */
 static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 				   const struct fault *f)
 {
@@ -332,8 +339,9 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 }
 
 /*
- * [s] may the guest write to the page? On a write, a leaf table is let go.
- * selftests/models/watch.pml explores this.
+ * [s] May the guest write to the page? A fault for a write to a leaf table lets
+ * the guest write that table, which becomes unsync. selftests/models/watch.pml
+ * explores this.
  */
 static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f,
 		      unsigned long *word)
@@ -345,7 +353,10 @@ static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f,
 	return f->write && table_unsync(vcpu->vm, f->w.gfn, word) == TABLE_OPEN;
 }
 
-/* [s] replace a present SPTE of the same page, keeping what the CPU has set */
+/*
+ * [s] Replaces a present SPTE of the same page, and keeps the bits that the CPU
+ * has set.
+ */
 static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 			gva_t gva)
 {
@@ -390,11 +401,11 @@ static bool being_invalidated(const struct vigil_vm *vm, hva_t hva)
 }
 
 /*
- * [s] Map a page that nobody has asked for yet, if that is cheap. Rights are
- * those that a read would get: nothing becomes dirty, A of the SPTE is left to
- * the CPU. The host's table is looked at under the lock, so an invalidation
- * either is seen here or finds the SPTE. selftests/models/notifier.pml explores
- * this.
+ * [s] Maps a page that the guest has not yet accessed, if that is cheap. It
+ * gets the rights that a read fault would give: nothing becomes dirty, and the
+ * CPU sets A of the SPTE. The host's table is read under the lock: an
+ * invalidation is either seen here, or finds the SPTE.
+ * selftests/models/notifier.pml explores this.
  */
 static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			   unsigned int index, gfn_t gfn, unsigned int access,
@@ -441,7 +452,7 @@ void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		       pte);
 }
 
-/* [s] the neighbours of entry @index, whose guest entry is at @gpa */
+/* [s] Maps the neighbours of entry @index, whose guest entry is at @gpa. */
 static void prefetch_around(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			    unsigned int index, u64 gpa)
 {
@@ -546,7 +557,10 @@ static bool fault_access(struct vigil_vcpu *vcpu, struct fault *f)
 		f->access &= ~WALK_W;
 	if (!f->write || (f->w.access & WALK_W))
 		return true;
-	/* the walk let a supervisor's write to a read-only page pass: CR0.WP=0 */
+	/*
+	 * With CR0.WP=0 the walk has allowed a supervisor's write to a
+	 * read-only page.
+	 */
 	return spte_nowp_access(m, &f->access);
 }
 

@@ -63,10 +63,16 @@ struct shadow_page {
 #define RMAP_FLAGS 3ul
 
 #define RMAP_BLOCK 13
-/* one page mapped that often is unmapped instead: bounds every walk of an rmap */
+/*
+ * A page with this many SPTEs is unmapped, which bounds each walk of a reverse
+ * map.
+ */
 #define RMAP_MAX 1024
 
-/* all blocks but the first are full */
+/*
+ * A reverse map with more than one SPTE is a chain of blocks. All but the first
+ * are full.
+ */
 struct rmap_block {
 	struct rmap_block *next;
 	unsigned int n;
@@ -90,7 +96,7 @@ u64 *rmap_next(struct rmap_iter *it);
 
 unsigned long *gfn_word_slow(struct vigil_vm *vm, gfn_t gfn);
 
-/* [s]: NULL when no slot has the gfn */
+/* [s] Returns NULL when no slot has the gfn. */
 static inline unsigned long *gfn_word(struct vigil_vm *vm, gfn_t gfn)
 {
 	if (likely(vm->shadow.last_chunk && vm->shadow.last_idx == gfn >> 9))
@@ -98,23 +104,26 @@ static inline unsigned long *gfn_word(struct vigil_vm *vm, gfn_t gfn)
 	return gfn_word_slow(vm, gfn);
 }
 
-/* [a] the same through a slot, no lock needed */
+/* [a] Finds the same word through a slot; no lock needed. */
 static inline unsigned long *slot_word(const struct vigil_slot *slot, gfn_t gfn)
 {
 	return slot->arch.chunk[(gfn >> 9) - (slot->base >> 9)] + (gfn & 511);
 }
 
-/* [s]: take W (and with it the lock-free path) from every SPTE of the gfn */
+/* [s] Takes W (and so the lock-free dirty fault) from each SPTE of the gfn. */
 bool rmap_write_protect(struct vigil_vm *vm, unsigned long *word,
 			bool keep_log);
-/* [s]: drop every SPTE of a gfn, or that points to a shadow page */
+/* [s] Drops each SPTE of a gfn, or each SPTE that points to a shadow page. */
 void rmap_drop_all(struct vigil_vm *vm, unsigned long *head);
 
 /* ---- page.c ---- */
 extern struct kmem_cache *shadow_header_cache;
 extern struct kmem_cache *shadow_link_cache;
 
-/* before the lock: objects for one fault, and room for its pages */
+/*
+ * Before the lock is taken: allocates what one fault may need, and makes room
+ * for its shadow pages.
+ */
 int shadow_topup(struct vigil_vcpu *vcpu);
 void shadow_caches_free(struct vigil_vcpu *vcpu);
 
@@ -153,28 +162,33 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
 		if (sp->gfn == (g) && !sp->role.direct)
 
 /*
- * [s]: the shadow page of a guest table (or direct), made from vcpu's caches
- * when there is none, in sync and its table write-protected. NULL: no memory
- * there. May flush.
+ * [s] Returns the shadow page of a guest table (or a direct one), made of the
+ * vCPU's caches if there was none. It has what the guest's table says, and the
+ * table is write-protected. NULL: no memory is there. May flush.
  */
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 			     union shadow_role role);
 void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 	       struct shadow_page *child, u64 pte);
-/* take one SPTE out, whatever it maps */
+/* [s] Drops an SPTE: of a page or of a lower table. */
 void spte_drop(struct vigil_vm *vm, u64 *spte);
-/* out of every structure; to be freed by page_free_list() */
+/*
+ * [s] Takes a page out of all structures. page_free_list() must free it then.
+ */
 void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	      struct list_head *freed);
-/* [s] flush what may lead to them first */
+/* [s] Flushes what may still lead to the pages, then frees them. */
 void page_free_list(struct vigil_vm *vm, struct list_head *freed);
-/* no vCPU is there any more that would have to be flushed */
+/* Frees pages without a flush: no vCPU can use them any more. */
 void page_free_now(struct list_head *freed);
 void page_put_root(struct shadow_page *sp, struct list_head *freed);
-/* zap up to @want pages, oldest first; roots only when @roots */
+/* Zaps up to @want pages, the oldest first; roots only if @roots. */
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
-/* [s] lock break in long work, after a flush of what is done so far */
+/*
+ * [s] In long work, lets go of the lock for a moment, after a flush for what
+ * was done so far.
+ */
 void shadow_break(struct vigil_vm *vm, bool may_sleep);
 
 /* ---- flushes: sync.c ---- */
@@ -194,9 +208,9 @@ static inline void audit_raise(atomic_long_t *count, long to)
 #endif
 
 /*
- * [s] An SPTE has lost a right. By itself this only says that some TLB may
- * know too much: that is fine where the guest has to flush for itself. Who
- * cannot leave it at that calls shadow_flush_stale() before the lock is free.
+ * [s] An SPTE has lost a right, so TLBs may allow more than the SPTEs. Where
+ * the guest itself has to flush, that is fine. In all other places
+ * shadow_flush_stale() must run before the lock is free.
  * selftests/models/flush.pml explores this.
  */
 static inline void shadow_narrowed(struct vigil_vm *vm)
@@ -204,7 +218,10 @@ static inline void shadow_narrowed(struct vigil_vm *vm)
 	atomic_long_inc(&vm->shadow.narrowed);
 }
 
-/* [s] for the auditor: what was narrowed up to now is flushed with the lock held */
+/*
+ * [s] Tells the auditor that all narrowed SPTEs are flushed before the lock is
+ * free.
+ */
 static inline void shadow_must_flush(struct vigil_vm *vm)
 {
 #ifdef VIGIL_DEBUG
@@ -212,7 +229,7 @@ static inline void shadow_must_flush(struct vigil_vm *vm)
 #endif
 }
 
-/* for the auditor: the caller flushes after it has let go of the lock */
+/* Tells the auditor that the caller flushes after it has let go of the lock. */
 static inline void shadow_flush_owed(struct vigil_vm *vm)
 {
 #ifdef VIGIL_DEBUG
@@ -220,7 +237,9 @@ static inline void shadow_flush_owed(struct vigil_vm *vm)
 #endif
 }
 
-/* for the auditor: the caller relies on it that no TLB knows the first @narrowed */
+/*
+ * Tells the auditor that the caller relies on a flush of the first @narrowed.
+ */
 static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
 {
 #ifdef VIGIL_DEBUG
@@ -229,13 +248,19 @@ static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
 }
 
 /* ---- sync.c ---- */
-/* [s] all shadow pages of the gfn are in step and write-protected afterwards */
+/*
+ * [s] On return all shadow pages of the gfn say what the guest's table says,
+ * and the table is write-protected.
+ */
 void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
-/* [s] bring entry @index in step with @pte, the guest's entry now */
+/* [s] Makes entry @index follow @pte, which is the guest's entry now. */
 void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 		u64 pte);
 void sync_all(struct vigil_vm *vm);
-/* [s] read a guest entry as the shadow page @sp, of a table in @slot, has it */
+/*
+ * [s] Reads the guest's entry that entry @index of @sp stands for; its table is
+ * in @slot.
+ */
 static inline int slot_table_read(const struct vigil_slot *slot,
 				  const struct shadow_page *sp,
 				  unsigned int index, u64 *pte)
@@ -248,13 +273,16 @@ static inline int slot_table_read(const struct vigil_slot *slot,
 				     sp->role.paging == WALK_32 ? 4 : 8);
 }
 
-/* [s] the same, the slot is looked up */
+/* [s] Does the same, and looks up the slot. */
 int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
 	       unsigned int index, u64 *pte);
 
 enum table_write { TABLE_OPEN, TABLE_CLOSED };
 
-/* [s] a write fault on a shadowed table: may the guest write it from now on? */
+/*
+ * [s] The guest faulted on a write to a shadowed table: may it write there from
+ * now on?
+ */
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word);
 
@@ -266,12 +294,17 @@ static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
 	struct vigil_slots *slots = vigil_slots(vcpu->vm);
 	struct vigil_slot *slot = s->slot;
 
-	/* the generation says that the slot still is in the array */
+	/*
+	 * The slot is still in the array while the array's generation is the
+	 * same.
+	 */
 	if (likely(slot && s->slot_generation == slots->generation &&
 		   gfn - slot->base < slot->npages))
 		return slot;
 	slot = vigil_slot_of(slots, gfn);
-	/* a device's page does not put the tables' slot out */
+	/*
+	 * A device's page has no slot: the slot of the tables stays remembered.
+	 */
 	if (slot) {
 		s->slot = slot;
 		s->slot_generation = slots->generation;
@@ -280,19 +313,24 @@ static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
 }
 
 /* ---- fault.c ---- */
-/* at whatever flushes a TLB of the guest's */
+/*
+ * Forgets the last device's page. Called wherever a TLB of the guest is
+ * flushed.
+ */
 static inline void mmio_forget(struct shadow_vcpu *s)
 {
 	s->mmio.page = ~0ul;
 }
 
-/* [s] fill an empty leaf entry from the guest's entry, if that is cheap */
+/* [s] Fills an empty leaf entry from the guest's entry, if that is cheap. */
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		  unsigned int index, u64 pte);
 
 /* ---- audit.c ---- */
 #ifdef VIGIL_DEBUG
-/* module parameter shadow_inject: faults that the auditors must find */
+/*
+ * Faults that module parameter shadow_inject makes, for the auditors to find.
+ */
 enum {
 	INJECT_NO_FLUSH = 1,
 	INJECT_NO_PROTECT,
@@ -303,11 +341,17 @@ enum {
 };
 extern int shadow_inject;
 #define shadow_injected(what) unlikely(READ_ONCE(shadow_inject) == (what))
-/* the vCPU's TLB may load a 4 KiB translation of a guest page of this level */
+/*
+ * The vCPU's TLB may load a 4 KiB translation, from a guest entry of this
+ * level.
+ */
 void audit_tlb_load(struct vigil_vcpu *vcpu, gva_t gva, unsigned int level);
 void audit_tlb_flush(struct vigil_vcpu *vcpu);
 void audit_tlb_flush_gva(struct vigil_vcpu *vcpu, gva_t gva);
-/* an INVLPG is over: nothing of the guest page that has @gva may be left */
+/*
+ * INVLPG has been done: the TLB must have nothing left of the guest page at
+ * @gva.
+ */
 void audit_tlb_invlpg(struct vigil_vcpu *vcpu, gva_t gva);
 int audit_vcpu_init(struct vigil_vcpu *vcpu);
 void audit_vcpu_destroy(struct vigil_vcpu *vcpu);
@@ -351,7 +395,10 @@ static inline bool shadow_stale(struct vigil_vm *vm, long narrowed)
 static inline void shadow_flush_tag(struct vigil_vcpu *vcpu)
 {
 	audit_tlb_flush(vcpu);
-	/* before the flush, so what is dropped after this line is flushed again */
+	/*
+	 * Read before the flush: a large page that is dropped after this line
+	 * causes another flush.
+	 */
 	vcpu->shadow.large_dropped = READ_ONCE(vcpu->vm->shadow.large_dropped);
 	vmm_ops->flush_tlb(vcpu);
 }

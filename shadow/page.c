@@ -251,7 +251,7 @@ void spte_drop(struct vigil_vm *vm, u64 *spte)
 /* ---- the end of a page ---- */
 
 /*
- * Its vCPUs find another root before they next enter.
+ * Makes the vCPUs that use this root load another one before they next enter.
  * selftests/models/root.pml explores this.
  */
 static void root_gone(struct vigil_vm *vm, struct shadow_page *sp)
@@ -323,7 +323,10 @@ void page_put_root(struct shadow_page *sp, struct list_head *freed)
 
 /* ---- bounds ---- */
 
-/* what a VM may have without a limit of its own: 1/32 of its memory, or this */
+/*
+ * Shadow pages that a VM may have if it sets no limit: 1/32 of its memory, at
+ * least this.
+ */
 #define DEFAULT_MIN 1024ul
 
 unsigned long shadow_get_limit(struct vigil_vm *vm)
@@ -364,10 +367,13 @@ void shadow_break(struct vigil_vm *vm, bool may_sleep)
 	spin_lock(&vm->shadow.lock);
 }
 
-/* shadow pages between two looks at the scheduler */
+/* Number of shadow pages after which the scheduler is asked. */
 #define ZAP_AT_ONCE 64
 
-/* [s] up to ZAP_AT_ONCE pages older than @generation; false: that was the last */
+/*
+ * [s] Zaps up to ZAP_AT_ONCE pages older than @generation. False: none are
+ * left.
+ */
 static bool zap_old(struct vigil_vm *vm, unsigned long generation,
 		    struct list_head *freed)
 {

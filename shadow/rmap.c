@@ -12,7 +12,10 @@ static struct rmap_block *block_of(unsigned long head)
 
 static void set_head(unsigned long *head, const void *p, unsigned long many)
 {
-	/* readers without the lock look at RMAP_TABLE only */
+	/*
+	 * Readers without the lock look only at RMAP_TABLE, which stays as it
+	 * is.
+	 */
 	WRITE_ONCE(*head, (unsigned long)p | many | (*head & RMAP_TABLE));
 }
 
@@ -71,7 +74,10 @@ bool rmap_remove(unsigned long *head, u64 *spte)
 				goto found;
 	return false;
 found:
-	/* the hole is filled from the first block, so that the others stay full */
+	/*
+	 * An entry of the first block fills the hole, so the other blocks stay
+	 * full.
+	 */
 	b->spte[i] = first->spte[--first->n];
 	first->total--;
 	if (!first->n) {

@@ -11,7 +11,7 @@ bool shadow_direct_ept __ro_after_init;
 
 /* ---- mode ---- */
 
-/* CPUID.1:EDX.PSE-36; leaf 1 is one of the first */
+/* CPUID.1:EDX.PSE-36. Leaf 1 is near the front of the array. */
 static bool has_pse36(const struct vigil_vcpu *vcpu)
 {
 	int i;
@@ -57,8 +57,8 @@ static union shadow_role role_of(const struct walk_mode *m)
 }
 
 /*
- * Which bits of a guest's entry are reserved depends on these three fields, and
- * no role has them.
+ * Compares the three fields that decide which bits of a guest's entry are
+ * reserved, but that are not part of the role.
  */
 static bool same_cpu(const struct walk_mode *a, const struct walk_mode *b)
 {
@@ -109,7 +109,10 @@ int shadow_load_pdptes(struct vigil_vcpu *vcpu)
 
 /* ---- roots ---- */
 
-/* [s] the shadow page of root @i; NULL: none, or no memory there */
+/*
+ * [s] Returns the shadow page of root @i. NULL: there is none, or no memory is
+ * there.
+ */
 static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
@@ -247,7 +250,7 @@ void shadow_flush_guest(struct vigil_vcpu *vcpu)
 	shadow_flush_tag(vcpu);
 }
 
-/* [s] one level of INVLPG; false: nothing below */
+/* [s] Does one level of INVLPG. False: no lower table is there. */
 static bool invlpg_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			 unsigned int index)
 {
@@ -308,15 +311,15 @@ static bool invlpg_walk(struct vigil_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * INVLPG: each entry on the way is read again, whether its table is unsync or
- * not: somebody else than the guest may have written it. The guest's other
- * vCPUs flush for themselves, as on hardware.
+ * INVLPG reads each entry on the way again, whether its table is unsync or not:
+ * the VMM or a device may have written it. The guest's other vCPUs flush for
+ * themselves, as on hardware.
  *
- * INVLPG drops the whole guest page. The shadow tables map a large page by 4 KiB
- * SPTEs, so the TLB has it in many pieces: the vCPU's whole tag is flushed where
- * the walk ends at a large page or above a 4 KiB page's entry, because a large
- * page may have been there; and after a large page has left the shadow tables,
- * because the guest may have put a table of 4 KiB pages in its place.
+ * INVLPG drops the whole guest page. The shadow tables map a large page by 4
+ * KiB SPTEs, so the TLB has it in many pieces. The vCPU's whole tag is flushed
+ * where the walk ends at a large page or above a 4 KiB page's entry, because a
+ * large page may have been there; and after a large page has left the shadow
+ * tables, because the guest may have put a table of 4 KiB pages in its place.
  */
 void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 {

@@ -29,52 +29,64 @@ int shadow_vm_init(struct vigil_vm *vm);
 void shadow_vm_destroy(struct vigil_vm *vm);
 int shadow_vcpu_init(struct vigil_vcpu *vcpu);
 void shadow_vcpu_destroy(struct vigil_vcpu *vcpu);
-/* bound on shadow pages (KVM_SET_NR_MMU_PAGES); 0 back to the default. vm->lock */
+/*
+ * Sets the bound on shadow pages (KVM_SET_NR_MMU_PAGES); 0: the default again.
+ * vm->lock is held.
+ */
 int shadow_set_limit(struct vigil_vm *vm, unsigned long pages);
 unsigned long shadow_get_limit(struct vigil_vm *vm);
 
 /* ---- slots (vm->lock held) ---- */
 /*
- * Allocate the slot's rmap, before the slot is published. 0, -ENOMEM when the
- * host cannot afford it, -EINTR when the caller is killed: a large slot's takes
- * a while.
+ * Allocates the slot's reverse map before the slot is published. 0; -ENOMEM
+ * when the host cannot afford it; -EINTR when the caller is killed, since a
+ * large slot takes a while.
  */
 int shadow_slot_init(struct vigil_vm *vm, struct vigil_slot *slot);
 void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot);
 /*
- * A slot is on its way out or moves: every shadow page that there is goes, and
- * no TLB knows its SPTEs on return. As with KVM this includes tables in other
- * slots: a VMM that makes its slots anew may have written to tables everywhere.
- * Called twice: while the slot is still published and the notifier protocol
- * keeps new leaf SPTEs of its range out, then again when it is unpublished and
- * SRCU synchronised, for tables shadowed in between. Looking up a shadow page's
- * own gfn may find no slot any more.
+ * Zaps all shadow pages, because a slot is removed or moves. No TLB knows their
+ * SPTEs on return. As with KVM this includes tables in other slots: a VMM that
+ * makes its slots anew may have written to tables everywhere. Called twice:
+ * while the slot is still published and the notifier protocol keeps new leaf
+ * SPTEs of its range out; then again when it is unpublished and SRCU
+ * synchronised, for tables shadowed in between. Looking up a shadow page's own
+ * gfn may find no slot any more.
  */
 void shadow_zap_all(struct vigil_vm *vm);
-/* dirty logging starts: no writable SPTE of the slot is left, flushed, on return */
+/*
+ * Dirty logging starts: on return no SPTE of the slot is writable, and no TLB
+ * knows one that was.
+ */
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot);
 /*
- * Write-protect the pages whose bit is set in @mask, bit 0 being gfn @base.
- * Returns whether an SPTE lost W: the caller flushes once at the end with
- * shadow_flush_vm(). Takes the shadow lock for the word.
+ * Write-protects the pages whose bit is set in @mask; bit 0 stands for gfn
+ * @base. Returns whether an SPTE has lost W: then the caller flushes once at
+ * the end with shadow_flush_vm(). Takes the shadow lock for the word.
  */
 bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 			 gfn_t base, unsigned long mask);
-/* every vCPU's guest TLB is clean when it next enters; waits for those inside */
+/*
+ * Each vCPU's TLB is flushed before it next enters. Waits for the vCPUs in the
+ * guest.
+ */
 void shadow_flush_vm(struct vigil_vm *vm);
 
 /* ---- a page is watched or no longer watched: watch.c, process context ---- */
-/* after watch_gfn() became true: no writable SPTE of @gfn is left on return */
+/*
+ * Called after watch_gfn() has become true: on return no SPTE of @gfn is
+ * writable.
+ */
 void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn);
 
 /* ---- mmu notifier (notifier.c): shadow lock held by the caller ---- */
-/* drop SPTEs of gfns [start, end) of the slot; true when a flush is needed */
+/* Drops the SPTEs of gfns [start, end) of the slot. True: a flush is needed. */
 bool shadow_unmap_gfns(struct vigil_vm *vm, struct vigil_slot *slot,
 		       gfn_t start, gfn_t end);
-/* clear accessed marks; returns whether any was young */
+/* Clears accessed marks, if @clear; returns whether any was set. */
 bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 		     gfn_t end, bool clear);
-/* mm is going away: drop everything */
+/* The VMM's address space is going away: drops all SPTEs. */
 void shadow_release(struct vigil_vm *vm);
 
 /* ---- vCPU ---- */
@@ -87,25 +99,28 @@ void shadow_release(struct vigil_vm *vm);
  * return. Sleeps; under vm->srcu. Takes as long as it takes to read the tables.
  */
 void shadow_reread_tables(struct vigil_vm *vm);
-/* CR0, CR4, EFER, maxphyaddr or the CPUID that shapes paging changed */
+/*
+ * Called after a change of CR0, CR4, EFER, maxphyaddr or CPUID bits of paging.
+ */
 void shadow_mode_changed(struct vigil_vcpu *vcpu);
 /*
- * MOV CR3: guest's new CR3 is in vcpu->cr3; switches or builds the root, syncs
- * unsync pages as an architectural TLB flush of non-global entries needs
+ * MOV CR3: vcpu->cr3 has the new value. Switches to its root, or builds it, and
+ * reads tables again that the guest has written (unsync), as on the
+ * architectural flush of non-global entries.
  */
 void shadow_new_cr3(struct vigil_vcpu *vcpu);
-/* the guest flushed everything (CR4.PGE toggled and the like) */
+/* The guest has flushed its whole TLB (by a change of CR4.PGE, for example). */
 void shadow_flush_guest(struct vigil_vcpu *vcpu);
 void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva);
 /*
- * PAE paging: latch the PDPTEs from guest memory at vcpu->cr3;
- * 0, -EINVAL reserved bits (#GP), -EFAULT no memory there
+ * PAE paging: latches the PDPTEs from guest memory at vcpu->cr3. 0; -EINVAL:
+ * reserved bits are set (#GP); -EFAULT: no memory is there.
  */
 int shadow_load_pdptes(struct vigil_vcpu *vcpu);
 /*
- * A root for the current mode is loaded and given to the vendor. Cheap when it
- * already is (one test). May sleep. -EINTR, -ENOMEM; -EFAULT: CR3 points at no
- * memory (the core ends the run with a triple fault or a reason).
+ * Loads a root for the current mode and gives it to the vendor; one test if
+ * that is done already. May sleep. -EINTR, -ENOMEM; -EFAULT: no memory is at
+ * CR3 (the core ends the run with a triple fault or a reason).
  */
 int shadow_load(struct vigil_vcpu *vcpu);
 
@@ -117,39 +132,39 @@ enum shadow_fault {
 	/* negative errno: -EFAULT (no host memory), -EINTR, -ENOMEM */
 };
 /*
- * A #PF that the hardware took while the guest ran. Handles dirty logging, A/D,
- * CR0.WP=0, unsync, prefetch. On SHADOW_EMULATE *gpa is the page's.
+ * Handles a #PF that came while the guest ran: dirty log, A and D bits,
+ * CR0.WP=0, unsync, prefetch. With SHADOW_EMULATE, *gpa is that of the page.
  */
 int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		      gpa_t *gpa);
 
 /*
- * The guest's own translation, for the emulator and KVM_TRANSLATE. @access:
- * PFERR_W | PFERR_U | PFERR_I. Sets A (and D for writes) in guest PTEs when
- * @set_ad. 0; -EFAULT with *error_code as the guest's #PF would have it;
+ * Translates as the guest's CPU would, for the emulator and KVM_TRANSLATE.
+ * @access: PFERR_W | PFERR_U | PFERR_I. Sets A (and D for writes) in guest PTEs
+ * if @set_ad. 0; -EFAULT with *error_code as the guest's #PF would have it;
  * -EAGAIN when the walk could not read guest memory without sleeping (@atomic).
  */
 int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
 		      bool set_ad, gpa_t *gpa, u32 *error_code);
 
 /*
- * What a CPU that has just fetched an instruction at @gva found there: the
- * shadow tables know it, as that is where it looked. @user: CPL 3. False:
- * nothing is mapped for that (any more), ask shadow_gva_to_gpa().
+ * Finds the page from which the CPU has just fetched an instruction at @gva, in
+ * the shadow tables, where the CPU has found it too. @user: CPL 3. False: they
+ * do not map it (any more); ask shadow_gva_to_gpa().
  */
 bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
 			gfn_t *gfn);
 
 /*
- * Guest memory [gpa, gpa+len) was written by the emulator or by the kernel for
- * the guest: shadowed tables there are brought in step (new PTE value is read
- * back from memory). Called after the write; cheap when the page is no table.
+ * The emulator or the kernel has written [gpa, gpa+len) for the guest. If a
+ * shadowed table is there, its SPTEs follow the new entries, which are read
+ * from memory. Called after the write; cheap where no table is.
  */
 void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
 /*
- * Write fault on a table that is then not emulated (or is hit too often): drop
- * the shadow pages of this gfn so that the write can go through. true when
- * there were some.
+ * The guest writes to a table, and the write cannot be emulated or such writes
+ * come too often: drops the shadow pages of this gfn, so that the write can go
+ * through. True: there were some.
  */
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn);
 /*
@@ -160,14 +175,17 @@ bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn);
 bool shadow_open_table(struct vigil_vm *vm, gfn_t gfn);
 
 /* ---- audit.c ---- */
-/* 0 or -EUCLEAN, with what is wrong in the log. vm->lock held, no vCPU running */
+/*
+ * Returns 0, or -EUCLEAN with the faults in the kernel log. vm->lock is held,
+ * and no vCPU runs.
+ */
 int shadow_audit(struct vigil_vm *vm);
 /*
- * debug: called by the core right before entry; a downgrade that was not
- * flushed on this vCPU is a bug in vigil: kills the VM with a reason
+ * Debug builds: called right before an entry. Kills the VM with a reason if an
+ * SPTE has lost a right and this vCPU has not flushed.
  */
 void shadow_audit_entry(struct vigil_vcpu *vcpu);
-/* debug: the vendor did flush this vCPU */
+/* Debug builds: the vendor has flushed this vCPU. */
 void shadow_audit_flushed(struct vigil_vcpu *vcpu);
 
 #endif

@@ -49,17 +49,20 @@ static void chunk_put(struct vigil_vm *vm, unsigned long idx,
 	free_page((unsigned long)chunk);
 }
 
-/* chunks between two looks at what the host has left */
+/* Number of chunks after which the host's free memory is looked at again. */
 #define CHUNKS_AT_ONCE 1024
 
-/* -ENOMEM before the host runs out of memory; -EINTR when the caller is killed */
+/*
+ * Returns -ENOMEM before the host runs out of memory; -EINTR when the caller is
+ * killed.
+ */
 static int fill_chunks(struct vigil_vm *vm, struct vigil_slot *slot,
 		       unsigned long first, unsigned long n)
 {
 	unsigned long *chunk, i;
 
 	for (i = 0; i < n; i++) {
-		/* others may allocate at the same time */
+		/* Other processes may allocate at the same time. */
 		if (!(i % CHUNKS_AT_ONCE) && !vigil_slot_affordable(n - i))
 			return -ENOMEM;
 		if (fatal_signal_pending(current))
@@ -130,7 +133,10 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 	spin_unlock(&vm->shadow.lock);
 }
 
-/* True: the caller flushes. False: no TLB knows what was narrowed up to now. */
+/*
+ * True: the caller has to flush. False: no TLB allows what SPTEs have lost up
+ * to now.
+ */
 static bool needs_flush(struct vigil_vm *vm)
 {
 	long narrowed = atomic_long_read(&vm->shadow.narrowed);
@@ -208,8 +214,8 @@ static bool spte_age(u64 *spte, bool clear)
 }
 
 /*
- * EPT's entries have no A bit here: one that is asked about was young, and goes,
- * so that the next access makes it again. A gfn has one at most.
+ * EPT entries have no A bit here. One that is asked about counts as accessed,
+ * and is dropped, so that the next access maps it again. A gfn has at most one.
  */
 static bool gfn_age(struct vigil_vm *vm, unsigned long word, bool clear)
 {
@@ -305,7 +311,10 @@ static unsigned long shrink_vm(struct shadow_vm *s, unsigned long want)
 	unsigned long n;
 	LIST_HEAD(freed);
 
-	/* whoever holds it may be the one that needs memory */
+	/*
+	 * The holder of the lock may be the task whose allocation called the
+	 * shrinker.
+	 */
 	if (!spin_trylock(&s->lock))
 		return 0;
 	n = page_shrink(vm, want, false, &freed);
@@ -326,7 +335,10 @@ static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 			break;
 		n += shrink_vm(s, want - n);
 	}
-	/* not always the same VM first */
+	/*
+	 * Moves the first VM to the end, so that the next call begins with
+	 * another.
+	 */
 	if (!list_empty(&shadow_vms))
 		list_rotate_left(&shadow_vms);
 	mutex_unlock(&shadow_vms_lock);
@@ -360,7 +372,7 @@ header:
 void shadow_module_exit(void)
 {
 	shrinker_free(shadow_shrinker);
-	/* pages on their way through RCU */
+	/* Waits until RCU has freed the shadow pages. */
 	rcu_barrier();
 	kmem_cache_destroy(shadow_link_cache);
 	kmem_cache_destroy(shadow_header_cache);

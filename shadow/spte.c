@@ -2,22 +2,22 @@
 /* What changes of guest entries and control bits mean for SPTEs: pure. */
 #include "spte.h"
 
-/* bits of a guest entry that no SPTE is made of: PWT, PCD, G, available */
+/* No SPTE depends on these bits of a guest's entry: PWT, PCD, G, available. */
 #define PTE_IRRELEVANT (BIT_ULL(3) | BIT_ULL(4) | GENMASK_ULL(11, 8))
 
 enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_)
 {
 	u64 diff = (old ^ new_) & ~PTE_IRRELEVANT;
 
-	/* A was cleared: the next access has to set it */
+	/* A was cleared: the next access must fault and set it. */
 	if (!(new_ & PTE_P) || !(new_ & PTE_A))
 		return SPTE_DROP;
 	diff &= ~PTE_A;
 	if (!leaf) {
 		/*
-		 * A large page that loses D: the next write has to set it. One
-		 * that gains it is mapped below with fewer rights than it has
-		 * now, until a write faults.
+		 * After a large page has lost D, the next write must fault and
+		 * set it. After it has gained D, its SPTEs have fewer rights
+		 * than they could have until a write faults.
 		 */
 		if (!(new_ & PTE_PS) || (new_ & PTE_D))
 			diff &= ~PTE_D;
@@ -25,7 +25,10 @@ enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_)
 	}
 	if (diff & ~(PTE_W | PTE_D))
 		return SPTE_DROP;
-	/* with WP=0, W in the SPTE does not follow from W in the entry */
+	/*
+	 * With CR0.WP=0, an SPTE may have W although the guest's entry does
+	 * not.
+	 */
 	if (!wp && (diff & PTE_W))
 		return SPTE_DROP;
 	return old & ~new_ & (PTE_W | PTE_D) ? SPTE_DROP_W : SPTE_KEEP;

@@ -15,11 +15,12 @@
 #define SPTE_D BIT_ULL(6)
 #define SPTE_NX BIT_ULL(63)
 #define SPTE_ADDR GENMASK_ULL(51, 12)
-/* software: the host's page may be written */
+/* For software: the host's page may be written. */
 #define SPTE_HOST_W BIT_ULL(9)
 /*
- * software: guest rights, D and tables allow W; when W is missing, only the
- * dirty log wants to know. The lock-free fault path sets W if this is there.
+ * For software: the guest's rights, its D bit and write protection of tables
+ * allow W. If W is clear all the same, it is for the dirty log alone, and the
+ * lock-free fault path sets it.
  */
 #define SPTE_MMU_W BIT_ULL(10)
 
@@ -57,17 +58,17 @@ static inline u64 spte_leaf(u64 pa, unsigned int access, bool host_w,
 	return spte;
 }
 
-/* entry that points to a table; rights are in the leaves */
+/* Makes an entry that points to a table. Rights are only in leaves. */
 static inline u64 spte_table(u64 pa)
 {
 	return pa | SPTE_P | SPTE_W | SPTE_U | SPTE_A;
 }
 
 /*
- * The same two in EPT format, without EPT's own A and D. For direct pages, whose
- * rights are all but W: X is where U is, and the bits of A and D become memory
- * type 6, write-back, and "ignore PAT". So D stays what it is here, while A is
- * always set.
+ * The same two in EPT format, without EPT's own A and D. They are for direct
+ * pages, which have all rights but perhaps W: EPT's X is where U is, and the
+ * bits of A and D become memory type 6 (write-back) and "ignore PAT". So D
+ * stays what it is here, while A is always set.
  */
 #define EPT_TYPE_WB GENMASK_ULL(5, 4)
 
@@ -81,7 +82,9 @@ static inline u64 spte_ept_table(u64 pa)
 	return pa | SPTE_P | SPTE_W | SPTE_U;
 }
 
-/* does only the dirty log (if anything) stand between the guest and a write? */
+/*
+ * Is the dirty log the only thing, if any, that keeps the guest from writing?
+ */
 static inline bool spte_log_only(u64 spte)
 {
 	return (spte & (SPTE_LOG_ONLY | SPTE_W)) == SPTE_LOG_ONLY;
@@ -100,7 +103,7 @@ static inline bool spte_narrows(u64 old, u64 new_)
 	return (old & ~new_ & SPTE_W) || (~old & new_ & SPTE_NX);
 }
 
-/* index of @gva in a shadow table of @level */
+/* Returns the index of @gva in a shadow table of @level. */
 static inline unsigned int spt_index(u64 gva, unsigned int level)
 {
 	return gva >> (12 + 9 * (level - 1)) & (SPT_ENTRIES - 1);
@@ -123,7 +126,7 @@ static inline unsigned int spte_guest_offset(unsigned int paging,
 	return (quadrant << 8 | index >> 1) * 4;
 }
 
-/* what a change of a guest entry means for a present SPTE made from it */
+/* What has to be done to a present SPTE when its guest entry changes. */
 enum spte_change {
 	SPTE_KEEP, /* still right, at most narrower than it could be */
 	SPTE_DROP_W, /* W has to go */
@@ -133,9 +136,10 @@ enum spte_change {
 enum spte_change spte_change(bool leaf, bool wp, u64 old, u64 new_);
 
 /*
- * WP=0: the rights that a supervisor's write to a read-only page is mapped
- * with. A user page turns into a supervisor's, which SMEP would then let the
- * kernel execute. SMAP cannot be had that way: false, emulate the write.
+ * With CR0.WP=0, finds the rights that a supervisor's write to a read-only page
+ * is mapped with: a user page becomes a supervisor's, and with SMEP it must not
+ * be executable by the kernel. With SMAP that cannot be had. False: emulate the
+ * write.
  */
 bool spte_nowp_access(const struct walk_mode *m, unsigned int *access);
 

@@ -8,17 +8,24 @@
 
 #include "internal.h"
 
-/* tables out of step at a time; one more is not shadowed for a while instead */
+/*
+ * Leaf tables that the guest may write freely at a time. One more is zapped
+ * instead.
+ */
 #define UNSYNC_MAX 128
-/* emulated writes without a use in between: this is no table any more */
+/*
+ * After so many emulated writes without a use in between, the page is no table
+ * any more.
+ */
 #define FLOOD_WRITES 8
 
 /* ---- flushes ---- */
 
 /*
- * Flushes every vCPU's TLB, and says so for the first @narrowed SPTEs that were
- * narrowed: they were counted before, so each vCPU is asked after they changed.
- * selftests/models/flush.pml explores this.
+ * Flushes each vCPU's TLB, and records that no TLB knows the rights that the
+ * first @narrowed SPTEs have lost. The caller has read that count before, so
+ * each vCPU flushes after these SPTEs changed. selftests/models/flush.pml
+ * explores this.
  */
 static void flush_all(struct vigil_vm *vm, long narrowed)
 {
@@ -28,8 +35,8 @@ static void flush_all(struct vigil_vm *vm, long narrowed)
 	if (!shadow_injected(INJECT_NO_FLUSH))
 		vigil_request_all(vm, REQ_FLUSH_TLB, true);
 	/*
-	 * The fault: what is narrowed while this waits is taken for flushed. The
-	 * wait is made longer, so that a test need not be lucky.
+	 * The injected fault: SPTEs that lose a right while this waits count as
+	 * flushed. A longer wait makes sure that there are some.
 	 */
 	if (shadow_injected(INJECT_LOST_FLUSH)) {
 		udelay(500);
@@ -69,15 +76,18 @@ int table_read(struct vigil_vm *vm, const struct shadow_page *sp,
 }
 
 /*
- * Which present entries of a leaf table differ from what they were made from?
- * -EFAULT: the host has the table swapped out.
+ * Finds the present entries of a leaf table whose guest entry has changed.
+ * -EFAULT: the host has swapped the table out.
  */
 static int find_changed(struct vigil_vm *vm, const struct shadow_page *sp,
 			unsigned long *changed)
 {
 	struct vigil_slot *slot = vigil_gfn_slot(vm, sp->gfn);
 	bool narrow = sp->role.paging == WALK_32;
-	/* no array: UBSAN must not be called while user memory is open */
+	/*
+	 * A pointer and no array: UBSAN must not be called while user memory is
+	 * open.
+	 */
 	const unsigned long *present = sp->present;
 	const void __user *table;
 	unsigned int w;
@@ -157,7 +167,9 @@ void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 	WRITE_ONCE(sp->snap[index], pte);
 }
 
-/* Brings one entry in step with the guest's, or drops it if that cannot be read. */
+/*
+ * Makes one SPTE follow the guest's entry, or drops it if that cannot be read.
+ */
 static void reread_entry(struct vigil_vm *vm, struct shadow_page *sp,
 			 unsigned int index)
 {

@@ -100,9 +100,9 @@ struct shadow_vm {
 	struct list_head link; /* shadow_vms */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
-	long hard; /* [s] so many of narrowed are flushed when the lock is free */
-	atomic_long_t claimed; /* somebody relies on so many being flushed */
-	atomic_long_t owed; /* a harvest has to flush so many */
+	long hard; /* [s] of narrowed: flushed before the lock is free */
+	atomic_long_t claimed; /* of narrowed: relied on to be flushed */
+	atomic_long_t owed; /* of narrowed: a harvest has to flush them */
 #endif
 };
 
@@ -144,7 +144,7 @@ struct shadow_vcpu {
 #ifdef VIGIL_DEBUG
 	/* audit.c */
 	long flushed; /* [v] narrowed at the last flush */
-	long must_flush; /* [v] so many had to be flushed at the last entry */
+	long must_flush; /* [v] hard at the last entry */
 	struct audit_tlb *tlb; /* [v] what this vCPU's TLB may have */
 #endif
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walk over callbacks that are not known beforehand. */
+/* The walk for callbacks that are only known at run time. */
 #include "walk_inline.h"
 
 int walk_guest(const struct walk_mode *m, const struct walk_mem *mem,

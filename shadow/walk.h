@@ -11,7 +11,9 @@
 
 enum walk_paging { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 
-/* how a CPU with these registers translates; EFER.LMA says long mode */
+/*
+ * Returns how a CPU with these registers translates; EFER.LMA means long mode.
+ */
 static inline enum walk_paging walk_paging_of(u64 cr0, u64 cr4, u64 efer)
 {
 	const u64 lma = BIT_ULL(10);

@@ -18,7 +18,7 @@
 #endif
 #endif
 
-/* how often entries may change under a walk before it gives up */
+/* A walk gives up when entries have changed under it this many times. */
 #define WALK_TRIES 8
 
 static __always_inline bool walk_is_leaf(const struct walk_mode *m,
@@ -33,13 +33,16 @@ static __always_inline bool walk_is_leaf(const struct walk_mode *m,
 	return level == 3 && m->gbpages && m->paging >= WALK_4LEVEL;
 }
 
-/* address bits that the CPU does not have */
+/* Returns the address bits that the CPU does not have. */
 static inline u64 walk_beyond_maxphyaddr(const struct walk_mode *m)
 {
 	return m->maxphyaddr >= 52 ? 0 : GENMASK_ULL(51, m->maxphyaddr);
 }
 
-/* bits 20:13 of a 4 MiB entry are address bits 39:32, as far as there are such */
+/*
+ * Bits 20:13 of a 4 MiB entry are address bits 39:32. Those beyond the CPU's
+ * address width are reserved.
+ */
 static inline u64 walk_reserved_4m(const struct walk_mode *m)
 {
 	unsigned int width = m->maxphyaddr < 40 ? m->maxphyaddr : 40;
@@ -49,7 +52,7 @@ static inline u64 walk_reserved_4m(const struct walk_mode *m)
 	return GENMASK_ULL(21, width - 19);
 }
 
-/* reserved in every entry */
+/* Returns the bits that are reserved in every entry. */
 static __always_inline u64 walk_always_reserved(const struct walk_mode *m)
 {
 	u64 rsvd = walk_beyond_maxphyaddr(m);
@@ -63,7 +66,7 @@ static __always_inline u64 walk_always_reserved(const struct walk_mode *m)
 	return rsvd;
 }
 
-/* and those that the level and PS add */
+/* Returns the bits that level and PS make reserved in addition. */
 static __always_inline u64 walk_more_reserved(const struct walk_mode *m,
 					      unsigned int level, bool leaf)
 {
@@ -92,8 +95,8 @@ static inline bool walk_bad_pdpte(const struct walk_mode *m, u64 pdpte)
 }
 
 /*
- * Rights that an entry gives: W and U stand in it as they do here, shifted. NX
- * without EFER.NXE is a reserved bit and has faulted before this is asked.
+ * Returns the rights that an entry gives: W and U are the entry's own bits,
+ * shifted. NX without EFER.NXE is a reserved bit, which has faulted before.
  */
 static __always_inline unsigned int walk_pte_access(u64 pte)
 {
@@ -145,7 +148,10 @@ static inline int walk_fault(const struct walk_mode *m,
 	return WALK_FAULT;
 }
 
-/* WALK_OK: all bits are set; WALK_RETRY: an entry has changed */
+/*
+ * Sets A and D where they are clear. WALK_OK: all are set. WALK_RETRY: an entry
+ * has changed.
+ */
 static __always_inline int walk_set_ad(const struct walk_mode *m,
 				       const struct walk_mem *mem, void *priv,
 				       const struct walk_access *a,
@@ -168,7 +174,10 @@ static __always_inline int walk_set_ad(const struct walk_mode *m,
 		if (!ret)
 			w->pte[level - 1] = want;
 		else if (want & PTE_D)
-			/* a table in ROM: nowhere to keep D */
+			/*
+			 * The table is in read-only memory, where D cannot be
+			 * kept.
+			 */
 			w->dirty = true;
 	}
 	return WALK_OK;
@@ -213,7 +222,7 @@ static __always_inline int walk_once(const struct walk_mode *m,
 		w->above[level - 1] = access;
 		w->table[level - 1] = (pte & PTE_ADDR) + index * bytes;
 		ret = mem->read(priv, w->table[level - 1], &pte, bytes);
-		/* a table where no memory is: as if it were empty */
+		/* A table where no memory is counts as empty. */
 		if (unlikely(ret || !(pte & PTE_P))) {
 			w->level = level;
 			return ret == -EAGAIN ? WALK_RETRY :
@@ -238,7 +247,7 @@ static __always_inline int walk_once(const struct walk_mode *m,
 	w->gfn = walk_leaf_gfn(m, level, pte, gva);
 	if (walk_denied(m, access, a))
 		return walk_fault(m, a, PFERR_P, w);
-	/* mostly they are set already */
+	/* Mostly A and D are set already. */
 	if (a->set_ad &&
 	    unlikely(!all || ((a->ec & PFERR_W) && !(pte & PTE_D))) &&
 	    walk_set_ad(m, mem, priv, a, top, w))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What entry.S knows of C: becomes asm-offsets.h. */
+/*
+ * Constants that entry.S takes from C. The build turns this file into
+ * asm-offsets.h.
+ */
 #include "vmm/asm-regs.h"
 
 int main(void)

@@ -26,7 +26,7 @@ int svm_caps_check(const struct host_reader *rd, const char **why)
 
 	rd->cpuid(CPUID_EXT_MAX, 0, r);
 	max = r[EAX];
-	/* a CPU without extended leaves answers with its last basic one */
+	/* A CPU without extended leaves answers with its last basic leaf. */
 	if (max < CPUID_EXT_FEATURES || max > 0x8000ffffu) {
 		*why = "the CPU has no AMD SVM (no CPUID leaf 80000001)";
 		return -EOPNOTSUPP;
@@ -48,7 +48,10 @@ int svm_caps_check(const struct host_reader *rd, const char **why)
 		*why = "the CPU does not describe its SVM (no CPUID leaf 8000000A)";
 		return -EOPNOTSUPP;
 	}
-	/* a CPU without that MSR (there are emulated ones) has no such switch */
+	/*
+	 * A CPU without MSR VM_CR (some emulated ones) has no switch that could
+	 * be off.
+	 */
 	if (rd->rdmsr(MSR_VM_CR_ADDR, &vm_cr))
 		vm_cr = 0;
 	if (vm_cr & VM_CR_SVMDIS) {
@@ -85,7 +88,7 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 	}
 	rd->cpuid(1, 0, r);
 	if (r[ECX] & BIT(31)) {
-		/* "TCGTCGTCGTCG" */
+		/* The signature of QEMU's TCG is "TCGTCGTCGTCG". */
 		rd->cpuid(CPUID_HYPERVISOR, 0, r);
 		caps->inject_by_virq = r[EBX] == 0x54474354 &&
 				       r[ECX] == 0x43544743 &&

@@ -39,7 +39,7 @@ struct svm_caps {
  * Return: 0; -EOPNOTSUPP: a feature is missing; -EPERM: firmware disabled SVM.
  */
 int svm_caps_check(const struct host_reader *rd, const char **why);
-/* after svm_caps_check() said 0 */
+/* Fills in @caps. svm_caps_check() must have returned 0. */
 void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps);
 /**
  * svm_caps_hide() - pretend that optional features are missing, for tests

@@ -23,7 +23,10 @@ SYM_FUNC_START(svm_enter)
 	push	%r13
 	push	%r12
 	push	%rbx
-	/* in the order in which they are wanted after the exit, last first */
+	/*
+	 * These are popped after the exit, so the one wanted first is pushed
+	 * last.
+	 */
 	push	%rdx
 	push	%rsi
 	push	%rdi
@@ -38,7 +41,7 @@ SYM_FUNC_START(svm_enter)
 	BEFORE_VMRUN
 	vmrun	%rax
 
-	/* only RSP and RAX are the host's */
+	/* The host has only its RSP and RAX back so far. */
 	pop	%rax
 	SAVE_GUEST_REGS
 

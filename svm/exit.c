@@ -35,9 +35,10 @@ struct plain {
 	((struct plain){ (a) | (b) << 8 | (c) << 16, 0xffffff, 3 })
 
 /*
- * What the instruction is, when the plain form did not match: prefixes, mostly.
- * 1: @insn is filled in. 0: enter again, a fault is queued or the bytes are not
- * the ones that exited (another vCPU writes to them). Negative: errno.
+ * Decodes the instruction where its bytes are not the plain form, mostly
+ * because of prefixes. 1: @insn is filled in. 0: enter again, because a fault
+ * is queued, or another vCPU has replaced the bytes since the exit. Negative:
+ * errno.
  */
 static int fetch_insn(struct vigil_vcpu *vcpu, struct insn *insn, bool operands)
 {
@@ -53,7 +54,7 @@ static int fetch_insn(struct vigil_vcpu *vcpu, struct insn *insn, bool operands)
 		return 1;
 	if (ret == INSN_NEED_MORE) {
 		/*
-		 * The instruction goes on in the next page. The CPU has
+		 * The instruction continues in the next page. The CPU has
 		 * executed it, so that page was mapped: if it no longer is, the
 		 * guest gets its fault.
 		 */
@@ -72,8 +73,9 @@ static noinline int slow_len(struct vigil_vcpu *vcpu)
 }
 
 /*
- * Length of the instruction that exited: from the CPU, or by its bytes. As
- * fetch_insn(): 0 enter again, negative errno.
+ * Returns the length of the instruction that exited, as the CPU reports it or
+ * as its bytes say. Like fetch_insn(), 0 means to enter again, and a negative
+ * value is an errno.
  */
 static __always_inline int insn_len(struct vigil_vcpu *vcpu, struct plain p)
 {
@@ -171,7 +173,10 @@ static int on_rdpmc(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* MOV CRn and MOV DRn without prefixes but REX: register and length, 0: look closer */
+/*
+ * Finds register and length of MOV CRn or MOV DRn without any prefix but REX.
+ * 0: the instruction has another form.
+ */
 static int plain_mov(struct vigil_vcpu *vcpu, u8 opcode, int *reg)
 {
 	u8 buf[INSN_MAX_LEN];
@@ -189,8 +194,9 @@ static int plain_mov(struct vigil_vcpu *vcpu, u8 opcode, int *reg)
 }
 
 /*
- * MOV to or from CRn or DRn: register and length. As insn_len(); -ENOENT: some
- * other instruction (LMSW, SMSW, CLTS), to be emulated.
+ * Finds register and length of MOV to or from CRn or DRn. Returns what
+ * insn_len() does; -ENOENT: it is another instruction (LMSW, SMSW, CLTS), which
+ * has to be emulated.
  */
 static int mov_operand(struct vigil_vcpu *vcpu, u8 opcode, u16 op, int *reg)
 {
@@ -210,7 +216,7 @@ static int mov_operand(struct vigil_vcpu *vcpu, u8 opcode, u16 op, int *reg)
 }
 
 /*
- * Register and length of a MOV as the CPU reports them (decode assists and next
+ * Takes register and length of a MOV from the CPU (decode assists and next
  * RIP). 0: this CPU does not report them.
  */
 static int assisted_mov(struct vigil_vcpu *vcpu, int *reg)
@@ -231,7 +237,7 @@ static int on_cr(struct vigil_vcpu *vcpu)
 	int cr = c->exit_code & 15, reg, len = 0;
 	bool write = c->exit_code >= EXIT_WRITE_CR0;
 
-	/* CR0 is also written by LMSW and CLTS, and read by SMSW */
+	/* LMSW and CLTS write CR0 as well, and SMSW reads it. */
 	if (svm_caps.decode_assists && !(c->exit_info_1 & CR_IS_MOV))
 		return exit_emulate(vcpu);
 	len = assisted_mov(vcpu, &reg);
@@ -262,8 +268,8 @@ static int on_dr(struct vigil_vcpu *vcpu)
 }
 
 /*
- * INVLPG of what a register points to, as kernels write it: address and length.
- * 0: some other form; negative errno.
+ * Finds address and length of INVLPG with a plain register as address, the form
+ * that kernels use. 0: it has some other form; negative: errno.
  */
 static int plain_invlpg(struct vigil_vcpu *vcpu, u64 *addr)
 {
@@ -278,7 +284,10 @@ static int plain_invlpg(struct vigil_vcpu *vcpu, u64 *addr)
 		rex = buf[at++];
 	if (buf[at] != 0x0f || buf[at + 1] != 0x01)
 		return 0;
-	/* /7 with memory and no displacement; 4 and 5 are SIB and RIP + disp32 */
+	/*
+	 * The ModRM byte must be /7 with memory and no displacement; 4 and 5
+	 * are SIB and RIP + disp32.
+	 */
 	rm = buf[at + 2];
 	if ((rm & 0xf8) != 0x38 || (rm & 6) == 4)
 		return 0;
@@ -333,8 +342,8 @@ static int on_page_fault(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The guest ran with nothing in DR6, so what is there is what happened. The
- * intercept comes before the delivery: a #DB that its own delivery raises again
+ * The guest ran with DR6 clear, so each bit set there belongs to this #DB. The
+ * exit comes before the delivery: a #DB that its own delivery raises again
  * exits each time instead of looping in the CPU.
  */
 static int on_debug(struct vigil_vcpu *vcpu)
@@ -362,7 +371,10 @@ static int on_align(struct vigil_vcpu *vcpu)
 			    to_svm(vcpu)->vmcb->control.exit_info_1);
 }
 
-/* done with IRQs off: svm_handle_exit_irqoff(), or the host took it at STGI */
+/*
+ * The event is handled already: by svm_handle_exit_irqoff(), or by the host at
+ * STGI.
+ */
 static int on_host_event(struct vigil_vcpu *vcpu)
 {
 	return 1;
@@ -380,7 +392,10 @@ static int on_iret(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* task switches, and x87 errors reported through pins: not supported, and said so */
+/*
+ * Task switches, and x87 errors reported through pins, are not supported:
+ * KVM_RUN ends with an error.
+ */
 static int on_unsupported(struct vigil_vcpu *vcpu)
 {
 	return exit_unexpected(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
@@ -434,7 +449,7 @@ int svm_handle_exit(struct vigil_vcpu *vcpu)
 	const struct vmcb_control *ctl = &to_svm(vcpu)->vmcb->control;
 	u64 code = ctl->exit_code;
 
-	/* exit_info is read only when somebody wants to see it */
+	/* The exit_info fields are read only while the tracepoint is on. */
 	if (trace_vigil_exit_enabled())
 		trace_vigil_exit(vcpu, false, code, ctl->exit_info_1,
 				 ctl->exit_info_2);
@@ -455,7 +470,10 @@ int svm_handle_exit(struct vigil_vcpu *vcpu)
 		return 1;
 	}
 	if (unlikely(code >= NR_EXIT_CODES)) {
-		/* VMEXIT_INVALID and the like: VMRUN refused the state */
+		/*
+		 * Negative codes (VMEXIT_INVALID and others) mean that VMRUN
+		 * refused the guest's state.
+		 */
 		if ((s64)code < 0 || (s32)code < 0)
 			return exit_fail_entry(vcpu, code);
 		return exit_unexpected(vcpu, code);

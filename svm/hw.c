@@ -116,7 +116,7 @@ int svm_hw_enable(void)
 	rdmsrl(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	/* #GP: disabled in a way that no register told of */
+	/* A #GP means that SVM is disabled in a way that no register shows. */
 	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
 		return -EIO;
 	rdmsrl(MSR_VM_HSAVE_PA, sc->old_hsave_pa);
@@ -128,7 +128,10 @@ int svm_hw_enable(void)
 	}
 	srso_enable(sc);
 	switch_init(&sc->sw);
-	/* ASIDs of before belong to nobody, and the TLB may remember them */
+	/*
+	 * No vCPU may go on with an ASID of before: entries of the TLB may
+	 * still be tagged with it.
+	 */
 	sc->generation++;
 	sc->next_asid = svm_caps.nasid;
 	return 0;
@@ -155,7 +158,10 @@ void svm_hw_emergency(void)
 	rdmsrl(MSR_EFER, efer);
 	if (!(efer & EFER_SVME))
 		return;
-	/* an NMI that ended a guest run is taken with GIF set, #MC is not */
+	/*
+	 * With GIF set, the host takes an NMI that ended a guest run. It does
+	 * not take an #MC that did.
+	 */
 	svm_stgi();
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
 }

@@ -17,7 +17,7 @@ void svm_inject_exception(struct vigil_vcpu *vcpu,
 	c->event_inj_error = has_ec ? e->error_code : 0;
 }
 
-/* a virtual interrupt of the highest priority */
+/* Sets up or takes back a virtual interrupt (V_IRQ) of the highest priority. */
 static void set_virq(struct vmcb *vmcb, bool on)
 {
 	const u32 virq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
@@ -47,7 +47,7 @@ void svm_inject_nmi(struct vigil_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	svm->vmcb->control.event_inj = 2 | EVT_TYPE_NMI | EVT_VALID;
-	/* its IRET is what lets the next NMI in */
+	/* Only an IRET of the new handler unmasks NMIs now. */
 	svm->await_iret = false;
 	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
 }
@@ -76,8 +76,8 @@ void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
 }
 
 /*
- * A virtual interrupt that is never delivered: the CPU leaves the guest when it
- * could be.
+ * Makes the CPU exit when it could take an interrupt: a virtual interrupt is
+ * pending, whose intercept comes before its delivery.
  */
 void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
 {
@@ -96,9 +96,10 @@ void svm_irq_window(struct vigil_vcpu *vcpu, bool on)
 }
 
 /*
- * SVM has no NMI window. In the handler the IRET intercept tells; what else can
- * be in the way (the IRET itself, an interrupt shadow, an exception that goes
- * first) lasts one instruction: step over it.
+ * SVM has no NMI window. While an NMI handler runs, the IRET intercept shows
+ * its end. Whatever else blocks an NMI (the IRET itself, an interrupt shadow,
+ * an exception that goes first) lasts one instruction, so the guest is
+ * single-stepped over it.
  */
 void svm_nmi_window(struct vigil_vcpu *vcpu)
 {
@@ -118,14 +119,14 @@ void svm_exit_iret(struct vigil_vcpu *vcpu)
 	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, false);
 	svm->await_iret = true;
 	svm->iret_rip = vcpu->rip;
-	/* an NMI that waits is to come right behind the IRET */
+	/* A pending NMI must be delivered right behind the IRET. */
 	if (vcpu->events.nmi_pending)
 		vigil_request(vcpu, REQ_EVENT);
 }
 
 /*
- * After an entry with stepping or await_iret. TF that was set for the step goes,
- * unless the guest's IRET has just loaded its own.
+ * Called after an entry with stepping or await_iret. Clears the TF that was set
+ * for the step, unless the guest's IRET has just loaded its own.
  */
 void svm_nmi_progress(struct vigil_vcpu *vcpu)
 {
@@ -138,7 +139,10 @@ void svm_nmi_progress(struct vigil_vcpu *vcpu)
 		svm->stepped = !svm->step_tf &&
 			       svm->vmcb->control.exit_code == EXIT_EXCP_DB;
 		svm->stepping = false;
-		/* the window is asked for again if it is still wanted */
+		/*
+		 * event_inject() asks for the window again if it is still
+		 * wanted.
+		 */
 		vigil_request(vcpu, REQ_EVENT);
 	}
 	if (iret_done) {
@@ -148,9 +152,9 @@ void svm_nmi_progress(struct vigil_vcpu *vcpu)
 }
 
 /*
- * Which events does the CPU deliver in a guest on its own? Neither interrupts
- * nor exceptions that are intercepted. (Bochs 2.7 tells of the last event that
- * it remembers when the delivery of an INT n is cut short.)
+ * Does the CPU deliver such an event in a guest by itself? It does not deliver
+ * interrupts, nor exceptions that are intercepted. (When the delivery of an INT
+ * n is cut short, Bochs 2.7 reports the last event that it remembers.)
  */
 static bool delivers_itself(const struct vmcb_control *c, enum cut_short kind,
 			    u8 vector)
@@ -161,10 +165,10 @@ static bool delivers_itself(const struct vmcb_control *c, enum cut_short kind,
 }
 
 /*
- * What was injected has been delivered, unless EXITINTINFO has it: then the exit
- * came in the middle. INT n, INT3 and INTO are the guest's instructions, RIP is
- * still theirs: they are executed again. An INT3 or INTO that was injected
- * belongs to no instruction at RIP.
+ * The injected event has been delivered, unless EXITINTINFO reports it: then
+ * the exit came in the middle of its delivery. RIP still points to INT n, INT3
+ * or INTO of the guest, so these are executed again. An INT3 or INTO that was
+ * injected belongs to no instruction at RIP.
  */
 void svm_event_exit(struct vigil_vcpu *vcpu)
 {

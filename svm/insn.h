@@ -15,7 +15,7 @@ static __always_inline void svm_stgi(void)
 	asm volatile("stgi" : : : "memory");
 }
 
-/* drop the translations of one page under one ASID */
+/* Drops the translations of one page under one ASID. */
 static __always_inline void svm_invlpga(unsigned long addr, u32 asid)
 {
 	asm volatile("invlpga %0, %1" : : "a"(addr), "c"(asid) : "memory");

@@ -12,7 +12,10 @@
 #define VM_CR_SVMDIS BIT_ULL(4)
 #define DE_CFG_LFENCE BIT_ULL(1)
 
-/* switched by VMLOAD and VMSAVE with every entry: an exit would be for nothing */
+/*
+ * VMLOAD and VMSAVE switch these at every entry, so guests access them without
+ * an exit.
+ */
 static const u32 direct[] = {
 	MSR_STAR,
 	MSR_LSTAR,
@@ -26,7 +29,10 @@ static const u32 direct[] = {
 	MSR_IA32_SYSENTER_EIP,
 };
 
-/* the pair of bits of an MSR: read, write; -1 when the map has none */
+/*
+ * Returns the position of the two bits of an MSR (read, write) in the map, or
+ * -1 when the map does not have it.
+ */
 static int map_bit(u32 msr)
 {
 	static const u32 base[] = { 0, 0xc0000000, 0xc0010000 };
@@ -50,7 +56,7 @@ void svm_msr_map_init(u8 *map)
 	}
 }
 
-/* where the VMCB keeps it, or NULL */
+/* Returns the field of the VMCB that holds the MSR, or NULL. */
 static u64 *msr_field(struct vmcb_save *save, u32 msr)
 {
 	switch (msr) {
@@ -95,7 +101,7 @@ int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 	}
 	switch (msr) {
 	case MSR_VM_CR:
-		/* the guest has no SVM, and nothing will switch it on */
+		/* The guest has no SVM and cannot switch it on. */
 		*value = VM_CR_LOCK | VM_CR_SVMDIS;
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
@@ -124,13 +130,16 @@ int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if (field) {
 		if (is_address(msr) && !msr_canonical(vcpu, value))
 			return -EINVAL;
-		/* loaded by VMLOAD, which no clean bit covers */
+		/* VMLOAD loads these, and no clean bit covers them. */
 		*field = value;
 		return 0;
 	}
 	switch (msr) {
 	case MSR_IA32_DEBUGCTLMSR:
-		/* last branches are not recorded: as on a CPU whose record stays empty */
+		/*
+		 * Last branches are not recorded: the guest sees a record that
+		 * stays empty.
+		 */
 		return value & ~DEBUGCTL_KNOWN ? -EINVAL : 0;
 	case MSR_VM_CR:
 	case MSR_AMD64_DE_CFG:

@@ -24,9 +24,10 @@ static struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
 }
 
 /*
- * The VMCB has no bit for "unusable": a segment that is not present is. What
- * hardware does not keep is made up as the architecture has it: a loaded
- * segment was accessed, a loaded TSS is busy, SS.DPL is the CPL.
+ * The VMCB has no bit for "unusable": a segment that is not present counts as
+ * unusable. What the hardware does not keep is filled in as the architecture
+ * defines it: a loaded segment is accessed, a loaded TSS is busy, SS.DPL is the
+ * CPL.
  */
 void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     struct kvm_segment *s)
@@ -41,7 +42,10 @@ void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	};
 	segment_unpack(s, v->attr, SEG_AVL_BIT8);
 	s->unusable = !s->present;
-	/* some CPUs drop G, of CS at least: no limit needs to be wrong */
+	/*
+	 * Some CPUs drop G, at least that of CS: a limit above 1 MiB shows that
+	 * it was set.
+	 */
 	if (v->limit > 0xfffff)
 		s->g = 1;
 
@@ -51,7 +55,7 @@ void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		break;
 	case SEG_SS:
 		s->dpl = vmcb->save.cpl;
-		/* a null SS may be left with D set */
+		/* A null SS may still have D set. */
 		if (s->unusable)
 			s->db = 0;
 		fallthrough;
@@ -157,9 +161,12 @@ void svm_update_modes(struct vigil_vcpu *vcpu)
 	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG |
 	      X86_CR0_WP | X86_CR0_ET;
 
-	/* an #MC must find CR4.MCE as the host has it: without, the CPU shuts down */
+	/*
+	 * CR4.MCE stays as the host has it: with MCE clear, an #MC shuts the
+	 * CPU down.
+	 */
 	cr4 = (vcpu->cr4 & ~(u64)X86_CR4_PCIDE) | X86_CR4_PAE | svm_host_mce;
-	/* shadow tables of an unpaged guest are user pages */
+	/* The shadow tables of an unpaged guest map user pages. */
 	if (!is_paging(vcpu))
 		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
 
@@ -196,7 +203,7 @@ void svm_update_cpuid(struct vigil_vcpu *vcpu)
 	svm->has_tsc_aux = guest_has(vcpu, GUEST_HAS_RDTSCP) &&
 			   (boot_cpu_has(X86_FEATURE_RDTSCP) ||
 			    boot_cpu_has(X86_FEATURE_RDPID));
-	/* with RDTSCP hidden the instruction does not exist */
+	/* Where CPUID hides RDTSCP, the instruction raises #UD. */
 	svm_intercept(svm->vmcb, ICPT_MISC2, ICPT_RDTSCP, !svm->has_tsc_aux);
 	svm_update_modes(vcpu);
 }

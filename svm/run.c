@@ -44,8 +44,8 @@ static void svm_vcpu_put(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The first entry since vcpu_load(): what VMRUN does not switch is saved once.
- * It stays the same until this thread leaves the kernel or the CPU.
+ * At the first entry since vcpu_load(), saves the host state that VMRUN does
+ * not switch. It stays the same until this thread leaves the kernel or the CPU.
  */
 static noinline void save_host(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 {
@@ -55,7 +55,7 @@ static noinline void save_host(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 	to_svm(vcpu)->host_loaded = true;
 }
 
-/* Has the next VMRUN use no translation that was cached before it. */
+/* Makes the next VMRUN use no translation that was cached before it. */
 static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -81,8 +81,8 @@ static noinline void flush(struct vigil_vcpu *vcpu, struct svm_cpu *sc)
 }
 
 /*
- * TF for one instruction. Not together with an injection, whose frame would
- * get it: then an interrupt of our own ends the entry right behind the delivery.
+ * Sets TF for one instruction. An injected event would push TF with its frame:
+ * in that case a self-sent interrupt ends the entry right behind the delivery.
  */
 static noinline void begin_step(struct vigil_vcpu *vcpu)
 {

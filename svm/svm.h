@@ -97,7 +97,10 @@ void svm_hw_unsetup(void);
 int svm_hw_enable(void);
 void svm_hw_disable(void);
 void svm_hw_emergency(void);
-/* a clean ASID for this vCPU on this CPU; IRQs off */
+/*
+ * Gives the vCPU an ASID that no entry of this CPU's TLB is tagged with; IRQs
+ * off.
+ */
 void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *sc);
 
 /* vmcb.c */
@@ -147,10 +150,13 @@ bool svm_irq_shadow(struct vigil_vcpu *vcpu);
 void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
 void svm_irq_window(struct vigil_vcpu *vcpu, bool on);
 void svm_nmi_window(struct vigil_vcpu *vcpu);
-/* after an exit: what became of the injected event, of the NMI handler's IRET */
+/*
+ * Called after an exit: finds out whether the injected event was delivered, and
+ * whether the NMI handler has executed its IRET.
+ */
 void svm_event_exit(struct vigil_vcpu *vcpu);
 void svm_nmi_progress(struct vigil_vcpu *vcpu);
-/* the guest is about to execute IRET with NMIs masked */
+/* The guest is about to execute IRET with NMIs masked. */
 void svm_exit_iret(struct vigil_vcpu *vcpu);
 
 #endif

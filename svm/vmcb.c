@@ -13,9 +13,9 @@
 #include "vmm/exit/exit.h"
 
 /*
- * One bit a port, and three more bits for accesses that run over port FFFF;
- * two bits an MSR. Both are the same for every guest. Physically contiguous,
- * page aligned.
+ * The I/O map has one bit for each port, and three more bits for accesses that
+ * extend beyond port FFFF; the MSR map has two bits for each MSR. All guests
+ * share both. They are physically contiguous and page aligned.
  */
 #define IOPM_ORDER 2
 #define MSRPM_ORDER 1
@@ -93,9 +93,9 @@ void svm_intercept(struct vmcb *vmcb, int word, u32 bits, bool on)
 }
 
 /*
- * Exceptions: #PF is shadow paging; #DB and #AC could otherwise loop in their
- * own delivery for ever, without ever leaving the guest; #MC is the host's.
- * Everything else reaches the guest without an exit.
+ * #PF is intercepted for shadow paging; #DB and #AC, because their own delivery
+ * can raise them again, for ever, without ever leaving the guest; #MC, because
+ * it is the host's. All other exceptions reach the guest without an exit.
  */
 static void set_intercepts(struct vmcb *vmcb)
 {
@@ -148,7 +148,10 @@ static void reset_save(struct vmcb_save *save)
 	save->efer = EFER_SVME | EFER_NX;
 	save->cr0 = X86_CR0_PG | X86_CR0_WP | X86_CR0_ET;
 	save->cr4 = X86_CR4_PAE;
-	/* not looked at without nested paging; the value at RESET all the same */
+	/*
+	 * The CPU ignores this field without nested paging; it holds the value
+	 * at RESET.
+	 */
 	save->g_pat = 0x0007040600070406ull;
 }
 
@@ -165,7 +168,7 @@ void svm_vcpu_reset(struct vigil_vcpu *vcpu)
 	vmcb->control.int_control = V_INTR_MASKING;
 	vmcb->control.tsc_offset = vcpu->tsc_offset;
 	reset_save(&vmcb->save);
-	/* the shadow root stays until shadow/ has another one */
+	/* CR3 of the VMCB keeps the shadow root until shadow/ sets another. */
 	vmcb->save.cr3 = cr3;
 
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));

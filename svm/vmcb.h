@@ -87,7 +87,10 @@ enum {
 #define EVT_HAS_ERROR		BIT(11)
 #define EVT_VALID		BIT(31)
 
-/* clean bits: the field group has not changed since this CPU saw it */
+/*
+ * A clean bit says that the fields of its group have not changed since this CPU
+ * last loaded them.
+ */
 enum {
 	CLEAN_INTERCEPTS,	/* intercepts, TSC offset, pause filter */
 	CLEAN_PERM_MAPS,
@@ -159,7 +162,10 @@ enum svm_exit_code {
 #define IOIO_SIZE		7u
 #define IOIO_PORT_SHIFT		16
 
-/* exit_info_1 of a CR access, with decode assists: it was a MOV, of this register */
+/*
+ * With decode assists, exit_info_1 of a CR access says that it was a MOV, and
+ * of which register.
+ */
 #define CR_IS_MOV		BIT_ULL(63)
 #define CR_GPR			0xfu
 

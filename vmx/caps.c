@@ -25,7 +25,7 @@
 #define VMX_CR4_FIXED1 0x489u
 #define VMX_CPU2 0x48bu
 #define VMX_EPT_VPID_CAP 0x48cu
-/* the TRUE_ ones, where default1 controls can be 0 */
+/* The TRUE_ MSRs also tell which default1 controls may be 0. */
 #define VMX_TRUE_PIN 0x48du
 #define VMX_TRUE_CPU 0x48eu
 #define VMX_TRUE_EXIT 0x48fu
@@ -43,7 +43,7 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* A control bit that vigil cannot do without, and its name for the message */
+/* A control bit that vigil requires, and its name for the message. */
 struct need {
 	u32 bit;
 	const char *name;
@@ -89,7 +89,10 @@ static const struct need entry_needs[] = {
 	NEED(ENTRY_LOAD_EFER, "load IA32_EFER on entry"),
 };
 
-/* windows are asked for when they are wanted, IA-32e mode when the guest is */
+/*
+ * These bits are set only at times: windows while one is wanted, IA-32e mode
+ * while the guest is in long mode.
+ */
 #define CPU_WHEN_WANTED (CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW)
 #define ENTRY_WHEN_WANTED ENTRY_IA32E
 
@@ -108,7 +111,7 @@ static const struct {
 		      ARRAY_SIZE(entry_needs) },
 };
 
-/* an MSR that is not there has no bits */
+/* Reads an MSR; one that does not exist reads as 0. */
 static u64 rdmsr(const struct host_reader *rd, u32 msr)
 {
 	u64 v;
@@ -116,7 +119,9 @@ static u64 rdmsr(const struct host_reader *rd, u32 msr)
 	return rd->rdmsr(msr, &v) ? 0 : v;
 }
 
-/* low half: bits that must be 1; high half: bits that may be 1 */
+/*
+ * The low half has the bits that must be 1, the high half those that may be 1.
+ */
 static u64 group_msr(const struct host_reader *rd, enum group g)
 {
 	return rdmsr(rd, rdmsr(rd, VMX_BASIC) & BASIC_TRUE ?
@@ -208,7 +213,10 @@ static u32 controls(const struct host_reader *rd, enum group g, u32 when_wanted)
 	return v;
 }
 
-/* EPT is used where it lets unpaged guests run as they are, and not else */
+/*
+ * EPT is used only where it lets unpaged guests run as they are (unrestricted
+ * guest).
+ */
 static void read_secondary(const struct host_reader *rd, struct vmx_caps *caps)
 {
 	u64 msr = rdmsr(rd, VMX_CPU2), cap;

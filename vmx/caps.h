@@ -54,7 +54,7 @@ struct vmx_caps {
  * disabled VMX.
  */
 int vmx_caps_check(const struct host_reader *rd, const char **why);
-/* after vmx_caps_check() said 0 */
+/* Fills in @caps. vmx_caps_check() must have returned 0. */
 void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps);
 /**
  * vmx_caps_hide() - pretend that optional features are missing, for tests

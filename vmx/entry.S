@@ -24,14 +24,16 @@ SYM_FUNC_START(vmx_enter)
 	push	%rbx
 	push	%rdi
 
-	/* it seldom changes */
+	/* HOST_RSP seldom changes, so it is compared before it is written. */
 	cmp	%rsp, (%rsi)
 	je	1f
 	mov	%rsp, (%rsi)
 	mov	$VMCS_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
 1:
-	/* CF until the instruction: nothing below touches it */
+	/*
+	 * CF selects VMRESUME or VMLAUNCH below; nothing in between changes it.
+	 */
 	bt	$0, %edx
 
 	mov	REGS_RAX(%rdi), %rax

@@ -182,7 +182,7 @@ static int on_exception(struct vigil_vcpu *vcpu)
 {
 	u32 info = vmcs_read32(EXIT_INTERRUPTION_INFO);
 
-	/* done with IRQs off */
+	/* vmx_handle_exit_irqoff() has handled an NMI already. */
 	if ((info & INFO_TYPE) == INFO_TYPE_NMI)
 		return 1;
 	switch (info & INFO_VECTOR) {
@@ -222,7 +222,10 @@ static int on_ept_misconfig(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* done with IRQs off, or the host takes it when they are on again */
+/*
+ * The event is handled already with IRQs off, or the host takes it once they
+ * are on again.
+ */
 static int on_host_event(struct vigil_vcpu *vcpu)
 {
 	return 1;
@@ -241,7 +244,7 @@ static int on_nmi_window(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* task switches: not supported, and said so */
+/* Task switches are not supported: KVM_RUN ends with an error. */
 static int on_unsupported(struct vigil_vcpu *vcpu)
 {
 	return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
@@ -289,9 +292,9 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 /* clang-format on */
 
 /*
- * The entry did not happen. With a state that a guest passes through on its way
- * between modes, the instructions up to its end are emulated; an event cannot
- * be delivered in it.
+ * The CPU refused the entry. If the guest passes through this state on its way
+ * between modes, instructions are emulated until it has left the state; no
+ * event can be delivered meanwhile.
  */
 static int on_refused(struct vigil_vcpu *vcpu)
 {

@@ -154,10 +154,10 @@ int vmx_hw_enable(void)
 
 	if (vmx_hw_owned())
 		return -EBUSY;
-	/* Processor Trace may have to be off in VMX operation */
+	/* Some CPUs require Processor Trace to be off in VMX operation. */
 	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
-	/* the switch is off, and still somebody is in VMX operation */
+	/* CR4.VMXE was clear, and still somebody is in VMX operation. */
 	if (vmx_vmxon(__pa(vc->vmxon))) {
 		cr4_clear_bits(X86_CR4_VMXE);
 		intel_pt_handle_vmx(0);
@@ -186,7 +186,10 @@ void vmx_hw_disable(void)
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
 	intel_pt_handle_vmx(0);
-	/* an exit sets the limits to 64 KiB; the GDT's went back with each put */
+	/*
+	 * A VM exit sets the limits of GDT and IDT to 64 KiB. Each vcpu_put()
+	 * restores the GDT's, so only the IDT's is left.
+	 */
 	load_idt(&vc->idt);
 }
 

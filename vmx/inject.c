@@ -18,15 +18,15 @@ static void inject(struct vmx_vcpu *vmx, u32 info)
 }
 
 /*
- * INT3 and INTO are injected as hardware exceptions too: what they belong to was
- * an instruction that the emulator has left behind.
+ * INT3 and INTO are injected as hardware exceptions too, since RIP is already
+ * behind the emulated instruction.
  */
 void vmx_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e)
 {
 	u32 info = e->vector | INFO_TYPE_HW_EXCEPTION;
 
-	/* real mode has none, and an entry insists on it */
+	/* Real mode pushes no error code, and an entry refuses one there. */
 	if (is_protmode(vcpu) && e->vector < 32 &&
 	    (PUSH_ERROR_CODE & BIT(e->vector))) {
 		info |= INFO_ERROR_CODE;
@@ -54,7 +54,10 @@ void vmx_inject_nmi(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	/* blocking by NMI begins with the delivery, and must not stand before */
+	/*
+	 * The delivery starts blocking by NMI; an entry that injects an NMI
+	 * refuses a guest that is blocked already.
+	 */
 	vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
 					      ~(u32)BLOCKED_BY_NMI);
 	inject(vmx, 2 | INFO_TYPE_NMI);
@@ -86,7 +89,7 @@ bool vmx_irq_shadow(struct vigil_vcpu *vcpu)
 	       (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
 }
 
-/* an entry takes blocking by STI only together with IF */
+/* An entry accepts blocking by STI only while IF is set. */
 void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -113,8 +116,8 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu)
 }
 
 /*
- * A single step that a shadow holds back is pending: an entry refuses TF in a
- * shadow without it.
+ * An interrupt shadow delays the trap of a single step: the trap must then
+ * stand in the pending debug exceptions, or the entry refuses TF in a shadow.
  */
 void vmx_event_enter(struct vigil_vcpu *vcpu)
 {
@@ -127,8 +130,9 @@ void vmx_event_enter(struct vigil_vcpu *vcpu)
 /* ---- after the entry ---- */
 
 /*
- * An IRET that faulted has ended blocking by NMI all the same: it is executed
- * again, so blocking goes on. Else the end of blocking is the end of the handler.
+ * A faulting IRET has also ended blocking by NMI. It is executed again, so
+ * blocking is restored. Otherwise the end of blocking is the end of the
+ * handler.
  */
 static noinline void nmi_progress(struct vigil_vcpu *vcpu)
 {
@@ -148,9 +152,9 @@ static noinline void nmi_progress(struct vigil_vcpu *vcpu)
 }
 
 /*
- * What was injected has been delivered, unless IDT_VECTORING_INFO has it: then
- * the exit came in the middle. INT n, INT3, INTO and ICEBP are the guest's
- * instructions, RIP is still theirs: they are executed again.
+ * The injected event has been delivered, unless IDT_VECTORING_INFO reports it:
+ * then the exit came in the middle of its delivery. RIP still points to INT n,
+ * INT3, INTO or ICEBP of the guest, so these are executed again.
  */
 void vmx_event_exit(struct vigil_vcpu *vcpu)
 {

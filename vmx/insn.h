@@ -15,7 +15,7 @@
 #include "vmcs.h"
 
 /* clang-format off */
-/* 0; -EIO: it failed or faulted */
+/* Returns 0, or -EIO when VMXON failed or faulted. */
 static __always_inline int vmx_vmxon(u64 pa)
 {
 	asm goto("1: vmxon %0; jbe %l[fail]\n\t" _ASM_EXTABLE(1b, %l[fail])
@@ -28,7 +28,10 @@ fail:
 	return -EIO;
 }
 
-/* also where VMX is off already, as in a crash */
+/*
+ * In a crash VMX may be off already: then VMXOFF faults, and the fault is
+ * ignored.
+ */
 static __always_inline void vmx_vmxoff(void)
 {
 	asm goto("1: vmxoff\n\t" _ASM_EXTABLE(1b, %l[out])::
@@ -78,7 +81,10 @@ static __always_inline void __vmcs_write(unsigned long field,
 		     : "cc");
 }
 
-/* the width in the name is that of the field; another one does not compile */
+/*
+ * Each name has the width of its fields: a field of another width does not
+ * compile.
+ */
 #define VMCS_ACCESSORS(name, type, width)                                   \
 	static __always_inline type vmcs_read##name(enum vmcs_field field)  \
 	{                                                                   \
@@ -111,7 +117,7 @@ struct invept_descriptor {
 	u64 reserved;
 };
 
-/* a type that the CPU has: never fails */
+/* Never fails, as long as @type is one that the CPU has. */
 static __always_inline void vmx_invvpid(unsigned long type, u16 vpid,
 					unsigned long addr)
 {
@@ -145,7 +151,7 @@ static __always_inline void vmx_invept(unsigned long type, u64 eptp)
  */
 int vmx_enter(unsigned long *regs, unsigned long *host_rsp, bool launched);
 
-/* where exits go: HOST_RIP; not a function */
+/* HOST_RIP: the place where exits land. It cannot be called. */
 extern const char vmx_exit_entry[];
 
 #endif

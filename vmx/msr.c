@@ -6,7 +6,10 @@
 #include "vmx.h"
 #include "vmm/cpu/msr.h"
 
-/* in the VMCS, or read back when the vCPU is put: an exit would be for nothing */
+/*
+ * The VMCS has these, or they are read back when the vCPU is put: guests access
+ * them without an exit.
+ */
 static const u32 direct[] = {
 	MSR_FS_BASE,	      MSR_GS_BASE,	     MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
@@ -16,7 +19,10 @@ static const u32 direct[] = {
 #define MAP_WRITE 2048
 #define MAP_HIGH 1024 /* of c0000000 and up */
 
-/* SDM volume 3, "MSR-Bitmap Address": a bit an MSR, reads and writes apart */
+/*
+ * SDM volume 3, "MSR-Bitmap Address": each MSR has a bit for reads, and in
+ * another part of the map one for writes.
+ */
 void vmx_msr_map_init(u8 *map)
 {
 	int i;
@@ -31,7 +37,7 @@ void vmx_msr_map_init(u8 *map)
 	}
 }
 
-/* number in vmx_vcpu.msr, or -1 */
+/* Returns the index of the MSR in vmx_vcpu.msr, or -1. */
 static int switched(u32 msr)
 {
 	int i;
@@ -62,7 +68,10 @@ static bool is_address(u32 msr)
 	}
 }
 
-/* the guest's is in the MSR while it is loaded and has entered */
+/*
+ * After the first entry, and until the vCPU is put, the MSR itself holds the
+ * guest's value.
+ */
 static u64 get_kernel_gs_base(struct vmx_vcpu *vmx)
 {
 	u64 v;

@@ -10,8 +10,8 @@
 #include "vmm/cpu/segment.h"
 
 /*
- * The VMCS has the segments in the order of enum vigil_seg, two apart. Fields
- * by a variable number: the width is the caller's to know.
+ * The VMCS numbers the fields of the segments in the order of enum vigil_seg,
+ * two apart. The caller must know the width of a field with a variable number.
  */
 static unsigned long seg_read(enum vmcs_field es, enum vigil_seg seg)
 {
@@ -57,7 +57,7 @@ void vmx_seg_write(struct vmx_vcpu *vmx, enum vigil_seg seg,
 	vmx->cached |= CACHED_SEG(seg) | CACHED_AR(seg);
 }
 
-/* SS.DPL is the CPL, also where SS is unusable */
+/* The CPL is SS.DPL, even where SS is unusable. */
 void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     struct kvm_segment *s)
 {
@@ -75,8 +75,8 @@ void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 }
 
 /*
- * Entries want of a usable segment what loading it has done: it was accessed,
- * and a TSS is busy.
+ * An entry requires a usable segment to look as loading leaves it: it is
+ * accessed, and a TSS is busy.
  */
 void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     const struct kvm_segment *s)
@@ -148,7 +148,7 @@ void vmx_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
 	vmcs_write32(GUEST_GDTR_LIMIT, dt->limit);
 }
 
-/* the kinds of CR0, CR4, EFER and controls that a guest runs with */
+/* Writes the secondary processor-based controls. */
 static void set_secondary(struct vmx_vcpu *vmx)
 {
 	const u32 ept = CPU2_EPT | CPU2_UNRESTRICTED;
@@ -164,7 +164,10 @@ static void set_secondary(struct vmx_vcpu *vmx)
 	vmcs_write32(SECONDARY_CONTROLS, ctl);
 }
 
-/* a 16-bit TSS can be in TR when the guest enters long mode, which VMX refuses */
+/*
+ * TR may hold a 16-bit TSS when the guest enters long mode. An entry refuses
+ * that.
+ */
 static void long_mode_tr(struct vmx_vcpu *vmx)
 {
 	struct vmx_seg tr = *vmx_seg(vmx, SEG_TR);
@@ -201,12 +204,15 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 	vmcs_writel(GUEST_CR0, cr0 & vmx_caps.cr0_fixed1);
 	vmcs_writel(CR0_READ_SHADOW, vcpu->cr0);
 
-	/* an #MC must find CR4.MCE as the host has it: without, the CPU shuts down */
+	/*
+	 * CR4.MCE stays as the host has it: with MCE clear, an #MC shuts the
+	 * CPU down.
+	 */
 	cr4 = (vcpu->cr4 & ~(u64)X86_CR4_PCIDE) | vmx_caps.cr4_fixed0 |
 	      (__read_cr4() & X86_CR4_MCE);
 	if (!vmx->on_ept)
 		cr4 |= X86_CR4_PAE;
-	/* shadow tables of an unpaged guest are user pages */
+	/* The shadow tables of an unpaged guest map user pages. */
 	if (!is_paging(vcpu))
 		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
 	vmcs_writel(GUEST_CR4, cr4 & vmx_caps.cr4_fixed1);
@@ -217,7 +223,7 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 		efer &= ~(u64)EFER_LME;
 	vmcs_write64(GUEST_IA32_EFER, efer);
 
-	/* which of the switched MSRs it uses hangs on the mode */
+	/* The mode decides which of the switched MSRs the guest uses. */
 	vmx->msrs_loaded = false;
 	entry = long_mode ? vmx->entry_ctl | ENTRY_IA32E :
 			    vmx->entry_ctl & ~ENTRY_IA32E;
@@ -238,7 +244,7 @@ void vmx_update_cpuid(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	/* with RDTSCP hidden the instruction does not exist */
+	/* Where CPUID hides RDTSCP, the instruction raises #UD. */
 	vmx->has_tsc_aux = vmx_caps.rdtscp && guest_has(vcpu, GUEST_HAS_RDTSCP);
 	vmx_update_modes(vcpu);
 }

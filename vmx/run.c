@@ -194,8 +194,9 @@ static noinline void load_msrs(struct vigil_vcpu *vcpu, struct vmx_cpu *vc)
 }
 
 /*
- * The first entry since vcpu_load(): what entries and exits do not switch. It
- * stays the same until this thread leaves the kernel or the CPU.
+ * At the first entry since vcpu_load(), saves the host state that entries and
+ * exits do not switch. It stays the same until this thread leaves the kernel or
+ * the CPU.
  */
 static noinline void save_host(struct vigil_vcpu *vcpu)
 {
@@ -208,7 +209,7 @@ static noinline void save_host(struct vigil_vcpu *vcpu)
 	vmx->host_loaded = true;
 }
 
-/* Has the next entry use no translation that was cached before it. */
+/* Makes the next entry use no translation that was cached before it. */
 static noinline void flush(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -262,7 +263,10 @@ static __always_inline void read_guest(struct vigil_vcpu *vcpu,
 	vmx->rflags = vcpu->rflags = vmcs_readl(GUEST_RFLAGS);
 }
 
-/* module parameter vmx_if0_ticks: the timer starts anew with each entry */
+/*
+ * Switches the preemption timer for module parameter vmx_if0_ticks. It starts
+ * anew with each entry.
+ */
 static noinline void set_if0_timer(struct vmx_vcpu *vmx, bool on)
 {
 	u32 ctl = on ? vmx->pin_ctl | PIN_PREEMPTION_TIMER :

@@ -13,9 +13,12 @@
 #include "vmm/cpu/cr.h"
 #include "vmm/exit/exit.h"
 
-/* two maps of each half of the MSRs' numbers; the same for every guest */
+/*
+ * Bitmaps for reads and writes of the low and the high MSRs. All guests share
+ * them.
+ */
 static u8 *msr_map;
-/* VPID 0 is the host's */
+/* Numbers of vCPUs for the TLB; VPID 0 belongs to the host. */
 static DEFINE_IDA(vpids);
 #define MAX_VPID 0xffff
 
@@ -62,7 +65,7 @@ int vmx_vcpu_create(struct vigil_vcpu *vcpu)
 	vmx->vmcs_cpu = -1;
 	vmx->cpu = -1;
 	INIT_LIST_HEAD(&vmx->link);
-	/* without a free one its translations are not tagged */
+	/* Without a free VPID the vCPU's translations are not tagged. */
 	vpid = vmx_caps.vpid ?
 		       ida_alloc_range(&vpids, 1, MAX_VPID, GFP_KERNEL) :
 		       0;
@@ -116,7 +119,10 @@ void vmx_deactivate(struct vmx_vcpu *vmx)
 {
 	int cpu;
 
-	/* a CPU that cannot be called is going offline, and does it itself */
+	/*
+	 * A CPU that cannot be called is going offline, and deactivates its
+	 * VMCSs itself.
+	 */
 	while ((cpu = smp_load_acquire(&vmx->vmcs_cpu)) >= 0) {
 		if (smp_call_function_single(cpu, deactivate_ipi, vmx, 1))
 			cpu_relax();
@@ -136,9 +142,9 @@ void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on)
 }
 
 /*
- * Exceptions: #PF is shadow paging; #DB and #AC could otherwise loop in their
- * own delivery for ever, without ever leaving the guest; #MC is the host's.
- * Everything else reaches the guest without an exit.
+ * #PF is intercepted for shadow paging; #DB and #AC, because their own delivery
+ * can raise them again, for ever, without ever leaving the guest; #MC, because
+ * it is the host's. All other exceptions reach the guest without an exit.
  */
 static void reset_controls(struct vmx_vcpu *vmx)
 {
@@ -301,9 +307,9 @@ static const char *cs_dpl_problem(const struct vmx_seg *cs,
 }
 
 /*
- * Of "Checks on Guest Segment Registers": what a guest comes to by itself, with
- * segment registers that real mode has left, and leaves again with its next far
- * jump and loads.
+ * Finds violations of "Checks on Guest Segment Registers" that a guest can
+ * cause by itself: segment registers still hold what real mode has left in
+ * them. The guest's next far jump and loads end that.
  */
 static const char *transition_problem(struct vmx_vcpu *vmx)
 {
@@ -350,7 +356,7 @@ static const char *cs_problem(struct vmx_vcpu *vmx, bool long_mode)
 	case 11:
 	case 13:
 	case 15:
-		/* guests that page may come to that: transition_problem() */
+		/* With paging on, transition_problem() reports this. */
 		if (vmx->on_ept)
 			return cs_dpl_problem(cs, vmx_seg(vmx, SEG_SS));
 		break;

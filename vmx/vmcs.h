@@ -9,7 +9,7 @@
 
 #include "vmm/pure.h"
 
-/* the head of the region; the CPU alone knows the rest */
+/* The head of the region. The rest has a format that only the CPU knows. */
 struct vmcs {
 	u32 revision; /* bit 31: shadow VMCS */
 	u32 abort;

@@ -16,7 +16,7 @@
 /* MSRs that hold the guest's values while its vCPU is loaded and has entered */
 enum vmx_msr { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, NR_VMX_MSRS };
 
-/* a segment register as the VMCS has it */
+/* A segment register in the VMCS's format. */
 struct vmx_seg {
 	u16 selector;
 	u32 limit;
@@ -172,11 +172,16 @@ void vmx_vcpu_reset(struct vigil_vcpu *vcpu);
 void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on);
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu);
 const char *vmx_entry_problem(struct vigil_vcpu *vcpu);
-/* is what VM entry refuses of a kind that the guest leaves by itself? */
+/*
+ * Will the guest leave the state that VM entry refuses by its own instructions?
+ */
 bool vmx_in_transition(struct vigil_vcpu *vcpu);
-/* out of the memory of the CPU it is active on, which may be another one */
+/*
+ * Makes the VMCS inactive on the CPU where it is active, which may be another
+ * one.
+ */
 void vmx_deactivate(struct vmx_vcpu *vmx);
-/* the same on this CPU, IRQs off */
+/* Makes the VMCS inactive; it is active on this CPU. IRQs off. */
 void vmx_deactivate_here(struct vmx_vcpu *vmx);
 
 /* exit.c */
@@ -184,7 +189,9 @@ int vmx_handle_exit(struct vigil_vcpu *vcpu);
 void vmx_handle_exit_irqoff(struct vigil_vcpu *vcpu);
 
 /* regs.c */
-/* from the VMCS, unless it is cached already */
+/*
+ * Returns a segment register, and reads it from the VMCS unless it is cached.
+ */
 const struct vmx_seg *vmx_seg(struct vmx_vcpu *vmx, enum vigil_seg seg);
 u32 vmx_seg_ar(struct vmx_vcpu *vmx, enum vigil_seg seg);
 void vmx_seg_write(struct vmx_vcpu *vmx, enum vigil_seg seg,
@@ -220,9 +227,15 @@ bool vmx_irq_shadow(struct vigil_vcpu *vcpu);
 void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
 void vmx_irq_window(struct vigil_vcpu *vcpu, bool on);
 void vmx_nmi_window(struct vigil_vcpu *vcpu);
-/* right before an entry: what the interruptibility state wants of the others */
+/*
+ * Called right before an entry: sets what an entry requires together with the
+ * interruptibility state.
+ */
 void vmx_event_enter(struct vigil_vcpu *vcpu);
-/* after an exit: what became of the injected event, of blocking by NMI */
+/*
+ * Called after an exit: finds out whether the injected event was delivered, and
+ * whether blocking by NMI has ended.
+ */
 void vmx_event_exit(struct vigil_vcpu *vcpu);
 
 #endif

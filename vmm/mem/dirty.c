@@ -10,7 +10,10 @@
 
 int dirty_bitmap_alloc(struct vigil_slot *slot)
 {
-	/* a multiple of 8 bytes whatever the caller's word size */
+	/*
+	 * The API counts in multiples of 8 bytes, whatever the caller's word
+	 * size.
+	 */
 	slot->bitmap_bytes = ALIGN(slot->npages, 64) / 8;
 	if (!vigil_slot_affordable(2 * slot->bitmap_bytes >> PAGE_SHIFT))
 		return -ENOMEM;
@@ -18,7 +21,7 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 	return slot->dirty ? 0 : -ENOMEM;
 }
 
-/* words between two looks at the scheduler */
+/* Number of words after which the scheduler is asked. */
 #define HARVEST_WORDS 1024ul
 
 /*
@@ -36,7 +39,7 @@ static void put_back(struct vigil_slot *slot, const unsigned long *copy,
 }
 
 /*
- * Fetches and clears the words [i, end); was a right taken away?
+ * Fetches and clears the words [i, end). Returns whether an SPTE has lost W.
  * selftests/models/dirty.pml explores this.
  */
 static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
@@ -47,7 +50,7 @@ static bool harvest(struct vigil_vm *vm, struct vigil_slot *slot,
 	for (; i < end; i++) {
 		unsigned long mask;
 
-		/* most words are clean: no locked instruction for them */
+		/* Most words are clean: these get no locked instruction. */
 		if (likely(!READ_ONCE(slot->dirty[i]))) {
 			copy[i] = 0;
 			continue;

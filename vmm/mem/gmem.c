@@ -11,7 +11,10 @@
 #include "shadow/shadow.h"
 #include "vmm/vm.h"
 
-/* the slot and user address of @gpa; how many bytes of @len the page holds */
+/*
+ * Finds the slot and the user address of @gpa, and how many bytes of @len its
+ * page holds.
+ */
 static struct vigil_slot *locate(struct vigil_vm *vm, gpa_t gpa,
 				 unsigned int len, hva_t *hva,
 				 unsigned int *chunk)
@@ -111,7 +114,10 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	return 0;
 }
 
-/* LOCK CMPXCHG16B on user memory: 0 stored, 1 differs, -EFAULT */
+/*
+ * Does LOCK CMPXCHG16B on user memory. 0: stored; 1: the memory differs;
+ * -EFAULT.
+ */
 static int cmpxchg16_user(void __user *ptr, u64 old[2], const u64 new[2])
 {
 	bool success;
@@ -218,7 +224,10 @@ static struct page *remote_page(struct mm_struct *mm, hva_t hva)
 	return n == 1 ? page : NULL;
 }
 
-/* bytes at @gpa, within its page; 0: there is none, or the caller is killed */
+/*
+ * Reads bytes at @gpa, up to the end of its page. 0: no memory is there, or the
+ * caller is killed.
+ */
 static unsigned int read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf,
 				unsigned int len)
 {
@@ -266,8 +275,8 @@ long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 }
 
 /*
- * Drops the reference: from here on the notifier protocol tells when the page
- * goes away.
+ * Drops the reference to the page: from here on the MMU notifier says when the
+ * page goes away.
  */
 static unsigned long page_to_guest(struct page *page, bool writable)
 {
@@ -297,7 +306,10 @@ int gmem_pfn(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t gfn,
 	*writable = !ro;
 	if (!ro && likely(host_pte_writable(vm->mm, hva, pfn)))
 		return 0;
-	/* succeeds only where the host PTE is writable already: breaks no COW */
+	/*
+	 * This succeeds only where the host's PTE is writable already, so it
+	 * breaks no copy-on-write.
+	 */
 	if (!ro && get_user_page_fast_only(hva, FOLL_WRITE, &page)) {
 		*pfn = page_to_guest(page, true);
 		return 0;

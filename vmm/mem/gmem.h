@@ -12,9 +12,15 @@
 #include "dirty.h"
 #include "vmm/vm.h"
 
-/* sleep, in the VMM's mm, under vm->srcu; -EFAULT where no memory is */
+/*
+ * Copies from guest memory. May sleep; in the VMM's address space, under
+ * vm->srcu. -EFAULT where no memory is.
+ */
 int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len);
-/* marks dirty and tells shadow/; does not look at watches */
+/*
+ * Copies to guest memory, marks it dirty and tells shadow/. Watches are not
+ * asked.
+ */
 int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len);
 /**
@@ -30,8 +36,9 @@ int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
 		 unsigned int len);
 /*
- * From any process: vm->mm is not current->mm. Sleeps, can be killed, not under
- * vm->srcu: the VMM may withhold the page. Returns bytes done.
+ * Reads guest memory from any process: vm->mm need not be current->mm. Sleeps,
+ * and ends when the caller is killed. Not under vm->srcu, since the VMM may
+ * withhold the page. Returns the number of bytes read.
  */
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
 /**
@@ -75,7 +82,7 @@ static __always_inline int gmem_get_entry(const struct vigil_slot *slot,
 	return ret;
 }
 
-/* the same under a spinlock */
+/* Reads an entry like gmem_get_entry(), under a spinlock. */
 static __always_inline int gmem_get_entry_atomic(const struct vigil_slot *slot,
 						 gpa_t gpa, u64 *pte,
 						 unsigned int bytes)

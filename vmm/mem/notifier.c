@@ -18,7 +18,10 @@ static inline struct vigil_vm *notifier_vm(struct mmu_notifier *mn)
 static void block_range(struct vigil_vm *vm, hva_t start, hva_t end)
 {
 	if (vm->notify_count++) {
-		/* several at once: their hull, until the last is done */
+		/*
+		 * Of several invalidations at once, the range that covers all
+		 * is kept until the last is done.
+		 */
 		vm->notify_start = min(vm->notify_start, start);
 		vm->notify_end = max(vm->notify_end, end);
 	} else {
@@ -31,7 +34,9 @@ static void block_range(struct vigil_vm *vm, hva_t start, hva_t end)
 static void unblock_range(struct vigil_vm *vm)
 {
 	vm->notify_seq++;
-	/* the sequence moves before the count drops: see vm_notify_retry() */
+	/*
+	 * The sequence is raised before the count drops: see vm_notify_retry().
+	 */
 	smp_wmb();
 	vm->notify_count--;
 }
@@ -50,7 +55,7 @@ void gmem_unblock_range(struct vigil_vm *vm)
 	spin_unlock(&vm->shadow.lock);
 }
 
-/* the gfns of @slot that [start, end) backs; false when none */
+/* Finds the gfns of @slot that [start, end) backs. False: none. */
 static bool slot_gfns(const struct vigil_slot *slot, hva_t start, hva_t end,
 		      gfn_t *first, gfn_t *last)
 {
@@ -134,7 +139,7 @@ static int notify_clear_flush_young(struct mmu_notifier *mn,
 static int notify_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 			      unsigned long start, unsigned long end)
 {
-	/* ageing is a hint: the guest's TLB may keep the page for a while */
+	/* Ageing is a hint: the guest's TLB may keep the page for a while. */
 	return notify_age(mn, start, end, true);
 }
 

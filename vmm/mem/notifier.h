@@ -7,17 +7,22 @@
 
 extern const struct mmu_notifier_ops gmem_notifier_ops;
 
-/* No page of the range [start, end) is mapped for the guest until the second call. */
+/*
+ * From the first call to the second, no page of [start, end) is mapped for the
+ * guest.
+ */
 void gmem_block_range(struct vigil_vm *vm, hva_t start, hva_t end);
 void gmem_unblock_range(struct vigil_vm *vm);
 
-/* [s]: must the fault be retried? selftests/models/notifier.pml explores this */
+/*
+ * [s] Must the fault be retried? selftests/models/notifier.pml explores this.
+ */
 static inline bool vm_notify_retry(struct vigil_vm *vm, unsigned long seq,
 				   hva_t hva)
 {
 	if (vm->notify_count && hva >= vm->notify_start && hva < vm->notify_end)
 		return true;
-	/* pairs with the write side in notifier.c */
+	/* Pairs with smp_wmb() in unblock_range(). */
 	smp_rmb();
 	return vm->notify_seq != seq;
 }

@@ -17,7 +17,7 @@ struct vigil_slot *vigil_slot_of(struct vigil_slots *slots, gfn_t gfn)
 {
 	unsigned int lo = 0, hi = slots->count;
 
-	/* the last slot that starts at or below gfn */
+	/* Find the last slot that starts at or below gfn. */
 	while (lo < hi) {
 		unsigned int mid = (lo + hi) / 2;
 
@@ -52,7 +52,10 @@ struct vigil_slots *vigil_empty_slots(void)
 	return slots_alloc(0);
 }
 
-/* copy of @old without @gone and with @added where it belongs; either may be NULL */
+/*
+ * Copies the array @old, leaves @gone out and puts @added where it belongs;
+ * either may be NULL.
+ */
 static struct vigil_slots *slots_replace(struct vigil_slots *old,
 					 struct vigil_slot *gone,
 					 struct vigil_slot *added)
@@ -77,15 +80,16 @@ static struct vigil_slots *slots_replace(struct vigil_slots *old,
 	return s;
 }
 
-/* publish @new and wait until nobody looks at the array before */
+/* Publishes @new, and waits until nobody uses the array before. */
 static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 {
 	struct vigil_slots *old = vigil_slots(vm);
 
 	rcu_assign_pointer(vm->slots, new);
 	/*
-	 * A VMM that is killed waits for its own vCPUs only, which die with it:
-	 * what they may still look at must not be freed before.
+	 * When the VMM is killed, vm_synchronize() returns early. Then this
+	 * waits for its vCPUs only, which end as well: what they use must not
+	 * be freed before.
 	 */
 	if (vm_synchronize(vm))
 		synchronize_srcu_expedited(&vm->srcu);
@@ -134,7 +138,7 @@ static bool slot_overlaps(struct vigil_slots *slots, struct vigil_slot *except,
 	return false;
 }
 
-/* take @slot out of the published array, nothing of it is mapped on return */
+/* Takes @slot out of the published array. Nothing of it is mapped on return. */
 static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 {
 	struct vigil_slots *without =
@@ -201,7 +205,10 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 {
 	int ret;
 
-	/* the new place is made first: a failure leaves the old one alone */
+	/*
+	 * The new place is made first, so a failure leaves the old one as it
+	 * was.
+	 */
 	struct vigil_slot *new =
 		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
 
@@ -242,7 +249,7 @@ free:
 	return ret;
 }
 
-/* LOG_DIRTY goes on or off; everything else is the same */
+/* Switches KVM_MEM_LOG_DIRTY_PAGES. Nothing else of the slot changes. */
 static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 			  u32 flags)
 {
@@ -262,7 +269,7 @@ static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 	slots_publish(vm, slots);
 	if (slot_logs_dirty(new))
 		shadow_slot_protect(vm, new);
-	/* the shadow's part has moved to @new */
+	/* The new slot has taken shadow/'s part over. */
 	kvfree(old->dirty);
 	kfree(old);
 	return 0;
@@ -319,7 +326,7 @@ int vigil_set_slot(struct vigil_vm *vm,
 	if (want.npages > SLOT_MAX_PAGES)
 		return -EINVAL;
 
-	/* a large slot takes a while to make */
+	/* A killed caller does not wait: making a large slot takes a while. */
 	ret = mutex_lock_killable(&vm->lock);
 	if (ret)
 		return ret;

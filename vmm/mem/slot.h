@@ -50,8 +50,8 @@ struct vigil_slots {
 };
 
 /*
- * What a slot needs is as large as its VMM says: it is not worth the life of a
- * process, and failing is nothing to tell the kernel log of.
+ * The VMM chooses how much memory a slot needs. So the allocation may fail
+ * instead of invoking the OOM killer, and does not warn in the kernel log.
  */
 #define GFP_SLOT (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 /**
@@ -75,7 +75,7 @@ static inline bool slot_logs_dirty(const struct vigil_slot *slot)
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
-/* KVM_SET_USER_MEMORY_REGION */
+/* KVM_SET_USER_MEMORY_REGION. */
 int vigil_set_slot(struct vigil_vm *vm,
 		   const struct kvm_userspace_memory_region2 *r);
 struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id);

@@ -16,7 +16,10 @@
 #include "view.h"
 #include "vmm/trace.h"
 
-/* the layout is the same for every userspace, and has no hole to leak through */
+/*
+ * The layout must be the same for every userspace, without a hole that leaks
+ * kernel memory.
+ */
 static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
 static_assert(sizeof(struct vigil_vm_list) == 16);
 static_assert(sizeof(struct vigil_attach) == 8);
@@ -74,7 +77,10 @@ static bool may_ptrace(struct vigil_vm *vm)
 	return ok;
 }
 
-/* Waits for what the caller's /proc is: no lock held that others wait for. */
+/*
+ * May the caller attach? This reads the caller's /proc, which may take any
+ * time, so no lock is held that others wait for.
+ */
 static bool may_attach(struct vigil_vm *vm)
 {
 	switch (READ_ONCE(vm->attach_by)) {
@@ -88,8 +94,8 @@ static bool may_attach(struct vigil_vm *vm)
 }
 
 /*
- * Who sees that the VM is there: its user and the administrator. A denial is
- * nothing to be logged, since nobody has tried anything.
+ * May the caller see that the VM exists? Its user and the administrator may. A
+ * denial is not logged, since the caller has not tried to attach.
  */
 static bool may_see(struct vigil_vm *vm)
 {
@@ -114,7 +120,7 @@ static void fill_info(struct vigil_vm *vm, struct vigil_vm_info *info)
 		info->flags |= VIGIL_VM_DEAD;
 }
 
-/* VMs that the caller may see, each with a reference */
+/* Collects the VMs that the caller may see, each with a reference. */
 static int collect_vms(struct vigil_vm ***out)
 {
 	struct vigil_vm *vm, **vms = NULL;
@@ -170,18 +176,21 @@ static long list_vms(struct vigil_vm_list __user *user)
 	return ret;
 }
 
-/* [w] the monitor gives the VM's place up */
+/* [w] The monitor gives up its place at the VM. */
 static void leave(struct monitor *mon)
 {
 	if (mon->evicted)
 		return;
 	list_del(&mon->link);
-	/* a vCPU picks its answer up without the monitor's VM */
+	/* A vCPU takes its answer even after the monitor has left the VM. */
 	mevent_close(mon);
 	mon->vm->nr_monitors--;
 }
 
-/* [w] whoever has the place loses it; its file stays open, and is of no use */
+/*
+ * [w] The monitor of the VM loses its place. Its file stays open, but every
+ * call on it fails.
+ */
 static void evict(struct vigil_vm *vm)
 {
 	struct monitor *mon =

@@ -20,12 +20,12 @@
 #include "queue.h"
 #include "vmm/vcpu.h"
 
-/* ranges of guest-physical memory that the watches of one VM come to */
+/* Maximum number of guest-physical ranges of all watches of a VM together. */
 #define WATCH_MAX_RANGES 65536
 #define WATCH_MAX_LEN (16ull << 20)
 #define MONITOR_MAX_READ (1ul << 20)
 
-/* guest-physical, both ends included */
+/* A guest-physical range with both ends included. */
 struct watch_span {
 	u64 start, last;
 };
@@ -44,7 +44,7 @@ struct mon_watch {
 	struct watch_span spans[];
 };
 
-/* one span in the set that vCPUs look at; immutable */
+/* One span in the tree that vCPUs search. It never changes. */
 struct watch_range {
 	struct rb_node rb;
 	u64 start, last, subtree_last;
@@ -89,7 +89,10 @@ struct monitor {
 };
 
 void monitor_put(struct monitor *mon);
-/* ioctls of /dev/vigil, VM fd; -ENOTTY when @cmd is not one of theirs */
+/*
+ * Handle ioctls of /dev/vigil and of a VM fd; -ENOTTY: @cmd is not one of
+ * theirs.
+ */
 long monitor_dev_ioctl(unsigned int cmd, unsigned long arg);
 long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg);
 

@@ -61,7 +61,7 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->rip = vcpu->rip;
 	ev->cr3 = vcpu->cr3;
 	ev->rflags = vcpu->rflags;
-	/* both in the order of the instruction encoding */
+	/* Both are in the order of the instruction encoding. */
 	for (i = 0; i < NR_REGS; i++)
 		ev->regs[i] = vcpu->regs[i];
 	ev->watch_id = r->id;
@@ -82,7 +82,10 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	}
 }
 
-/* NULL: no room, or the monitor is gone */
+/*
+ * Takes an event out of the monitor's pool. NULL: there is no room, or the
+ * monitor is closed.
+ */
 static struct mon_event *take(struct monitor *mon, bool hold)
 {
 	struct mon_event *e = NULL;
@@ -140,7 +143,7 @@ static bool enqueue(struct monitor *mon, struct mon_event *e,
 		held->held = e;
 	}
 	spin_unlock(&mon->qlock);
-	/* a reader that has not emptied the queue does not sleep */
+	/* A reader that has not emptied the queue does not sleep. */
 	if (wake)
 		wake_up_interruptible_poll(&mon->vm->monitor_wq,
 					   EPOLLIN | EPOLLRDNORM);
@@ -164,7 +167,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 		monitor_forget(vcpu); /* the pool has one event for each vCPU */
 	e = take(mon, hold);
 	if (!e) {
-		/* only a monitor that is closing has no event for a held store */
+		/* Only a closed monitor has no event for a held store. */
 		if (hold)
 			deny = r->on_death == VIGIL_ON_DEATH_DENY;
 		else
@@ -192,7 +195,7 @@ out:
 	return WATCH_SKIP;
 }
 
-/* the vCPU is done with its event, answered or not; vcpu->mutex held */
+/* The vCPU is done with its event, answered or not. vcpu->mutex is held. */
 static int finish(struct vigil_vcpu *vcpu)
 {
 	struct mon_event *e = vcpu->held;
@@ -202,9 +205,7 @@ static int finish(struct vigil_vcpu *vcpu)
 	spin_lock(&mon->qlock);
 	answer = e->answer;
 	if (e->queued) {
-		/*
-		 * No reader has taken the event yet: remove it from the queue.
-		 */
+		/* No reader has taken the event yet, so it leaves the queue. */
 		list_del(&e->link);
 		e->queued = false;
 	}
@@ -230,17 +231,26 @@ static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
-/* Sleeps until the event is answered, under no lock. -EINTR: it is not yet. */
+/*
+ * Sleeps until the event is answered, with no lock held. -EINTR: it is not
+ * answered yet.
+ */
 static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	__must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	int ret = 0;
 
-	/* a monitor may think for hours: nobody else waits for this vCPU */
+	/*
+	 * A monitor may take hours to answer: SRCU is left, so that nobody
+	 * waits for this vCPU.
+	 */
 	vcpu_leave(vcpu);
 	while (READ_ONCE(e->answer) == ANSWER_NONE) {
-		/* the VMM wants its thread back, answer or not */
+		/*
+		 * With immediate_exit the VMM's thread must return, answered or
+		 * not.
+		 */
 		if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 			break;
 		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
@@ -256,9 +266,9 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 }
 
 /*
- * The event is answered. Watches may have been added while nobody held vm->srcu,
- * and who added one was told that no write is missed from then on: the store is
- * decided again by the watches as they are now.
+ * Acts on the answer of an event. Watches may have been added while this vCPU
+ * was outside vm->srcu, and their monitor was told that no write is missed from
+ * then on. So the watches as they are now decide about the store again.
  */
 static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
@@ -279,7 +289,10 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 
 	memcpy(old, e->ev.old, sizeof(old));
 	memcpy(new_, e->ev.new_, sizeof(new_));
-	/* so that no other monitor is taken for this one */
+	/*
+	 * The reference keeps the monitor's address from being used for another
+	 * one.
+	 */
 	kref_get(&mon->ref);
 	verdict = finish(vcpu);
 	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
@@ -347,7 +360,7 @@ bool mevent_ready(struct monitor *mon)
 	return !list_empty_careful(&mon->queue);
 }
 
-/* copy of the oldest event; false when there is none */
+/* Copies the oldest event. False: there is none. */
 static bool peek(struct monitor *mon, struct vigil_event *ev)
 {
 	struct mon_event *e;
@@ -360,7 +373,7 @@ static bool peek(struct monitor *mon, struct vigil_event *ev)
 	return e;
 }
 
-/* the event was read; it may have been taken back meanwhile */
+/* Removes the event that was read, unless it was withdrawn meanwhile. */
 static void consume(struct monitor *mon, u64 seq)
 {
 	struct mon_event *e;
@@ -388,7 +401,7 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 
 	if (len < sizeof(ev))
 		return -EINVAL;
-	/* who does not want to wait does not wait behind another reader either */
+	/* A nonblocking read does not wait for another reader either. */
 	if (!block)
 		ret = mutex_trylock(&mon->read_lock) ? 0 : -EAGAIN;
 	else
@@ -406,7 +419,7 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 			continue;
 		}
 		if (done || READ_ONCE(vm->dead))
-			break; /* of a dead VM: end of file */
+			break; /* A dead VM has no more events: end of file. */
 		ret = -EPIPE;
 		if (READ_ONCE(mon->evicted))
 			break;

@@ -9,12 +9,15 @@ struct monitor;
 struct watch_range;
 
 /*
- * Wait for the verdict on vcpu->held. Drops vm->srcu meanwhile; wakes for
- * vigil_kick(), requests and signals. WATCH_GO or WATCH_SKIP with vcpu->held
- * cleared; -EINTR: still held, handle the request or signal and call again.
+ * Waits for the verdict on vcpu->held, outside vm->srcu. vigil_kick(), requests
+ * and signals wake it. WATCH_GO or WATCH_SKIP: vcpu->held is cleared. -EINTR:
+ * the store is still held; handle the request or signal and call again.
  */
 int monitor_wait(struct vigil_vcpu *vcpu);
-/* the vCPU goes away or its registers are replaced: forget a held event */
+/*
+ * The vCPU goes away or its registers are replaced: its held event is
+ * forgotten.
+ */
 void monitor_forget(struct vigil_vcpu *vcpu);
 
 int mevent_init(struct monitor *mon);
@@ -26,7 +29,7 @@ int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
 bool mevent_ready(struct monitor *mon);
 ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 		    bool block);
-/* no events from here on; who is held goes on as on_death says */
+/* The monitor gets no more events. Held vCPUs go on as on_death says. */
 void mevent_close(struct monitor *mon);
 
 #endif

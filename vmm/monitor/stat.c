@@ -20,7 +20,9 @@ static const struct {
 
 static struct dentry *root;
 
-/* a counter may be a little behind: its vCPU does not stop for us */
+/*
+ * The vCPU goes on while its counter is read, so the value may be a little old.
+ */
 static u64 read_counter(const struct vigil_vcpu *vcpu, unsigned int i)
 {
 	return READ_ONCE(
@@ -83,7 +85,7 @@ long stat_get(struct vigil_vm *vm, struct vigil_stats __user *user)
 	return put_user((u32)ARRAY_SIZE(counters), &user->count) ? -EFAULT : 0;
 }
 
-/* name, sum, then one column for each vCPU */
+/* Prints the name, the sum, and a column for each vCPU. */
 static int stats_show(struct seq_file *m, void *unused)
 {
 	struct vigil_vm *vm = m->private;
@@ -133,7 +135,7 @@ void stat_vm_add(struct vigil_vm *vm)
 	debugfs_create_file("info", 0400, vm->debugfs, vm, &info_fops);
 }
 
-/* waits for those who read */
+/* Waits until nobody reads the files any more. */
 void stat_vm_del(struct vigil_vm *vm)
 {
 	debugfs_remove_recursive(vm->debugfs);
@@ -142,7 +144,7 @@ void stat_vm_del(struct vigil_vm *vm)
 int stat_init(void)
 {
 	root = debugfs_create_dir("vigil", NULL);
-	return 0; /* a kernel without debugfs is no reason to refuse */
+	return 0; /* A kernel without debugfs is no reason to refuse. */
 }
 
 void stat_exit(void)

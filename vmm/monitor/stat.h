@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Counters of a vCPU, declared once: struct, names in debugfs and in VIGIL_GET_STATS. */
+/*
+ * Counters of a vCPU. This one list makes the struct, and the names in debugfs
+ * and in VIGIL_GET_STATS.
+ */
 #ifndef VIGIL_STAT_H
 #define VIGIL_STAT_H
 

@@ -60,8 +60,9 @@ static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
 		vigil_request(vcpu, REQ_SNAPSHOT);
 		vigil_kick(vcpu);
 		/*
-		 * A vCPU that runs answers at once. One whose mutex is held for
-		 * something else has no reason to: look again after a while.
+		 * A vCPU that runs answers at once. One whose mutex another
+		 * ioctl holds does not look at the request: try the mutex again
+		 * after a while.
 		 */
 		ret = wait_for_completion_killable_timeout(
 			&s->done, msecs_to_jiffies(10) + 1);
@@ -78,7 +79,7 @@ int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
 	struct snapshot *s;
 	int ret;
 
-	/* pairs with vcpu_publish(): the pointer below is there */
+	/* Pairs with vcpu_publish(): vm->vcpus[index] is valid. */
 	if (index >= smp_load_acquire(&vm->nr_vcpus))
 		return -ENOENT;
 	vcpu = vm->vcpus[array_index_nospec(index, VIGIL_MAX_VCPUS)];
@@ -91,7 +92,10 @@ int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
 		goto out;
 	WRITE_ONCE(vcpu->snapshot, &s->state);
 	ret = take_snapshot(vcpu, s);
-	/* killed while the vCPU's thread is at it: that takes no time */
+	/*
+	 * The vCPU's thread is filling the snapshot in, which must not be freed
+	 * before. That takes no time.
+	 */
 	if (ret && !xchg(&vcpu->snapshot, NULL)) {
 		wait_for_completion(&s->done);
 		ret = 0;
@@ -110,7 +114,7 @@ static int walk_read(void *priv, u64 gpa, u64 *pte, unsigned int bytes)
 	return gmem_read_remote(priv, gpa, pte, bytes) == bytes ? 0 : -EFAULT;
 }
 
-/* reads only; rights are not looked at: a supervisor's read has them all */
+/* The walk only reads. Rights are not checked: it is a supervisor's read. */
 static const struct walk_mem remote_mem = { .read = walk_read };
 
 static struct walk_mode mode_of(const struct gva_space *space)
@@ -179,10 +183,10 @@ static void fold_entries(u64 *e)
 }
 
 /*
- * Is the page before @table the kernel's half of a pair? Both then lead to the
- * same tables for user addresses, and to some. Without isolation that page may
- * be anything, another process's top-level table for one: but no two processes
- * share a table of the next level.
+ * Is the page before @table the kernel's half of a pair? Then both lead to the
+ * same tables for user addresses, and to at least one. Without page-table
+ * isolation that page may be anything, even another process's top-level table;
+ * but no two processes share a table of the next level.
  */
 static int find_kernel_half(struct vigil_vm *vm, u64 table,
 			    unsigned int entries)
@@ -215,7 +219,7 @@ static int to_kernel_half(struct vigil_vm *vm, struct gva_space *space)
 	bool pae = space->cr0 & BIT(31) && space->cr4 & BIT(5);
 	int ret;
 
-	/* a table of 32-bit paging without PAE has no pair */
+	/* 32-bit paging without PAE has no pairs. */
 	if (!pae || !(space->cr3 & PTI_USER_HALF))
 		return 0;
 	ret = find_kernel_half(vm, space->cr3 & 0xffffffffff000,
@@ -244,7 +248,10 @@ int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space)
 	return ret || cr3 ? ret : to_kernel_half(vm, space);
 }
 
-/* bytes of guest memory to @user; 0 where there is none */
+/*
+ * Copies guest memory to @user. Returns the number of bytes; 0 where no memory
+ * is.
+ */
 static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
 		     size_t len, void *page)
 {
@@ -283,7 +290,7 @@ long mview_read(struct vigil_vm *vm, struct vigil_mem *mem)
 		n = copy_out(vm, gpa, user + done, left, page);
 		if (n < 0) {
 			ret = n;
-			done = 0; /* the caller's buffer is not there */
+			done = 0; /* The caller's buffer is not accessible. */
 			break;
 		}
 		done += n;

@@ -10,10 +10,13 @@
 struct vigil_vcpu;
 struct vigil_vm;
 
-/* REQ_SNAPSHOT: fill in vcpu->snapshot and wake who asked; vcpu->mutex held */
+/*
+ * Serves REQ_SNAPSHOT: fills in vcpu->snapshot and wakes the asker. vcpu->mutex
+ * is held.
+ */
 void monitor_snapshot(struct vigil_vcpu *vcpu);
 
-/* how a vCPU translates */
+/* How a vCPU translates addresses: its mode, and the page table. */
 struct gva_space {
 	u64 cr0, cr3, cr4, efer;
 };
@@ -28,9 +31,12 @@ struct gva_space {
  * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
  */
 int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state);
-/* vCPU 0's mode, with the page table that uapi/vigil.h says @cr3 stands for */
+/*
+ * Fills in vCPU 0's mode and the page table that @cr3 stands for, as
+ * uapi/vigil.h says.
+ */
 int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
-/* is this an address at all in the guest's mode? */
+/* Is this a valid address in the guest's mode? */
 bool mview_address(const struct gva_space *space, u64 gva);
 /**
  * mview_translate() - guest-virtual to guest-physical, rights aside

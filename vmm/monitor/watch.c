@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is watched. Each monitor has a list of its watches [w]; all of them
- * together are flattened into one interval tree that is never changed once
- * vCPUs can see it, only replaced under [w]. vCPUs look at it under vm->srcu, so
- * the tree before is freed when they have let go, without anybody waiting for
- * that. A VM without watches has no tree.
+ * The watches. Each monitor has a list of its own [w]. The ranges of all lists
+ * together form one interval tree. Once vCPUs can see a tree it never changes:
+ * a new one replaces it under [w]. vCPUs search it under vm->srcu, so the old
+ * tree is freed after they have left SRCU, and nobody waits for that. A VM
+ * without watches has no tree.
  */
 #include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
@@ -43,7 +43,10 @@ bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 	return ranges_iter_first(&set->root, start, start + PAGE_SIZE - 1);
 }
 
-/* deny beats ask beats log; among equals the oldest watch is the one told of */
+/*
+ * Deny beats ask, and ask beats log. Among equals the oldest watch is named in
+ * the event.
+ */
 static bool stronger(const struct watch_range *a, const struct watch_range *b)
 {
 	if (a->action != b->action)
@@ -51,7 +54,10 @@ static bool stronger(const struct watch_range *a, const struct watch_range *b)
 	return a->id < b->id;
 }
 
-/* the range whose action holds for the store; NULL: none has a byte of it */
+/*
+ * Returns the range whose action applies to the store. NULL: no range has a
+ * byte of it.
+ */
 static struct watch_range *strongest(struct vigil_vm *vm,
 				     const struct watch_store *st)
 {
@@ -61,7 +67,7 @@ static struct watch_range *strongest(struct vigil_vm *vm,
 
 	if (!set || !st->len)
 		return NULL;
-	/* spans of one watch do not overlap, so this is short */
+	/* The spans of one watch do not overlap, so this loop is short. */
 	last = st->gpa + st->len - 1;
 	for (r = ranges_iter_first(&set->root, st->gpa, last); r;
 	     r = ranges_iter_next(r, st->gpa, last))
@@ -98,7 +104,10 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 	return mevent_store(vcpu, best, st);
 }
 
-/* Each range has a reference to its monitor, which a vCPU may still tell. */
+/*
+ * Each range has a reference to its monitor, to which a vCPU may still send an
+ * event.
+ */
 static void watches_free(struct rcu_head *rcu)
 {
 	struct vigil_watches *set =
@@ -111,8 +120,8 @@ static void watches_free(struct rcu_head *rcu)
 }
 
 /*
- * [w] Makes the tree anew. A vCPU may go on with the one before until
- * vm_synchronize(); an event that it tells then is of a watch of before.
+ * [w] Builds a new tree of all watches. Until vm_synchronize() a vCPU may still
+ * use the old one, and send an event of a watch that has been removed.
  * selftests/models/watch.pml explores this.
  */
 static int watch_publish(struct vigil_vm *vm)
@@ -169,7 +178,7 @@ static int cmp_span(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* sorted, with neighbours and doubles made one */
+/* Sorts the spans and joins those that touch or overlap. */
 static unsigned int merge_spans(struct watch_span *s, unsigned int n)
 {
 	unsigned int i, out = 0;
@@ -227,7 +236,10 @@ static int check_watch(const struct vigil_watch *w)
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_GPA)
 		return w->cr3 || last >> 52 ? -EINVAL : 0;
-	/* 57 bits here; in the guest's mode when it is translated */
+	/*
+	 * Here the widest address is checked; translation checks it in the
+	 * guest's mode.
+	 */
 	if (!gva_canonical(w->start, 57) || !gva_canonical(last, 57) ||
 	    w->cr3 >> 52)
 		return -EINVAL;
@@ -261,7 +273,7 @@ static bool id_taken(struct monitor *mon, u32 id)
 	return !id;
 }
 
-/* [w] the watch joins the others; vCPUs begin to see it */
+/* [w] Adds the watch to the tree; vCPUs begin to see it. */
 static int watch_insert(struct monitor *mon, struct mon_watch *w)
 {
 	int ret;
@@ -285,7 +297,9 @@ static int watch_insert(struct monitor *mon, struct mon_watch *w)
 	return ret;
 }
 
-/* [w] 0: vCPUs begin not to see the watch any more */
+/*
+ * [w] Removes the watch from the tree. 0: vCPUs begin not to see it any more.
+ */
 static int watch_remove(struct monitor *mon, struct mon_watch *w)
 {
 	int ret;
@@ -293,19 +307,25 @@ static int watch_remove(struct monitor *mon, struct mon_watch *w)
 	list_del(&w->link);
 	ret = watch_publish(mon->vm);
 	if (ret)
-		/* not less watched than before, in another order */
+		/*
+		 * The tree is the old one, so everything is still watched; only
+		 * the order of the list differs.
+		 */
 		list_add(&w->link, &mon->watches);
 	else
 		mon->nr_watches--;
 	return ret;
 }
 
-/* No vCPU may write to the watch's pages on return, unless the caller is killed. */
+/*
+ * Write-protects the watch's pages. On return no vCPU can write to them, unless
+ * the caller is killed.
+ */
 static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 {
 	/*
-	 * A vCPU that looked at the tree before has acted on it after this: a
-	 * page that it found unwatched is mapped by now, so protect_spans()
+	 * A vCPU that still used the old tree has finished with it after this:
+	 * a page that it found unwatched is mapped by now, so protect_spans()
 	 * misses nothing. selftests/models/watch.pml explores this.
 	 */
 	int ret = vm_synchronize(vm);
@@ -360,7 +380,10 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	ret = watch_arm(vm, w);
 	if (ret) {
 		mutex_lock(&vm->monitor_lock);
-		/* out of memory for the tree without it: it stays */
+		/*
+		 * Without memory for a tree that lacks the watch, the watch
+		 * stays.
+		 */
 		if (watch_remove(mon, w))
 			w = NULL;
 		mutex_unlock(&vm->monitor_lock);
@@ -436,7 +459,7 @@ int watch_vm_init(struct vigil_vm *vm)
 	return 0;
 }
 
-/* no monitor, no vCPU and nobody else is left */
+/* Called when no monitor, no vCPU and nobody else uses the VM. */
 void watch_vm_destroy(struct vigil_vm *vm)
 {
 	WARN_ON_ONCE(!list_empty(&vm->monitors));

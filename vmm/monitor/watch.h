@@ -10,7 +10,7 @@ struct monitor;
 int watch_vm_init(struct vigil_vm *vm);
 void watch_vm_destroy(struct vigil_vm *vm);
 
-/* is any byte of this guest page watched? any context, under vm->srcu */
+/* Is any byte of this guest page watched? Any context, under vm->srcu. */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
 
 /**
@@ -50,9 +50,9 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
 
 /*
- * A monitor has allowed the store that it held, of its watch @id. vm->srcu was
- * dropped meanwhile: do the watches as they are now still leave it at that?
- * Returns what watch_store() does.
+ * A monitor has allowed the store that its watch @id held. vm->srcu was left
+ * meanwhile: decides whether the watches as they are now agree. Returns what
+ * watch_store() does.
  */
 enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st,
@@ -60,9 +60,11 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
-/* the monitor is evicted: nothing is watched for it any more. vm->monitor_lock held */
+/*
+ * The monitor is evicted: its watches leave the tree. vm->monitor_lock is held.
+ */
 void watch_hide(struct monitor *mon);
-/* the monitor goes: its watches too. vm->monitor_lock held */
+/* The monitor goes, and its watches with it. vm->monitor_lock is held. */
 void watch_drop(struct monitor *mon);
 
 #endif
