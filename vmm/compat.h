@@ -16,8 +16,9 @@
 /* clang-format off */
 
 /*
- * What the kernel wants cleared before a guest runs. The last thing before the
- * instruction, with the guest's registers loaded; changes ZF only.
+ * Clears the buffers that the kernel wants cleared before a guest runs. It is
+ * the last thing before the instruction, with the guest's registers loaded; it
+ * changes only ZF.
  */
 .macro BEFORE_VMRUN
 #if defined(X86_FEATURE_CLEAR_CPU_BUF_VM)
@@ -55,8 +56,9 @@
 .endm
 
 /*
- * Predictors that the guest has trained: before the first return, with the
- * host's GS. Changes RAX, RCX, RDX and flags. No CPU has work in all of it.
+ * Acts on predictors that the guest may have trained. It comes before the first
+ * return, with the host's GS. Changes RAX, RCX, RDX and flags. No CPU needs all
+ * parts of it.
  */
 .macro AFTER_GUEST
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
@@ -92,7 +94,7 @@
 #include <asm/unaligned.h>
 #endif
 
-/* uapi numbers that came after 6.1 */
+/* Numbers that came into uapi after 6.1. */
 #ifndef KVM_CAP_USER_MEMORY2
 #define KVM_CAP_USER_MEMORY2 231
 
@@ -112,7 +114,9 @@ struct kvm_userspace_memory_region2 {
 	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
 #endif
 
-/* One field for what were two; the kernel sees only the one that it knows. */
+/*
+ * Newer kernels have one field, hypercall.flags, in place of longmode and pad.
+ */
 #ifndef KVM_EXIT_HYPERCALL_LONG_MODE
 #define KVM_EXIT_HYPERCALL_LONG_MODE 1ull
 #define compat_hypercall_flags(run, value)           \
@@ -169,7 +173,7 @@ static inline void shrinker_register(struct shrinker *shrinker)
 
 static inline void shrinker_free(struct shrinker *shrinker)
 {
-	/* nothing to do for one that could not be registered */
+	/* Nothing has to be done for a shrinker that was not registered. */
 	unregister_shrinker(shrinker);
 	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
 }
@@ -201,8 +205,8 @@ static inline void compat_guest_ran(void)
 }
 
 /*
- * What ends a stay in the guest: signals, the scheduler, and work that the kernel
- * does for a thread before it returns to userspace.
+ * Flags that end a run of the guest: signals, the scheduler, and work that the
+ * kernel does for a thread before it returns to userspace.
  */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define COMPAT_TIF_WORK                                              \
@@ -220,8 +224,8 @@ static inline void compat_guest_ran(void)
 #endif
 
 /*
- * What makes a KVM that is loaded give the hardware back, besides unloading it:
- * since 6.12 it takes the hardware when it is loaded, before with its first VM.
+ * How a loaded KVM gives the hardware back, besides being unloaded: since 6.12
+ * it takes the hardware when it is loaded, before that with its first VM.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #define COMPAT_KVM_LETS_GO \
@@ -231,9 +235,9 @@ static inline void compat_guest_ran(void)
 #endif
 
 /*
- * Some stable 6.1 kernels have the emergency callback, older ones turn VMX and
- * SVM off themselves: a weak reference finds out. Registers @cb in the one slot
- * there is; false when the kernel has none.
+ * Registers @cb in the kernel's only slot for an emergency callback; false when
+ * the kernel has none. Some stable 6.1 kernels have it, older ones turn VMX and
+ * SVM off themselves: a weak reference finds out.
  */
 extern void __weak cpu_emergency_register_virt_callback(void (*cb)(void));
 extern void __weak cpu_emergency_unregister_virt_callback(void (*cb)(void));

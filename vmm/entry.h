@@ -8,7 +8,10 @@
 
 /* clang-format off */
 
-/* All but RAX and RSP, from vcpu->regs at RDI, which goes last. Flags stay. */
+/*
+ * Loads all registers but RAX and RSP from vcpu->regs at RDI, which is loaded
+ * last. Flags stay.
+ */
 .macro LOAD_GUEST_REGS
 	mov	REGS_RCX(%rdi), %rcx
 	mov	REGS_RDX(%rdi), %rdx
@@ -26,7 +29,7 @@
 	mov	REGS_RDI(%rdi), %rdi
 .endm
 
-/* The same registers, to vcpu->regs at RAX. Flags stay. */
+/* Stores the same registers to vcpu->regs at RAX. Flags stay. */
 .macro SAVE_GUEST_REGS
 	mov	%rcx, REGS_RCX(%rax)
 	mov	%rdx, REGS_RDX(%rax)
@@ -44,7 +47,10 @@
 	mov	%r15, REGS_R15(%rax)
 .endm
 
-/* Nothing speculates with a value of the guest's. RAX is the caller's. */
+/*
+ * Clears the registers, so that the host does not speculate with values of the
+ * guest's. RAX is left to the caller.
+ */
 .macro CLEAR_GUEST_REGS
 	xor	%ecx, %ecx
 	xor	%edx, %edx

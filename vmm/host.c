@@ -38,14 +38,17 @@ struct host_info host_info __ro_after_init;
 
 DEFINE_PER_CPU(bool, host_cpu_on);
 DEFINE_PER_CPU(bool, host_cpu_loaded);
-DEFINE_PER_CPU(bool, host_cpu_leaving); /* it goes offline */
+DEFINE_PER_CPU(bool, host_cpu_leaving); /* this CPU goes offline */
 bool host_down; /* the machine is going down */
 
 static DEFINE_MUTEX(hw_lock);
 static unsigned int hw_users;
 static bool hw_broken; /* a resume could not enable: no VM may run */
 static DECLARE_WAIT_QUEUE_HEAD(down_wq);
-/* wakes it: who puts a vCPU may hold the scheduler's locks */
+/*
+ * Wakes down_wq. A direct call could deadlock: the caller may hold the
+ * scheduler's locks.
+ */
 static struct irq_work down_work;
 /* [hw_lock] what KVM's module of this vendor told of itself, since we are loaded */
 static enum { KVM_TOLD_NOTHING, KVM_CAME, KVM_WENT } kvm_told;
@@ -143,7 +146,7 @@ void host_machine_check(void)
 
 /* --- emergency: panic, kdump, emergency restart --- */
 
-/* NMI context. The kernel turns the rest of the machine off around us */
+/* Runs in NMI context. The kernel turns off the rest of the machine. */
 static void emergency_here(void)
 {
 	if (!__this_cpu_read(host_cpu_on))
@@ -162,7 +165,7 @@ static bool kvm_present(void)
 		return false;
 	if (kvm_told != KVM_TOLD_NOTHING)
 		return kvm_told == KVM_CAME;
-	/* our own kset is that of /sys/module */
+	/* Our module's kset is that of /sys/module. */
 	kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, vmm_ops->kvm_module);
 	kobject_put(kobj);
 	return kobj;
@@ -300,7 +303,10 @@ const char *host_cpu_lost(void)
 		return "the host is going down";
 	if (READ_ONCE(hw_broken))
 		return "the host could not enable virtualization again after a resume";
-	/* the CPU goes offline and pushes its tasks to others: let it */
+	/*
+	 * This CPU goes offline: let the scheduler move the task to another
+	 * one.
+	 */
 	schedule();
 	return NULL;
 }
@@ -334,7 +340,8 @@ static int cpu_offline_cb(unsigned int cpu)
 	unsigned long flags;
 
 	/*
-	 * No vCPU is loaded here: the hotplug thread runs, pinned to this CPU.
+	 * No vCPU is loaded on this CPU, because the hotplug thread is running
+	 * on it.
 	 */
 	local_irq_save(flags);
 	__this_cpu_write(host_cpu_leaving, true);
@@ -344,10 +351,9 @@ static int cpu_offline_cb(unsigned int cpu)
 }
 
 /*
- * Slow path of host_vcpu_load(). The scheduler pushes tasks from a CPU that
- * goes offline when it next sees them: one that is in the middle of a vCPU's
- * business until then needs the extension for it. selftests/models/vmcs.pml
- * explores this.
+ * Slow path of host_vcpu_load(). The scheduler moves tasks from a CPU that goes
+ * offline only when it next runs there: until then a task that loads a vCPU
+ * needs the extension. selftests/models/vmcs.pml explores this.
  */
 bool host_load_off(void)
 {
@@ -364,8 +370,8 @@ bool host_load_off(void)
 }
 
 /*
- * Tasks are frozen, all CPUs online. Most go offline next, the last one sleeps
- * as it is, and forgets what was enabled.
+ * Called when tasks are frozen and all CPUs online. Most CPUs go offline next;
+ * the last one sleeps as it is, and loses its settings.
  */
 static int host_suspend(struct device *unused)
 {
@@ -405,7 +411,10 @@ void host_watch_sleep(struct device *dev)
 	dev_pm_domain_set(dev, &host_pm);
 }
 
-/* IPI: now, or when the vCPU that is loaded here is put */
+/*
+ * Runs on each CPU: turns the extension off now, or later when the vCPU that is
+ * loaded there is put.
+ */
 static void down_ipi(void *unused)
 {
 	if (!__this_cpu_read(host_cpu_loaded))
@@ -452,7 +461,10 @@ static int host_reboot(struct notifier_block *nb, unsigned long action,
 	cpus_read_lock();
 	on_each_cpu(down_ipi, NULL, 1);
 	cpus_read_unlock();
-	/* a CPU that is stuck in a vCPU is left to the kernel's emergency path */
+	/*
+	 * The kernel's emergency path takes care of a CPU that does not leave
+	 * its vCPU.
+	 */
 	wait_event_timeout(down_wq, all_off(), HZ);
 	return NOTIFY_DONE;
 }
@@ -473,7 +485,10 @@ static int __init choose_vendor(void)
 			vmm_ops = vendors[i];
 			return 0;
 		}
-		/* "firmware disabled it" says more than "not this vendor's CPU" */
+		/*
+		 * "Firmware disabled it" tells the user more than "not this
+		 * vendor's CPU".
+		 */
 		if (worst == -ENODEV || ret == -EPERM) {
 			worst = ret;
 			worst_why = why;

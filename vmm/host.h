@@ -33,7 +33,7 @@ struct host_info {
 };
 
 extern struct host_info host_info; /* __ro_after_init */
-/* the CPU that runs this */
+/* Reads CPUID and MSRs of the current CPU. */
 extern const struct host_reader host_reader_native;
 
 DECLARE_PER_CPU(bool, host_cpu_on);
@@ -51,9 +51,9 @@ extern bool host_down;
  * missing (named); -EPERM: firmware disabled it; -ENOMEM.
  */
 int host_init(void);
-/* the extension goes off and on again with the suspend and resume of @dev */
+/* Turns the extension off and on again with suspend and resume of @dev. */
 void host_watch_sleep(struct device *dev);
-/* undoes host_init(); no VM is left */
+/* Undoes host_init(). No VM may exist. */
 void host_exit(void);
 
 /**
@@ -65,13 +65,13 @@ void host_exit(void);
  * message says who).
  */
 int host_hw_get(void);
-/* that VM is gone; the last one turns the extension off. May sleep */
+/* Called when a VM is gone. The last one turns the extension off. May sleep. */
 void host_hw_put(void);
 
 bool host_load_off(void);
 void host_put_off(void);
 
-/* an intercepted #MC is not delivered to the host: hands it over. IRQs off */
+/* Hands an intercepted #MC over to the host, which did not get it. IRQs off. */
 void host_machine_check(void);
 
 /**
@@ -89,14 +89,17 @@ void host_machine_check(void);
 static inline bool host_vcpu_load(void)
 {
 	__this_cpu_write(host_cpu_loaded, true);
-	/* before the look at host_cpu_on: an IPI on this CPU turns that off */
+	/*
+	 * Set before the look at host_cpu_on, which an interrupt on this CPU
+	 * may clear.
+	 */
 	barrier();
 	return likely(__this_cpu_read(host_cpu_on)) || host_load_off();
 }
 
 /*
- * The vendor's vcpu_put() is done; preemption off. selftests/models/vmcs.pml
- * explores this.
+ * Called after the vendor's vcpu_put(); preemption off.
+ * selftests/models/vmcs.pml explores this.
  */
 static inline void host_vcpu_put(void)
 {

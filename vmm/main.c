@@ -39,7 +39,7 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_MCE:
 		return msr_mce_supported() & 0xff;
 	case KVM_CAP_EXIT_HYPERCALL:
-		return INT_MAX; /* the numbers that can be asked for */
+		return INT_MAX; /* any number is a valid one */
 	case KVM_CAP_ENABLE_CAP_VM:
 		return 1;
 	case KVM_CAP_NR_VCPUS:

@@ -3,7 +3,7 @@
 #ifndef VIGIL_MAIN_H
 #define VIGIL_MAIN_H
 
-/* KVM_CHECK_EXTENSION, of the device and of a VM */
+/* Answers KVM_CHECK_EXTENSION, for the device and for a VM. */
 long vigil_check_extension(unsigned long cap);
 
 #endif

@@ -14,28 +14,30 @@
 
 struct vmm_ops {
 	const char *name; /* "svm", "vmx" */
-	/* number of host bytes of the vendor's VM and vCPU parts is its own */
 
 	/* --- host (process context unless said) --- */
 	/*
-	 * Is this CPU vendor's extension there, switched on by firmware and
-	 * complete? 0, -EOPNOTSUPP (no such CPU feature; *why names it), or
-	 * -EPERM (firmware disabled it). Reads only through @rd.
+	 * Is this CPU vendor's extension there, enabled by firmware, and
+	 * complete? 0; -EOPNOTSUPP: a CPU feature is missing, which *why names;
+	 * -EPERM: firmware has disabled it. Reads the CPU only through @rd.
 	 */
 	int (*check)(const struct host_reader *rd, const char **why);
 	int (*hw_setup)(void); /* once at load: allocate, read caps */
 	void (*hw_unsetup)(void);
-	/* on this CPU, IRQs off. -EBUSY: somebody else owns the extension */
+	/*
+	 * Switches the extension on, on this CPU, IRQs off. -EBUSY: somebody
+	 * else owns the extension.
+	 */
 	int (*hw_enable)(void);
 	void (*hw_disable)(void); /* undoes hw_enable() on this CPU, exactly */
 	/*
-	 * During a crash, NMI context, after which nothing of vigil runs: leave
-	 * the extension off whatever this CPU was doing. May be NULL.
+	 * During a crash, in NMI context; nothing of vigil runs afterwards:
+	 * leaves the extension off, whatever this CPU was doing. May be NULL.
 	 */
 	void (*hw_emergency)(void);
 	/*
-	 * What hw_enable()'s -EBUSY saw, "EFER.SVME is already set", and KVM's
-	 * module that would have done it, "kvm_amd"
+	 * Why hw_enable() returned -EBUSY, in words ("EFER.SVME is already
+	 * set"), and the module of KVM that may have set it ("kvm_amd").
 	 */
 	const char *owned_what;
 	const char *kvm_module;
@@ -64,9 +66,10 @@ struct vmm_ops {
 	void (*get_gdt)(struct vigil_vcpu *vcpu, struct kvm_dtable *dt);
 	void (*set_gdt)(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt);
 	/*
-	 * The core has changed vcpu->cr0 / cr4 / efer / dr7, vcpu->cpuid or the
-	 * MSR policy: recompute what the hardware runs with, and intercepts.
-	 * Sets EFER.LMA-dependent fields too; never fails, state was checked.
+	 * The core has changed vcpu->cr0, cr4, efer, dr7, vcpu->cpuid or the
+	 * MSR policy: computes anew what the hardware runs with, and what is
+	 * intercepted, also fields that depend on EFER.LMA. Never fails: the
+	 * core has checked the state.
 	 */
 	void (*update_cr0)(struct vigil_vcpu *vcpu);
 	void (*update_cr4)(struct vigil_vcpu *vcpu);
@@ -74,9 +77,9 @@ struct vmm_ops {
 	void (*update_dr7)(struct vigil_vcpu *vcpu);
 	void (*update_cpuid)(struct vigil_vcpu *vcpu);
 	/*
-	 * MSRs that live in the VMCB/VMCS: STAR LSTAR CSTAR SFMASK, SYSENTER_*,
-	 * FS/GS/KERNEL_GS_BASE, PAT, DEBUGCTL, vendor's own. 0, or -ENOENT: not
-	 * the vendor's, the core looks on; -EINVAL: #GP.
+	 * MSRs in the VMCB or VMCS: STAR LSTAR CSTAR SFMASK, SYSENTER_*,
+	 * FS/GS/KERNEL_GS_BASE, PAT, DEBUGCTL, and the vendor's own. 0;
+	 * -ENOENT: the vendor does not have it, the core goes on; -EINVAL: #GP.
 	 */
 	int (*get_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
@@ -85,19 +88,22 @@ struct vmm_ops {
 
 	/* --- entry and exit --- */
 	/*
-	 * Enter the guest once. IRQs off, preemption off. Loads regs, rip,
-	 * rflags, cr2 from @vcpu and stores them back; flushes first when
-	 * flush_tlb() asked for it. Host state is whole again on return.
+	 * Enters the guest once. IRQs and preemption are off. Loads regs, rip,
+	 * rflags, cr2 from @vcpu and stores them back; flushes first if
+	 * flush_tlb() has asked for it. The host's state is restored on return.
 	 */
 	void (*run)(struct vigil_vcpu *vcpu);
 	/*
-	 * Decode the exit and call the core's exit_*(); 1 go on, 0 return to
-	 * userspace (vcpu->run is filled in), negative errno. IRQs on.
+	 * Decodes the exit and calls the core's exit_*(). 1: go on; 0: return
+	 * to userspace, vcpu->run is filled in; negative: errno. IRQs are on.
 	 */
 	int (*handle_exit)(struct vigil_vcpu *vcpu);
-	/* IRQs off, before IRQs are switched on again: NMI, #MC hand-over */
+	/*
+	 * Called before IRQs are switched on again: hands NMI and #MC over to
+	 * the host.
+	 */
 	void (*handle_exit_irqoff)(struct vigil_vcpu *vcpu);
-	/* the state that entry would refuse, in words, or NULL */
+	/* Says in words which state an entry would refuse; NULL: none. */
 	const char *(*entry_problem)(struct vigil_vcpu *vcpu);
 
 	/* --- events; the core calls them just before run() --- */
@@ -107,7 +113,10 @@ struct vmm_ops {
 	void (*inject_nmi)(struct vigil_vcpu *vcpu);
 	void (*cancel_injection)(
 		struct vigil_vcpu *vcpu); /* entry was called off */
-	/* RFLAGS.IF aside: does a STI or MOV SS shadow block? */
+	/*
+	 * Does a STI or MOV SS shadow block interrupts? RFLAGS.IF is not looked
+	 * at.
+	 */
 	bool (*irq_shadow)(struct vigil_vcpu *vcpu);
 	void (*set_irq_shadow)(struct vigil_vcpu *vcpu, bool on);
 	void (*irq_window)(struct vigil_vcpu *vcpu,
@@ -123,7 +132,7 @@ struct vmm_ops {
 			  gva_t gva); /* one page, now or at entry */
 };
 
-/* the vendor in use; set at load, never changed after */
+/* The vendor in use. Set at load, never changed afterwards. */
 extern const struct vmm_ops *vmm_ops;
 
 extern const struct vmm_ops svm_ops, vmx_ops;

@@ -27,8 +27,8 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	local_irq_disable();
 	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
 	/*
-	 * Who makes a request looks at mode after it: either the request is
-	 * seen here, or the kick's interrupt ends the guest run.
+	 * A requester sets the request, then looks at mode. So either the
+	 * request is seen here, or the kick's interrupt ends the guest run.
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() ||
@@ -56,8 +56,8 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The extension is off on this CPU: the CPU goes offline, a resume failed, or the
- * machine goes down.
+ * The extension is off on this CPU, because the CPU goes offline, a resume
+ * failed, or the machine goes down. Tries again on another CPU, or ends the VM.
  */
 static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
@@ -73,8 +73,8 @@ static void run_elsewhere(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 }
 
 /*
- * Requests, events, and one turn in the guest. Positive: go on; else KVM_RUN
- * returns that to the VMM.
+ * Serves requests and events, and runs the guest once. Positive: go on; else
+ * KVM_RUN returns that to the VMM.
  */
 static __always_inline int run_once(struct vigil_vcpu *vcpu)
 {
@@ -87,7 +87,9 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 		r = vcpu_requests(vcpu);
 		if (r <= 0)
 			return r;
-		/* a flush or a new root may have been asked for meanwhile */
+		/*
+		 * A request for a flush or a new root may have come meanwhile.
+		 */
 		if (test_bit(REQ_LOAD_ROOT, &vcpu->requests))
 			return 1;
 		if (test_bit(REQ_EVENT, &vcpu->requests)) {
@@ -108,9 +110,10 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The kernel does for this thread what it would do before a return to userspace:
- * limits of CPU time, a machine check that can be recovered from, memory.high, the
- * scheduler. That may sleep for long, so nobody who synchronizes waits for it.
+ * Has the kernel do for this thread what it would do before a return to
+ * userspace: limits of CPU time, a machine check that can be recovered from,
+ * memory.high, the scheduler. That may sleep for long, so the vCPU leaves SRCU,
+ * and nobody who synchronizes waits for it.
  */
 static noinline int do_thread_work(struct vigil_vcpu *vcpu)
 	__must_hold(&vcpu->vm->srcu)
@@ -123,8 +126,8 @@ static noinline int do_thread_work(struct vigil_vcpu *vcpu)
 }
 
 /*
- * Each turn ends with a look at signals, whatever it was that it did.
- * selftests/models/root.pml explores this.
+ * Runs the guest until the VMM has to do something. Each round ends with a look
+ * at signals, whatever it did. selftests/models/root.pml explores this.
  */
 static int run_loop(struct vigil_vcpu *vcpu)
 {
@@ -143,9 +146,7 @@ static int run_loop(struct vigil_vcpu *vcpu)
 	}
 }
 
-/*
- * Finishes what the last exit to userspace left to be done, then runs the loop.
- */
+/* Completes the last exit to userspace, then runs the loop. */
 static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 {
 	typeof(vcpu->complete) complete = vcpu->complete;

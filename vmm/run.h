@@ -5,7 +5,7 @@
 
 struct vigil_vcpu;
 
-/* KVM_RUN: 0 with an exit in vcpu->run, or -errno */
+/* KVM_RUN. 0: vcpu->run has an exit; else -errno. */
 int vcpu_run(struct vigil_vcpu *vcpu);
 
 #endif

@@ -28,7 +28,7 @@
 
 static void kick_ack(void *unused)
 {
-	/* the interrupt itself made the vCPU leave the guest */
+	/* The interrupt itself has made the vCPU leave the guest. */
 }
 
 /* selftests/models/entry.pml explores this */
@@ -60,7 +60,10 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 	}
 	vigil_for_each_vcpu(i, vcpu, vm)
 		vigil_request(vcpu, r);
-	/* pairs with the barrier between mode = IN_GUEST and the test of requests */
+	/*
+	 * Pairs with smp_mb() in enter_guest(), between the store to mode and
+	 * the test of requests.
+	 */
 	smp_mb();
 	vigil_for_each_vcpu(i, vcpu, vm) {
 		int cpu, me = get_cpu();
@@ -304,7 +307,9 @@ static int set_mp_state(struct vigil_vcpu *vcpu, void __user *user)
 
 	if (copy_from_user(&mp, user, sizeof(mp)))
 		return -EFAULT;
-	/* without interrupt controllers in the kernel there is no other state */
+	/*
+	 * Without interrupt controllers in the kernel, no other state exists.
+	 */
 	if (mp.mp_state != KVM_MP_STATE_RUNNABLE)
 		return -EINVAL;
 	vcpu->mp_state = mp.mp_state;
@@ -497,7 +502,7 @@ static bool id_taken(struct vigil_vm *vm, u32 id)
 	return false;
 }
 
-/* the vCPU joins its VM, then its fd becomes known; negative: nothing was done */
+/* Adds the vCPU to its VM, then installs its fd. Negative: nothing was done. */
 static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -510,7 +515,7 @@ static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
-	/* the file's release undoes these */
+	/* The release of the file undoes these. */
 	vigil_vm_get(vm);
 	atomic_inc(&vm->handles);
 	vcpu->index = vm->nr_vcpus;
@@ -518,8 +523,9 @@ static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 	/* pairs with vigil_for_each_vcpu() */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
 	/*
-	 * Only now: whoever guesses the number could run a vCPU that requests
-	 * to all of them, flushes among these, do not reach.
+	 * The fd is installed last: a process that guesses its number could
+	 * otherwise run a vCPU that is not in vm->vcpus, and so gets no request
+	 * to flush.
 	 */
 	fd_install(fd, file);
 	return fd;

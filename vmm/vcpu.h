@@ -87,7 +87,7 @@ struct vigil_events {
 	bool triple_fault; /* shutdown: event_inject() ends the run */
 };
 
-/* what cpuid.c derives from the CPUID that userspace set */
+/* What cpuid.c derives from the CPUID that userspace has set. */
 struct vigil_cpuid_index {
 	u8 head[128]; /* by leaf's low bits and class */
 	u8 next[VIGIL_MAX_CPUID]; /* chains, ended by 0xff */
@@ -235,14 +235,14 @@ enum { IO_NONE, IO_PIO, IO_MMIO, IO_HYPERCALL };
  */
 static inline void vigil_request(struct vigil_vcpu *vcpu, enum vigil_request r)
 {
-	/* pairs with the mode store before the last look at requests */
+	/* Pairs with smp_mb() in enter_guest(). */
 	smp_wmb();
 	set_bit(r, &vcpu->requests);
 }
 
 /*
- * Returns true once, with what was written before the request visible.
- * selftests/models/entry.pml explores this.
+ * Returns true once for a request, and what was written before the request is
+ * visible then. selftests/models/entry.pml explores this.
  */
 static inline bool vigil_test_request(struct vigil_vcpu *vcpu,
 				      enum vigil_request r)
@@ -272,12 +272,17 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 		      ((vcpu) = (vm)->vcpus[i], true);           \
 	     (i)++)
 
-/* what others want of this vCPU, REQ_EVENT and REQ_LOAD_ROOT aside; 1 go on */
+/*
+ * Serves the requests of others, except REQ_EVENT and REQ_LOAD_ROOT. 1: go on.
+ */
 int vcpu_requests(struct vigil_vcpu *vcpu);
-/* KVM_RUN of a vCPU whose VM has ended: fills in vcpu->run, -EIO */
+/* KVM_RUN of a vCPU whose VM is dead: fills in vcpu->run, returns -EIO. */
 int vcpu_dead(struct vigil_vcpu *vcpu);
 
-/* forget where the last instruction was fetched from: at every flush of the TLB */
+/*
+ * Forgets the page of the last instruction fetch. Called at every flush of the
+ * TLB.
+ */
 static inline void fetch_flush(struct vigil_vcpu *vcpu)
 {
 	vcpu->fetch.page = ~0ul;
@@ -285,7 +290,7 @@ static inline void fetch_flush(struct vigil_vcpu *vcpu)
 
 int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id);
 void vigil_destroy_vcpus(struct vigil_vm *vm);
-/* the vCPU is on this CPU and stays there with its state: nest inside mutex */
+/* Loads the vCPU on this CPU, and puts it again; vcpu->mutex is held. */
 void vcpu_load(struct vigil_vcpu *vcpu);
 void vcpu_put(struct vigil_vcpu *vcpu);
 

@@ -22,7 +22,10 @@
 #include "vmm/mem/notifier.h"
 #include "vmm/monitor/monitor.h"
 
-/* fewer cannot hold what one instruction may touch; KVM's bound */
+/*
+ * Fewer pages cannot hold the tables for one instruction; KVM has the same
+ * bound.
+ */
 #define VM_MIN_MMU_PAGES 64
 
 DEFINE_MUTEX(vigil_vms_lock);
@@ -49,7 +52,7 @@ int vm_synchronize(struct vigil_vm *vm)
 	 */
 	vigil_request_all(vm, REQ_SRCU, false);
 	ret = wait_event_killable(vm->srcu_wq, !atomic_read(&vm->srcu_users));
-	/* All other readers are short and wait for nobody. */
+	/* All other readers are short, and wait for nothing. */
 	if (!ret)
 		synchronize_srcu_expedited(&vm->srcu);
 	if (atomic_dec_and_test(&vm->srcu_syncs))
@@ -113,7 +116,7 @@ static void vm_destroy(struct vigil_vm *vm)
 	shadow_vm_destroy(vm);
 	vigil_free_slots(vm);
 	vmm_ops->vm_destroy(vm);
-	/* sets of watches on their way through vm->srcu */
+	/* Trees of watches may still be on their way through vm->srcu. */
 	srcu_barrier(&vm->srcu);
 	cleanup_srcu_struct(&vm->srcu);
 	host_hw_put();
@@ -136,7 +139,7 @@ void vigil_vm_put(struct vigil_vm *vm)
 
 void vigil_vm_close(struct vigil_vm *vm)
 {
-	/* a VM that only monitors still hold will never run again */
+	/* A VM whose last references are held by monitors never runs again. */
 	if (atomic_dec_and_test(&vm->handles))
 		vigil_vm_kill(vm, "closed by its VMM");
 	vigil_vm_put(vm);
@@ -218,7 +221,10 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* a _REGION2 struct starts as a _REGION does; what is behind must be zero */
+/*
+ * struct kvm_userspace_memory_region2 begins like the older one; the rest must
+ * be 0.
+ */
 static long set_memory_region(struct vigil_vm *vm, void __user *user,
 			      size_t size)
 {
@@ -252,7 +258,9 @@ static long vm_audit(struct vigil_vm *vm)
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	/* a vCPU that runs is not waited for: the caller has stopped them */
+	/*
+	 * A running vCPU is not waited for: the caller has stopped all of them.
+	 */
 	for (n = 0; n < vm->nr_vcpus; n++) {
 		ret = -EBUSY;
 		if (!mutex_trylock(&vm->vcpus[n]->mutex))
@@ -292,7 +300,10 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_GET_DIRTY_LOG:
 		if (copy_from_user(&log, user, sizeof(log)))
 			return -EFAULT;
-		/* a union: the other half is whatever a 32-bit VMM left there */
+		/*
+		 * In a union with a pointer, a 32-bit VMM leaves anything in
+		 * the upper half.
+		 */
 		if (in_compat_syscall())
 			log.dirty_bitmap =
 				compat_ptr(ptr_to_compat(log.dirty_bitmap));
@@ -314,7 +325,10 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		 */
 		return arg > U32_MAX - 3 * PAGE_SIZE + 1 ? -EINVAL : 0;
 	case KVM_SET_GSI_ROUTING:
-		/* no interrupt controller in the kernel has pins to route to */
+		/*
+		 * The kernel has no interrupt controller for this VM, so there
+		 * are no pins to route to.
+		 */
 		return -EINVAL;
 	case KVM_ENABLE_CAP:
 		return vm_enable_cap(vm, user);

@@ -26,7 +26,7 @@
 	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
 #define LAST_XFEATURE 62
 
-/* registers of struct kvm_cpuid_entry2, for the table below */
+/* Names the registers of struct kvm_cpuid_entry2 in the table below. */
 enum { EAX, EBX, ECX, EDX };
 
 #define BASE_1_EDX                                                        \
@@ -114,7 +114,7 @@ static const struct {
 
 static u32 offered[NR_WORDS] __ro_after_init;
 static u64 offered_xcr0 __ro_after_init;
-/* leaf 0xD of the CPU, per component */
+/* Leaf 0xD of the CPU, for each component. */
 static struct {
 	u32 size, offset;
 	bool aligned;
@@ -136,7 +136,7 @@ static void __init init_xsave(void)
 	int i;
 
 	offered_xcr0 = host_info.xcr0 & XCR0_OFFERED;
-	/* AVX-512 comes whole or not at all */
+	/* AVX-512 is offered only with all its components. */
 	if ((offered_xcr0 & XFEATURE_MASK_AVX512) != XFEATURE_MASK_AVX512)
 		offered_xcr0 &= ~(u64)XFEATURE_MASK_AVX512;
 	for (i = 2; i <= LAST_XFEATURE; i++) {
@@ -179,7 +179,10 @@ void __init cpuid_init(void)
 	}
 	if (!host_info.la57)
 		offered[W_7_ECX] &= ~F(LA57);
-	/* the guest's page tables are walked by software */
+	/*
+	 * Software walks the guest's page tables, so 1 GiB pages need no
+	 * support by the CPU.
+	 */
 	offered[W_81_EDX] |= F(GBPAGES);
 	/*
 	 * The local APIC is the VMM's, whatever the host has. One that has none
@@ -211,7 +214,9 @@ struct list {
 	int n, room;
 };
 
-/* the entry is the CPU's own, for the caller to filter; NULL: no room */
+/*
+ * Adds the CPU's own entry, which the caller filters. NULL: there is no room.
+ */
 static struct kvm_cpuid_entry2 *add(struct list *l, u32 leaf, u32 subleaf,
 				    bool indexed)
 {
@@ -246,11 +251,14 @@ static int add_basic(struct list *l)
 	e = add(l, 1, 0, false);
 	if (!e)
 		return -E2BIG;
-	e->ebx &= 0xff00; /* CLFLUSH line; the rest is topology */
+	e->ebx &= 0xff00; /* CLFLUSH line size; the rest is topology */
 	e->ecx = offered[W_1_ECX] | F(HYPERVISOR);
 	e->edx = offered[W_1_EDX];
 	if (!host_info.amd) {
-		/* descriptors of TLBs and caches, with the topology left out */
+		/*
+		 * Leaf 2 has descriptors of TLBs and caches. The topology is
+		 * left out.
+		 */
 		if (!add(l, 2, 0, false))
 			return -E2BIG;
 		for (i = 0; i < 8; i++) {
@@ -374,7 +382,7 @@ int cpuid_supported(struct kvm_cpuid_entry2 *entries, int *n)
 
 /* --- what the VMM set --- */
 
-/* leaf classes: basic, hypervisor, extended, Centaur */
+/* Returns the class of a leaf: basic, hypervisor, extended, Centaur. */
 static unsigned int chain_of(u32 leaf)
 {
 	return (leaf & 31) | leaf >> 30 << 5;
@@ -405,7 +413,10 @@ static void build_index(struct vigil_vcpu *vcpu)
 
 	BUILD_BUG_ON(VIGIL_MAX_CPUID >= NO_ENTRY);
 	memset(ix->head, NO_ENTRY, sizeof(ix->head));
-	/* backwards: of two entries for one leaf the first is found */
+	/*
+	 * From the last to the first, so that of two entries for one leaf the
+	 * first is found.
+	 */
 	for (i = vcpu->nr_cpuid - 1; i >= 0; i--) {
 		chain = chain_of(vcpu->cpuid[i].function);
 		ix->next[i] = ix->head[chain];
@@ -541,9 +552,9 @@ void cpuid_update(struct vigil_vcpu *vcpu)
 	vcpu->cpuid_index.features = f;
 
 	vcpu->maxphyaddr = guest_maxphyaddr(vcpu);
-	/* with PCID bit 63 would be something else; vigil offers none */
+	/* With PCID, bit 63 would have a meaning; vigil does not offer PCID. */
 	vcpu->cr3_reserved = ~0ull << vcpu->maxphyaddr;
-	/* a VMM that sets none leaves the choice to the guest */
+	/* A VMM that has set no CPUID leaves the choice to the guest. */
 	vcpu->cr4_reserved = cpuid_cr4_never();
 	if (vcpu->nr_cpuid)
 		vcpu->cr4_reserved |= ~cr4_allowed(guest_word(vcpu, W_1_ECX),
@@ -653,14 +664,17 @@ int cpuid_set(struct vigil_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 		if (ret)
 			goto out;
 	}
-	/* a guest that has run knows its CPU: it may be told again, not otherwise */
+	/*
+	 * A guest that has run knows its CPU: the VMM may set the same CPUID
+	 * again, but no other.
+	 */
 	ret = 0;
 	if (vcpu->stat.exits) {
 		if (!same_entries(vcpu, entries, head.nent))
 			ret = -EINVAL;
 		goto out;
 	}
-	/* Other vCPUs' guest tables may have to be read: they are in the slots. */
+	/* The walk of guest tables reads them through the memory slots. */
 	ret = vcpu_enter(vcpu, TASK_KILLABLE);
 	if (!ret) {
 		swap(vcpu->cpuid, entries);
@@ -708,8 +722,9 @@ void cpuid_vcpu_destroy(struct vigil_vcpu *vcpu)
 /* --- what the guest reads --- */
 
 /*
- * A leaf that is not there. Intel's CPUs answer one above the maximum as if the
- * highest basic leaf had been asked for; AMD's answer zeros.
+ * Finds the answer for a leaf that does not exist. Intel's CPUs answer one
+ * above the maximum as if the highest basic leaf had been asked for; AMD's
+ * answer zeros.
  */
 static const struct kvm_cpuid_entry2 *find_beyond(const struct vigil_vcpu *vcpu,
 						  u32 *leaf, u32 subleaf)
@@ -735,7 +750,9 @@ static void query_missing(const struct vigil_vcpu *vcpu, u32 leaf, u32 subleaf,
 {
 	const struct kvm_cpuid_entry2 *e;
 
-	/* topology: beyond the last level ECX and EDX still say where we are */
+	/*
+	 * Topology leaves: beyond the last level ECX and EDX are still valid.
+	 */
 	if (leaf != 0xb && leaf != 0x1f)
 		return;
 	e = find(vcpu, leaf, 1);

@@ -5,7 +5,7 @@
 
 #include "vmm/vcpu.h"
 
-/* bits of vcpu->cpuid_index.features: what other parts ask about */
+/* Bits of vcpu->cpuid_index.features, for other parts of vigil. */
 #define GUEST_HAS_NX BIT(0)
 #define GUEST_HAS_LM BIT(1)
 #define GUEST_HAS_RDTSCP BIT(2) /* or RDPID: TSC_AUX exists */
@@ -24,7 +24,7 @@ static inline bool guest_has(const struct vigil_vcpu *vcpu, u32 bits)
 	return vcpu->cpuid_index.features & bits;
 }
 
-/* at load, from host_init(): compute what is offered */
+/* Computes what is offered. host_init() calls it at load. */
 void cpuid_init(void);
 
 /**
@@ -72,12 +72,13 @@ void cpuid_query(struct vigil_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx,
  * Does not tell the vendor or shadow/: cpuid_set() does.
  */
 void cpuid_update(struct vigil_vcpu *vcpu);
-/* vcpu->xcr0 changed: sizes in leaf 0xD */
+/* Updates the sizes in leaf 0xD. Called when vcpu->xcr0 has changed. */
 void cpuid_xcr0_changed(struct vigil_vcpu *vcpu);
 
 /*
- * EFER and CR4 bits that no vigil guest may set, whatever its CPUID says: for
- * KVM_SET_SREGS, which KVM does not hold against the guest's CPUID
+ * Return the EFER and CR4 bits that no guest may set, whatever its CPUID says.
+ * KVM_SET_SREGS checks these only, as KVM does not check it against the guest's
+ * CPUID.
  */
 u64 cpuid_efer_never(void);
 

@@ -21,12 +21,12 @@
 	(~(unsigned long)(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | \
 			  X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | \
 			  X86_CR0_NW | X86_CR0_CD | X86_CR0_PG))
-/* a change of these means another reading of the page tables */
+/* A change of these bits changes how the page tables are read. */
 #define CR0_PAGING (X86_CR0_PG | X86_CR0_WP)
 #define CR4_PAGING                                                \
 	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP | \
 	 X86_CR4_SMAP | X86_CR4_LA57)
-/* PAE paging: a change of these loads the PDPTEs */
+/* With PAE paging, a change of these bits loads the PDPTEs. */
 #define CR4_PDPTR (X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP)
 
 static bool uses_pdptes(unsigned long cr0, unsigned long cr4, u64 efer)
@@ -49,15 +49,15 @@ bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
 	if (!cr0_valid(cr0) || (cr4 & vcpu->cr4_reserved) ||
 	    (efer & cpuid_efer_never()))
 		return false;
-	/* LMA is LME and PG; long mode has PAE */
+	/* LMA is set when LME and PG are. Long mode needs PAE. */
 	if (!!(efer & EFER_LMA) != ((efer & EFER_LME) && (cr0 & X86_CR0_PG)))
 		return false;
 	return !(efer & EFER_LMA) || (cr4 & X86_CR4_PAE);
 }
 
 /*
- * PDPTEs are read with the new mode in place and the old one comes back when
- * they are bad: the caller raises #GP and nothing has changed.
+ * Reads the PDPTEs with the new mode in place. If they are bad, the old mode
+ * comes back: the caller raises #GP, and nothing has changed.
  */
 static int load_pdptes(struct vigil_vcpu *vcpu)
 {
@@ -244,7 +244,10 @@ int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 	if (nr < 4) {
 		vcpu->dr[array_index_nospec(nr, 4)] = val;
 	} else if (nr == 6) {
-		/* RTM and bus-lock bits read as ones: neither is offered */
+		/*
+		 * The bits for RTM and bus locks read as 1, since neither is
+		 * offered.
+		 */
 		vcpu->dr6 = (val &
 			     (DR_TRAP_BITS | DR_STEP | DR_SWITCH | (1 << 13))) |
 			    DR6_RESERVED;

@@ -7,26 +7,27 @@
 
 struct vigil_vcpu;
 
-/* 0, or -EINVAL: #GP, nothing changed. */
+/* Writes CR8. 0; -EINVAL: #GP, nothing has changed. */
 int cr8_set(struct vigil_vcpu *vcpu, unsigned long val);
-/* any of them by number; -EINVAL: #GP; -ENODEV: #UD */
+/* Writes a control register by its number. -EINVAL: #GP; -ENODEV: #UD. */
 int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int cr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
-/* -EINVAL: #GP; -ENODEV: #UD */
+/* Writes a debug register. -EINVAL: #GP; -ENODEV: #UD. */
 int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
-/* CR0, CR4, EFER as a set, as SET_SREGS presents them */
+/* Do CR0, CR4 and EFER fit together, as SET_SREGS gives them? */
 bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
 		   unsigned long cr4, u64 efer);
 
-/* DR6 with nothing reported, DR7 with nothing enabled */
+/* DR6 with no event reported, DR7 with no breakpoint enabled. */
 #define DR6_NONE 0xffff0ff0ul
 #define DR7_NONE 0x400ul
 #define DR7_ENABLES 0xfful
 
 /*
- * Right before an entry, IRQs off: the guest's breakpoints, which the control
- * block's DR7 arms, and none of the host's while they are being changed
+ * Right before an entry, IRQs off: loads the guest's breakpoint addresses,
+ * which DR7 of the control block enables. The host's breakpoints are disabled
+ * while these change.
  */
 void dr_load(struct vigil_vcpu *vcpu);
 

@@ -35,7 +35,10 @@ void fpu_vcpu_destroy(struct vigil_vcpu *vcpu)
 
 void fpu_load(struct vigil_vcpu *vcpu)
 {
-	/* cannot fail: no state beyond the default features was allocated */
+	/*
+	 * This cannot fail, since no state beyond the default features was
+	 * allocated.
+	 */
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
 }
 
@@ -87,7 +90,7 @@ int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value)
 
 /* --- the state as userspace sees it --- */
 
-/* components that a guest can have: what copies may carry */
+/* Returns the components that a guest can have: copies carry these at most. */
 static u64 user_xfeatures(void)
 {
 	u64 mask = XFEATURE_MASK_FPSSE;
@@ -110,7 +113,7 @@ static struct xregs_state *state_copy(struct vigil_vcpu *vcpu)
 
 static int state_set(struct vigil_vcpu *vcpu, const struct xregs_state *x)
 {
-	u32 pkru = 0; /* no guest has it, and the mask says so */
+	u32 pkru = 0; /* No guest has PKRU, and the mask leaves it out. */
 
 	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, x, user_xfeatures(),
 					      &pkru);
@@ -192,7 +195,7 @@ typedef struct {
 	u8 b[32];
 } vec256;
 
-/* the guest's registers are in the CPU until regs_end() */
+/* Makes sure that the guest's registers are in the CPU, until regs_end(). */
 static void regs_begin(void)
 {
 	fpregs_lock();
@@ -262,7 +265,7 @@ int fpu_read_vec(unsigned int reg, void *buf, unsigned int bytes)
 int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
 		  bool zero_upper)
 {
-	/* no instruction writes 32 bytes and keeps what is above */
+	/* No instruction writes 32 bytes and keeps the part above them. */
 	if (reg > 15 ||
 	    !(bytes == 16 || (bytes == 32 && zero_upper && has_avx())))
 		return -EINVAL;
@@ -278,8 +281,8 @@ int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
 }
 
 /*
- * MMX instructions report a pending unmasked x87 exception. Take it with an
- * instruction whose fault is caught: a guest must not bring #MF to the host.
+ * MMX instructions report a pending unmasked x87 exception. FWAIT takes it
+ * here, and its fault is caught: a guest must not raise #MF in the host.
  */
 static bool x87_pending(void)
 {
@@ -325,7 +328,7 @@ int fpu_write_mmx(unsigned int reg, u64 val)
 
 /* --- all of it, for the emulator --- */
 
-/* the last component that a guest can have is XFEATURE_Hi16_ZMM */
+/* XFEATURE_Hi16_ZMM is the last component that a guest can have. */
 static struct emul_component components[XFEATURE_Hi16_ZMM + 1] __ro_after_init;
 
 void __init fpu_init(void)
@@ -403,7 +406,7 @@ static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
 	}
 }
 
-/* a page: so it is aligned as XSAVE wants it */
+/* A page of its own, so it is aligned as XSAVE requires. */
 static u8 *image_get(struct vigil_vcpu *vcpu)
 {
 	BUILD_BUG_ON(EMUL_SAVE_BYTES != PAGE_SIZE);
@@ -417,7 +420,7 @@ const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 {
 	if (!can_save(how, mask) || !image_get(vcpu))
 		return NULL;
-	/* not all instructions write all of it */
+	/* Some instructions leave parts of the image unwritten. */
 	memset(vcpu->fpu_image, 0, EMUL_SAVE_BYTES);
 	regs_begin();
 	save_state(how, wide, mask, vcpu->fpu_image);
@@ -425,7 +428,7 @@ const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 	return vcpu->fpu_image;
 }
 
-/* The image counts registers from TOP, which the store may move. */
+/* The image numbers registers from TOP, which the store may move. */
 static void turn_stack(struct fxregs_state *fx, u16 fsw)
 {
 	unsigned int by =
@@ -452,7 +455,7 @@ int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state)
 	fx->swd = state->fsw;
 	fx->twd = state->ftw;
 	/*
-	 * FOP is for the handler of an unmasked exception: it stays as it is
+	 * FOP is for the handler of an unmasked exception: it does not change
 	 * while none is pending.
 	 */
 	if (pends)

@@ -9,14 +9,15 @@
 #include "vmm/host.h"
 #include "vmm/vcpu.h"
 
-/* allocates the guest's state, at its RESET values: 0, -ENOMEM */
+/* Allocates the guest's state, with its values at RESET: 0, -ENOMEM. */
 int fpu_vcpu_init(struct vigil_vcpu *vcpu);
 void fpu_vcpu_destroy(struct vigil_vcpu *vcpu);
 
 /*
- * KVM_RUN begins and ends: the thread's own registers are saved and the guest's
- * loaded, and back. Between them the scheduler switches the guest's state as it
- * would switch the thread's. Process context, the vCPU's thread.
+ * KVM_RUN begins and ends: fpu_load() saves the thread's own registers and
+ * loads the guest's, fpu_put() does the reverse. Between them the scheduler
+ * switches the guest's state as if it were the thread's. Process context, the
+ * vCPU's thread.
  */
 void fpu_load(struct vigil_vcpu *vcpu);
 void fpu_put(struct vigil_vcpu *vcpu);
@@ -43,8 +44,8 @@ static inline void fpu_enter(struct vigil_vcpu *vcpu)
 }
 
 /*
- * right after vmm_ops->run(), IRQs off; vcpu->cr4 and xcr0 still those of
- * fpu_enter()
+ * Called right after vmm_ops->run(), IRQs off. vcpu->cr4 and xcr0 are still
+ * those of fpu_enter().
  */
 static inline void fpu_leave(struct vigil_vcpu *vcpu)
 {
@@ -63,16 +64,17 @@ static inline void fpu_leave(struct vigil_vcpu *vcpu)
  */
 int fpu_set_xcr0(struct vigil_vcpu *vcpu, u32 xcr, u64 value);
 
-/* outside KVM_RUN, vcpu->mutex held */
+/* Outside KVM_RUN, vcpu->mutex held. */
 int fpu_get_fpu(struct vigil_vcpu *vcpu, struct kvm_fpu *fpu); /* 0, -ENOMEM */
 int fpu_set_fpu(struct vigil_vcpu *vcpu,
 		const struct kvm_fpu *fpu); /* + -EINVAL */
 
 /*
- * Vector and MMX registers for the emulator, inside KVM_RUN (fpu_load()ed).
- * @reg 0 to 15, @bytes 16 or 32 (32 needs AVX on the host: -EINVAL otherwise).
- * What is above @bytes becomes 0 with @zero_upper and stays without (16 only).
- * MMX: -EDOM when an x87 exception is pending: #MF.
+ * Read and write vector and MMX registers for the emulator, inside KVM_RUN
+ * (fpu_load()ed). @reg is 0 to 15, @bytes 16 or 32 (32 needs AVX on the host:
+ * -EINVAL otherwise). The part above @bytes becomes 0 with @zero_upper;
+ * without, it stays (16 only). MMX: -EDOM when an x87 exception is pending,
+ * which is #MF.
  */
 int fpu_read_vec(unsigned int reg, void *buf, unsigned int bytes);
 int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
@@ -80,7 +82,7 @@ int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
 int fpu_read_mmx(unsigned int reg, u64 *val);
 int fpu_write_mmx(unsigned int reg, u64 val);
 
-/* reads the layout of the XSAVE area from CPUID; at module load */
+/* Reads the layout of the XSAVE area from CPUID, at module load. */
 void fpu_init(void);
 
 /**
@@ -96,10 +98,10 @@ void fpu_init(void);
 const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 			 u64 mask);
 
-/* 0, or -ENOMEM; where and how fpu_save_state() is called */
+/* Loads x87 state. Returns 0 or -ENOMEM. Called like fpu_save_state(). */
 int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state);
 
-/* 0; -EINVAL: not a component that fpu_save_state() stores */
+/* Describes a component. -EINVAL: fpu_save_state() does not store it. */
 int fpu_get_component(unsigned int nr, struct emul_component *comp);
 
 #endif

@@ -14,11 +14,14 @@
 #define DR6_ONES 0xffff0ff0ul
 #define DR7_GD (1ul << 13)
 
-/* vectors whose occurrence during the delivery of a like one makes #DF */
+/*
+ * A fault of this class raises #DF when it occurs during the delivery of
+ * another.
+ */
 #define CONTRIBUTORY                                              \
 	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | \
 	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
-/* traps and aborts: the saved RFLAGS.RF stays as it is */
+/* Traps and aborts leave RFLAGS.RF as it is in the saved flags. */
 #define NOT_FAULTS                                                \
 	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF) | \
 	 BIT(X86_TRAP_DF) | BIT(X86_TRAP_MC))
@@ -86,7 +89,9 @@ static void raise_exception(struct vigil_vcpu *vcpu,
 		if ((is_contributory(first) || first == X86_TRAP_PF) &&
 		    (is_contributory(second) ||
 		     (first == X86_TRAP_PF && second == X86_TRAP_PF))) {
-			/* the CPU has written CR2 for each of the page faults */
+			/*
+			 * The CPU has written CR2 for each of the page faults.
+			 */
 			deliver_payload(vcpu, e);
 			*e = *new;
 			deliver_payload(vcpu, e);
@@ -274,7 +279,7 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		ev->nmi_masked = true;
 		break;
 	case CUT_EXCEPTION:
-		/* CR2 and DR6 were written when its delivery began */
+		/* The first delivery has written CR2 and DR6. */
 		ev->exception = (struct vigil_exception){
 			.injected = true,
 			.vector = vector,

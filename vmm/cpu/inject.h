@@ -12,10 +12,13 @@
 
 #include "vmm/vcpu.h"
 
-/* nothing pending, nothing injected; NMIs unmasked: RESET */
+/* RESET: no event is pending or injected, and NMIs are unmasked. */
 void event_reset(struct vigil_vcpu *vcpu);
 
-/* shutdown: what was on its way into the guest is dropped; NMI masking stays */
+/*
+ * Shutdown: drops the events on their way into the guest. NMIs stay masked if
+ * they were.
+ */
 void event_drop_injected(struct vigil_vcpu *vcpu);
 
 void event_exception(struct vigil_vcpu *vcpu, u8 vector);
@@ -31,7 +34,7 @@ static inline void event_ud(struct vigil_vcpu *vcpu)
 	event_exception(vcpu, X86_TRAP_UD);
 }
 
-/* #DB; @dr6: the bits to be set in DR6 when it is delivered (BS, BD, B0-B3) */
+/* Queues #DB. @dr6: the bits that its delivery sets in DR6 (BS, BD, B0-B3). */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 
 /**
@@ -48,29 +51,34 @@ void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 int event_inject(struct vigil_vcpu *vcpu);
 
 /*
- * The entry was called off after event_inject(): what was injected comes again
- * the next time.
+ * The entry was called off after event_inject(): the injected event is injected
+ * again the next time.
  */
 void event_cancel(struct vigil_vcpu *vcpu);
 
-/* KVM_INTERRUPT: 0; -EINVAL vector above 255; -EEXIST one is pending */
+/* KVM_INTERRUPT. -EINVAL: the vector is above 255; -EEXIST: one is pending. */
 int event_user_irq(struct vigil_vcpu *vcpu, u32 vector);
 /* KVM_NMI */
 void event_user_nmi(struct vigil_vcpu *vcpu);
 
-/* what a vendor tells of an event whose delivery an exit cut short */
+/*
+ * The kind of event whose delivery an exit cut short, as a vendor reports it.
+ */
 enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
-/* clears what was injected; queues @kind again (CUT_SOFT: the insn is run again) */
+/*
+ * Forgets the injected event, and queues @kind again. (With CUT_SOFT the
+ * instruction is executed again.)
+ */
 void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		    bool has_ec, u32 ec);
 
-/* the guest executed IRET (or its window opened): NMIs are taken again */
+/* The guest has executed IRET, or its NMI window is open: NMIs are unmasked. */
 void event_nmi_unmask(struct vigil_vcpu *vcpu);
 
-/* could the CPU take an external interrupt at this instruction boundary? */
+/* Could the CPU take an external interrupt at this instruction boundary? */
 bool event_irq_allowed(struct vigil_vcpu *vcpu);
 
-/* anything that would wake a halted vCPU */
+/* Is there an event that would wake a halted vCPU? */
 static inline bool event_wakes(struct vigil_vcpu *vcpu)
 {
 	const struct vigil_events *ev = &vcpu->events;
@@ -79,7 +87,9 @@ static inline bool event_wakes(struct vigil_vcpu *vcpu)
 	       ev->irq_injected || (ev->irq_pending && event_irq_allowed(vcpu));
 }
 
-/* is something queued that the guest has not seen: KVM_RUN may not change RIP */
+/*
+ * Is an event on its way that the guest has not seen? Then RIP must not change.
+ */
 static inline bool event_injected(const struct vigil_vcpu *vcpu)
 {
 	const struct vigil_events *ev = &vcpu->events;
@@ -89,12 +99,12 @@ static inline bool event_injected(const struct vigil_vcpu *vcpu)
 
 /* --- struct kvm_run, for a VMM that has the interrupt controller --- */
 
-/* KVM_RUN begins: looks at run->request_interrupt_window */
+/* KVM_RUN begins: reads run->request_interrupt_window. */
 void event_run_begin(struct vigil_vcpu *vcpu);
 /*
- * After each exit that goes on: should KVM_RUN end with
- * KVM_EXIT_IRQ_WINDOW_OPEN (exit_reason is filled in), because the VMM
- * asked for it?
+ * After each exit that does not end KVM_RUN: has the VMM asked for
+ * KVM_EXIT_IRQ_WINDOW_OPEN, and is the window open? Then KVM_RUN ends;
+ * exit_reason is filled in.
  */
 bool event_window_wanted(struct vigil_vcpu *vcpu);
 static inline bool event_window_exit(struct vigil_vcpu *vcpu)
@@ -103,9 +113,12 @@ static inline bool event_window_exit(struct vigil_vcpu *vcpu)
 	       event_window_wanted(vcpu);
 }
 
-/* the CPU stopped because an interrupt window is open: exit_irq_window() */
+/* The exit came because an interrupt window is open: exit_irq_window(). */
 void event_window_opened(struct vigil_vcpu *vcpu);
-/* KVM_RUN ends: if_flag, ready_for_interrupt_injection, cr8, apic_base */
+/*
+ * KVM_RUN ends: fills in if_flag, ready_for_interrupt_injection, cr8,
+ * apic_base.
+ */
 void event_run_end(struct vigil_vcpu *vcpu);
 
 #endif

@@ -28,7 +28,7 @@
 #define APIC_ENABLE BIT_ULL(11)
 #define APIC_BSP BIT_ULL(8)
 #define APIC_BASE_RESERVED (0x2ffull | BIT_ULL(10)) /* no x2APIC */
-/* PEBS and BTS are not there; read-only */
+/* Says that PEBS and BTS do not exist; these bits are read-only. */
 #define MISC_ENABLE_FIXED \
 	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
 #define PAT_RESET 0x0007040600070406ull
@@ -40,7 +40,7 @@
 #define UCODE_REV_AMD 0x01000065ull
 #define UCODE_REV_INTEL 0x100000000ull
 
-/* one memory type per byte */
+/* Checks a register with one memory type in each byte. */
 static bool types_valid(u64 v, u32 valid)
 {
 	int i;
@@ -66,7 +66,7 @@ bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v)
 
 /* --- MTRRs: kept and checked; guest memory is write-back whatever they say --- */
 
-/* index in msrs.mtrr_fixed, or -1 */
+/* Returns the index in msrs.mtrr_fixed, or -1. */
 static int mtrr_fixed_index(u32 msr)
 {
 	switch (msr) {
@@ -139,7 +139,7 @@ static u64 *mce_of(struct vigil_vcpu *vcpu, u32 msr)
 						  VIGIL_MCE_BANKS * 4)];
 }
 
-/* what a VMM may ask for besides the number of banks: KVM_X86_SETUP_MCE */
+/* What a VMM may ask for besides the number of banks: KVM_X86_SETUP_MCE. */
 u64 msr_mce_supported(void)
 {
 	return MCG_CTL_PRESENT | VIGIL_MCE_BANKS;
@@ -162,7 +162,10 @@ int msr_setup_mce(struct vigil_vcpu *vcpu, u64 cap)
 	return 0;
 }
 
-/* KVM_X86_SET_MCE: an error of the VMM's making, as the CPU would log and raise it */
+/*
+ * KVM_X86_SET_MCE: the VMM supplies an error, which is logged and raised as the
+ * CPU would do it.
+ */
 int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e)
 {
 	struct vigil_msrs *m = &vcpu->msrs;
@@ -173,7 +176,7 @@ int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e)
 		return -EINVAL;
 	/* CTL, STATUS, ADDR, MISC */
 	bank = &m->mce[4 * array_index_nospec(e->bank, VIGIL_MCE_BANKS)];
-	/* an error whose reporting the guest has switched off is not raised */
+	/* An error whose reporting the guest has switched off is not raised. */
 	if (uncorrected && (bank[0] != ~0ull || (m->mcg_cap & MCG_CTL_PRESENT &&
 						 m->mcg_ctl != ~0ull)))
 		return 0;
@@ -184,7 +187,7 @@ int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e)
 		return 0;
 	}
 	if (bank[1] & MCI_STATUS_VAL) {
-		/* a corrected error does not overwrite an uncorrected one */
+		/* A corrected error does not overwrite an uncorrected one. */
 		if (!uncorrected && bank[1] & MCI_STATUS_UC) {
 			bank[1] |= MCI_STATUS_OVER;
 			return 0;
@@ -209,7 +212,10 @@ static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		return -ENOENT;
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
-		/* all or nothing; Linux leaves out bit 10 or bit 0 on some CPUs */
+		/*
+		 * Only all bits or none can be set; Linux leaves out bit 10 or
+		 * bit 0 on some CPUs.
+		 */
 		if (v && (v | BIT(10) | BIT(0)) != ~0ull)
 			return -EINVAL;
 		break;
@@ -225,9 +231,9 @@ static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 /* --- EFER --- */
 
 /*
- * EFER from WRMSR, or from userspace where @host is true. A guest's write leaves LMA
- * as it is, since CR0.PG decides about it; userspace may set it. Tells the vendor and
- * shadow/. 0, or -EINVAL: #GP, nothing changed.
+ * Sets EFER for WRMSR, or for userspace if @host. A guest's write leaves LMA as
+ * it is, since CR0.PG decides about it; userspace may set it. Tells the vendor
+ * and shadow/. 0; -EINVAL: #GP, nothing has changed.
  */
 static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 {
@@ -237,7 +243,7 @@ static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 		return -EINVAL;
 	if (is_paging(vcpu) && ((efer ^ old) & EFER_LME))
 		return -EINVAL;
-	/* LMA follows from LME and CR0.PG */
+	/* The CPU derives LMA from LME and CR0.PG. */
 	efer = (efer & ~(u64)EFER_LMA) | (old & EFER_LMA);
 	if (efer == old)
 		return 0;
@@ -250,19 +256,22 @@ static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 
 /* --- TSC --- */
 
-/* What RDTSC would give the guest now. */
+/* Returns what RDTSC would give the guest now. */
 static u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
 {
 	return rdtsc() + vcpu->tsc_offset;
 }
 
-/* the vCPU whose TSC the others follow, NULL for itself. Any vCPU's thread */
+/*
+ * Returns the vCPU whose TSC the others follow, NULL for that vCPU itself. Any
+ * vCPU's thread.
+ */
 static const struct vigil_vcpu *tsc_leader(const struct vigil_vcpu *vcpu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	const struct vigil_vcpu *first;
 
-	/* pairs with the publication of a vCPU */
+	/* Pairs with vcpu_publish(). */
 	if (!smp_load_acquire(&vm->nr_vcpus))
 		return NULL;
 	first = vm->vcpus[0];
@@ -277,7 +286,8 @@ static void tsc_set(struct vigil_vcpu *vcpu, u64 v, bool host)
 
 	/*
 	 * A VMM sets the vCPUs' TSCs one after the other and means them to be
-	 * equal: what is less than a second from the first vCPU's is the same.
+	 * equal: a value less than a second from the first vCPU's counts as the
+	 * same.
 	 */
 	if (leader) {
 		first = READ_ONCE(leader->tsc_offset);
@@ -300,8 +310,8 @@ static void tsc_reset(struct vigil_vcpu *vcpu)
 /* --- MSRs whose value does not matter --- */
 
 /*
- * Read as @value. A write of a bit outside @writable raises #GP, others are
- * forgotten; so whatever was read can be written back.
+ * These MSRs read as @value. A write of a bit outside @writable raises #GP,
+ * other writes are ignored; so a value that was read can be written back.
  */
 static const struct constant_msr {
 	u32 msr;
@@ -322,7 +332,7 @@ static const struct constant_msr {
 	{ MSR_IA32_LASTBRANCHTOIP, 0, 0 },
 	{ MSR_IA32_LASTINTFROMIP, 0, 0 },
 	{ MSR_IA32_LASTINTTOIP, 0, 0 },
-	/* no counters: they count nothing */
+	/* The performance counters do not exist: they read as 0. */
 	{ MSR_P6_PERFCTR0, 0, ~0ull },
 	{ MSR_P6_PERFCTR1, 0, ~0ull },
 	{ MSR_P6_EVNTSEL0, 0, ~0ull },
@@ -400,7 +410,10 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 		return 0;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_SYSTEM_TIME:
-		/* off, as in KVM; VMMs save them without asking */
+		/*
+		 * These are off, as in KVM. VMMs save them without asking
+		 * whether they exist.
+		 */
 	case MSR_IA32_XSS:
 		/* XSAVES is not offered */
 		*v = 0;
@@ -468,12 +481,15 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		vcpu->misc_enable = v | MISC_ENABLE_FIXED;
 		return 0;
 	case MSR_IA32_UCODE_REV:
-		/* a guest's write starts a signature query: nothing to do */
+		/*
+		 * A guest's write asks the CPU for its microcode signature:
+		 * nothing has to be done.
+		 */
 		if (host)
 			vcpu->msrs.ucode_rev = v;
 		return 0;
 	case MSR_IA32_FEAT_CTL:
-		/* locked */
+		/* The register is locked. */
 		return host && v == FEAT_CTL_LOCKED ? 0 : -EINVAL;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_SYSTEM_TIME:
@@ -492,7 +508,10 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		vcpu->msrs.mcg_ctl = v;
 		return 0;
 	case MSR_AMD64_SYSCFG:
-		/* no TOM2, no memory encryption; the MTRR bits mean nothing here */
+		/*
+		 * TOM2 and memory encryption do not exist; the MTRR bits have
+		 * no effect.
+		 */
 		if (v & ~0x1c0000ull)
 			return -EINVAL;
 		vcpu->msrs.syscfg = v;
@@ -503,7 +522,10 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		vcpu->msrs.hwcr = v & HWCR_MCSTATUS_WR;
 		return 0;
 	case MSR_AMD64_DE_CFG:
-		/* a guest that asks for a serializing LFENCE may think it has it */
+		/*
+		 * A guest may set the bit that makes LFENCE serializing, and no
+		 * other.
+		 */
 		return v & ~DE_CFG_LFENCE ? -EINVAL : 0;
 	}
 
@@ -656,7 +678,10 @@ int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 
-	/* not while the caller's memory is copied, which may be withheld */
+	/*
+	 * vm->srcu is not held while the caller's memory is copied, which may
+	 * be withheld.
+	 */
 	ret = vcpu_enter(vcpu, TASK_KILLABLE);
 	for (i = 0; !ret && i < head.nmsrs; i++) {
 		e = &entries[i];

@@ -5,12 +5,12 @@
 
 #include "vmm/vcpu.h"
 
-/* one KVM_GET_MSRS or KVM_SET_MSRS has fewer entries than this, as in KVM */
+/* KVM_GET_MSRS and KVM_SET_MSRS take fewer entries than this, as in KVM. */
 #define VIGIL_MAX_MSR_ENTRIES 256
 
-/* at load, from host_init() */
+/* Called by host_init(), at load. */
 void msr_init(void);
-/* RESET values; vcpu_reset */
+/* Sets the values at RESET. Called by vcpu_reset(). */
 void msr_vcpu_reset(struct vigil_vcpu *vcpu);
 
 /**
@@ -35,7 +35,9 @@ int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host);
  */
 int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 
-/* may an MSR that holds a linear address be @addr in the guest's mode? */
+/*
+ * May an MSR that holds a linear address be set to @addr in the guest's mode?
+ */
 static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 {
 	return gva_canonical(addr, vcpu->cr4 & X86_CR4_LA57 ? 57 : 48);
@@ -66,7 +68,7 @@ int msr_setup_mce(struct vigil_vcpu *vcpu, u64 cap);
 int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e);
 bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v);
 
-/* KVM_GET_MSR_INDEX_LIST: 0; -E2BIG with nmsrs set to the number; -EFAULT */
+/* KVM_GET_MSR_INDEX_LIST. -E2BIG: nmsrs is set to the number; -EFAULT. */
 int msr_index_list(struct kvm_msr_list __user *arg);
 
 /**

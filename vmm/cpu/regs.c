@@ -102,8 +102,9 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	vcpu->cr4 = s->cr4;
 	vcpu->efer = s->efer;
 	/*
-	 * PAE: latched as by a MOV CR3. A guest may have made another use of its
-	 * table since then: what is bad there leaves those of before.
+	 * PAE paging latches the PDPTEs as by a MOV CR3. The guest may have
+	 * used the memory of its table for something else since then: if it is
+	 * bad now, the latched PDPTEs stay.
 	 */
 	if ((s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) &&
 	    !(s->efer & EFER_LMA))
@@ -118,7 +119,7 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	vmm_ops->update_efer(vcpu);
 	/*
 	 * A VMM that restores a snapshot has written to the guest's tables, and
-	 * says so by nothing but this.
+	 * this call is the only sign of it.
 	 */
 	shadow_reread_tables(vcpu->vm);
 	shadow_mode_changed(vcpu);

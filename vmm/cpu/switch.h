@@ -24,7 +24,7 @@ struct cpu_switch {
 	u64 tsc_aux;
 };
 
-/* This CPU has its extension switched on. */
+/* Called when this CPU's extension was switched on. */
 void switch_init(struct cpu_switch *sw);
 /* The extension goes off: the host has its TSC_AUX again. */
 void switch_exit(struct cpu_switch *sw);
@@ -32,7 +32,7 @@ void switch_exit(struct cpu_switch *sw);
 void switch_predictor(struct vigil_vcpu *vcpu);
 void switch_tsc_aux(struct vigil_vcpu *vcpu, struct cpu_switch *sw, u64 value);
 
-/* vcpu_load() */
+/* Part of the vendor's vcpu_load(). */
 static inline void switch_load(struct vigil_vcpu *vcpu, struct cpu_switch *sw)
 {
 	u64 guest = (u64)vcpu->vm->id << 32 | vcpu->index;
@@ -43,7 +43,7 @@ static inline void switch_load(struct vigil_vcpu *vcpu, struct cpu_switch *sw)
 	switch_predictor(vcpu);
 }
 
-/* vcpu_put() */
+/* Part of the vendor's vcpu_put(). */
 static inline void switch_put_tsc_aux(struct vigil_vcpu *vcpu,
 				      struct cpu_switch *sw)
 {
@@ -51,7 +51,7 @@ static inline void switch_put_tsc_aux(struct vigil_vcpu *vcpu,
 		switch_tsc_aux(vcpu, sw, sw->host_tsc_aux);
 }
 
-/* Right before an entry, where the guest has TSC_AUX: IRQs off. */
+/* Called right before an entry, where the guest has TSC_AUX; IRQs off. */
 static inline void switch_enter_tsc_aux(struct vigil_vcpu *vcpu,
 					struct cpu_switch *sw)
 {
@@ -59,14 +59,17 @@ static inline void switch_enter_tsc_aux(struct vigil_vcpu *vcpu,
 		switch_tsc_aux(vcpu, sw, vcpu->tsc_aux);
 }
 
-/* Right before an entry: IRQs off. */
+/* Called right before an entry; IRQs off. */
 static inline void switch_enter_dr(struct vigil_vcpu *vcpu)
 {
 	if (unlikely((vcpu->dr7 & DR7_ENABLES) || hw_breakpoint_active()))
 		dr_load(vcpu);
 }
 
-/* An exit has cleared the enable bits of DR7: the host's breakpoints again. */
+/*
+ * An exit has cleared the enable bits of DR7: enables the host's breakpoints
+ * again.
+ */
 static inline void switch_leave_dr(struct vigil_vcpu *vcpu)
 {
 	if (unlikely(hw_breakpoint_active())) {
@@ -75,7 +78,7 @@ static inline void switch_leave_dr(struct vigil_vcpu *vcpu)
 	}
 }
 
-/* vcpu_put(): the thread's own DR0 to DR3 */
+/* Part of the vendor's vcpu_put(): loads the thread's own DR0 to DR3. */
 static inline void switch_put_dr(struct vigil_vcpu *vcpu)
 {
 	if (unlikely(vcpu->dr_loaded)) {

@@ -33,7 +33,7 @@ static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write,
 
 	if (c->cpl == 3 && !(flags & EMUL_F_SYSTEM))
 		access |= PFERR_U;
-	/* the page fault's own walk has just answered this */
+	/* The walk for the page fault has just translated this. */
 	if (vcpu->xlat.valid && vcpu->xlat.page == (la & PAGE_MASK) &&
 	    (access | PFERR_W) == (vcpu->xlat.access | PFERR_W) &&
 	    !(access & ~vcpu->xlat.access)) {
@@ -60,7 +60,10 @@ bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la)
 	       is_mmio(vcpu, gpa, true);
 }
 
-/* the VMM has no such memory at the moment: KVM_RUN's answer, the guest may retry */
+/*
+ * The VMM has no such memory at the moment: KVM_RUN returns the error, and the
+ * guest can try again.
+ */
 static int no_memory(struct vigil_vcpu *vcpu)
 {
 	vcpu->emul_errno = -EFAULT;
@@ -71,7 +74,7 @@ static int no_memory(struct vigil_vcpu *vcpu)
 static noinline void hit_breakpoints(struct vigil_vcpu *vcpu, u64 la,
 				     unsigned int bytes, bool write)
 {
-	/* by LENn of DR7 */
+	/* Bytes for each value of LENn in DR7. */
 	static const u8 size[] = { 1, 2, 8, 4 };
 	unsigned int i, rw;
 	u64 start, len;
@@ -115,7 +118,7 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 	return gmem_read(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) : EMUL_OK;
 }
 
-/* ask the watches about a store; the store itself is the caller's */
+/* Asks the watches about a store. The caller makes the store itself. */
 static enum watch_answer ask_watch(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
 				   const void *old, const void *new,
 				   unsigned int bytes)
@@ -197,7 +200,7 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 	ret = emul_translate(vcpu, la, true, flags, &gpa);
 	if (ret)
 		return ret;
-	/* INS comes back for a verdict that was not there yet */
+	/* INS calls this again for a verdict that it still waits for. */
 	if (vcpu->held)
 		return EMUL_PENDING;
 	vcpu->io.gpa = gpa;
@@ -222,7 +225,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		return ret;
 	vcpu->io.gpa = gpa;
 	check_breakpoints(vcpu, la, bytes, true, flags);
-	/* a device has no compare and exchange: the value was read before */
+	/* A device has no compare and exchange: the value was read before. */
 	if (is_mmio(vcpu, gpa, true))
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
@@ -305,13 +308,16 @@ static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
 static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 {
 	c->exception.vector = vector;
-	/* real mode pushes none */
+	/* Real mode pushes no error code. */
 	c->exception.has_ec = has_ec && c->protected_mode;
 	c->exception.error_code = 0;
 	return EMUL_FAULT;
 }
 
-/* what a write to a control or debug register does to the instruction */
+/*
+ * Decides how the instruction goes on after a write to a control or debug
+ * register.
+ */
 static int reg_written(struct emul_ctxt *c, int ret)
 {
 	return ret == -ENODEV ? fault(c, X86_TRAP_UD, false) :

@@ -8,7 +8,7 @@
 struct vigil_vcpu;
 
 extern const struct emul_ops emulctl_ops;
-/* is there no memory behind a linear address that probe() found good? */
+/* Is there no memory behind a linear address that probe() has accepted? */
 bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la);
 
 #endif

@@ -20,7 +20,7 @@
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 
-/* REP iterations in one go before interrupts are looked at again */
+/* REP iterations after which interrupts are looked at again. */
 #define REP_BUDGET 64
 
 static int emul_step(struct vigil_vcpu *vcpu);
@@ -34,7 +34,7 @@ int emulctl_failed(struct vigil_vcpu *vcpu, int ret)
 	return mmio_drain(vcpu);
 }
 
-/* The same instruction again, with an answer that it has waited for. */
+/* Runs the same instruction again, with the answer that it has waited for. */
 static int emul_resume(struct vigil_vcpu *vcpu)
 {
 	u64 failed = vcpu->stat.emul_failed;
@@ -45,7 +45,10 @@ static int emul_resume(struct vigil_vcpu *vcpu)
 		       emulctl_failed(vcpu, ret);
 }
 
-/* of the CPU on which guests run: the emulator does what that would do */
+/*
+ * Features of the CPU that guests run on: the emulator does what that CPU would
+ * do.
+ */
 static u8 emul_features __ro_after_init;
 
 void __init emulctl_init(void)
@@ -76,7 +79,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->long_mode = is_long_mode(vcpu);
 	c->nmi_masked = vcpu->events.nmi_masked;
 	c->va_bits = vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
-	/* A trap behind each iteration is told apart from the next one's. */
+	/* With TF each iteration must end in a trap of its own. */
 	c->rep_budget = unlikely(vcpu->rflags & X86_EFLAGS_TF ||
 				 vcpu->dr7 & DR7_ENABLES) ?
 				1 :
@@ -104,7 +107,7 @@ static void emul_writeback(struct vigil_vcpu *vcpu)
 	vcpu->rflags = c->rflags;
 }
 
-/* Queued stores leave before the access that waits */
+/* Queued stores go to userspace before the access that waits. */
 static int mmio_drain_then_pend(struct vigil_vcpu *vcpu);
 
 static int mmio_read_done(struct vigil_vcpu *vcpu)
@@ -148,7 +151,10 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 	return emul_resume(vcpu);
 }
 
-/* WATCH_GO, WATCH_SKIP; or 0 and below: leave for userspace, @again comes back */
+/*
+ * Returns WATCH_GO or WATCH_SKIP. 0 and below: KVM_RUN returns that to
+ * userspace, and @again is called in the next KVM_RUN.
+ */
 static int held_verdict(struct vigil_vcpu *vcpu,
 			int (*again)(struct vigil_vcpu *vcpu),
 			enum watch_answer *answer)
@@ -189,7 +195,7 @@ int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 
 static int held_resume(struct vigil_vcpu *vcpu);
 
-/* the verdict on a held store; 1: it is settled, on with the instruction */
+/* Acts on the verdict on a held store. 1: the instruction goes on. */
 static int held_settle(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
@@ -246,8 +252,8 @@ static int emul_once(struct vigil_vcpu *vcpu)
 	trace_vigil_emulate(vcpu, ret);
 	vcpu->xlat.valid = false;
 	/*
-	 * An instruction that is not finished has changed nothing, but the
-	 * iterations of a REP that are.
+	 * An unfinished instruction has changed nothing, except by completed
+	 * iterations of a REP.
 	 */
 	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
 		emul_writeback(vcpu);

@@ -8,9 +8,12 @@
 struct vigil_vcpu;
 
 void emulctl_init(void);
-/* emulate the instruction at RIP; 1 go on, 0 to userspace, -errno */
+/* Emulates the instruction at RIP. 1: go on; 0: to userspace; -errno. */
 int emulctl_run(struct vigil_vcpu *vcpu);
-/* the same after a #PF at @gva that was walked to @gpa for the access in @ec */
+/*
+ * Emulates after a #PF at @gva, which was translated to @gpa for the access in
+ * @ec.
+ */
 int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
 /*
  * vcpu->stat.emul_failed has counted an instruction that cannot be emulated, and
@@ -19,15 +22,16 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
  * emulctl_run().
  */
 int emulctl_failed(struct vigil_vcpu *vcpu, int ret);
-/* registers were replaced from outside: an emulation under way is forgotten */
+/* Userspace has replaced registers: an emulation under way is forgotten. */
 void emulctl_forget(struct vigil_vcpu *vcpu);
-/* fill c's registers and modes from the vCPU */
+/* Fills in the emulator's registers and modes from the vCPU. */
 void emulctl_begin(struct vigil_vcpu *vcpu);
 /*
- * An op answered EMUL_PENDING with vcpu->held set, for a store of @data: wait
- * and make the store if it is allowed. 1: on with the instruction; else leave,
- * and @again is called to come back here. A store is asked about once: when it
- * comes back with vcpu->held, emulctl_ops.write() answers EMUL_PENDING again.
+ * An op has returned EMUL_PENDING with vcpu->held set, for a store of @data:
+ * waits, and makes the store if it is allowed. 1: go on with the instruction.
+ * Otherwise leave to userspace; @again is called to come back here. A store is
+ * asked about once: when it comes again with vcpu->held set,
+ * emulctl_ops.write() returns EMUL_PENDING again.
  */
 int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu));

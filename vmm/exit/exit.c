@@ -125,7 +125,7 @@ int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
 	int ret;
 
 	vcpu->stat.exits_dr++;
-	/* general detect: BD and #DB instead of the access */
+	/* General detect is on: DR6.BD and #DB come instead of the access. */
 	if (unlikely(vcpu->dr7 & (1 << 13))) {
 		event_db(vcpu, 1ul << 13);
 		return 1;
@@ -197,8 +197,8 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
 	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
 	/*
-	 * The guest reads this when the VMM leaves it alone: the hypercall is
-	 * unknown to it too.
+	 * The guest reads this value if the VMM does not change it: the VMM
+	 * does not know the hypercall either.
 	 */
 	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
 	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
@@ -323,7 +323,9 @@ int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 
 	if (!len)
 		return 0;
-	/* flags, then size and bytes: KVM's layout of an emulation failure */
+	/*
+	 * KVM's layout of an emulation failure has flags, then size and bytes.
+	 */
 	run->emulation_failure.ndata = 4;
 	run->emulation_failure.flags =
 		KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
@@ -339,9 +341,10 @@ int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
 #define UNPROTECT_TIMES 8
 
 /*
- * An instruction that cannot be emulated wrote to a page that is a table, or was
- * one: let the table go and have the CPU execute it. One that needs the very table
- * for itself would come back for ever.
+ * An instruction that cannot be emulated has written to a page that is, or was,
+ * a page table: stops shadowing the table and has the CPU execute the
+ * instruction. An instruction that needs the very table for its own translation
+ * would fault again and again, so this is bounded.
  */
 static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
 {

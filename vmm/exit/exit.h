@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is done about an exit: called by a vendor's exit handlers.
+ * Handles an exit: the vendors' exit handlers call these.
  *
- * Each returns 1: go on with the guest; 0: to userspace, vcpu->run is filled in; -errno.
+ * Each returns 1: go on with the guest; 0: to userspace, vcpu->run is filled
+ * in; -errno.
  */
 #ifndef VIGIL_EXIT_H
 #define VIGIL_EXIT_H
@@ -17,12 +18,15 @@ struct vigil_vcpu;
 	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC) | \
 	 BIT(X86_TRAP_MC))
 
-/* advance RIP behind an instruction of @len bytes; ends a STI shadow, TF traps */
+/*
+ * Moves RIP behind an instruction of @len bytes. That ends a STI shadow, and TF
+ * traps.
+ */
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len);
-/* MOV to/from CRn; @reg is REG_* */
+/* MOV to and from CRn; @reg is REG_*. */
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len);
 int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg,
 		     unsigned int len);
@@ -35,13 +39,16 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);
 int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len);
 /* RDPMC, MONITOR, VMRUN in a guest...: #UD or #GP as the manual says */
 int exit_undefined(struct vigil_vcpu *vcpu);
-/* an exception the core reflects into the guest as it is */
+/* Reflects an exception into the guest as it is. */
 int exit_reflect(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec);
 int exit_triple_fault(struct vigil_vcpu *vcpu);
 int exit_irq_window(struct vigil_vcpu *vcpu);
-/* let the emulator do the instruction at RIP, whatever it is */
+/* Emulates the instruction at RIP, whatever it is. */
 int exit_emulate(struct vigil_vcpu *vcpu);
-/* KVM_EXIT_FAIL_ENTRY with the hardware's reason; logs nothing a user can flood */
+/*
+ * Ends KVM_RUN with KVM_EXIT_FAIL_ENTRY and the hardware's reason. Logs
+ * nothing, since a user could flood the log.
+ */
 int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason);
 /* KVM_EXIT_INTERNAL_ERROR / UNEXPECTED_EXIT_REASON */
 int exit_unexpected(struct vigil_vcpu *vcpu, u64 code);

@@ -8,8 +8,9 @@
 #include "vmm/ops.h"
 
 /*
- * A whole instruction, without sleeping: two overlapping loads. This is the way
- * of every exit on a CPU that reports neither bytes nor length.
+ * Copies a whole instruction by two overlapping loads, without sleeping. Each
+ * exit that needs the bytes comes here, on a CPU that reports neither bytes nor
+ * length.
  */
 static __always_inline bool copy_whole(u8 *buf, hva_t hva)
 {
@@ -63,8 +64,9 @@ static noinline int translate_page(struct vigil_vcpu *vcpu,
 }
 
 /*
- * The user address of @la. The translation of the last page is kept until the
- * next TLB flush of this vCPU: the guest itself could not see another one.
+ * Finds the user address of @la. The translation of the last page is kept until
+ * this vCPU's next TLB flush: until then the guest itself could not see another
+ * one.
  */
 static __always_inline int fetch_hva(struct vigil_vcpu *vcpu, gva_t la,
 				     hva_t *hva, u32 *error_code)
@@ -82,7 +84,7 @@ static __always_inline int fetch_hva(struct vigil_vcpu *vcpu, gva_t la,
 	return 0;
 }
 
-/* bytes of one page */
+/* Fetches the bytes in one page. */
 static int fetch_part(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
 		      unsigned int len, u32 *error_code)
 {
@@ -102,8 +104,8 @@ static gva_t fetch_address(struct vigil_vcpu *vcpu)
 }
 
 /*
- * The instruction may cross into the next page, or its page has to be brought
- * in first.
+ * Fetches an instruction that may cross into the next page, or whose page has
+ * to be brought in first.
  */
 static noinline int fetch_slow(struct vigil_vcpu *vcpu, gva_t la, hva_t hva,
 			       u8 *buf)
@@ -145,7 +147,7 @@ int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15])
 	return fetch_slow(vcpu, la, hva, buf);
 }
 
-/* the second page of an instruction that crosses: fault as the CPU would */
+/* Raises the fault of an instruction's second page, as the CPU would. */
 int fetch_fault_next(struct vigil_vcpu *vcpu)
 {
 	gva_t la = (fetch_address(vcpu) & PAGE_MASK) + PAGE_SIZE;

@@ -18,7 +18,10 @@ struct vigil_vcpu;
  */
 int exit_fetch(struct vigil_vcpu *vcpu, u8 buf[15]);
 
-/* an instruction runs over the page end and only that was fetched; 1: #PF queued */
+/*
+ * An instruction extends beyond its page, and only the bytes in that page could
+ * be fetched: raises the fault of the next page. 1: a #PF is queued.
+ */
 int fetch_fault_next(struct vigil_vcpu *vcpu);
 
 #endif

@@ -42,7 +42,9 @@ static int pio_exit(struct vigil_vcpu *vcpu)
 	return 0;
 }
 
-/* RIP is at the instruction until userspace has done its part, as with KVM */
+/*
+ * RIP stays at the instruction until userspace has done its part, as with KVM.
+ */
 static int out_done(struct vigil_vcpu *vcpu)
 {
 	vcpu->io.kind = IO_NONE;
@@ -85,7 +87,10 @@ static inline bool string_rep(const struct insn *insn)
 static unsigned long masked(unsigned long old, unsigned long val,
 			    unsigned long mask)
 {
-	/* a 32-bit result clears the upper half, a 16-bit one leaves the rest */
+	/*
+	 * A 32-bit result clears the upper half of the register; a shorter one
+	 * leaves the rest.
+	 */
 	if (mask == ~0u)
 		return (u32)val;
 	return (old & ~mask) | (val & mask);
@@ -113,7 +118,10 @@ static int queue_fault(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* linear address of the element at offset @ea, and how much of it its page holds */
+/*
+ * Finds the linear address of the element at offset @ea, and how much of the
+ * element its page holds.
+ */
 static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write,
 			 u64 *la, unsigned int *first)
 {
@@ -146,7 +154,9 @@ static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
 		exit_skip(vcpu, insn->len);
 }
 
-/* OUTS: read as many elements as fit and do not fault, then go to userspace */
+/*
+ * OUTS reads as many elements as fit and do not fault, then goes to userspace.
+ */
 static int outs(struct vigil_vcpu *vcpu, unsigned long count)
 {
 	unsigned int size = vcpu->io.size, max = PIO_BYTES / size, n, first;
@@ -180,7 +190,7 @@ static int outs(struct vigil_vcpu *vcpu, unsigned long count)
 	return pio_exit(vcpu);
 }
 
-/* store the elements that userspace has supplied, from vcpu->io.done on */
+/* Stores the elements that userspace has supplied, from vcpu->io.done on. */
 static int ins_store(struct vigil_vcpu *vcpu)
 {
 	const struct insn *insn = string_insn(vcpu);
@@ -253,7 +263,7 @@ static int ins_store(struct vigil_vcpu *vcpu)
 	return mmio_drain(vcpu);
 }
 
-/* INS: only as many elements as stay in the page of the first are asked for */
+/* INS asks only for as many elements as fit into the page of the first. */
 static int ins(struct vigil_vcpu *vcpu, unsigned long count)
 {
 	unsigned int size = vcpu->io.size, first;
@@ -262,7 +272,7 @@ static int ins(struct vigil_vcpu *vcpu, unsigned long count)
 	int ret;
 	u64 la;
 
-	/* a fault must come before the device is read */
+	/* A fault must come before the device is read. */
 	ret = string_linear(vcpu, vcpu->regs[REG_RDI], true, &la, &first);
 	if (!ret)
 		ret = emulctl_ops.probe(c, la, first, 0);
@@ -275,7 +285,7 @@ static int ins(struct vigil_vcpu *vcpu, unsigned long count)
 	else
 		room = max_t(unsigned long,
 			     (PAGE_SIZE - offset_in_page(la)) / size, 1);
-	/* MMIO stores queue up: not more of them than the queue holds */
+	/* Stores to MMIO are queued, so the queue limits their number. */
 	vcpu->io.count =
 		min3(count, room, (unsigned long)ARRAY_SIZE(vcpu->mmio.frag));
 	if (!emulctl_is_mmio(vcpu, la))
@@ -306,7 +316,10 @@ static int string_io(struct vigil_vcpu *vcpu)
 	if (vigil_decode_again(insn, bytes, n, vcpu->emul.mode))
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   bytes, n);
-	/* the bytes may have changed since the CPU saw an I/O instruction there */
+	/*
+	 * Another vCPU may have changed the bytes since the CPU saw an I/O
+	 * instruction there.
+	 */
 	if (insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
 		return 1;
 	if (string_rep(insn)) {

@@ -24,7 +24,7 @@ struct exit_io {
 
 int exit_io(struct vigil_vcpu *vcpu, const struct exit_io *io);
 /*
- * RIP or CS was replaced from outside: a port access or hypercall that waits there
+ * Userspace has replaced RIP or CS: a port access or hypercall that still waits
  * for its end is given up.
  */
 void io_forget(struct vigil_vcpu *vcpu);

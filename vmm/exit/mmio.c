@@ -37,7 +37,7 @@ void mmio_exit(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int len,
 	vcpu->io.kind = IO_MMIO;
 }
 
-/* userspace has made one store and comes back for the next one */
+/* Userspace has made one store and comes back for the next one. */
 static int drain_rest(struct vigil_vcpu *vcpu)
 {
 	return mmio_drain(vcpu);

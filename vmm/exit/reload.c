@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The mistake that a hypervisor without hidden segment state would make, on
- * purpose: after every exit the segments are loaded again from what their
- * selectors say now. Module parameter reload_segments; the segments selftests
- * must fail with it.
+ * A deliberate mistake, which a hypervisor without hidden segment state would
+ * make: after each exit the segments are loaded again from what their selectors
+ * say now. Module parameter reload_segments turns it on; the segments selftests
+ * must fail then.
  */
 #include <linux/module.h>
 #include <asm/processor-flags.h>
@@ -34,7 +34,7 @@ static void reload_real(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	vmm_ops->set_segment(vcpu, seg, s);
 }
 
-/* a descriptor that cannot be read leaves the segment alone */
+/* A descriptor that cannot be read leaves the segment as it is. */
 static void reload_protected(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 			     struct kvm_segment *s)
 {
@@ -60,7 +60,7 @@ static void reload_protected(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	if (s->g)
 		s->limit = s->limit << 12 | 0xfff;
 	s->base = ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000);
-	/* descriptors of LDT and TSS have twice the size in long mode */
+	/* Descriptors of LDT and TSS have twice the size in long mode. */
 	if (!s->s && is_long_mode(vcpu) &&
 	    !gmem_read(vcpu->vm, gpa + 8, &high, sizeof(high)))
 		s->base |= (u64)high << 32;
