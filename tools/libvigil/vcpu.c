@@ -9,7 +9,7 @@
 
 #include "libvigil.h"
 
-/* More CPUID entries than this no hypervisor has (KVM's limit is 256). */
+/* No hypervisor has more CPUID entries than this (KVM's limit is 256). */
 #define CPUID_MAX_ENTRIES 1024
 
 int lv_vcpu_create(struct lv_vm *vm, struct lv_vcpu *vcpu, unsigned int id)

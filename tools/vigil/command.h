@@ -80,7 +80,7 @@ struct vigil_command {
 	const char *help;
 };
 
-/* One per subcommand, in the file that carries its name. */
+/* Each subcommand's function, in the file that has its name. */
 int vigil_cmd_run(int argc, char **argv);
 int vigil_cmd_list(int argc, char **argv);
 int vigil_cmd_regs(int argc, char **argv);
@@ -93,9 +93,10 @@ int vigil_cmd_demo(int argc, char **argv);
 void vigil_msg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * For who writes to standard output without stdio: errno of a write that failed.
- * The caller says so on stderr, and the command ends with VIGIL_EX_OUTPUT where it
- * would end with VIGIL_EX_OK. Return: is this the first?
+ * For code that writes to standard output without stdio: records the errno of a
+ * failed write. The caller prints it on stderr, and the command ends with
+ * VIGIL_EX_OUTPUT where it would end with VIGIL_EX_OK. Return: is this the
+ * first?
  */
 bool vigil_output_failed(int err);
 

@@ -20,8 +20,8 @@ struct cpio {
 };
 
 /*
- * Names have no slash in front. The folders above an entry must be in the archive
- * before it; a folder may be added more than once.
+ * Names have no slash in front. The folders above an entry must be in the
+ * archive before it; a folder may be added more than once.
  */
 void cpio_dir(struct cpio *c, const char *name);
 void cpio_link(struct cpio *c, const char *name, const char *target);

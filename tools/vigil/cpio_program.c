@@ -12,7 +12,7 @@
 
 #define MAX_FILES 64
 
-/* Where loaders look without a configuration of their own. */
+/* The folders in which a loader without a configuration looks. */
 static const char *const folders[] = {
 	"/lib/x86_64-linux-gnu",
 	"/usr/lib/x86_64-linux-gnu",
@@ -76,7 +76,7 @@ static int broken(const char *path)
 	return lv_fail(ENOEXEC, "%s is a program, but a damaged one", path);
 }
 
-/* The loader, as the program names it. */
+/* Adds the loader that the program names. */
 static int add_interpreter(struct loaded *l, Elf *elf, const char *path)
 {
 	const char *file;
@@ -149,7 +149,7 @@ static int look_into(struct loaded *l, const char *path)
 	return ret;
 }
 
-/* The folders above @name. */
+/* Adds the folders above @name. */
 static void add_folders(struct cpio *c, const char *name)
 {
 	const char *slash = name;

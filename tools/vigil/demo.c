@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vigil demo: a rootkit in a guest overwrites read-only data of its kernel.
- * Once that is only told of, and a file vanishes; once it is refused.
+ * vigil demo: a rootkit in a guest overwrites read-only data of its kernel. In
+ * the first act vigil only reports the writes, and a file vanishes; in the
+ * second act it refuses them.
  */
 #include <errno.h>
 #include <glob.h>
@@ -240,7 +241,10 @@ static int follow_guest(struct act *act, struct demo_guest *g,
 	return ret;
 }
 
-/* The guest has ended its work, so all of its events are in the queue by now. */
+/*
+ * The guest has finished its work, so all of its events are in the queue by
+ * now.
+ */
 static int collect_events(struct act *act, struct mon *mon,
 			  const struct symtab *t)
 {

@@ -19,9 +19,9 @@
 #include "libvigil.h"
 
 /*
- * The guest's first process. Lines that start with "demo:" are for us, and it
- * waits for a line from us where it must. The work at the end is of all sorts:
- * a guest that took harm does not come out of it.
+ * The guest's first process. It reports to the demo by lines that start with
+ * "demo:", and waits for a line from the demo where it must. At the end it does
+ * work of all sorts, which a damaged guest would not survive.
  */
 static const char init_script[] =
 	"#!/bin/sh\n"
@@ -162,7 +162,7 @@ static bool take_line(struct demo_guest *g, size_t n, const char *what,
 	return match;
 }
 
-/* 1: @what was seen; 0: more is needed */
+/* Return: 1: @what was seen; 0: more input is needed. */
 static int scan_lines(struct demo_guest *g, const char *what, char *line,
 		      size_t len)
 {

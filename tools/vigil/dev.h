@@ -126,7 +126,10 @@ static inline uint64_t timers_now(const struct timers *ts)
 
 void timer_arm(struct timers *ts, struct dev_timer *t, uint64_t expires);
 void timer_cancel(struct timers *ts, struct dev_timer *t);
-/* Runs what is due; what is left when many are due comes with the next call. */
+/*
+ * Runs timers that are due. If there are too many for one call, the next call
+ * runs the rest.
+ */
 void timers_run(struct timers *ts);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Just enough of an i8042 that an operating system's probe finds a controller
- * with a keyboard (which nobody types on), finds no mouse, waits for nothing,
- * and can reset the machine through it.
+ * Just enough of an i8042 for an operating system to find a controller with a
+ * keyboard (which nobody types on) and no mouse, to wait for nothing, and to
+ * reset the machine through it.
  */
 #include <string.h>
 
@@ -32,7 +32,10 @@ static void push(struct i8042 *k, uint8_t byte, bool from_kbd)
 {
 	unsigned int i = (k->head + k->count) % I8042_QUEUE;
 
-	/* A guest that sends and never reads loses answers, nothing else. */
+	/*
+	 * A guest that sends commands and never reads the answers loses
+	 * answers.
+	 */
 	if (k->count == I8042_QUEUE)
 		return;
 	k->queue[i] = byte;
@@ -63,7 +66,7 @@ static void set_outport(struct i8042 *k, uint8_t val)
 		k->reset(k->ctx);
 }
 
-/* A byte for the keyboard: acknowledged, whatever it is. */
+/* Takes a byte for the keyboard, which acknowledges every byte. */
 static void to_keyboard(struct i8042 *k, uint8_t val)
 {
 	bool param = k->kbd_param;
@@ -159,7 +162,10 @@ static void write_param(struct i8042 *k, uint8_t val)
 		push(k, val, true);
 		break;
 	case 0xd3:
-		/* Without a mouse port it comes back as the controller's own. */
+		/*
+		 * Without a mouse port the byte comes back as the controller's
+		 * own.
+		 */
 		push(k, val, false);
 		break;
 	}

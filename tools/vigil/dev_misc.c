@@ -29,7 +29,7 @@ static void post_write(struct device *dev, uint16_t port, unsigned int size,
 		container_of(dev, struct misc, post)->post_code = val;
 }
 
-/* Reading 0xe9 is how firmware finds out that the debug port is there. */
+/* Firmware reads 0xe9 to find out whether the debug port exists. */
 static uint32_t debug_read(struct device *dev, uint16_t port, unsigned int size)
 {
 	return 0xe9;
@@ -54,7 +54,7 @@ static void port92_write(struct device *dev, uint16_t port, unsigned int size,
 {
 	struct misc *m = container_of(dev, struct misc, port92);
 
-	/* The address line 20 of this machine is always on. */
+	/* A20 of this machine is always on. */
 	m->a20 = (val & ~1u) | 2;
 	if (val & 1)
 		m->ops.reset(m->ctx);

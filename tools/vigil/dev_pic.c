@@ -27,7 +27,7 @@ static int highest(const struct pic_chip *c, uint8_t mask)
 	return -1;
 }
 
-/* 0 is the highest priority. */
+/* Returns the priority of an input; 0 is the highest. */
 static unsigned int rank(const struct pic_chip *c, unsigned int n)
 {
 	return (n - c->lowest - 1) & 7;
@@ -70,7 +70,10 @@ static void chip_set(struct pic_chip *c, unsigned int n, bool level)
 	}
 }
 
-/* The cascade is a wire: the master's request follows the slave's at once. */
+/*
+ * The slave's output is wired to the master's input 2, so the master sees a
+ * change at once.
+ */
 static void update_cascade(struct pic *pic)
 {
 	struct pic_chip *m = &pic->chip[0];
@@ -252,7 +255,10 @@ static void pic_write(struct device *dev, uint16_t port, unsigned int size,
 	update_cascade(pic);
 }
 
-/* A poll acknowledges like INTA: bit 7 says whether, bits 2:0 which. */
+/*
+ * A poll acknowledges like INTA: bit 7 says whether there was a request, bits
+ * 2:0 say which.
+ */
 static uint8_t poll_chip(struct pic_chip *c, bool master)
 {
 	int n = chip_request(c, master);

@@ -11,7 +11,10 @@
 
 #include "dev_pit.h"
 
-/* A guest may ask for a period of 1 us; the host is interrupted at this pace. */
+/*
+ * The shortest period at which the host is interrupted, even if the guest asks
+ * for 1 us.
+ */
 #define MIN_PERIOD_NS 50000ull
 
 static const struct io_range pit_ranges[] = { { 0x40, 0x43 }, { 0x61, 0x61 } };
@@ -124,7 +127,10 @@ static void schedule(struct pit *pit, uint64_t floor)
 		break;
 	case 0:
 	case 4:
-		/* Due already, when the host was slow: it still has to come. */
+		/*
+		 * If the host was slow, the edge is due already, and still has
+		 * to come.
+		 */
 		next = c->start + c->active;
 		break;
 	default:

@@ -35,7 +35,7 @@
 #define C_UF 0x10
 #define FLAGS (C_PF | C_AF | C_UF)
 
-/* The update-in-progress bit is up this long before the second turns. */
+/* The update-in-progress bit is set for this long before the second turns. */
 #define UIP_NS 244000ull
 #define RTC_HZ 32768ull
 
@@ -154,7 +154,7 @@ static void write_time(struct rtc *rtc, unsigned int reg, uint8_t val)
 			     (int)(decode(rtc, val) % 100) * 100 - 1900;
 		break;
 	}
-	/* A PC's clock cannot say times before 1970 and after 2100 to us. */
+	/* A date before 1970 or after 2100 is ignored. */
 	t = timegm(&tm);
 	if (t < 0 || t > 4102444800ll)
 		return;
@@ -205,7 +205,10 @@ static void refresh(struct rtc *rtc)
 
 	if (second > rtc->updated && !(rtc->cmos[REG_B] & B_SET)) {
 		rtc->flags |= C_UF;
-		/* An alarm that a long sleep skipped is still told, up to a day. */
+		/*
+		 * An alarm that a long sleep has skipped is still reported, up
+		 * to a day later.
+		 */
 		if (second - rtc->updated > 86400)
 			rtc->updated = second - 86400;
 		while (rtc->updated < second && !(rtc->flags & C_AF))

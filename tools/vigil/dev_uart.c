@@ -33,7 +33,7 @@
 #define MSR_RI 0x40
 #define MSR_DCD 0x80
 
-/* A guest that looks this often without sending waits for input. */
+/* A guest that polls LSR this often without sending is waiting for input. */
 #define POLLS_TO_LISTEN 64
 
 static uint8_t iir(const struct uart *u)
@@ -43,7 +43,9 @@ static uint8_t iir(const struct uart *u)
 
 	if (u->ier & IER_LINE && u->lsr & LSR_ERRORS)
 		return IIR_LINE;
-	/* Below the trigger level: the character timeout, without the wait. */
+	/*
+	 * Below the trigger level, the character timeout is reported at once.
+	 */
 	if (u->ier & IER_RX && u->rx_count)
 		return u->rx_count >= level ? IIR_RX : IIR_TIMEOUT;
 	if (u->ier & IER_THRE && u->thre_pending)
@@ -140,7 +142,7 @@ static void transmit(struct uart *u, uint8_t byte)
 		push_rx(u, byte);
 	else
 		u->output(u->ctx, byte);
-	/* Sent already: the holding register is empty again. */
+	/* The byte was sent at once, so the holding register is empty again. */
 	u->thre_pending = true;
 	update_irq(u);
 }

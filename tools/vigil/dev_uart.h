@@ -47,9 +47,10 @@ void uart_init(struct uart *uart, uint16_t port, struct irq_line irq,
 	       void (*output)(void *ctx, uint8_t byte),
 	       void (*drained)(void *ctx), void *ctx);
 /*
- * How many bytes should be offered now. Nothing is while the guest does not
- * listen (no receive interrupt, and it does not poll for input either): a driver
- * that starts up throws away what came before, and would lose piped input.
+ * Returns how many bytes should be offered now: 0 while the guest does not
+ * listen (no receive interrupt is enabled, and it does not poll for input). A
+ * driver that starts up discards what came before, which would lose piped
+ * input.
  */
 unsigned int uart_room(const struct uart *uart);
 /* A byte arrives. One that there is no room for is lost, with an overrun. */

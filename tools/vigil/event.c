@@ -48,8 +48,9 @@ static const char *hex(const uint8_t *bytes, size_t n, const char *between,
 }
 
 /*
- * CLOCK_REALTIME minus CLOCK_MONOTONIC, sampled once: two clocks sampled anew for
- * each event would differ by how long that took, and times would run backwards.
+ * CLOCK_REALTIME minus CLOCK_MONOTONIC, sampled once. If both clocks were read
+ * for each event, the time between the two reads would differ, and times could
+ * run backwards.
  */
 static int64_t wall_offset(void)
 {
@@ -95,7 +96,10 @@ const char *event_time(uint64_t mono_ns, char *buf, size_t len)
 
 	localtime_r(&s, &tm);
 	strftime(day, sizeof(day), "%FT%T", &tm);
-	/* "+0100", but ISO 8601 with a date like this has "+01:00" */
+	/*
+	 * strftime() gives "+0100", but in ISO 8601 a date like this has
+	 * "+01:00".
+	 */
 	strftime(zone, sizeof(zone), "%z", &tm);
 	snprintf(buf, len, "%s.%06lld%.3s:%s", day,
 		 (long long)(ns % 1000000000 / 1000), zone, zone + 3);

@@ -78,9 +78,10 @@ static bool same_regs(const struct vigil_event *a, const struct vigil_event *b,
 }
 
 /*
- * The registers of an event are those at which the hypervisor took the
- * instruction up, and they move on when it does so again. What stays is where
- * the instruction will end: rDI + rCX elements, and rSI + rCX elements.
+ * An event has the registers that the instruction had when the hypervisor began
+ * to execute it, and they advance when the hypervisor begins again. The place
+ * where the instruction will end stays the same: rDI + rCX elements, and rSI +
+ * rCX elements.
  */
 static bool same_string(const struct vigil_event *a,
 			const struct vigil_event *b,
@@ -96,14 +97,14 @@ static bool same_string(const struct vigil_event *a,
 		return false;
 	if ((di + step * cx) & s->addr_mask)
 		return false;
-	/* STOS and INS leave rSI alone */
+	/* STOS and INS do not use rSI. */
 	if (si && ((si + step * cx) & s->addr_mask))
 		return false;
 	if (!down)
 		return b->gva > a->gva;
 	/*
-	 * An element that crosses a page is two stores, the second one above the first
-	 * though the instruction goes down.
+	 * An element that crosses a page is two stores. The second one is above
+	 * the first, although the instruction goes down.
 	 */
 	return a->len == s->size && b->len == s->size && b->gva < a->gva;
 }

@@ -2,11 +2,12 @@
 /*
  * A program that decides about held writes.
  *
- * Between the watcher and the shell stands a guard: the shell and all that it
- * starts are one process group, and the guard kills that group when it gets
- * SIGTERM, which the watcher sends when time is up or a signal came, and the
- * kernel when the watcher died. Killing only the shell would leave a `sleep' in
- * it running. The guard tells the shell's status through a pipe.
+ * A guard process stands between the watcher and the shell. The shell and all
+ * that it starts are one process group, and the guard kills that group when it
+ * gets SIGTERM. The watcher sends SIGTERM when time is up or a signal came, and
+ * the kernel sends it when the watcher has died. Killing only the shell would
+ * leave a `sleep' in it running. The guard reports the shell's status through a
+ * pipe.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,10 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	export_bytes("VIGIL_NEW", ev->new_, ev->len);
 }
 
-/* Die with @parent, also when it died before this process could say so. */
+/*
+ * Makes this process end with @parent, also if @parent has ended before this
+ * call.
+ */
 static void die_with(pid_t parent, int sig)
 {
 	prctl(PR_SET_PDEATHSIG, sig);
@@ -168,7 +172,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* @report is readable when the shell ended, or the guard */
+/* Waits until @report is readable, because the shell or the guard has ended. */
 static enum verdict await(int report, unsigned int timeout_s, int sigfd)
 {
 	int64_t end = now_ms() + timeout_s * 1000ll, left = -1;

@@ -50,7 +50,7 @@ static uint64_t get_word(const struct kallsyms *ks, size_t at)
 	return ks->word == 8 ? get64(ks->buf + at) : get32(ks->buf + at);
 }
 
-/* Takes one of the caller's steps. Return: was there one? */
+/* Uses up one of the caller's steps. Return: was one left? */
 static bool step(struct kallsyms *ks)
 {
 	if (!*ks->steps)
@@ -162,8 +162,8 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 /*
  * num_syms stands right before names, aligned to a word, in every layout.
  *
- * Each place is tried, and from each a hostile guest can let a walk over names go
- * on up to the tokens: only the caller's steps bound the product.
+ * Each place is tried. A hostile guest can make the walk over names from each
+ * place go on up to the tokens, so the caller's steps bound the total work.
  */
 static const char *locate_names(struct kallsyms *ks)
 {
@@ -198,7 +198,10 @@ static bool offsets_fit(struct kallsyms *ks, size_t offsets)
 {
 	uint32_t i, negative = 0, up = 0;
 
-	/* The loops below look at each symbol once: take their steps at once. */
+	/*
+	 * The loops below look at each symbol once, so their steps are used up
+	 * here.
+	 */
 	if (*ks->steps < ks->num_syms)
 		return false;
 	*ks->steps -= ks->num_syms;
@@ -272,7 +275,7 @@ static uint64_t address(const struct kallsyms *ks, uint32_t i)
 	return ks->relative_base - 1 - off;
 }
 
-/* Return: was there room? No symbol of Linux has a longer name. */
+/* Return: did the name fit? No symbol of Linux has a longer name. */
 static bool expand(const struct kallsyms *ks, size_t pos, unsigned int len,
 		   char *out)
 {

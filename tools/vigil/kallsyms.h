@@ -19,11 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What token_table has for '0' to '9', and what a search looks for. */
+/* The part of token_table with '0' to '9', for which a search looks. */
 #define KALLSYMS_PATTERN "0\0001\0002\0003\0004\0005\0006\0007\0008\0009"
 #define KALLSYMS_PATTERN_LEN 20
 
-/* Parts of the tables before and behind the pattern are not further away. */
+/* The tables begin and end no further than this from the pattern. */
 #define KALLSYMS_BEFORE (24u << 20)
 #define KALLSYMS_BEHIND (8u << 20)
 
@@ -31,9 +31,10 @@
 #define KALLSYMS_NAME_LEN 512
 
 /*
- * What a search may cost in all, whatever a guest has in its memory: a step looks
- * at one token, one name, one place where names could begin, or one offset. A real
- * table of Linux needs about four for each of its 100 000 to 300 000 symbols.
+ * The steps that a whole search may take, whatever a guest has in its memory. A
+ * step looks at one token, one name, one place where names could begin, or one
+ * offset. A real table of Linux needs about four for each of its 100 000 to 300
+ * 000 symbols.
  */
 #define KALLSYMS_STEPS (64u << 20)
 

@@ -10,8 +10,8 @@
 #include <libvigil.h>
 
 /*
- * Where loaders put their own things, all in conventional memory. A kernel that
- * wants to be loaded over them is refused.
+ * Loaders put their own data here, all in conventional memory. A kernel that
+ * wants to be loaded over it is refused.
  */
 #define LOAD_AREA 0x90000u /* first byte that loaders may use */
 #define LOAD_INFO 0x90000u /* boot_params or multiboot information */

@@ -139,7 +139,7 @@ int load_flat(const struct load_args *args, struct boot_state *boot)
 	}
 	boot->cs = (args->entry & 0xf0000) >> 4;
 	boot->eip = args->entry & 0xffff;
-	boot->edx = 0x80; /* what a BIOS says of the disk that it booted from */
+	boot->edx = 0x80; /* the BIOS number of the boot disk */
 	return 0;
 }
 
@@ -169,7 +169,10 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 				"Linux take the bzImage (arch/x86/boot/bzImage, "
 				"/boot/vmlinuz), or say --flat",
 				args->path);
-		/* A kernel with EFI stub, cut off before the mark of its header. */
+		/*
+		 * The file is a kernel with EFI stub, but ends before the mark
+		 * of its header.
+		 */
 		if (args->kernel.size >= 2 &&
 		    !memcmp(args->kernel.data, "MZ", 2))
 			return lv_fail(

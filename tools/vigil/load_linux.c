@@ -18,8 +18,9 @@
 #define PROTOCOL_MIN 0x0206 /* the first with cmdline_size */
 
 /*
- * What a stock kernel needs, or saves it from probing for what is not there:
- * no APIC, ACPI, PCI; no calibration loops, which an emulated host is slow at.
+ * Options that a stock kernel needs here, or that save it from probing for what
+ * does not exist: APIC, ACPI, PCI; and from calibration loops, which are slow
+ * in an emulated host.
  */
 #define DEFAULT_APPEND \
 	"console=ttyS0 noapic nolapic acpi=off pci=off no_timer_check reboot=k io_delay=none"
@@ -56,7 +57,7 @@ static int fill_e820(struct boot_params *bp, const struct mem_map *mem)
 	return 0;
 }
 
-/* The header's two marks are there, though perhaps not all of the header. */
+/* Are the header's two marks there? The rest of the header may be missing. */
 static bool is_linux(const struct blob *kernel)
 {
 	const struct setup_header *hdr =
@@ -82,7 +83,7 @@ static int check_header(const struct load_args *args,
 		return lv_fail(ENOEXEC, "%s is a zImage; a bzImage is needed",
 			       args->path);
 	*setup_size = ((hdr->setup_sects ?: 4) + 1) * 512;
-	/* Behind what the header counts there may be a signature. */
+	/* A signature may follow behind what the header counts. */
 	whole = *setup_size + hdr->syssize * 16ull;
 	if (*setup_size >= args->kernel.size || whole > args->kernel.size)
 		return lv_fail(
@@ -94,7 +95,10 @@ static int check_header(const struct load_args *args,
 	return 0;
 }
 
-/* The end of what the kernel uses before it knows the memory map. */
+/*
+ * Returns the end of the memory that the kernel uses before it knows the memory
+ * map.
+ */
 static uint64_t kernel_end(const struct setup_header *hdr, uint64_t image_size)
 {
 	uint64_t end = KERNEL_ADDR + image_size;
@@ -104,7 +108,7 @@ static uint64_t kernel_end(const struct setup_header *hdr, uint64_t image_size)
 		return end;
 	if (hdr->pref_address > start)
 		start = hdr->pref_address;
-	/* No kernel runs up there; and no sum below can wrap. */
+	/* No kernel runs that high, and below this no sum can wrap. */
 	if (start > UINT64_MAX / 2)
 		return UINT64_MAX;
 	if (align && !(align & (align - 1)))

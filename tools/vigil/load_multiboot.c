@@ -47,7 +47,7 @@ struct mb_mmap {
 	uint32_t type;
 } __attribute__((packed));
 
-/* Everything at LOAD_INFO. */
+/* The data at LOAD_INFO. */
 struct mb_block {
 	struct mb_info info;
 	struct mb_module module;
@@ -59,7 +59,10 @@ _Static_assert(sizeof(struct mb_mmap) == 24, "multiboot memory map entry");
 _Static_assert(LOAD_INFO + sizeof(struct mb_block) <= LOAD_CMDLINE,
 	       "boot information area");
 
-/* The header's offset in the image, -1: none, -2: the image ends inside it. */
+/*
+ * Returns the header's offset in the image; -1: there is none; -2: the image
+ * ends inside it.
+ */
 static long find_header(const struct blob *k, struct mb_header *hdr)
 {
 	size_t limit = k->size < MB_SEARCH ? k->size : MB_SEARCH;
@@ -144,7 +147,10 @@ bad:
 		args->path);
 }
 
-/* An ELF physical address that 32-bit code without paging can reach. */
+/*
+ * Loads an ELF image by its physical addresses, which 32-bit code without
+ * paging must reach.
+ */
 static int load_elf(const struct load_args *args, uint64_t *end,
 		    uint32_t *entry)
 {
@@ -278,7 +284,10 @@ int load_multiboot(const struct load_args *args, struct boot_state *boot)
 			       args->path);
 	if (off < 0)
 		return 1;
-	/* Bits 0 to 15 are demands: those that we do not know we cannot meet. */
+	/*
+	 * Bits 0 to 15 are requirements: a bit that is not known here cannot be
+	 * met.
+	 */
 	if (hdr.flags & 0xffff & ~(MB_PAGE_ALIGN | MB_MEMORY))
 		return lv_fail(
 			ENOEXEC,

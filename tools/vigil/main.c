@@ -121,7 +121,7 @@ static int run_command(const struct vigil_command *cmd, int argc, char **argv)
 	return ret;
 }
 
-/* `vigil --help` lists the table; the text is made from it, so it cannot lag. */
+/* Makes the text of `vigil --help` from the command table. */
 static char *help_filter(int key, const char *text, void *input)
 {
 	char *buf = NULL;
@@ -187,9 +187,9 @@ bool vigil_output_failed(int err)
 }
 
 /*
- * A write that failed is known at the latest when stdout is closed. This runs at
- * every end, also where argp printed a help text and called exit(). Where nothing
- * was written, a standard output that is closed is no error.
+ * A failed write shows at the latest when stdout is closed. This runs at every
+ * exit, also where argp has printed a help text and called exit(). A closed
+ * standard output is no error if nothing was written.
  */
 static void close_stdout(void)
 {
@@ -207,8 +207,9 @@ static void close_stdout(void)
 }
 
 /*
- * A descriptor that is closed would be the first that open() returns, and a text
- * for people would go to the hypervisor's device. What stands in for it fails.
+ * open() returns the lowest closed descriptor: if that were 1 or 2, text for
+ * people would go to the hypervisor's device. So closed standard descriptors
+ * are opened in a mode in which their use fails.
  */
 static void occupy_standard_fds(void)
 {

@@ -69,7 +69,7 @@ int mon_list(struct vigil_vm_info **list)
 	return n;
 }
 
-/* A name that is a number names the VM with that number. */
+/* Finds a VM. A name that is a number stands for the VM with that number. */
 static int find_vm(int dev, const char *vm, uint32_t *id)
 {
 	struct vigil_vm_info *list;

@@ -108,7 +108,7 @@ struct mon_stat {
 /* Return: how many; @stats is to be freed. */
 int mon_stats(struct mon *mon, struct mon_stat **stats);
 
-/* lv_error() on stderr, and the exit code for it. */
+/* Prints lv_error() on stderr and returns the exit code for it. */
 int mon_exit_code(int err);
 
 #endif

@@ -24,9 +24,9 @@ static bool has_0x(const char *text)
 }
 
 /*
- * strtoull() also takes signs, blanks and octal numbers, none of which belong
- * here. Return: behind the last digit; NULL: no digit, or more than 64 bits,
- * which @errno tells apart.
+ * Parses digits. strtoull() also accepts signs, blanks and octal numbers, which
+ * are refused here. Return: behind the last digit; NULL: there is no digit, or
+ * more than 64 bits, and @errno says which.
  */
 static const char *digits(const char *text, int base, uint64_t *v)
 {

@@ -6,7 +6,10 @@
 
 #include "output.h"
 
-/* A pipe or terminal that poll() calls writable takes so much and does not block. */
+/*
+ * A pipe or terminal that poll() reports as writable takes this many bytes
+ * without blocking.
+ */
 #define PIECE 512
 
 int output_write(struct output *out, const char *text, size_t len)

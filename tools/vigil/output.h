@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Standard output of a command that goes on for long: a reader that is gone, a
- * full disk and a reader that does not read are told apart, and a signal ends
- * the wait for the latter.
+ * Standard output of a command that runs for long. A reader that is gone, a
+ * full disk and a reader that does not read are different errors, and a signal
+ * ends the wait for a reader that does not read.
  */
 #ifndef VIGIL_OUTPUT_H
 #define VIGIL_OUTPUT_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What `vigil watch --json' tells beside events. */
+/* The records of `vigil watch --json' beside events. */
 #include <json-c/json.h>
 #include <stdio.h>
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What `vigil watch --json' tells beside events (event.h), as
- * Documentation/json.rst describes it. Each returns one object and a newline, to
- * be freed, or NULL when memory is out.
+ * The records of `vigil watch --json' beside events (event.h), as
+ * Documentation/json.rst describes them. Each function returns one object and a
+ * newline, to be freed, or NULL without memory.
  */
 #ifndef VIGIL_RECORD_H
 #define VIGIL_RECORD_H
 
 #include "mon.h"
 
-/* From now on @w is in force. @expr: the symbol that was asked for, or NULL. */
+/* @w is in force from now on. @expr: the symbol that was asked for, or NULL. */
 char *record_armed(const struct mon *mon, const struct vigil_watch *w,
 		   const char *expr);
 

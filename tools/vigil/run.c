@@ -118,7 +118,10 @@ static uint64_t parse_mem(struct argp_state *state, const char *arg)
 	return v << shift & ~0xfffull;
 }
 
-/* The module takes these names, and no command mistakes one for a number. */
+/*
+ * Accepts a name that the module accepts and that no command takes for a
+ * number.
+ */
 static const char *parse_name(struct argp_state *state, const char *arg)
 {
 	size_t len = strlen(arg);
@@ -294,7 +297,10 @@ static int run_guests(const struct run_options *opt)
 	return status;
 }
 
-/* --auto: finds the kernel, makes the root file system, adds to the command line. */
+/*
+ * --auto: finds the kernel, makes the root file system, and extends the command
+ * line.
+ */
 static int prepare_auto(struct run_options *opt)
 {
 	static char kernel[512], busybox[64], initrd[64], append[4096];
@@ -312,7 +318,7 @@ static int prepare_auto(struct run_options *opt)
 		ret = auto_initramfs(opt->busybox);
 	if (ret < 0)
 		return ret;
-	/* It stays open, since the guest may be started again. */
+	/* The file stays open, since the guest may be started again. */
 	snprintf(initrd, sizeof(initrd), "/proc/self/fd/%d", ret);
 	opt->initrd = initrd;
 	if (opt->default_append) {

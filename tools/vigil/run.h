@@ -137,21 +137,21 @@ struct machine {
 };
 
 /*
- * Kicks: signals that make the vCPU thread look around. A handler runs in the
- * vCPU thread, sets immediate_exit and a flag, so a kick that arrives between
- * the look and KVM_RUN is not lost.
+ * Kicks are signals that make the vCPU thread look for work. The handler runs
+ * in the vCPU thread and sets immediate_exit and a flag, so a kick that arrives
+ * between the look and KVM_RUN is not lost.
  */
 int kick_init(void);
 void kick_fini(void);
 /* Names the vCPU whose KVM_RUN a kick shall end; NULL: none. */
 void kick_attach(struct kvm_run *run);
-/* Since the last call: was there a kick? Clears immediate_exit. */
+/* Was there a kick since the last call? Clears immediate_exit. */
 bool kick_taken(void);
 /* Sleeps until there is a kick (returns at once when one was not taken yet). */
 void kick_wait(void);
-/* A kick at @ns of CLOCK_MONOTONIC; UINT64_MAX: none. */
+/* Arms a kick at @ns of CLOCK_MONOTONIC; UINT64_MAX: none. */
 void kick_at(uint64_t ns);
-/* From any thread. */
+/* Kicks the vCPU thread. May be called from any thread. */
 void kick_now(void);
 /* The first terminating signal that arrived, or 0. */
 int kick_signal(void);

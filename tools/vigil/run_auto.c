@@ -17,9 +17,9 @@
 #include "run_auto.h"
 
 /*
- * The guest's first process. Its shell has the serial port as controlling terminal,
- * which /dev/console cannot be: so Ctrl-C and job control work. The end of the shell
- * is the guest's.
+ * The guest's first process. Its shell has the serial port as controlling
+ * terminal, which /dev/console cannot be: so Ctrl-C and job control work. The
+ * guest ends with the shell.
  */
 static const char init_script[] =
 	"#!/bin/busybox sh\n"
@@ -95,7 +95,10 @@ int auto_busybox(const char *root, char *path, size_t len)
 		"or --busybox FILE");
 }
 
-/* The terminal's type goes into a script: only what such a name is made of. */
+/*
+ * Returns the terminal's type, which goes into a script that the guest runs as
+ * root: only characters that such names consist of are accepted.
+ */
 static const char *terminal(void)
 {
 	const char *term = getenv("TERM");

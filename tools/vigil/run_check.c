@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What `vigil run` asks before it starts a guest: is there memory, is the name free? */
+/*
+ * Checks of `vigil run` before it starts a guest: is there enough memory, and
+ * is the name free?
+ */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>

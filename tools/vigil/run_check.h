@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What `vigil run` asks before it starts a guest: is there memory, is the name free? */
+/*
+ * Checks of `vigil run` before it starts a guest: is there enough memory, and
+ * is the name free?
+ */
 #ifndef VIGIL_RUN_CHECK_H
 #define VIGIL_RUN_CHECK_H
 

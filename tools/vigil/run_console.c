@@ -15,12 +15,18 @@
 
 #define ESCAPE 0x01 /* Ctrl-a */
 #define FLUSH_NS 20000000ull
-/* A driver that starts up empties the receiver "for luck" after enabling it. */
+/*
+ * A driver that starts up empties the receiver after enabling it. Input waits
+ * for this long.
+ */
 #define LISTEN_NS 100000000ull
 
 static pthread_t watcher;
 static bool watcher_runs;
-/* Posted by the reader when it has taken the input that it was told of. */
+/*
+ * The vCPU thread posts this when it has read the input for which the helper
+ * thread has kicked it.
+ */
 static sem_t consumed;
 static volatile bool input_ready;
 
@@ -134,7 +140,7 @@ void console_flush(struct console *con)
 			poll(&pfd, 1, -1);
 			continue;
 		}
-		/* Nobody reads: the guest goes on without its console. */
+		/* The reader is gone: the guest goes on without its console. */
 		if (n < 0 && errno != EINTR && errno != EAGAIN &&
 		    vigil_output_failed(errno))
 			vigil_msg(
@@ -201,13 +207,15 @@ static bool read_input(struct console *con)
 	size_t room = sizeof(con->in) - con->in_len;
 	ssize_t n;
 
-	/* The escape works although the guest does not listen. */
+	/* The escape works even while the guest does not listen. */
 	if (!room && con->tty)
 		room = 1;
 	if (!room || con->eof ||
 	    !__atomic_load_n(&input_ready, __ATOMIC_ACQUIRE))
 		return false;
-	/* Another reader of this terminal may have been faster. */
+	/*
+	 * Another process that reads from this terminal may have been faster.
+	 */
 	if (poll(&pfd, 1, 0) <= 0) {
 		__atomic_store_n(&input_ready, false, __ATOMIC_RELEASE);
 		sem_post(&consumed);
@@ -217,7 +225,7 @@ static bool read_input(struct console *con)
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n <= 0) {
-		/* The watcher waits for a post that never comes. */
+		/* The helper thread then waits for a post that never comes. */
 		con->eof = true;
 		return false;
 	}

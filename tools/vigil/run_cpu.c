@@ -14,11 +14,11 @@
 static bool keep_entry(const struct kvm_cpuid_entry2 *e)
 {
 	switch (e->function) {
-	/* Topology through APIC ids, which nobody has here. */
+	/* Topology by APIC ids: there is no APIC. */
 	case 0x0b:
 	case 0x1f:
 	case 0x8000001e:
-	/* No PMU, no paravirtual clock: these need more than step BASE. */
+	/* There is no PMU and no paravirtual clock. */
 	case 0x0a:
 		return false;
 	}
@@ -37,7 +37,7 @@ static void edit_entry(struct kvm_cpuid_entry2 *e)
 		e->edx &= ~(BIT(9) | BIT(28));
 		break;
 	case 0x04:
-		/* Caches that belong to one core of one. */
+		/* The caches belong to the only core. */
 		e->eax &= 0x3fff;
 		break;
 	case 0x80000001:
@@ -72,7 +72,7 @@ int setup_cpuid(struct machine *m)
 	return err;
 }
 
-/* Firmware would have switched the MTRRs on, all memory write-back. */
+/* Switches the MTRRs on with all memory write-back, as firmware would do. */
 static void setup_mtrr(struct machine *m)
 {
 	struct {
@@ -81,7 +81,10 @@ static void setup_mtrr(struct machine *m)
 	} msrs = { { .nmsrs = 1 },
 		   { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB } };
 
-	/* A hypervisor without MTRRs says so in CPUID too: nothing is lost. */
+	/*
+	 * A hypervisor without MTRRs does not offer them in CPUID either, so
+	 * the error is ignored.
+	 */
 	ioctl(m->vcpu.fd, KVM_SET_MSRS, &msrs);
 }
 

@@ -61,7 +61,10 @@ int kick_init(void)
 	     i < sizeof(end_signals) / sizeof(end_signals[0]); i++) {
 		struct sigaction old;
 
-		/* nohup and background jobs ignore some of them: leave it so. */
+		/*
+		 * Under nohup or in the background some of these signals are
+		 * ignored: they stay ignored.
+		 */
 		sigaction(end_signals[i], NULL, &old);
 		if (old.sa_handler != SIG_IGN)
 			sigaction(end_signals[i], &sa, NULL);
@@ -87,7 +90,10 @@ bool kick_taken(void)
 {
 	bool taken;
 
-	/* This order: a signal in between leaves both set, and we come back. */
+	/*
+	 * This order matters: after a signal in between, both are set, and the
+	 * loop comes back.
+	 */
 	if (kick_run)
 		__atomic_store_n(&kick_run->immediate_exit, 0,
 				 __ATOMIC_SEQ_CST);
@@ -118,7 +124,7 @@ void kick_at(uint64_t ns)
 		return;
 	armed_at = ns;
 	if (ns != UINT64_MAX) {
-		/* All zero would disarm it. */
+		/* A time of zero would disarm the timer. */
 		if (!ns)
 			ns = 1;
 		its.it_value.tv_sec = ns / NSEC_PER_SEC;

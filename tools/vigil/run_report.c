@@ -9,7 +9,7 @@
 #include "command.h"
 #include "run.h"
 
-/* The bytes at CS:RIP, as far as the guest's page tables lead to RAM. */
+/* Prints the bytes at CS:RIP, as far as the guest's page tables lead to RAM. */
 static void print_code(struct machine *m, const struct kvm_regs *regs,
 		       const struct kvm_sregs *sregs)
 {
@@ -33,7 +33,9 @@ static void print_code(struct machine *m, const struct kvm_regs *regs,
 	fputc('\n', stderr);
 }
 
-/* Hardware may leave nothing of a CPU that shut down, and KVM resets it. */
+/*
+ * Hardware may not keep the state of a CPU that shut down, and KVM resets it.
+ */
 static bool is_reset_state(const struct kvm_regs *regs,
 			   const struct kvm_sregs *sregs)
 {
@@ -60,7 +62,10 @@ void report_state(struct machine *m)
 	print_code(m, &regs, &sregs);
 }
 
-/* What was written so far comes before the explanation, in cooked mode. */
+/*
+ * Prints pending output before the explanation, with the terminal in its own
+ * mode.
+ */
 static void begin(struct machine *m)
 {
 	console_close(m->console);
@@ -165,7 +170,9 @@ void report_stats(const struct machine *m)
 			fprintf(stderr, " %s %" PRIu64,
 				i ? m->bus.devices[i]->name : "nobody",
 				m->bus.accesses[i]);
-	/* For "it hangs": who waits for whom? */
+	/*
+	 * When a guest hangs, this shows which interrupt is waiting for what.
+	 */
 	for (unsigned int i = 0; i < 2; i++)
 		fprintf(stderr, "%s irr %02x isr %02x imr %02x",
 			i ? "; slave" : "\nvigil: pic master",

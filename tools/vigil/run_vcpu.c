@@ -6,10 +6,10 @@
 #include "command.h"
 #include "run.h"
 
-/* What KVM guests know as "no such hypercall" (linux/kvm_para.h). */
+/* The error for an unknown hypercall in KVM guests (linux/kvm_para.h). */
 #define HYPERCALL_ENOSYS 1000ull
 
-/* Looks around after a kick: signals, timers, input. */
+/* Handles signals, timers and input after a kick. */
 static void handle_kick(struct machine *m)
 {
 	int sig;
@@ -27,7 +27,10 @@ static void handle_kick(struct machine *m)
 		machine_stop(m, OUTCOME_QUIT, VIGIL_EX_OK);
 }
 
-/* Without an interrupt controller in the hypervisor, we are its INTR pin. */
+/*
+ * Injects an interrupt: without an interrupt controller in the hypervisor, this
+ * program drives the CPU's INTR pin.
+ */
 static int inject(struct machine *m)
 {
 	struct kvm_run *run = m->vcpu.run;
@@ -41,7 +44,7 @@ static int inject(struct machine *m)
 	}
 	m->irqs++;
 	run->ready_for_interrupt_injection = 0;
-	/* A second one waits until the CPU can take it. */
+	/* A second interrupt waits until the CPU can take it. */
 	if (lv_vcpu_interrupt(&m->vcpu, pic_ack(&m->pic)))
 		return -1;
 	run->request_interrupt_window = pic_pending(&m->pic);
@@ -78,7 +81,7 @@ static void handle_mmio(struct machine *m)
 {
 	struct kvm_run *run = m->vcpu.run;
 
-	/* Nobody is there: reads give ones, writes go nowhere. */
+	/* No device is there: reads give ones, writes are ignored. */
 	if (run->mmio.is_write) {
 		m->mmio_writes++;
 		return;
@@ -116,7 +119,7 @@ static void handle_exit(struct machine *m)
 		handle_hlt(m);
 		break;
 	case KVM_EXIT_HYPERCALL:
-		/* There are none that this program serves. */
+		/* This program has no hypercalls. */
 		run->hypercall.ret = -HYPERCALL_ENOSYS;
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:

@@ -26,11 +26,11 @@
 #define IMAGE_START64 0xffffffff80000000ull
 #define IMAGE_END64 0xffffffffc0000000ull
 #define MAX_IMAGE (256u << 20)
-/* The hole that freed __init memory leaves in an image is not as large. */
+/* The hole that freed __init memory leaves in an image is smaller than this. */
 #define MAX_HOLE (16u << 20)
 /*
- * A 32-bit kernel's image lies in its direct map of memory, between pages of
- * anybody: so far before and behind the handlers of its exceptions.
+ * A 32-bit kernel's image lies in its direct map of memory, among other pages:
+ * it is looked for this far before and behind the handlers of exceptions.
  */
 #define IMAGE_REACH32 (64u << 20)
 
@@ -364,15 +364,15 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 	return ret;
 }
 
-/* @run - @file, in the width of the guest's addresses */
+/* Returns @run - @file, in the width of the guest's addresses. */
 static uint64_t distance(const struct guest *g, uint64_t run, uint64_t file)
 {
 	return g->word == 8 ? run - file : (uint32_t)(run - file);
 }
 
 /*
- * From the interrupt table, and from where SYSCALL leads: all that are known must
- * agree.
+ * Finds the slide from the interrupt table and from the entry of SYSCALL. All
+ * that are known must agree.
  */
 static bool slide_by_entries(const struct symtab *t, const struct guest *g,
 			     uint64_t *slide)
@@ -398,7 +398,10 @@ static bool slide_by_entries(const struct symtab *t, const struct guest *g,
 
 static const char *const marks[] = { "_stext", "linux_banner" };
 
-/* The slide by the guest's own tables: two symbols that are far apart must agree. */
+/*
+ * Finds the slide from the guest's own tables: two symbols that are far apart
+ * must agree.
+ */
 static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 			      uint64_t *slide)
 {
@@ -424,7 +427,10 @@ static bool slide_by_kallsyms(const struct symtab *t, const struct guest *g,
 	return agree >= (t->n < FEW_SYMBOLS ? 1 : 2);
 }
 
-/* A file of a few symbols may have none that tells where the kernel is. */
+/*
+ * Has this file no symbol that shows where the kernel is? A file of a few
+ * symbols may have none.
+ */
 static bool without_marks(const struct symtab *t)
 {
 	unsigned int i;
@@ -444,7 +450,10 @@ static bool moves(const struct guest *g, const struct symbol *s)
 	return s->type != 'A' && s->type != 'a';
 }
 
-/* Modules are elsewhere after each boot: leave out their symbols of another one. */
+/*
+ * After each boot modules are at other addresses: leaves out their symbols of
+ * another boot.
+ */
 static int move(struct symtab *t, const struct guest *g)
 {
 	size_t i, n = 0;

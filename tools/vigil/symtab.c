@@ -9,9 +9,12 @@
 #include "quote.h"
 #include "symtab.h"
 
-/* An address that is further behind the last symbol belongs to none. */
+/* An address that is further behind the last symbol belongs to no symbol. */
 #define MAX_OFFSET (16u << 20)
-/* The bytes of all names are bounded: a hostile guest has names without end. */
+/*
+ * The bytes of all names together are bounded, because a hostile guest may have
+ * any number of names.
+ */
 #define MAX_TEXT (64u << 20)
 
 struct chunk {
@@ -235,7 +238,10 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 	if (!lo || addr - t->sym[lo - 1].addr > MAX_OFFSET)
 		return NULL;
 	lo--;
-	/* Of several at one address take the first that is no mark of a section. */
+	/*
+	 * Of several symbols at one address, take the first one that does not
+	 * mark a section.
+	 */
 	while (lo && t->sym[lo - 1].addr == t->sym[lo].addr &&
 	       t->sym[lo - 1].name[0] != '_')
 		lo--;

@@ -74,13 +74,13 @@ unsigned int symtab_count(const struct symtab *t, const char *name);
 /* The symbol at or closest before @addr, among text and data of the kernel. */
 const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 			       uint64_t *off);
-/* "name+0x10", or "" where no symbol is near. */
+/* Writes "name+0x10", or "" where no symbol is near. */
 const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 			size_t len);
 
-/* What symtab_len() returns where it cannot tell. */
+/* symtab_len() returns this where it finds no next symbol. */
 #define SYMTAB_LEN_DEFAULT 8
-/* No watch may be longer. */
+/* A watch may not be longer. */
 #define SYMTAB_LEN_MAX (16u << 20)
 
 /**

@@ -24,7 +24,7 @@ void prompt_see(struct prompt *p, const struct vigil_event *ev)
 
 enum line { LINE_OK, LINE_EOF, LINE_SIGNAL };
 
-/* Reads byte by byte, since what follows the line belongs to who reads next. */
+/* Reads byte by byte, since bytes behind the line belong to the next reader. */
 static enum line read_line(char *line, size_t len, int sigfd)
 {
 	size_t used = 0;
@@ -64,7 +64,7 @@ static enum verdict ask(struct prompt *p, int sigfd)
 {
 	char line[128];
 
-	/* A line that was typed before the question is no answer to it. */
+	/* A line that was typed before the question is not an answer to it. */
 	if (isatty(STDIN_FILENO))
 		tcflush(STDIN_FILENO, TCIFLUSH);
 	for (;;) {

@@ -26,7 +26,7 @@ struct prompt {
 	bool answered[PROMPT_VCPUS];
 };
 
-/* To be told of every event, held or not, before it is decided. */
+/* Must be called for every event, held or not, before it is decided. */
 void prompt_see(struct prompt *p, const struct vigil_event *ev);
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vigil watch VM: tell, ask about or refuse writes to a guest's memory. */
+/* vigil watch VM: report, ask about or refuse writes to a guest's memory. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -123,7 +123,10 @@ static uint32_t action(struct argp_state *state, const char *arg)
 	return 0;
 }
 
-/* --action is of all ranges before it that have none, so none is only logged. */
+/*
+ * --action applies to all ranges before it that have none, so no range is only
+ * logged by accident.
+ */
 static void set_action(struct args *args, uint32_t value)
 {
 	unsigned int i;
@@ -166,7 +169,7 @@ static void set_rest(struct args *args)
 	}
 }
 
-/* Refuses an option that would do nothing: whoever gave it relies on it. */
+/* Refuses an option that would have no effect: the user relies on it. */
 static void check(struct args *args, struct argp_state *state)
 {
 	bool asks = false;
@@ -259,7 +262,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return vigil_parse_vm(key, arg, state, &args->vm);
 }
 
-/* --symbol needs symbols. Without it they only name addresses: go on without. */
+/*
+ * --symbol needs symbols. Otherwise they only name addresses, and the command
+ * goes on without.
+ */
 static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 {
 	bool needed = args->file;
@@ -284,7 +290,10 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 	return ret;
 }
 
-/* NAME=ADDR is a symbol from here on; without --len a symbol tells its length */
+/*
+ * Turns NAME=ADDR into a symbol. Without --len, the distance to the next symbol
+ * is the length.
+ */
 static int use_symbols(struct args *args, struct symtab *t)
 {
 	uint64_t start;
@@ -312,7 +321,7 @@ static int use_symbols(struct args *args, struct symtab *t)
 	return ret;
 }
 
-/* Makes the signals that end the command something to poll. */
+/* Makes a signalfd of the signals that end the command. */
 static int signal_fd(void)
 {
 	sigset_t set;
@@ -357,7 +366,10 @@ int vigil_cmd_watch(int argc, char **argv)
 	}
 	if (!ret)
 		ret = use_symbols(&args, &t);
-	/* Up to here nothing has to be undone, and a signal just ends the command. */
+	/*
+	 * Up to here a signal just ends the command, since nothing has to be
+	 * undone.
+	 */
 	sigfd = signal_fd();
 	if (ret) {
 		ret = mon_exit_code(ret);

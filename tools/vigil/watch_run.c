@@ -78,7 +78,10 @@ static void output_failed(struct watcher *w)
 	if (w->opts->stop) {
 		w->end = "error";
 	} else if (asking) {
-		/* Nobody sees the questions any more: refuse what waits. */
+		/*
+		 * Nobody sees the questions any more, so held writes are
+		 * refused.
+		 */
 		w->answers.eof = true;
 		refuse_held(w);
 	}
@@ -201,7 +204,10 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 		v = verdict_ask(&w->prompt, ev, w->sigfd);
 	}
 	if (v == VERDICT_QUIT) {
-		/* A person may answer "quit"; with --exec only a signal leads here. */
+		/*
+		 * A person may answer "quit"; with --exec, only a signal leads
+		 * here.
+		 */
 		w->end = w->opts->exec ? "signal" : "quit";
 		return;
 	}
