@@ -24,7 +24,7 @@
 #define PTE_A 0x20ull
 #define PTE_D 0x40ull
 
-/* what the device says it did */
+/* Counters of the device under test. */
 struct counts {
 	int64_t exits, flushes, ipis, msr_writes, vmload; /* -1: not known */
 };
@@ -41,7 +41,7 @@ struct bench {
 	bool svm; /* the host's CPU is AMD's */
 };
 
-/* what a row cost, per operation */
+/* The cost of a row, for each operation. */
 struct result {
 	double ticks;
 	struct counts n; /* totals */
@@ -56,7 +56,10 @@ struct row {
 	void (*fn)(struct bench *b, struct result *r);
 };
 
-/* operations in a row, where a row has no number of its own; at most DATA_PAGES */
+/*
+ * Number of operations of a row, unless the row has its own number; at most
+ * DATA_PAGES.
+ */
 extern uint64_t bench_ops;
 extern const struct row rows[];
 extern const unsigned int nr_rows;
@@ -66,7 +69,10 @@ void bench_open(struct bench *b, const char *dev);
 void bench_close(struct bench *b);
 uint64_t table_page(struct bench *b);
 uint64_t new_root(struct bench *b);
-/* address of the entry for @va at @level (1: 4 KiB) of the tree at @root */
+/*
+ * Returns the address of the entry for @va at @level (1: 4 KiB) of the tree at
+ * @root.
+ */
 uint64_t *entry(struct bench *b, uint64_t root, uint64_t va, int level);
 void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa,
 	      uint64_t pages, uint64_t flags);
@@ -76,11 +82,13 @@ struct regs {
 	uint64_t rcx, rsi, rdi, rdx, r10, r11;
 };
 void start(struct bench *b, const char *op, const struct regs *r);
-/* KVM_RUN until an exit that is not a signal's */
+/* Calls KVM_RUN until there is an exit that no signal has caused. */
 int go(struct bench *b);
 void go_to_end(struct bench *b);
 void count(struct bench *b, struct counts *c);
-/* count WRMSRs from here on: costs time, so in a run of its own */
+/*
+ * Counts WRMSRs from here on. Tracing costs time, so it has a run of its own.
+ */
 bool trace_msrs(bool on);
 void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...);
 

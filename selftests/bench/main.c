@@ -70,7 +70,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* in a process of its own: a fresh VM, and a device that dies takes one row */
+/*
+ * Runs a row in a process of its own, with a fresh VM; a device that dies loses
+ * one row.
+ */
 static void run_once(const struct row *row, const char *dev, struct result *r)
 {
 	struct result *shared = mmap(NULL, sizeof(*shared),
@@ -99,7 +102,10 @@ static void run_once(const struct row *row, const char *dev, struct result *r)
 	munmap(shared, sizeof(*shared));
 }
 
-/* once for the time, once more for the WRMSRs, whose tracing takes time */
+/*
+ * Runs a row once for the time, and once more for the WRMSRs, whose tracing
+ * takes time.
+ */
 static void run_row(const struct row *row, const char *dev, struct result *r)
 {
 	struct result traced;
@@ -120,7 +126,7 @@ static double per_op(int64_t n, const struct result *r)
 	return r->ops ? (double)n / r->ops : 0;
 }
 
-/* "vigil's/the peer's", with a dash for what is not known */
+/* Prints "vigil's/the peer's", with a dash for an unknown number. */
 static const char *pair(char buf[32], int64_t v, const struct result *rv,
 			int64_t k, const struct result *rk)
 {
@@ -134,10 +140,13 @@ static const char *pair(char buf[32], int64_t v, const struct result *rv,
 	return buf;
 }
 
-/* what is nearly free under emulation may not be more than the peer's */
+/*
+ * Is vigil's count larger than the peer's, of operations that emulation makes
+ * nearly free?
+ */
 static bool hidden_worse(const struct result *v, const struct result *k)
 {
-	/* a few per run (host ticks) are nobody's fault */
+	/* Host ticks cause a few of them in each run. */
 	double slack = 0.01;
 
 #define WORSE(f)                      \
@@ -235,7 +244,7 @@ int main(int argc, char **argv)
 			run_row(&rows[i], args.peer, &k);
 		failed += v.failed;
 		if (peer && !k.failed && !v.failed)
-			/* one per cent: what a second boot differs by */
+			/* A second boot differs by up to one per cent. */
 			bad = v.ticks > k.ticks * 1.01 + 5 ||
 			      hidden_worse(&v, &k);
 		worse += bad;

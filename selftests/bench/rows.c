@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rows of the table: each sets the guest up, measures, gives ticks per operation. */
+/*
+ * The rows of the table. Each sets the guest up, measures, and returns ticks
+ * for each operation.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,10 @@ static void charge(struct result *r, const struct counts *before,
 #undef D
 }
 
-/* run to the end and charge it to @ops operations, less what entering costs */
+/*
+ * Runs the guest to its end and divides the cost, less that of entering, by
+ * @ops operations.
+ */
 static void measure(struct bench *b, struct result *r, uint64_t ops)
 {
 	struct counts before, after;
@@ -77,7 +83,7 @@ static void immediate(struct bench *b, struct result *r)
 	b->run->immediate_exit = 0;
 }
 
-/* exits that come to userspace: N round trips */
+/* Measures exits to userspace: N round trips. */
 static void user_exits(struct bench *b, struct result *r, const char *op,
 		       int want)
 {
@@ -135,7 +141,7 @@ static void hypercall(struct bench *b, struct result *r)
 
 /* ---- faults ---- */
 
-/* host memory of the first @pages is there and private */
+/* Makes the host's memory of the first @pages present and private. */
 static void populate(struct bench *b, uint64_t pages)
 {
 	uint64_t i;
@@ -261,7 +267,7 @@ static void fill(struct bench *b, struct result *r)
 	uint64_t tables = 8, first = b->pool, i;
 
 	populate(b, tables * 512);
-	/* the level above exists, its entries are empty */
+	/* The level above exists, and its entries are empty. */
 	entry(b, b->cr3, DATA, 2);
 	first = b->pool;
 	for (i = 0; i < tables; i++)
@@ -278,11 +284,11 @@ static void fill(struct bench *b, struct result *r)
 
 static void wp(struct bench *b, struct result *r)
 {
-	/* two writes an iteration */
+	/* Each iteration writes twice. */
 	run_op(b, r, op_wp, (struct regs){ .rcx = N }, 2 * N);
 	/*
-	 * KVM flushes for the other root in kvm_mmu_load(), past its own
-	 * counter: what it did is not known.
+	 * KVM flushes for the other root in kvm_mmu_load() without its own
+	 * counter, so the number is unknown.
 	 */
 	if (!b->vigil)
 		r->n.flushes = -1;
@@ -295,7 +301,7 @@ static void pf_reflected(struct bench *b, struct result *r)
 	run_op(b, r, op_fault, (struct regs){ .rcx = N, .rsi = DATA }, N);
 }
 
-/* handlers that change PTEs want the leaf tables next to each other */
+/* Payloads that change PTEs need the leaf tables next to each other. */
 static uint64_t contiguous(struct bench *b, uint64_t pages, uint64_t flags)
 {
 	uint64_t first, i;

@@ -72,7 +72,10 @@ uint64_t new_root(struct bench *b)
 	uint64_t root = table_page(b);
 
 	map_data(b, root, 0, 0, POOL / 4096 / 16, PTE_RW | PTE_A | PTE_D);
-	/* the tables: remapping guests write them */
+	/*
+	 * The guest has its tables mapped, because payloads that remap write to
+	 * them.
+	 */
 	map_data(b, root, POOL, POOL, (LOW - POOL) / 4096,
 		 PTE_RW | PTE_A | PTE_D);
 	map_data(b, root, MMIO, MMIO, 1, PTE_RW | PTE_A | PTE_D);
@@ -107,7 +110,10 @@ static void *memory(size_t size)
 
 	if (p == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
-	/* huge pages would make the rows of both devices differ from run to run */
+	/*
+	 * Huge pages would make the rows of both devices differ from run to
+	 * run.
+	 */
 	madvise(p, size, MADV_NOHUGEPAGE);
 	return p;
 }
@@ -292,7 +298,7 @@ static int64_t vigil_stat(int vm, const char *name)
 	return -1;
 }
 
-/* rescheduling, function-call and TLB interrupts of all CPUs */
+/* Counts rescheduling, function-call and TLB interrupts of all CPUs. */
 static int64_t ipis(void)
 {
 	FILE *f = fopen("/proc/interrupts", "r");
@@ -339,14 +345,16 @@ static bool put(const char *path, const char *text)
 
 bool trace_msrs(bool on)
 {
-	/* fails when it is there already */
+	/*
+	 * mount() fails if tracefs is mounted already, which does not matter.
+	 */
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
 	tracing = put(TRACING "/events/msr/write_msr/enable", on ? "1" : "0") &&
 		  on;
 	return tracing;
 }
 
-/* events of CPU 0 so far; the bench's host has one */
+/* Counts the events of CPU 0 so far; the bench's host has one CPU. */
 static int64_t msr_writes(void)
 {
 	FILE *f = tracing ? fopen(TRACING "/per_cpu/cpu0/stats", "r") : NULL;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * GET_DIRTY_LOG: exactly the pages that were written since the last harvest,
- * by whomever on the guest's behalf, in every paging mode and by many vCPUs.
+ * KVM_GET_DIRTY_LOG reports exactly the pages that were written since the last
+ * harvest, whoever wrote them for the guest, in every paging mode and with many
+ * vCPUs.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -41,7 +42,10 @@ static void set_log(struct vm *vm, bool on)
 		on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
-/* All dirty pages from @first on are those of the list; others may not be. */
+/*
+ * Checks that the dirty pages from @first on are those of the list. Pages below
+ * @first do not matter.
+ */
 static void expect_pages(unsigned int first, const unsigned int *pages,
 			 unsigned int n, const char *when)
 {
@@ -59,8 +63,8 @@ static void expect_pages(unsigned int first, const unsigned int *pages,
 }
 
 /*
- * The guest does what EBP says and stops. Its stack and its tables have all
- * their A and D bits set, so only pages of the test get dirty.
+ * The guest does what EBP says and stops. In its stack and its tables all A and
+ * D bits are set, so only the test's pages become dirty.
  */
 enum {
 	DO_NOTHING,
@@ -116,7 +120,7 @@ static void exact(long mode)
 		expect_pages(0, NULL, 0, "nothing written");
 		order(v, DO_READ, GUEST_HIGH + 0x3000);
 		harvest(vm, 0);
-		if (!test_on_kvm()) /* maps a read writable, and logs it */
+		if (!test_on_kvm()) /* KVM logs pages that are only read */
 			expect_pages(0, NULL, 0, "read");
 		for (i = DO_WRITE; i < NR_DO; i++) {
 			uint32_t at = GUEST_HIGH + i * 0x4000 + 0x100;
@@ -131,19 +135,22 @@ static void exact(long mode)
 				     "written");
 			if (test_failures())
 				test_note("by way %u in round %u", i, round);
-			/* Seen once, and not again. */
+			/* Each page is reported once, and not again. */
 			harvest(vm, 0);
 			expect_pages(0, NULL, 0, "already harvested");
 		}
 	}
-	/* Many, in one go. */
+	/* Many pages are reported in one harvest. */
 	for (i = 0; i < 3; i++)
 		order(v, DO_WRITE, GUEST_HIGH + (pages[i] = i * 70) * 0x1000);
 	for (i = 0; i < 3; i++)
 		pages[i] += TEST_PAGE;
 	harvest(vm, 0);
 	expect_pages(0, pages, 3, "three pages");
-	/* Off, written, on: what was written meanwhile is not in it. */
+	/*
+	 * The log is off while pages are written, then on: it does not report
+	 * those pages.
+	 */
 	set_log(vm, false);
 	order(v, DO_WRITE, GUEST_HIGH + 0x5000);
 	set_log(vm, true);
@@ -168,7 +175,7 @@ static void ad_bits(long mode)
 	vcpu_settle(v);
 	pt_init(&pt, vm, mode);
 	pt_identity(&pt, 0, GUEST_HIGH, PTE_W | PTE_A | PTE_D);
-	/* A table of its own for what the guest will touch. */
+	/* The page that the guest accesses has a table of its own. */
 	pt_map(&pt, GUEST_MMIO, GUEST_HIGH + 0x7000, 1, PTE_W);
 	for (level = pt.levels; level > 1; level--)
 		if (!(mode == M_PAE && level == 3))
@@ -200,7 +207,7 @@ static void ad_bits(long mode)
 	CHECK_MEM_EQ(e & (PTE_A | PTE_D), PTE_A | PTE_D);
 	pages[1] = TEST_PAGE + 7;
 	expect_pages(0, pages, 2, "written");
-	/* Both bits are there now: only the page itself. */
+	/* Both bits are set by now, so only the page itself becomes dirty. */
 	order(v, DO_WRITE, GUEST_MMIO);
 	harvest(vm, 0);
 	expect_pages(0, pages + 1, 1, "written again");
@@ -227,7 +234,10 @@ static void large_page(long mode)
 	if (mode == M_PSE)
 		s.cr4 |= CR4_PSE;
 	set_sregs(v, &s);
-	/* Written before the log, so that it may be mapped large. */
+	/*
+	 * The guest writes before the log is on, so the page may be mapped
+	 * large.
+	 */
 	for (i = 0; i < 0x200; i += 16)
 		order(v, DO_WRITE,
 		      0xc0000000 + i * 0x1000 +
@@ -270,7 +280,7 @@ static void arguments(long unused)
 	log.dirty_bitmap = bitmap;
 	set_log(vm, false);
 	CHECK_ERRNO(ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log), ENOENT);
-	/* 64 pages and one: two words. */
+	/* A slot of 65 pages needs two words. */
 	vm_slot(vm, 3, 1 << 30, 65 * 0x1000, ram_alloc(65 * 0x1000),
 		KVM_MEM_LOG_DIRTY_PAGES);
 	memset(bitmap, 0xaa, sizeof(bitmap));
@@ -281,7 +291,10 @@ static void arguments(long unused)
 	CHECK_MEM_EQ(bitmap[2], 0xaaaaaaaaaaaaaaaaull);
 }
 
-/* What was written and not yet told survives a failed call, and a move. */
+/*
+ * Pages that are not reported yet stay dirty after a failed call, and when the
+ * slot moves.
+ */
 static void not_lost(long unused)
 {
 	struct vcpu *v = start(M_PROT32);
@@ -293,7 +306,7 @@ static void not_lost(long unused)
 	harvest(vm, 0);
 	order(v, DO_WRITE, GUEST_HIGH + 0x5000);
 	CHECK_ERRNO(ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log), EFAULT);
-	if (!test_on_kvm()) { /* which has forgotten them */
+	if (!test_on_kvm()) { /* KVM forgets these pages */
 		harvest(vm, 0);
 		expect_pages(TEST_PAGE, pages, 1, "after a failed call");
 	}
@@ -308,7 +321,10 @@ static void not_lost(long unused)
 	expect_pages(TEST_PAGE, pages, 1, "after the harvest of that");
 }
 
-/* As 32-bit programs call it: of the pointer's union only the lower half is set. */
+/*
+ * A 32-bit program calls KVM_GET_DIRTY_LOG: it sets only the lower half of the
+ * union with the pointer.
+ */
 static void compat(long unused)
 {
 	struct vm *vm = vm_create(4 << 20);
@@ -321,7 +337,7 @@ static void compat(long unused)
 	if (log == MAP_FAILED)
 		ERROR("mmap: %s", strerror(errno));
 	log->padding2 = 0xdead00000000 | ((uintptr_t)log + 0x1000);
-	/* 54: ioctl() of 32-bit kernels */
+	/* ioctl() has number 54 in 32-bit kernels. */
 	asm volatile("int $0x80"
 		     : "=a"(ret)
 		     : "a"(54l), "b"((long)vm->fd),
@@ -352,8 +368,9 @@ static void *smp_vcpu(void *arg)
 }
 
 /*
- * Migration in small: what harvests say is copied; in the end the copy must be
- * the memory. A lost dirty bit shows as a page that is old in the copy.
+ * A small migration copies the pages that harvests report; in the end the copy
+ * must equal the memory. A lost dirty bit shows as a page that is old in the
+ * copy.
  */
 static void smp_migration(long unused)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The mode transitions of a boot loader, looked at from outside after each. */
+/*
+ * The mode transitions of a boot loader; the test looks at the state after
+ * each.
+ */
 #include "guest.h"
 
 DECLARE_PAYLOAD(boot);
@@ -40,7 +43,7 @@ static void check_stage(struct vcpu *v, unsigned int stage)
 		CHECK_EQ(s.cs.limit, want[stage].limit);
 }
 
-/* In real mode, with what it will need later. */
+/* Makes a guest in real mode, with the tables for the later modes. */
 static struct vcpu *boot_start(void)
 {
 	struct vcpu *v = START(M_REAL, boot);
@@ -72,7 +75,7 @@ static void boot(long unused)
 	EXPECT(v, STOP_END);
 }
 
-/* The same with the state taken out and put back at every stage. */
+/* The same, but at every stage the vCPU's state is read out and set again. */
 static void boot_moved(long unused)
 {
 	struct vcpu *v = boot_start();

@@ -201,7 +201,7 @@ static void nmi_if0(long mode)
 	send_nmi(v);
 	EXPECT_EXC(v, NMI, 0);
 	EXPECT(v, STOP_SYNC);
-	/* Twice: the second must not come from thin air. */
+	/* A second end: no interrupt that was never injected may come. */
 	EXPECT(v, STOP_END);
 }
 
@@ -221,13 +221,16 @@ static void nmi_blocked(long mode)
 	CHECK_EQ(stop, STOP_END);
 	CHECK_EQ(syncs, 2);
 	REQUIRE_EQ(v->nr_vals, 4);
-	/* Handler, its end, handler again at the same depth, its end. */
+	/*
+	 * The order is: handler, its end, the handler again at the same depth,
+	 * its end.
+	 */
 	CHECK_EQ(v->val[1], 0x1111);
 	CHECK_EQ(v->val[2], v->val[0]);
 	CHECK_EQ(v->val[3], 0x1111);
 }
 
-/* Both at once: each comes, once. */
+/* An NMI and an interrupt are pending at once: each is delivered once. */
 static void nmi_and_irq(long mode)
 {
 	struct vcpu *v = START3(mode, ev_hlt);
@@ -295,11 +298,14 @@ static void cold_delivery(long mode)
 			test_abort();
 	}
 	CHECK_EQ(irqs, 20);
-	/* One try behind each OUT_SYNC but the last of a round. */
+	/* Each OUT_SYNC but the last of a round is followed by one try. */
 	CHECK_EQ(excs, silent - rounds);
 }
 
-/* The IDT's second half is not mapped: #PF at the INT, which then works. */
+/*
+ * The IDT's second half is not mapped: INT raises #PF, and works after the page
+ * is mapped.
+ */
 static void idt_page_fault(long mode)
 {
 	struct vcpu *v = START(mode, ev_idt_pf);
@@ -331,7 +337,10 @@ static void idt_page_fault(long mode)
 	EXPECT(v, STOP_END);
 }
 
-/* An IDT in MMIO cannot work; the VMM is told, and nothing hangs. */
+/*
+ * An IDT in MMIO cannot work: KVM_RUN returns an error to the VMM, and nothing
+ * hangs.
+ */
 static void idt_mmio(long mode)
 {
 	struct vcpu *v = START3(mode, ev_cold);

@@ -141,7 +141,10 @@ static void descriptors(long mode)
 	gdt_set(v->vm, SEL_FREE, 0, ~0u, data | D_P);
 	gdt_set(v->vm, SEL_FREE + 8, 0, ~0u, data);
 	gdt_set(v->vm, SEL_FREE + 16, GUEST_TSS, 0x67, D_P | D_TYPE(9));
-	/* Execute only: may not be loaded into a data segment. */
+	/*
+	 * An execute-only segment may not be loaded into a data segment
+	 * register.
+	 */
 	gdt_set(v->vm, SEL_FREE + 24, 0, ~0u,
 		D_P | D_S | D_DB | D_G | D_TYPE(9));
 	run_tries(v);
@@ -168,7 +171,9 @@ static void gates(long mode)
 	run_tries(v);
 }
 
-/* The shadow fault on the IDT's page cuts the first INT n short. */
+/*
+ * A shadow fault on the IDT's page interrupts the delivery of the first INT n.
+ */
 static void gates_cold(long mode)
 {
 	SKIP_ON_KVM("stock KVM injects a software interrupt behind itself");

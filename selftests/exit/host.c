@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What belongs to the host's thread is as it was after every run: segment
- * selectors and bases, XCR0, TSC_AUX, debug registers; on whichever CPU the
- * thread is by now, and in whichever thread the vCPU ran before.
+ * The state of the host's thread is the same after every run: segment selectors
+ * and bases, XCR0, TSC_AUX, debug registers. That holds whatever CPU the thread
+ * is on by then, and whatever thread ran the vCPU before.
  */
 #include <asm/prctl.h>
 #include <linux/hw_breakpoint.h>
@@ -83,7 +83,7 @@ static void compare(const struct host_state *want)
 	CHECK_EQ(h.xcr0, want->xcr0);
 }
 
-/* TSC_AUX tells the CPU, as Linux sets it. */
+/* Checks that TSC_AUX has the CPU's number, as Linux sets it. */
 static void check_tsc_aux(unsigned int cpu)
 {
 	uint32_t lo, hi, aux;
@@ -92,7 +92,7 @@ static void check_tsc_aux(unsigned int cpu)
 	CHECK_EQ(aux & 0xfff, cpu % nr_cpus());
 }
 
-/* The guest has its own selectors and bases everywhere. */
+/* Makes a guest with other selectors and bases than the host's everywhere. */
 static struct vcpu *start_guest(void)
 {
 	struct vcpu *v = START(M_LONG, hoststate);
@@ -111,7 +111,7 @@ static void segments(long unused)
 	struct host_state want;
 	unsigned int i;
 
-	/* Not the zeroes that a 64-bit process usually has. */
+	/* These selectors are 0 in most 64-bit processes: use others. */
 	asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(0x2b));
 	syscall(SYS_arch_prctl, ARCH_SET_GS, 0x7654321000ul);
 	want = host_state();
@@ -124,11 +124,13 @@ static void segments(long unused)
 		compare(&want);
 		check_tsc_aux(i);
 	}
-	/* The guest's are its own still. */
+	/* The guest still has its own values. */
 	CHECK_EQ(v->nr_vals, 0);
 }
 
-/* A GS selector into the process's LDT: both have to be there behind a run. */
+/*
+ * GS holds a selector of the process's LDT. Both must be restored after a run.
+ */
 static void gs_selector(long unused)
 {
 	struct {
@@ -156,7 +158,7 @@ static void gs_selector(long unused)
 	}
 }
 
-/* Preempted, and moved to another CPU, in the middle of a run. */
+/* The thread is preempted, and moved to another CPU, in the middle of a run. */
 static volatile bool stop_moving;
 
 static void *move_around(void *arg)
@@ -220,7 +222,10 @@ static int breakpoint(volatile uint64_t *where)
 
 static volatile uint64_t watched;
 
-/* A breakpoint of the host's works behind a guest that has its own DRs. */
+/*
+ * A breakpoint of the host works after a run of a guest with its own debug
+ * registers.
+ */
 static void host_breakpoint(long unused)
 {
 	struct vcpu *v = START(M_LONG, debugreg);
@@ -254,7 +259,7 @@ static void *one_step(void *arg)
 	return NULL;
 }
 
-/* A vCPU goes from thread to thread, and takes its FPU state along. */
+/* A vCPU moves from thread to thread, and takes its FPU state along. */
 static void thread_to_thread(long unused)
 {
 	struct vcpu *v = START(M_LONG, fpu);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest can only hurt itself: random code, random state, random bytes as
- * descriptor tables and page tables. Every run must end in a way that KVM has a
- * word for, soon, and the host has to survive. VIGIL_SEED=n in the environment
- * chooses other random numbers, VIGIL_FULL=n multiplies the rounds.
+ * A guest can only hurt itself, with random code, random state, or random bytes
+ * as descriptor tables and page tables. Every run must end soon, with an exit
+ * that KVM has too, and the host has to survive. VIGIL_SEED=n in the
+ * environment chooses other random numbers, VIGIL_FULL=n multiplies the rounds.
  */
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ static uint64_t rnd64(void)
 	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ random();
 }
 
-/* Numbers that mean something more often than random ones do. */
+/* Returns numbers that have a meaning more often than random ones do. */
 static uint64_t interesting(void)
 {
 	static const uint64_t list[] = {
@@ -65,7 +65,7 @@ static const char *describe_errno(void)
 	return strerror(errno);
 }
 
-/* Let it run until it is clearly dead or has stopped often enough. */
+/* Runs the guest until it has died or has stopped often enough. */
 static void run(struct vcpu *v, unsigned long round)
 {
 	unsigned int stops, ticks_seen = 0;
@@ -101,7 +101,7 @@ static void run(struct vcpu *v, unsigned long round)
 			     v->run->exit_reason);
 			return;
 		case STOP_ERRNO:
-			/* The guest found something that is no memory. */
+			/* The guest has accessed an address without memory. */
 			if (errno != EFAULT)
 				FAIL("round %lu: KVM_RUN: %s", round,
 				     describe_errno());
@@ -173,7 +173,7 @@ static void random_code(long mode)
 	}
 }
 
-/* Random bytes as GDT, IDT or page tables of guests that then use them. */
+/* Guests use random bytes as GDT, IDT or page tables. */
 static void random_tables(long mode)
 {
 	unsigned long i, n = rounds();
@@ -322,7 +322,7 @@ static void random_state(long mode)
 	CHECK(taken > 0);
 }
 
-/* Bytes of no meaning to the ioctls of a vCPU, then a run. */
+/* Gives random bytes to the ioctls of a vCPU, then runs it. */
 static void random_structs(long unused)
 {
 	unsigned long i, n = rounds() * 4;

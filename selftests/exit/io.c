@@ -76,8 +76,8 @@ static void in(long mode)
 }
 
 /*
- * RIP stays at the instruction until KVM_RUN is called again. A VMM that lets
- * the guest go on elsewhere has given the access up: IN loads nothing.
+ * RIP stays at the instruction until KVM_RUN is called again. If the VMM sets
+ * RIP to another place, the access is given up: IN loads nothing.
  */
 static void given_up(long mode)
 {
@@ -135,7 +135,7 @@ static void string_end(struct vcpu *v, bool is_out)
 	CHECK_EQ(v->val[2], GUEST_LOW + (is_out ? 0 : END_OFFSET));
 }
 
-/* Hand out, or compare, the elements of all exits; @buf is the guest's page. */
+/* Supplies or compares the elements of all exits; @buf is the guest's page. */
 static void string_io(struct vcpu *v, bool is_out, uint8_t *buf)
 {
 	struct element e[MAX_ELEMENTS];
@@ -167,7 +167,7 @@ static void string_io(struct vcpu *v, bool is_out, uint8_t *buf)
 					 e[i].offset);
 			if (!is_out) {
 				memset(data, i * 7 + 1, e[i].size);
-				/* what the page must hold in the end */
+				/* The page must hold this in the end. */
 				memset(mem, i * 7 + 1, e[i].size);
 			}
 			data += e[i].size;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An interrupt is delivered once. QEMU's TCG, when it emulates SVM, may deliver
- * one that was put into EVENTINJ again while its handler runs with interrupts
- * off; a guest's timer interrupt then waits for its own lock for ever.
+ * An interrupt is delivered once. When QEMU's TCG emulates SVM, it may deliver
+ * an interrupt of EVENTINJ again while its handler runs with interrupts off. A
+ * guest's timer interrupt would then wait for its own lock for ever.
  */
 #include "guest.h"
 

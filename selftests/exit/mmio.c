@@ -60,7 +60,7 @@ static struct vcpu *start_with_hole(enum mode mode, const char *start,
 	return v;
 }
 
-/* Run to the end as the device whose registers are @dev. */
+/* Runs the guest to its end, and plays the device whose registers are @dev. */
 static unsigned int serve(struct vcpu *v, uint8_t *dev)
 {
 	unsigned int exits = 0;
@@ -126,7 +126,7 @@ static void compare(enum mode mode, const char *start, const char *end,
 		if (dev[i] != page[i])
 			FAIL_MEM("byte %#x is %#x, not %#x", i, dev[i],
 				 page[i]);
-	/* And beside it. */
+	/* The memory beside the device must be the same too. */
 	CHECK_MEM(!memcmp(vm_ram(v->vm, GUEST_LDT, 0x1000),
 			  vm_ram(ram->vm, GUEST_LDT, 0x1000), 0x1000));
 	CHECK_MEM_EQ(rd64(v->vm, GUEST_LOW - 8), rd64(ram->vm, GUEST_LOW - 8));
@@ -192,7 +192,10 @@ static void exits(long mode)
 	CHECK_EQ(v->val[1], 0x05060708);
 }
 
-/* No guess: the VMM gets the instruction, and the guest has not moved on. */
+/*
+ * An instruction that the emulator does not know goes to the VMM, and RIP has
+ * not moved.
+ */
 static void unknown(long mode)
 {
 	struct vcpu *v = START(mode, mmio_unknown);

@@ -96,7 +96,7 @@ static void each(struct vcpu *v, const struct bad_state *t, size_t n)
 			expect_runs(v);
 		} else {
 			expect_refused(v, t->why);
-			/* a second try is no better */
+			/* A second try fails in the same way. */
 			expect_refused(v, t->why);
 		}
 		set_sregs(v, &good);
@@ -112,7 +112,7 @@ static void bad_state(long mode)
 		SKIP("KVM emulates such guests on VMX");
 	each(v, any_mode, ARRAY_SIZE(any_mode));
 	if (test_on_svm())
-		return; /* the rest makes guests that fault at once */
+		return; /* The other states make guests that fault at once. */
 	if (mode == M_VM86)
 		each(v, vm86, ARRAY_SIZE(vm86));
 	else if (mode != M_REAL && mode != M_BIGREAL)

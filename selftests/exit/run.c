@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_RUN: signals, immediate_exit, SHUTDOWN, several vCPUs, a closed VM. */
+/*
+ * KVM_RUN: signals, immediate_exit, KVM_EXIT_SHUTDOWN, several vCPUs, a closed
+ * VM.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -43,7 +46,10 @@ static void immediate_exit(long unused)
 	v->run->immediate_exit = 0;
 }
 
-/* What the VMM has put into kvm_run is taken, also by a run that enters nothing. */
+/*
+ * KVM_RUN takes values that the VMM has put into kvm_run, even if it does not
+ * enter the guest.
+ */
 static void immediate_cr8(long unused)
 {
 	struct vcpu *v = START(M_LONG, spin);
@@ -124,7 +130,7 @@ static void signal_interrupts(long unused)
 	unsigned int i;
 
 	sigaction(SIGALRM, &sa, NULL);
-	/* Again and again: the first may come before KVM_RUN does. */
+	/* The timer repeats, since the first signal may come before KVM_RUN. */
 	ualarm(2000, 2000);
 	for (i = 0; i < 20; i++) {
 		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
@@ -133,7 +139,7 @@ static void signal_interrupts(long unused)
 	ualarm(0, 0);
 }
 
-/* A signal that is blocked but for KVM_RUN stays pending, and ends the run. */
+/* A signal that only KVM_RUN unblocks ends the run and stays pending. */
 static void signal_mask(long unused)
 {
 	struct vcpu *v = START(M_LONG, spin);
@@ -159,7 +165,7 @@ static void signal_mask(long unused)
 	CHECK_OK(ioctl(v->fd, KVM_SET_SIGNAL_MASK, NULL));
 }
 
-/* The VMM's interrupt controller hears of a lower priority, and sees each. */
+/* The VMM learns of each lower task priority, for its interrupt controller. */
 static void task_priority(long unused)
 {
 	struct vcpu *v = START(M_LONG, cr8);
@@ -169,7 +175,7 @@ static void task_priority(long unused)
 	EXPECT(v, STOP_OTHER);
 	CHECK_EQ(v->run->exit_reason, KVM_EXIT_SET_TPR);
 	CHECK_EQ(v->run->cr8, 3);
-	/* what the VMM sets the guest reads */
+	/* The guest reads the value that the VMM sets. */
 	v->run->cr8 = 9;
 	EXPECT(v, STOP_END);
 	CHECK_EQ(v->run->cr8, 9);
@@ -192,7 +198,7 @@ static void hypercall(long unused)
 	CHECK_EQ((int32_t)v->val[0], -1000); /* KVM_ENOSYS */
 }
 
-/* One mode after the other, of those that every host has. */
+/* Returns one mode after the other, of those that every host has. */
 static int some_mode(unsigned int i)
 {
 	int mode = i % NR_MODES;
@@ -235,7 +241,10 @@ static void *run_thread(void *arg)
 	return (void *)(intptr_t)(r < 0 ? -errno : r);
 }
 
-/* Until the guest, started by another thread or process, is at work. */
+/*
+ * Waits until the guest, which another thread or process has started, is at
+ * work.
+ */
 static void wait_at_work(struct vm *vm)
 {
 	while (!rd64(vm, GUEST_DATA))
@@ -251,7 +260,7 @@ static void on_kick(int sig)
 	kicked = 1;
 }
 
-/* The fds of a running VM are closed by another thread: it runs on. */
+/* Another thread closes the fds of a running VM: the VM goes on. */
 static void close_while_running(long unused)
 {
 	struct vcpu *v = START(M_LONG, count);
@@ -283,7 +292,7 @@ static void *regs_thread(void *arg)
 	return NULL;
 }
 
-/* One thread runs the vCPU, another wants its registers: it waits. */
+/* One thread runs the vCPU, and another one that wants its registers waits. */
 static void two_threads(long unused)
 {
 	struct vcpu *v = START(M_LONG, count);

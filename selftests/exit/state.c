@@ -20,7 +20,7 @@ static void put32(struct vcpu *v, uint32_t val)
 	       v->run->io.size);
 }
 
-/* The guest waits for a leaf to look up, before this and after it. */
+/* Has the guest execute CPUID. It waits for a leaf before and after this. */
 static void guest_cpuid(struct vcpu *v, uint32_t leaf, uint32_t index,
 			uint32_t out[4])
 {
@@ -66,7 +66,7 @@ static void cpuid_leaves(long unused)
 	EXPECT(v, STOP_END);
 }
 
-/* What a guest must never be told that it has. */
+/* CPUID must never offer these features. */
 static void cpuid_filter(long unused)
 {
 	int dev = dev_open();
@@ -79,7 +79,7 @@ static void cpuid_filter(long unused)
 	CHECK(!cpuid_has(dev, 1, 0, 2, 3)); /* MONITOR */
 }
 
-/* OSXSAVE follows CR4 and is not a constant. */
+/* OSXSAVE follows CR4. */
 static void cpuid_osxsave(long unused)
 {
 	struct vcpu *v = START(M_LONG, cpuid);
@@ -239,7 +239,7 @@ static int msr_ioctl(struct vcpu *v, unsigned long what, uint32_t index,
 	return r;
 }
 
-/* Written by the VMM and read by the guest, and the other way round. */
+/* The VMM writes MSRs that the guest reads, and the other way round. */
 static void msrs(long unused)
 {
 	static const struct {
@@ -282,7 +282,7 @@ static void msrs(long unused)
 			FAIL("MSR %#x is %#llx", list[i].msr,
 			     (unsigned long long)val);
 	}
-	/* One that nobody has ends the list there, and is not an error. */
+	/* An MSR that does not exist ends the list, and is no error. */
 	val = 0;
 	CHECK_EQ(msr_ioctl(v, KVM_GET_MSRS, 0xdead, &val), 0);
 	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0xdead, &val), 0);
@@ -344,7 +344,10 @@ static void fpu(long unused)
 	take_turns(pl_fpu, pl_fpu_end, 200, true);
 }
 
-/* All XMM registers of the host around a raw KVM_RUN of a guest that uses them. */
+/*
+ * Compares all XMM registers of the host around a raw KVM_RUN of a guest that
+ * uses them.
+ */
 static void fpu_host(long unused)
 {
 	struct vcpu *v = start_rbp(pl_fpu, pl_fpu_end, 33);
@@ -389,7 +392,7 @@ static void fpu_host(long unused)
 	CHECK_EQ(v->nr_vals, 0);
 }
 
-/* KVM_GET_FPU of one goes into another by KVM_SET_FPU. */
+/* The state of one vCPU moves into another by KVM_GET_FPU and KVM_SET_FPU. */
 static void fpu_move(long unused)
 {
 	struct kvm_fpu f = { 0 };

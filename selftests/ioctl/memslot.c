@@ -53,7 +53,7 @@ static void arguments(long unused)
 	CHECK_ERRNO(slot(vm, 0, GPA, SIZE, (char *)hva + 1, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 0, GPA, SIZE, (void *)0xffff888000000000, 0),
 		    EINVAL);
-	/* wraps around, at its end or behind it */
+	/* The range wraps around, at its end or behind it. */
 	CHECK_ERRNO(slot(vm, 0, ~0xfffull, 0x2000, hva, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 0, GPA, 0 - (GPA + 0x1000), hva, 0), EINVAL);
 	CHECK_ERRNO(slot(vm, 0, GPA, ~0xfffull, hva, 0), EINVAL);
@@ -96,7 +96,7 @@ static void semantics(long unused)
 	CHECK_ERRNO(slot(vm, 1, GPA, 0, mem, 0), EINVAL);
 	CHECK_OK(slot(vm, 2, 0, 0, NULL, 0));
 	CHECK_OK(slot(vm, 3, 0, 0, NULL, 0));
-	/* And again from the beginning. */
+	/* The slot can be made again. */
 	CHECK_OK(slot(vm, 1, GPA, SIZE * 4, mem, 0));
 }
 
@@ -116,7 +116,7 @@ static void as_many_as_promised(long unused)
 		CHECK_OK(slot(vm, i, 0, 0, NULL, 0));
 }
 
-/* The guest's tables map @va to GPA, for @pages. */
+/* Makes a guest whose tables map @va to GPA, for @pages. */
 static struct vcpu *start_at(const char *start, const char *end,
 			     unsigned int pages, uint64_t value)
 {
@@ -155,7 +155,7 @@ static void seen_by_guest(long unused)
 		CHECK_EQ(run->mmio.len, 8);
 	}
 	EXPECT(v, STOP_SYNC);
-	/* A slot: RAM, and what was MMIO before is not remembered. */
+	/* With a slot it is RAM, and the earlier MMIO is not remembered. */
 	vm_slot(v->vm, 1, GPA, 0x4000, mem, 0);
 	EXPECT(v, STOP_SYNC);
 	for (i = 0; i < 4; i++)
@@ -206,7 +206,10 @@ static void readonly(long unused)
 	CHECK_EQ(r->val[0], 42);
 }
 
-/* A hole in the host's memory: the VMM hears of it by errno, and can mend it. */
+/*
+ * KVM_RUN reports a hole in the host's memory by errno, and the VMM can fill
+ * it.
+ */
 static void host_hole(long unused)
 {
 	struct vcpu *v = start_at(pl_touch, pl_touch_end, 2, 0x77);
@@ -297,7 +300,7 @@ static void under_load(long unused)
 		  mmio, changes, (unsigned long)harvests);
 }
 
-/* the number behind @key in a file of /proc */
+/* Returns the number behind @key in a file of /proc. */
 static uint64_t proc_number(const char *file, const char *key)
 {
 	char line[128], name[64];
@@ -319,8 +322,8 @@ static uint64_t proc_number(const char *file, const char *key)
 #define MAX_SLOT (((1ull << 31) - 1) * 0x1000)
 
 /*
- * A slot costs 1/512 of its size: one that costs twice of all the memory there is
- * is refused, and nobody dies of it.
+ * A slot costs 1/512 of its size. A slot that costs twice the host's memory is
+ * refused, and the OOM killer does not run.
  */
 static void beyond_the_host(long flags)
 {
@@ -345,16 +348,21 @@ static void beyond_the_host(long flags)
 	CHECK_EQ(proc_number("/proc/vmstat", "oom_kill"), killed);
 	test_note("%" PRIu64 " kB available before, %" PRIu64 " after", before,
 		  after);
-	/* nothing of it is kept */
+	/* No memory of it is kept. */
 	CHECK(after + (total >> 13) >= before);
-	/* an ordinary slot in the same place, and what is asked of it later */
+	/*
+	 * An ordinary slot can be made in the same place and be changed later.
+	 */
 	CHECK_OK(slot(vm, 1, 1ull << 44, SIZE, hva, flags));
 	CHECK_OK(slot(vm, 1, 1ull << 45, SIZE, hva, flags));
 	CHECK_OK(slot(vm, 1, 0, 0, NULL, 0));
 	munmap(huge, size);
 }
 
-/* a slot whose cost is an eighth of what the host has left, and once more */
+/*
+ * A slot whose cost is an eighth of the host's free memory can be made, also
+ * twice.
+ */
 static void large(long unused)
 {
 	uint64_t avail = proc_number("/proc/meminfo", "MemAvailable:") << 10;
@@ -379,7 +387,7 @@ static uint64_t now_us(void)
 	return t.tv_sec * 1000000ull + t.tv_nsec / 1000;
 }
 
-/* a process of its own that makes a slot and then says so; never returns */
+/* Makes a slot in this process and writes a byte to @tell; never returns. */
 static void make_slot(uint64_t size, int tell)
 {
 	struct vm *vm = vm_create_bare();
@@ -418,14 +426,20 @@ static uint64_t kill_within(uint64_t size)
 	waitpid(pid, &status, 0);
 	end = now_us();
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	/* a byte was written when the slot was there, and then there is no more */
+	/*
+	 * The process writes a byte once the slot exists; otherwise read()
+	 * returns 0.
+	 */
 	if (read(fds[0], &status, 1) == 1)
 		end = start;
 	close(fds[0]);
 	return end - start;
 }
 
-/* who is killed while a large slot is made goes at once, and nothing is kept */
+/*
+ * A process that is killed while it makes a large slot ends at once, and its
+ * memory is freed.
+ */
 static void killed(long unused)
 {
 	uint64_t avail = proc_number("/proc/meminfo", "MemAvailable:");
@@ -442,7 +456,10 @@ static void killed(long unused)
 	whole = now_us() - whole;
 	CHECK_OK(slot(vm, 1, 0, 0, NULL, 0));
 	vm_destroy(vm);
-	/* seven eighths are left to do: less than half shows that they were not done */
+	/*
+	 * Seven eighths of the work are left at the kill: less than half the
+	 * time shows that they were not done.
+	 */
 	for (int round = 0; round < 20 && best >= whole / 2; round++) {
 		took = kill_within(size);
 		if (took && took < best)
@@ -456,11 +473,14 @@ static void killed(long unused)
 	after = proc_number("/proc/meminfo", "MemAvailable:");
 	test_note("%" PRIu64 " kB available before, %" PRIu64 " after", avail,
 		  after);
-	/* nine rounds that leak would leak an eighth of a slot's cost each, or more */
+	/*
+	 * Nine rounds with a leak would lose an eighth of a slot's cost each,
+	 * or more.
+	 */
 	CHECK(after + (size >> 20) >= avail);
 }
 
-/* KVM_CREATE_VCPU of one id by many threads: one gets it. */
+/* Many threads call KVM_CREATE_VCPU with the same id: one of them succeeds. */
 static int race_fd;
 static unsigned int winners;
 

@@ -15,10 +15,10 @@
 DECLARE_PAYLOAD(spin);
 
 #define BAD_POINTER ((void *)0xffff888000000000)
-/* Nobody has these. */
+/* No fd has these ioctls. */
 #define UNKNOWN _IO(KVMIO, 0xfe)
 
-/* KVM itself has EINVAL there for devices and vCPUs. */
+/* KVM returns EINVAL here for devices and vCPUs. */
 #define CHECK_UNKNOWN(call)                                                   \
 	do {                                                                  \
 		errno = 0;                                                    \
@@ -92,7 +92,7 @@ static void supported_cpuid_args(long unused)
 	CHECK(!memcmp(small->entries, c->entries, n * sizeof(c->entries[0])));
 	CHECK_ERRNO(ioctl(dev, KVM_GET_SUPPORTED_CPUID, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(dev, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), EFAULT);
-	/* A huge count is no reason to allocate as much. */
+	/* A huge count must not cause a huge allocation. */
 	c->nent = ~0u;
 	CHECK_OK(ioctl(dev, KVM_GET_SUPPORTED_CPUID, c));
 	CHECK_EQ(c->nent, n);
@@ -222,13 +222,13 @@ static void set_cpuid(long unused)
 	c->nent = 100000;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, c), E2BIG);
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, NULL), EFAULT);
-	/* What failed changed nothing. */
+	/* The failed call has changed nothing. */
 	got->nent = 300;
 	CHECK_OK(ioctl(v->fd, KVM_GET_CPUID2, got));
 	check_cpuid(got, c, n);
 }
 
-/* Once the guest has run its CPU stays what it is. */
+/* After the guest has run, its CPUID cannot change. */
 static void set_cpuid_late(long unused)
 {
 	struct vcpu *v = START(M_LONG, spin);
@@ -241,11 +241,11 @@ static void set_cpuid_late(long unused)
 			c->entries[i].ebx &= ~(1u << 7);
 	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
 	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
-	/* what CPUID does not have, CR4 cannot have */
+	/* CR4 cannot have bits of features that CPUID lacks. */
 	get_sregs(v, &s);
 	s.cr4 |= CR4_SMEP;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
-	/* long enough to get into the guest on any host */
+	/* The timer is long enough to get into the guest on any host. */
 	v->stop_on_signal = true;
 	ticks(50000);
 	EXPECT(v, STOP_SIGNAL);
@@ -513,7 +513,7 @@ static void other_process(long unused)
 	ticks(0);
 }
 
-/* The shared page: no more of it than there is, and no execution. */
+/* The mapping has no more pages than exist, and cannot be executed. */
 static void run_mapping(long unused)
 {
 	struct vm *vm = vm_create_bare();
@@ -522,14 +522,14 @@ static void run_mapping(long unused)
 		       v->fd, 0);
 
 	CHECK(p != MAP_FAILED);
-	/* The same page, not a copy. */
+	/* Both mappings are of the same page. */
 	((struct kvm_run *)p)->request_interrupt_window = 1;
 	CHECK_EQ(v->run->request_interrupt_window, 1);
 	v->run->request_interrupt_window = 0;
 	munmap(p, vm->run_size);
 }
 
-/* ---- what VMMs ask of x86 without an interrupt controller in the kernel ---- */
+/* ---- requests of VMMs without an interrupt controller in the kernel ---- */
 
 static uint64_t msr(struct vcpu *v, uint32_t index)
 {
@@ -565,7 +565,7 @@ static void vmm_needs(long unused)
 	CHECK_ERRNO(ioctl(vm, KVM_SET_TSS_ADDR, 0xffffe000ul), EINVAL);
 	CHECK(ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_IRQ_ROUTING) > 0);
 	CHECK_ERRNO(ioctl(vm, KVM_SET_GSI_ROUTING, &none), EINVAL);
-	/* The clock of KVM's guests: off. */
+	/* KVM's clock for guests is off. */
 	CHECK_EQ(msr_write(v, 0x11, 0), 1);
 	CHECK_EQ(msr_write(v, 0x12, 0), 1);
 	CHECK_EQ(msr(v, 0x11), 0);
@@ -668,8 +668,8 @@ static size_t read_whole(const char *path, char *buf, size_t len)
 }
 
 /*
- * udev loads the modules one of whose aliases matches what the CPU is called: on
- * this host, which can run vigil, one must.
+ * udev loads a module if one of its aliases matches the CPU's name. This host
+ * can run vigil, so one alias must match.
  */
 static void alias(long unused)
 {

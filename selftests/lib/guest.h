@@ -44,7 +44,7 @@ extern const char *const mode_name[NR_MODES];
 
 struct vm;
 
-/* An exception or interrupt that reached a vector stub. */
+/* An exception or interrupt that has reached a vector stub. */
 #define EXC_NO_FRAME (~0u)
 
 struct exc {
@@ -92,7 +92,7 @@ void vm_destroy(struct vm *vm);
 void vm_slot(struct vm *vm, unsigned int slot, uint64_t gpa, size_t size,
 	     void *hva, uint32_t flags);
 void *ram_alloc(size_t size);
-/* Host address of guest RAM; ERROR when outside. */
+/* Returns the host address of guest RAM; ERROR when outside. */
 bool vm_has_ram(const struct vm *vm, uint64_t gpa, size_t len);
 void *vm_ram(struct vm *vm, uint64_t gpa, size_t len);
 void vm_load_at(struct vm *vm, uint64_t gpa, const char *start,
@@ -137,7 +137,10 @@ uint64_t idt_stub(enum mode mode, unsigned int vector);
 void gdt_set(struct vm *vm, unsigned int sel, uint32_t base, uint32_t limit,
 	     unsigned int attr);
 void mode_sregs(struct vm *vm, enum mode mode, struct kvm_sregs *s);
-/* Put a vCPU at the start of the payload; the tables are built on demand. */
+/*
+ * Puts a vCPU at the start of the payload. The tables are built when they are
+ * needed.
+ */
 void vcpu_set_mode(struct vcpu *v, enum mode mode);
 static inline bool mode_long(enum mode m)
 {
@@ -151,7 +154,7 @@ static inline bool mode_16bit(enum mode m)
 {
 	return m == M_REAL || m == M_BIGREAL || m == M_PROT16 || m == M_VM86;
 }
-/* Of the payload's first byte, as the RIP register wants it. */
+/* Returns the address of the payload's first byte, as RIP needs it. */
 static inline uint64_t mode_entry(enum mode m)
 {
 	return mode_16bit(m) ? 0 : GUEST_CODE;
@@ -187,15 +190,17 @@ extern const char *const stop_name[];
 
 /* run.c */
 enum stop vcpu_go(struct vcpu *v);
-/* As vcpu_go(), but every other way to stop ends the case as failed. */
+/*
+ * Like vcpu_go(), but the case fails and ends if the run stops in another way.
+ */
 void vcpu_expect(struct vcpu *v, enum stop want, const char *file, int line);
 #define EXPECT(v, stop) vcpu_expect(v, stop, __FILE__, __LINE__)
 void vcpu_expect_exc(struct vcpu *v, unsigned int vector, uint32_t error,
 		     const char *file, int line);
 #define EXPECT_EXC(v, vec, err) vcpu_expect_exc(v, vec, err, __FILE__, __LINE__)
-/* Finish what the last exit left open, before registers are written. */
+/* Completes the last exit, before registers are written. */
 void vcpu_settle(struct vcpu *v);
-/* Edit the frame which the vector stub will return through. */
+/* Change the frame through which the vector stub will return. */
 void exc_set_rip(struct vcpu *v, uint64_t rip);
 void exc_set_flags(struct vcpu *v, uint64_t rflags);
 /*
@@ -208,7 +213,7 @@ unsigned int run_tries(struct vcpu *v);
 void vcpu_describe(struct vcpu *v); /* registers, as notes */
 void describe_exc(struct vcpu *v); /* the last exception, as a note */
 int vcpu_inject_now(struct vcpu *v, unsigned int vector);
-/* SIGALRM every @us microseconds, into this thread; 0 stops it. */
+/* Sends SIGALRM to this thread every @us microseconds; 0 stops it. */
 void ticks(unsigned int us);
 
 static inline void get_regs(struct vcpu *v, struct kvm_regs *r)
@@ -239,7 +244,7 @@ static inline void set_sregs(struct vcpu *v, struct kvm_sregs *s)
 struct vcpu *guest_start(enum mode mode, const char *start, const char *end);
 #define START(mode, n) guest_start(mode, pl_##n, pl_##n##_end)
 
-/* The same of a payload that exists in three widths. */
+/* Like START(), for a payload that exists in three widths. */
 #define DECLARE_PAYLOAD3(n)     \
 	DECLARE_PAYLOAD(n##16); \
 	DECLARE_PAYLOAD(n##32); \
@@ -292,7 +297,10 @@ struct pt {
 void pt_init(struct pt *pt, struct vm *vm, enum mode mode);
 uint64_t pt_page(struct vm *vm); /* a zeroed page of the pool */
 unsigned int pt_shift(const struct pt *pt, unsigned int level);
-/* Where the entry for @va at @level (1: 4 KiB) is; tables made on demand. */
+/*
+ * Returns the address of the entry for @va at @level (1: 4 KiB). Missing tables
+ * are made.
+ */
 uint64_t pt_entry(struct pt *pt, uint64_t va, unsigned int level);
 uint64_t pt_get(struct pt *pt, uint64_t va, unsigned int level);
 void pt_set(struct pt *pt, uint64_t va, unsigned int level, uint64_t entry);

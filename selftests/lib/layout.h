@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where things are in a test guest, and its ports. Shared by C and assembly.
+ * Addresses and ports of a test guest. C and assembly share this.
  *
- * All of this is identity mapped in the guests that page.
+ * Guests with paging have all of this mapped at its own address.
  */
 #ifndef SELFTESTS_LAYOUT_H
 #define SELFTESTS_LAYOUT_H
 
-/* Tables, and what is made for assembly. */
+/* clang-format must leave tables and assembly as they are. */
 /* clang-format off */
 
 #define GUEST_IVT	0x00000	/* real mode's vectors */

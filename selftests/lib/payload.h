@@ -9,7 +9,7 @@
 #ifndef SELFTESTS_PAYLOAD_H
 #define SELFTESTS_PAYLOAD_H
 
-/* Tables, and what is made for assembly. */
+/* clang-format must leave tables and assembly as they are. */
 /* clang-format off */
 
 #include "layout.h"
@@ -18,7 +18,7 @@
 #define PAYLOAD(n)	PAYLOAD_(n)
 #define END_(n)		.globl pl_##n##_end; pl_##n##_end: .byte 0
 #define END(n)		END_(n)
-/* A label that the test wants to know the address of. */
+/* A label whose address the test uses. */
 #define LABEL_(n, l)	.globl pl_##n##_##l; pl_##n##_##l:
 #define LABEL(n, l)	LABEL_(n, l)
 #define OFF_(n, l)	((l) - pl_##n)
@@ -34,7 +34,10 @@
 #define PASTE(a, b)	PASTE_(a, b)
 #define NAME(n)		PASTE(n, BITS)
 
-/* As RIP has it: an offset in 16-bit code, whose CS is based on the payload. */
+/*
+ * The address as it is in RIP: in 16-bit code an offset, since CS starts at the
+ * payload.
+ */
 #define ADDR(n, l)	PASTE(ADDR, BITS)(n, l)
 #define ADDR16(n, l)	OFF(n, l)
 #define ADDR32(n, l)	AT(n, l)
@@ -52,7 +55,10 @@
 #define TRY_TRAP(n, vec, err, ...) \
 	mov $((err) << 8 | (vec)), %edi; mov $ADDR(n, 661f), %esi; \
 	mov $ADDR(n, 662f), %ebx; __VA_ARGS__; 661: OUT_SYNC; 662:
-/* Must not raise anything: an exception then has vector 0x99 as its "want". */
+/*
+ * The instruction must not raise anything: an exception is compared with vector
+ * 0x99.
+ */
 #define TRY_NONE(n, ...) \
 	mov $0x99, %edi; mov $ADDR(n, 661f), %esi; \
 	mov $ADDR(n, 662f), %ebx; 661: __VA_ARGS__; 662:

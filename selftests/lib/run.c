@@ -39,7 +39,7 @@ static void on_watchdog(int sig, siginfo_t *si, void *ctx)
 	(void)sig;
 	(void)ctx;
 	if (si->si_code != SI_TIMER || !v)
-		return; /* a stray kick: EINTR is all that it does */
+		return; /* a late kick only interrupts KVM_RUN */
 	v->timed_out = true;
 	v->run->immediate_exit = 1;
 }
@@ -74,7 +74,7 @@ static void watchdog(struct vcpu *v, int seconds)
 		ERROR("timer_settime: %s", strerror(errno));
 }
 
-/* Whatever the guest made of its stack pointer, false where that is no RAM. */
+/* Reads the frame at the guest's stack pointer. False: no RAM is there. */
 static bool read_frame(struct vcpu *v, uint64_t sp, void *frame, size_t len)
 {
 	if (!vm_has_ram(v->vm, sp, len))
@@ -84,8 +84,9 @@ static bool read_frame(struct vcpu *v, uint64_t sp, void *frame, size_t len)
 }
 
 /*
- * Read what the vector stub pushed; the stacks of all guests are identity mapped.
- * Guests that lost their stack have had EXC_NO_FRAME.
+ * Reads the frame that the vector stub has pushed. The stacks of all guests are
+ * mapped at their own address. If a guest has lost its stack, the vector is
+ * EXC_NO_FRAME.
  */
 static void read_exc(struct vcpu *v)
 {
@@ -196,7 +197,7 @@ static void record_values(struct vcpu *v)
 	}
 }
 
-/* STOP_*, or -1 to go on. */
+/* Returns STOP_*, or -1 to go on. */
 static int handle_exit(struct vcpu *v)
 {
 	const struct kvm_run *run = v->run;

@@ -18,9 +18,9 @@
 #include "tap.h"
 
 #define DEFAULT_TIMEOUT_S 60
-/* A case that fails a thousand times tells no more than the first few. */
+/* A case prints only its first failures. */
 #define MAX_FAIL_LINES 12
-/* of the rounds that QEMU is given */
+/* On Bochs and on the debug kernel one of this many rounds is made. */
 #define SLOW_SHARE 10
 
 enum { /* exit status of a case's process */
@@ -83,7 +83,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The line that says why comes first, and however many failures were before. */
+/* The line with the reason comes first, however many failures were before. */
 void test_fail_finally(const char *why, const char *file, int line,
 		       const char *fmt, ...)
 {
@@ -117,7 +117,7 @@ void test_skip(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	/* A skip must not hide what was already found wrong. */
+	/* A skip must not hide a failure. */
 	if (failures)
 		_exit(CASE_FAIL);
 	if (write(skip_pipe, buf, strlen(buf)) < 0)
@@ -157,7 +157,7 @@ static bool on_debug_kernel(void)
 	return kernel && !strcmp(kernel, "debug");
 }
 
-/* How much longer than usual may a case take? */
+/* Returns how much longer than usual a case may take. */
 static int slowness(void)
 {
 	return on_debug_kernel() ? 4 : 1;
@@ -292,7 +292,7 @@ static void run_case(const struct test_case *tc, struct totals *t)
 	}
 	close(fds[1]);
 	in_time = wait_child(pid, timeout_s, &status);
-	/* What the case forked and left behind must not outlive it. */
+	/* Processes that the case has started must not outlive it. */
 	kill(-pid, SIGKILL);
 
 	t->n++;
@@ -399,7 +399,9 @@ int test_main(int argc, char **argv, const struct test_case *cases)
 		fprintf(stderr, "%s: no case of that name\n", argv[0]);
 		return 2;
 	}
-	/* Blocked, so that sigtimedwait() sees it whenever it comes. */
+	/*
+	 * SIGCHLD is blocked, so that sigtimedwait() gets it whenever it comes.
+	 */
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);

@@ -28,7 +28,7 @@ struct test_case {
 	int timeout_s;
 };
 
-/* What the command line said; see test_main(). */
+/* Options of the command line; see test_main(). */
 struct test_opts {
 	const char *dev; /* device under test */
 	bool verbose;
@@ -42,8 +42,8 @@ int test_main(int argc, char **argv, const struct test_case *cases);
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * The same for what selftests/repeat must not try again: @why is printed in a
- * comment "never again: WHY".
+ * Fails the case for a reason with which selftests/repeat must not try again:
+ * prints @why in a comment "never again: WHY".
  */
 void test_fail_finally(const char *why, const char *file, int line,
 		       const char *fmt, ...)
@@ -64,17 +64,20 @@ bool test_on_bochs(void); /* as the testbed says */
 bool test_without_vm86(void); /* SVM of Bochs, which dies of such guests */
 bool test_without_real_mode(void); /* vigil hides "unrestricted guest" */
 /*
- * How many rounds a loop makes that would make @n on a host of the usual speed:
- * fewer on Bochs and on the debug kernel, which are slow. With VIGIL_FULL=k in the
- * environment: k times @n everywhere.
+ * Returns how many rounds a loop makes that would make @n on a host of the
+ * usual speed: fewer on Bochs and on the debug kernel, which are slow. With
+ * VIGIL_FULL=k in the environment, k times @n everywhere.
  */
 unsigned long test_rounds(unsigned long n);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
-/* Guest memory, or what the guest or the VMM sees of it, is not what it must be. */
+/*
+ * Fails because guest memory, or a value that the guest or the VMM has read
+ * from it, is wrong.
+ */
 #define FAIL_MEM(...) \
 	test_fail_finally("wrong memory", __FILE__, __LINE__, __VA_ARGS__)
-/* A guest or a vCPU does not get on. */
+/* Fails because a guest or a vCPU makes no progress. */
 #define FAIL_HANG(...) \
 	test_fail_finally("a hang", __FILE__, __LINE__, __VA_ARGS__)
 #define ERROR(...) test_error(__FILE__, __LINE__, __VA_ARGS__)
@@ -86,8 +89,8 @@ unsigned long test_rounds(unsigned long n);
 	} while (0)
 
 /*
- * For what stock KVM is known to do wrong: the case says so when KVM is under
- * test, where it serves as an oracle for the rest.
+ * Skips a case that stock KVM is known to fail, when KVM is under test.
+ * Otherwise KVM's results show what is right.
  */
 #define SKIP_ON_KVM(...)                   \
 	do {                               \
@@ -95,7 +98,7 @@ unsigned long test_rounds(unsigned long n);
 			SKIP(__VA_ARGS__); \
 	} while (0)
 
-/* For what QEMU's TCG, below the host that runs the test, cannot do. */
+/* Skips a case that QEMU's TCG, which emulates the host, cannot run. */
 #define SKIP_ON_TCG(...)                   \
 	do {                               \
 		if (test_on_tcg())         \
@@ -108,14 +111,17 @@ unsigned long test_rounds(unsigned long n);
 			FAIL("%s", #cond); \
 	} while (0)
 
-/* For a condition on guest memory, see FAIL_MEM. */
+/* Checks a condition on guest memory, see FAIL_MEM. */
 #define CHECK_MEM(cond)                        \
 	do {                                   \
 		if (!(cond))                   \
 			FAIL_MEM("%s", #cond); \
 	} while (0)
 
-/* The words come apart, so that they are those of the test and not expanded. */
+/*
+ * The texts are separate parameters, so that they are those of the test and not
+ * expanded.
+ */
 #define CHECK_EQ_OR(fail, got, got_text, want, want_text)                  \
 	do {                                                               \
 		unsigned long long __g = (unsigned long long)(got);        \
@@ -128,10 +134,15 @@ unsigned long test_rounds(unsigned long n);
 
 /* Fails when the two differ, and prints both in hexadecimal. */
 #define CHECK_EQ(got, want) CHECK_EQ_OR(FAIL, got, #got, want, #want)
-/* For what guest memory holds, or what a guest read of it. */
+/*
+ * Like CHECK_EQ, for contents of guest memory, or a value that a guest has read
+ * from it.
+ */
 #define CHECK_MEM_EQ(got, want) CHECK_EQ_OR(FAIL_MEM, got, #got, want, #want)
 
-/* As CHECK_EQ, but ends the case: what follows would make no sense. */
+/*
+ * Like CHECK_EQ, but ends the case, because the next steps would make no sense.
+ */
 #define REQUIRE_EQ(got, want)                                               \
 	do {                                                                \
 		unsigned long long __g = (unsigned long long)(got);         \

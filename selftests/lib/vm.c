@@ -115,7 +115,7 @@ bool cpuid_has(int dev, uint32_t leaf, uint32_t index, int reg, int bit)
 	return has;
 }
 
-/* Whether a guest may use this mode. */
+/* Returns whether a guest may use this mode. */
 bool dev_has_mode(enum mode mode)
 {
 	bool has = true;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ends the host's kernel while guests run on every CPU: by a reboot, a panic, a
- * kexec, a panic with a crash kernel. Nothing of this comes back: ./run-down looks
- * at the host's log.
+ * kexec, or a panic with a crash kernel. The program cannot return, so
+ * ./run-down looks at the host's log.
  *
- * As the only process of the next kernel it reboots at once: hoststate tells of
- * the CPUs then.
+ * As the only process of the next kernel it reboots at once; then hoststate
+ * logs the state of the CPUs.
  */
 #include <fcntl.h>
 #include <linux/kexec.h>
@@ -20,8 +20,8 @@
 enum how { REBOOT, PANIC, KEXEC, CRASH };
 
 /*
- * What the next kernel says goes where the command's output went: the testbed
- * ends a host whose log tells of a second boot.
+ * The next kernel's console is where the command's output went: the testbed
+ * ends a host whose log shows a second boot.
  */
 #define NEXT_CMDLINE                                                  \
 	"console=ttyS1,115200 ignore_loglevel panic=-1 rdinit=/init " \
@@ -36,7 +36,10 @@ static int open_ro(const char *path)
 	return fd;
 }
 
-/* What of its CPU this kernel must not use: nor must the next one. */
+/*
+ * Adds the CPU features that this kernel must not use: the next one must not
+ * use them either.
+ */
 static void append_cleared_features(char *cmdline, size_t size)
 {
 	char ours[2048] = "", *word, *rest = ours;
@@ -97,7 +100,10 @@ static void go_down(long how)
 		ERROR("no panic: %s", strerror(errno));
 }
 
-/* In the order of enum how; the testbed's command line has one's name. */
+/*
+ * The order is that of enum how. The testbed's command line has one of the
+ * names.
+ */
 static const struct test_case cases[] = {
 	{ "reboot", go_down, REBOOT },
 	{ "panic", go_down, PANIC },

@@ -47,7 +47,10 @@ char *host_state(void)
 	return slurp(STATE_FILE);
 }
 
-/* The line that begins with @key, which ends in a space; NULL without one. */
+/*
+ * Returns the line that begins with @key, which ends in a space; NULL: there is
+ * none.
+ */
 static const char *find_line(const char *state, const char *key)
 {
 	const char *p = state;
@@ -84,7 +87,7 @@ bool host_has_cpu(const char *state, int cpu)
 	return find_line(state, key);
 }
 
-/* Every line of @a must be in @b, at least as @what. */
+/* Each line of @a must be in @b. */
 static void lines_in(const char *a, const char *b, const char *what)
 {
 	char line[128], key[128];
@@ -147,7 +150,7 @@ void host_extension_is(bool on)
 	free(state);
 }
 
-/* 0 or errno */
+/* Returns 0 or errno. */
 static int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
@@ -205,7 +208,7 @@ int host_set_online(int cpu, bool on)
 
 /* --- modules --- */
 
-/* As the kernel names it: '-' is '_'. */
+/* Converts a module's name to the kernel's spelling: '-' is '_'. */
 static void kernel_name(char *to, size_t size, const char *name)
 {
 	snprintf(to, size, "%s", name);
@@ -322,7 +325,8 @@ bool log_has(int fd, const char *text)
 	for (;;) {
 		n = read(fd, record, sizeof(record) - 1);
 		if (n < 0 && errno == EPIPE)
-			continue; /* records were overwritten: the rest is there */
+			/* records were overwritten; go on with the rest */
+			continue;
 		if (n <= 0)
 			return found;
 		record[n] = 0;

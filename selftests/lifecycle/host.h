@@ -22,44 +22,53 @@ struct extension {
 
 const struct extension *host_extension(void);
 
-/* /hoststate.ko; nothing to do when it is there */
+/* Loads /hoststate.ko, unless it is loaded. */
 void load_hoststate(void);
-/* /proc/hoststate as it is now; free() it */
+/* Returns the contents of /proc/hoststate; to be freed. */
 char *host_state(void);
-/* fails, and says which, when a value of a CPU differs */
+/* Fails and names the value, if a value of a CPU differs. */
 void host_same(const char *before, const char *after);
-/* one value of @state; ends the case when it is not there */
+/* Returns a value of @state; ends the case if it is missing. */
 uint64_t host_value(const char *state, int cpu, const char *name);
-/* is the CPU in @state, so online? */
+/* Is the CPU in @state? Then it was online. */
 bool host_has_cpu(const char *state, int cpu);
-/* fails unless the extension's bit is @on on every online CPU */
+/* Fails unless the extension's bit is @on on each online CPU. */
 void host_extension_is(bool on);
-/* to /proc/hoststate */
+/* Writes a command to /proc/hoststate. */
 void host_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* what a panic does to virtualization on every CPU, and nothing else of it */
+/*
+ * Does to virtualization on each CPU what a panic does, and nothing else of a
+ * panic.
+ */
 void host_emergency(void);
-/* 0, or the errno of the write to the CPU's "online" */
+/* Returns 0, or the errno of the write to the CPU's "online". */
 int host_set_online(int cpu, bool on);
 
-/* by the names that are in /vigil-modules: "vigil", "kvm", ... */
+/* Modules go by the names in /vigil-modules: "vigil", "kvm", ... */
 bool mod_loaded(const char *name);
 bool mod_exists(const char *name); /* in this host's image */
 void mod_load(const char *name);
-/* the same; 0, or errno. @params: NULL, or others than those in the list */
+/*
+ * Like mod_load(), but returns 0 or errno. @params: NULL, or other parameters
+ * than those in the list.
+ */
 int mod_try_load(const char *name, const char *params);
-/* 0, or errno */
+/* Returns 0 or errno. */
 int mod_unload(const char *name);
 /*
- * The same of one that nothing should hold: khugepaged or ksmd may have a dead
- * process's memory for a moment, and with it what was mapped there. 10 s.
+ * Unloads a module that nothing should hold. khugepaged or ksmd may have the
+ * memory of a dead process for a moment, and with it the mapped module memory;
+ * so this tries for 10 s.
  */
 int mod_unload_idle(const char *name);
 
-/* the kernel's log from here on */
+/* Opens the kernel's log; it is read from here on. */
 int log_open(void);
 bool log_has(int fd, const char *text);
 
-/* a guest that changes what it can, and counts, until it is stopped */
+/*
+ * A guest that changes all state that it can, and counts, until it is stopped.
+ */
 struct spinner {
 	struct vm *vm;
 	struct vcpu *v;
@@ -70,7 +79,7 @@ struct spinner {
 
 struct spinner *spin_start(int cpu); /* on that CPU at first; -1: anywhere */
 uint64_t spin_count(const struct spinner *s);
-/* fails when the guest does not count on within ten seconds */
+/* Fails if the guest does not count within ten seconds. */
 void spin_moves(struct spinner *s);
 void spin_stop(struct spinner *s);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's life and the host's: hardware on and off, hotplug, suspend, KVM
- * beside it, and what is left of it. Wants hoststate.ko at /hoststate.ko, more
- * than one CPU, and stock KVM in /vigil-modules for the cases with a peer.
+ * The module's life and the host's: the extension on and off, hotplug, suspend,
+ * KVM beside vigil, and traces that remain. It needs hoststate.ko at
+ * /hoststate.ko, more than one CPU, and stock KVM in /vigil-modules for the
+ * cases with both.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +20,7 @@
 
 #define VIGIL_DEV "/dev/vigil"
 #define KVM_DEV "/dev/kvm"
-/* since 6.12, and then KVM's module does so by default */
+/* Exists since 6.12, and its default is on. */
 #define KVM_AT_LOAD "/sys/module/kvm/parameters/enable_virt_at_load"
 
 static bool file_has(const char *path, const char *word)
@@ -41,7 +42,7 @@ static void reload_kvm(const char *params)
 	REQUIRE_EQ(mod_try_load("kvm", params), 0);
 }
 
-/* Neither hypervisor is there; what an earlier case left is cleared away. */
+/* Unloads both hypervisors, and whatever an earlier case has left. */
 static void bare_host(void)
 {
 	if (mod_loaded("vigil"))
@@ -50,7 +51,10 @@ static void bare_host(void)
 		REQUIRE_EQ(mod_unload_idle(host_extension()->kvm), 0);
 	if (file_has(KVM_AT_LOAD, "Y"))
 		reload_kvm(NULL);
-	/* only now: its hotplug callback goes before those of later modules */
+	/*
+	 * hoststate is loaded last, because its hotplug callback runs before
+	 * those of later modules.
+	 */
 	load_hoststate();
 	host_command("online 0");
 	host_set_online(1, true);
@@ -68,7 +72,7 @@ static void need_peer(void)
 {
 	if (!mod_exists(host_extension()->kvm))
 		ERROR("run this with --peer: KVM is not in this host");
-	/* what the vendor's module needs stays loaded */
+	/* The module that the vendor's module needs stays loaded. */
 	CHECK(mod_loaded("kvm"));
 }
 
@@ -81,7 +85,7 @@ static void kvm_at_load(void)
 	reload_kvm("enable_virt_at_load=1");
 }
 
-/* Did vigil say whose the hardware is, and what to do about it? */
+/* Does the log say who uses the extension, and what to do about it? */
 static bool log_names_kvm(int log)
 {
 	const char *kvm = host_extension()->kvm_sys;
@@ -183,7 +187,7 @@ static void mapped_run(long arg)
 	spin_moves(s);
 	CHECK_EQ(mod_unload("vigil"), EWOULDBLOCK);
 	spin_stop(s);
-	/* the mapping alone keeps the vCPU's file */
+	/* The mapping alone holds the vCPU's file. */
 	vm = vm_create_bare();
 	v = vcpu_create(vm);
 	close(v->fd);
@@ -198,7 +202,7 @@ static void mapped_run(long arg)
 
 /* --- nothing is left --- */
 
-/* A VMM with two VMs, one of them on CPU @cpu at first, that is killed. */
+/* A VMM with two VMs, of which one is on CPU @cpu at first, is killed. */
 static void killed_vmm(int cpu, bool hotplug)
 {
 	struct spinner *a, *b;
@@ -288,7 +292,10 @@ static void offline_under_vm(long arg)
 	host_same(before, after);
 }
 
-/* A CPU that comes while no VM is there stays off until one is. */
+/*
+ * A CPU that comes online while no VM exists has the extension off until there
+ * is a VM.
+ */
 static void online_without_vm(long arg)
 {
 	struct spinner *s;
@@ -351,7 +358,7 @@ static void owned_by_another(long cpu)
 		 host_extension()->bit, cpu);
 	CHECK(log_has(log, text));
 	close(log);
-	/* all or nothing, and theirs as it was */
+	/* No CPU was changed, and the other hypervisor's state is as before. */
 	after = host_state();
 	host_same(before, after);
 	host_command("extension %ld 0", cpu);
@@ -383,7 +390,7 @@ static void one_guest(const char *dev)
 	opts.dev = VIGIL_DEV;
 }
 
-/* Both loaded, in either order, and used in turn. */
+/* Both hypervisors are loaded, in either order, and used in turn. */
 static void in_turn(long kvm_first)
 {
 	char *before, *after;
@@ -453,7 +460,7 @@ static void vigil_runs(long arg)
 	one_guest(VIGIL_DEV);
 }
 
-/* KVM without a VM, but it took the hardware when it was loaded. */
+/* KVM has no VM, but took the hardware when it was loaded. */
 static void kvm_took_it(long kvm_first)
 {
 	int dev, log;
@@ -490,7 +497,7 @@ static void kvm_is_late(long arg)
 	host_extension_is(true);
 	spin_stop(s);
 	host_extension_is(false);
-	/* what KVM was given for its time is ours again */
+	/* The emergency callback, which KVM had for a while, is ours again. */
 	dev = open_dev(VIGIL_DEV);
 	vm = create_vm(dev);
 	CHECK(mod_try_load(host_extension()->kvm, NULL));
@@ -505,7 +512,7 @@ static void kvm_is_late(long arg)
 	one_guest(VIGIL_DEV);
 }
 
-/* Nothing runs meanwhile: after a real one nothing would go on. */
+/* No guest runs meanwhile, since after a real emergency nothing would go on. */
 static void emergency(long kvm_came)
 {
 	int dev, vm;
@@ -541,7 +548,7 @@ static int to_file(const char *path, const char *text)
 	return err;
 }
 
-/* Down to the last step before the machine would sleep, and up again. */
+/* Suspends up to the last step before the machine would sleep, and resumes. */
 static void suspend(long arg)
 {
 	char *before, *after;

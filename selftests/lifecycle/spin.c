@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A guest that never ends, with other values than the host's wherever it can. */
+/*
+ * A guest that never ends, and whose registers differ from the host's wherever
+ * they can.
+ */
 #include <linux/kvm.h>
 #include <sched.h>
 #include <signal.h>

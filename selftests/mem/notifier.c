@@ -26,7 +26,7 @@ DECLARE_PAYLOAD(pound);
 #define PAGES 512u /* one host huge page */
 #define SIZE (PAGES * 0x1000ul)
 #define LOAD_MS 1200
-#define PATIENCE_MS 10000 /* with a host that is slow to move or swap them */
+#define PATIENCE_MS 10000 /* for a host that is slow to move or swap pages */
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -80,7 +80,7 @@ static struct vcpu *start(const char *start, const char *end,
 	struct kvm_regs r;
 	unsigned int i;
 
-	/* Aligned, so that the host may use a huge page. */
+	/* The memory is aligned, so that the host may use a huge page. */
 	at = (uintptr_t)ram_alloc(SIZE * 2);
 	at = (at + SIZE - 1) & ~(SIZE - 1);
 	mem = mmap((void *)at, SIZE, PROT_READ | PROT_WRITE,
@@ -126,14 +126,14 @@ static void discard(long unused)
 	madvise(mem, 0x2000, MADV_DONTNEED);
 	EXPECT(r, STOP_SYNC);
 	CHECK_MEM_EQ(r->val[1], 25);
-	/* mapped anew, from elsewhere */
+	/* Another page is mapped at the same address. */
 	if (mmap(mem + 0x2000, 0x1000, PROT_READ | PROT_WRITE,
 		 PRIVATE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		ERROR("mmap: %s", strerror(errno));
 	set_page(2, 100);
 	EXPECT(r, STOP_SYNC);
 	CHECK_MEM_EQ(r->val[2], 113);
-	/* The VMM's stores show, too. */
+	/* The guest sees the VMM's stores, too. */
 	set_page(3, 1);
 	EXPECT(r, STOP_SYNC);
 	CHECK_MEM_EQ(r->val[3], 101);
@@ -147,11 +147,14 @@ static void discard(long unused)
 		CHECK_MEM_EQ(page_val(0), 7);
 		CHECK_MEM_EQ(page_val(3), 7);
 	}
-	/* A page that is only read is not written to: still the zero page. */
+	/* A page that is only read must stay the zero page. */
 	check_no_pin();
 }
 
-/* mremap() moves the pages away: the slot's address shows what is there now. */
+/*
+ * mremap() moves the pages away: the guest sees what is at the slot's address
+ * now.
+ */
 static void moved_away(long unused)
 {
 	struct vcpu *r = start(pl_sum, pl_sum_end, 1, 0, PRIVATE, -1);
@@ -171,7 +174,10 @@ static void moved_away(long unused)
 	CHECK_EQ(errno, EFAULT);
 }
 
-/* mprotect(): a read-only page can be read, and a write is the VMM's to solve. */
+/*
+ * With mprotect() a page becomes read-only: the guest can read it, and a write
+ * goes to the VMM as an error.
+ */
 static void protect(long unused)
 {
 	struct vcpu *w = start(pl_touch, pl_touch_end, 2, 9, PRIVATE, -1);
@@ -193,7 +199,10 @@ static void protect(long unused)
 	EXPECT(w, STOP_SYNC);
 }
 
-/* A file of its own behind the slot: holes punched, and its end cut off. */
+/*
+ * The slot's memory is a file, in which holes are punched and whose end is cut
+ * off.
+ */
 static void file_backed(long unused)
 {
 	int fd = memfd_create("guest", MFD_CLOEXEC);
@@ -223,14 +232,17 @@ static void file_backed(long unused)
 	check_no_pin();
 }
 
-/* --- under load: "pound" finds out by itself when a value is not its own --- */
+/* --- under load: the payload "pound" checks that each value is its own --- */
 
 static void *pound_thread(void *arg)
 {
 	struct vcpu *v = arg;
 	enum stop stop;
 
-	/* What the VMM took away for a moment is back at the next try. */
+	/*
+	 * Memory that the VMM has taken away for a moment is back at the next
+	 * try.
+	 */
 	while ((stop = vcpu_go(v)) == STOP_ERRNO && errno == EFAULT)
 		sched_yield();
 	return (void *)(intptr_t)stop;
@@ -247,7 +259,7 @@ static void load_start(struct load *l, unsigned int pages)
 	l->pages = pages;
 	l->v = start(pl_pound, pl_pound_end, pages, 0, PRIVATE, -1);
 	pthread_create(&l->t, NULL, pound_thread, l->v);
-	/* Until it works. */
+	/* Waits until the guest is at work. */
 	while (rd64(l->v->vm, GUEST_DATA + 8) < 3)
 		usleep(1000);
 }
@@ -293,7 +305,10 @@ static void protect_under_load(long unused)
 		mprotect(mem + n % 64 * 0x1000, 0x4000, PROT_READ);
 		mprotect(mem + n % 64 * 0x1000, 0x4000, PROT_READ | PROT_WRITE);
 		if (n % 16 == 0) {
-			/* All of it, and the guest's code, stack and tables. */
+			/*
+			 * This takes all of the slot, and the guest's code,
+			 * stack and tables.
+			 */
 			mprotect(mem, SIZE, PROT_NONE);
 			mprotect(mem, SIZE, PROT_READ | PROT_WRITE);
 			mprotect(l.v->vm->ram, l.v->vm->ram_size, PROT_READ);
@@ -338,7 +353,10 @@ static void fork_under_load(long unused)
 			for (i = 0; i < 64; i++)
 				if (page_val(i) != snap[i])
 					_exit(1);
-			/* One point in time: two passes meet at most. */
+			/*
+			 * The snapshot is of one moment, so it has parts of at
+			 * most two passes.
+			 */
 			_exit(hi - lo > 1 ? 2 : 0);
 		}
 		waitpid(pid, &status, 0);
@@ -351,7 +369,7 @@ static void fork_under_load(long unused)
 	load_stop(&l);
 }
 
-/* Frame numbers, to see that pages did move. Needs root. */
+/* Reads frame numbers, which show that pages have moved. Needs root. */
 static unsigned int read_frames(uint64_t *pfn, unsigned int n)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -364,7 +382,10 @@ static unsigned int read_frames(uint64_t *pfn, unsigned int n)
 		memset(pfn, 0, n * 8);
 	close(fd);
 	for (i = 0; i < n; i++) {
-		/* 0 for what is not in memory: bit 63 says present */
+		/*
+		 * The frame number is 0 for a page that is not in memory: bit
+		 * 63 says "present".
+		 */
 		pfn[i] = pfn[i] >> 63 ? pfn[i] & ((1ull << 55) - 1) : 0;
 		present += !!pfn[i];
 	}
@@ -454,7 +475,7 @@ static void merged(long unused)
 		memset(mem + i * 0x1000ul, 0x5a, 0x1000);
 		set_page(i, 0x99);
 	}
-	/* Let the guest have a writable mapping of the first. */
+	/* The guest gets a writable mapping of the first page. */
 	EXPECT(w, STOP_SYNC);
 	set_page(0, 0x99);
 	if (madvise(mem, 64 * 0x1000, MADV_MERGEABLE))
@@ -514,7 +535,10 @@ static const char *find_swap(void)
 		fclose(f);
 	if (lines > 1)
 		return "there already";
-	/* A disk of the machine is nobody's to write to: memory only. */
+	/*
+	 * The test must not write to a disk of the machine, so it swaps to
+	 * memory.
+	 */
 	if (system("modprobe zram 2>/dev/null || insmod zram.ko 2>/dev/null") <
 	    0)
 		return NULL;
@@ -578,7 +602,10 @@ static void discard_under_load(long unused)
 	pid_t pid;
 	int status;
 
-	/* A second process discards through its own view of a shared file. */
+	/*
+	 * A second process discards the memory through its own view of a shared
+	 * file.
+	 */
 	int fd = memfd_create("guest", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, SIZE))
@@ -599,7 +626,7 @@ static void discard_under_load(long unused)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	/* Quiet now: a pass must be seen whole. */
+	/* Nobody discards any more: the guest must see a whole pass. */
 	EXPECT(v, STOP_SYNC);
 	EXPECT(v, STOP_SYNC);
 	CHECK_MEM_EQ(page_val(0), 3);

@@ -2,11 +2,12 @@
 /*
  * The permission matrix of every paging mode.
  *
- * The guest writes page-table entries and control registers, touches an
- * address, and says what happened; model() below computes what had to. Both the
- * single-level cases, all bits of one entry under each access and each relevant
- * setting of WP, NXE, SMEP and SMAP, and random ones with every level mixed.
- * VIGIL_FULL=n in the environment multiplies the number of random cases.
+ * The guest writes page-table entries and control registers, accesses an
+ * address, and reports what happened; model() below computes what had to
+ * happen. There are single-level cases, with all bits of one entry under each
+ * access and each relevant setting of WP, NXE, SMEP and SMAP, and random cases
+ * with every level mixed. VIGIL_FULL=n in the environment multiplies the number
+ * of random cases.
  */
 #include <stdlib.h>
 
@@ -99,7 +100,10 @@ static bool is_leaf(const struct matrix *m, unsigned int level, uint64_t e)
 	return level == 2 || (level == 3 && m->pt.mode != M_PAE);
 }
 
-/* What the architecture says, written from the manual and not from a walker. */
+/*
+ * The result by the rules of the architecture, written from the manual and not
+ * from a walker.
+ */
 static struct outcome model(const struct matrix *m, const struct spec *s)
 {
 	bool fetch = s->access == ACC_FETCH, write = s->access == ACC_WRITE;
@@ -174,13 +178,16 @@ static void check_entry(struct matrix *m, const struct spec *s,
 		want &= 0xffffffff;
 	}
 	if (level < o->leaf || pdpte) {
-		/* not walked, or has no such bits */
+		/* The entry was not walked, or has no such bits. */
 	} else if (!o->fault) {
 		want |= PTE_A;
 		if (level == o->leaf && s->access == ACC_WRITE)
 			want |= PTE_D;
 	} else if (level > o->leaf) {
-		/* A CPU may mark what it walked before the fault. */
+		/*
+		 * A CPU may set A in entries that it has walked before the
+		 * fault.
+		 */
 		care &= ~PTE_A;
 	}
 	if ((after & care) != (want & care)) {
@@ -257,7 +264,10 @@ static void add(struct matrix *m, const struct spec *s)
 		uint64_t e = s->e[level];
 
 		c->read[c->nr_reads++] = m->gpa[level];
-		/* Write it if it changes, or if the last access may have. */
+		/*
+		 * Writes the entry if it changes, or if the last access may
+		 * have changed it.
+		 */
 		if (e == m->last[level] && (e & PTE_A) &&
 		    ((e & PTE_D) || level > 3))
 			continue;
@@ -374,7 +384,7 @@ static void one_level(struct matrix *m, unsigned int leaf, unsigned int level)
 				if (combo >> i & 1)
 					s.e[level] |= bits[i];
 			}
-			/* One bit that must not matter, now and then. */
+			/* Sometimes sets a bit that must not matter. */
 			if (combo & 4)
 				s.e[level] |= PTE_AVL;
 			for (acc = 0; acc < 6; acc++) {
@@ -486,7 +496,10 @@ static void prepare(struct matrix *m, enum mode mode)
 	m->smap = cpuid_has(vm->dev, 7, 0, 1, 20);
 	CHECK(m->nx);
 
-	/* The supervisor's, except the page and the stack of ring 3. */
+	/*
+	 * All pages are the supervisor's, except the page and the stack of ring
+	 * 3.
+	 */
 	vm->pt_next = GUEST_PT;
 	pt_init(&m->pt, vm, mode);
 	pt_identity(&m->pt, 0, vm->ram_size, PTE_W | PTE_A | PTE_D);
@@ -526,7 +539,7 @@ static void systematic(long mode)
 	for (leaf = 1; leaf <= 3; leaf++)
 		for (level = leaf; level <= m->pt.levels; level++)
 			if (size_offered(m, leaf) &&
-			    /* upper levels once are enough */
+			    /* the upper levels are varied once */
 			    (leaf == 1 || level <= leaf + 1))
 				one_level(m, leaf, level);
 	flush_batch(m);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The auditors of a debug module find what they are there for: with a fault
- * injected (module parameter shadow_inject), a program of paging/ must not pass, and
- * must have been stopped by the auditor. Without one it passes: its own run.
+ * The auditors of a debug module find faults. With a fault injected (module
+ * parameter shadow_inject), a program of paging/ must not pass, and the auditor
+ * must be what stops it. Without a fault the program passes, in its own run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,10 @@ static void inject(long what)
 		ERROR("%s: %s", PARAMETER, strerror(errno));
 }
 
-/* Runs a program beside this one; its output tells who stopped it. */
+/*
+ * Runs a program beside this one. Its output shows whether the auditor stopped
+ * it.
+ */
 static int run_program(const char *program, bool *by_auditor)
 {
 	char path[PATH_MAX], command[PATH_MAX + 64], line[1024];

@@ -21,7 +21,7 @@ DECLARE_LABEL(script64, pf);
 #define NO_FAULT 0xffffffff
 
 static struct pt pt;
-/* Where the tests map things: nothing else shares its tables. */
+/* The tests map pages at this address. Nothing else uses its tables. */
 static uint64_t test_va;
 
 static struct vcpu *start(enum mode mode)
@@ -44,7 +44,7 @@ static struct vcpu *start(enum mode mode)
 	v->vm->pt_next = GUEST_PT;
 	pt_init(&pt, v->vm, mode);
 	pt_identity(&pt, 0, v->vm->ram_size, PTE_W | PTE_U | PTE_A | PTE_D);
-	/* The tables on the way to test_va, with nothing below. */
+	/* Makes the tables on the way to test_va, with nothing below. */
 	pt_entry(&pt, test_va, 1);
 	for (level = pt.levels; level > 1; level--)
 		if (!(mode == M_PAE && level == 3))
@@ -115,12 +115,12 @@ static void remap(long mode)
 		wr(v, test_va + 4, i * 3);
 		CHECK_MEM_EQ(rd32(v->vm, FRAME(i) + 4), i * 3);
 	}
-	/* Gone: the fault says so, and names the address. */
+	/* The entry is cleared: the fault's error code and CR2 must show it. */
 	set_entry(v, e, 0);
 	invlpg(v, test_va);
 	CHECK_MEM_EQ(rd(v, test_va + 8), 0xfa000000);
 	CHECK_MEM_EQ(rd64(v->vm, S_CR2), test_va + 8);
-	/* Writes of every size and kind to the entry keep the shadow in step. */
+	/* The shadow follows writes to the entry of every size and kind. */
 	if (pt.entry_size == 8)
 		op(v, OP_CMPXCHG8B, e, FRAME(50) | FLAGS, 0);
 	else
@@ -136,7 +136,7 @@ static void remap(long mode)
 	op(v, OP_COPY, e, FRAME(60), pt.entry_size);
 	invlpg(v, test_va);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(53));
-	/* Over two entries at once. */
+	/* One write covers two entries. */
 	set_entry(v, e + pt.entry_size, FRAME(55) | FLAGS);
 	CHECK_MEM_EQ(rd(v, test_va + 0x1000), MARK(55));
 	if (pt.entry_size == 4) {
@@ -149,7 +149,7 @@ static void remap(long mode)
 	}
 }
 
-/* From not present to present needs no flush, at any level. */
+/* A change from not present to present needs no flush, at any level. */
 static void becomes_present(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -161,7 +161,7 @@ static void becomes_present(long mode)
 					     pt_get(&pt, test_va, level);
 
 		if (mode == M_PAE && level == 3)
-			break; /* latched, see below */
+			break; /* PDPTEs are latched, see below */
 		set_entry(v, at, 0);
 		invlpg(v, test_va);
 		CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
@@ -169,7 +169,10 @@ static void becomes_present(long mode)
 		set_entry(v, at, good);
 		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
 	}
-	/* More rights: at most one fault from a stale translation. */
+	/*
+	 * More rights need no flush: a stale translation causes one fault at
+	 * most.
+	 */
 	set_entry(v, pt_entry(&pt, test_va, 1),
 		  FRAME(2) | PTE_P | PTE_A | PTE_U);
 	invlpg(v, test_va);
@@ -185,7 +188,7 @@ static void becomes_present(long mode)
 	CHECK_MEM_EQ(rd32(v->vm, FRAME(2) + 4), 8);
 }
 
-/* A large page is split into small ones in use, and joined again. */
+/* A large page in use is split into small ones, and joined again. */
 static void split(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -201,15 +204,15 @@ static void split(long mode)
 	for (round = 0; round < 3; round++) {
 		set_entry(v, at, base | FLAGS | PTE_PS);
 		/*
-		 * One INVLPG would do for a large page that was there before,
-		 * not for the small ones that this joins.
+		 * One INVLPG would be enough for a large page that was there
+		 * before, but not for these small ones.
 		 */
 		for (i = 0; i < 40; i++)
 			invlpg(v, test_va + off + i * 0x1000);
 		for (i = 0; i < 40; i += 3)
 			CHECK_MEM_EQ(rd(v, test_va + off + i * 0x1000),
 				     MARK(i));
-		/* In another order, to tell them apart. */
+		/* Another order tells the pages apart. */
 		for (i = 0; i < 40; i++)
 			set_entry(v, table + ((off >> 12) + i) * pt.entry_size,
 				  FRAME(100 + round - i) | FLAGS);
@@ -223,9 +226,9 @@ static void split(long mode)
 }
 
 /*
- * A large page is changed for another one in use: a single INVLPG, of any address
- * in it, drops it whole. Emulated CPUs drop everything at each entry, so the TLB
- * auditor is what tells here.
+ * A large page in use is replaced by another one: a single INVLPG of any
+ * address in it drops it whole. Emulated CPUs drop everything at each entry, so
+ * only the TLB auditor can find a fault here.
  */
 static void large_changed(long mode)
 {
@@ -240,7 +243,7 @@ static void large_changed(long mode)
 		   (mode == M_LA57 ? CR4_LA57 : 0),
 	   0, 0);
 	for (round = 0; round < 4; round++) {
-		/* Between a large page at @base and the same one, read-only. */
+		/* Replaces a large page at @base by the same one, read-only. */
 		set_entry(v, at, base | FLAGS | PTE_PS);
 		invlpg(v, va + round * 0x3000);
 		for (i = 0; i < 8; i++)
@@ -261,10 +264,10 @@ static void large_changed(long mode)
 }
 
 /*
- * D of a large page is set by a write through one of the entry's translations;
- * the others may go on, and fault at their first write. The guest clears D: the
- * next write through any of them sets it again. All but the end is within those
- * first stops of a case that are audited.
+ * A write through one translation of a large page's entry sets D; the other
+ * translations may stay, and fault at their first write. The guest clears D:
+ * the next write through any of them sets it again. All but the end is within
+ * those first stops of a case that are audited.
  */
 static void large_dirty(long mode)
 {
@@ -349,7 +352,7 @@ static void shared_table(long mode)
 		wr(v, other + 8, i);
 		CHECK_MEM_EQ(rd(v, test_va + 8), i);
 	}
-	/* The same table, but read-only by its second parent. */
+	/* The second parent gives only read access to the same table. */
 	op(v, OP_CR0, CR0_PE | CR0_PG | CR0_WP | CR0_ET | CR0_NE, 0, 0);
 	if (mode == M_PAE && shift == 30)
 		return;
@@ -377,11 +380,11 @@ static void global(long mode)
 	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 	op(v, OP_CR3, pt.root, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
-	/* INVLPG drops a global one, */
+	/* INVLPG drops a global translation. */
 	set_entry(v, e, FRAME(2) | FLAGS | PTE_G);
 	invlpg(v, test_va);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
-	/* and so does a change of PGE. */
+	/* A change of PGE drops it as well. */
 	set_entry(v, e, FRAME(3) | FLAGS | PTE_G);
 	op(v, OP_CR4, cr4, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(3));
@@ -391,7 +394,7 @@ static void global(long mode)
 	CHECK_MEM_EQ(rd(v, test_va), MARK(4));
 }
 
-/* PDPTEs count when CR3 is loaded, and not before. */
+/* The CPU reads PDPTEs when CR3 is loaded, and at no other time. */
 static void pdpte_latch(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -405,14 +408,17 @@ static void pdpte_latch(long mode)
 	wr64(v->vm, table + (test_va >> 12 & 511) * 8, FRAME(2) | FLAGS);
 	set_entry(v, at, dir | PTE_P);
 	invlpg(v, test_va);
-	CHECK_MEM_EQ(rd(v, test_va), MARK(1)); /* still the old one */
+	CHECK_MEM_EQ(rd(v, test_va), MARK(1)); /* still the old translation */
 	op(v, OP_CR3, pt.root, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	set_entry(v, at, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(2));
 	op(v, OP_CR3, pt.root, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
-	/* CR3's low bits are not part of the address, and SREGS load as well. */
+	/*
+	 * CR3's low bits are not part of the address, and setting SREGS loads
+	 * the PDPTEs as well.
+	 */
 	set_entry(v, at, old);
 	get_sregs(v, &s);
 	s.cr3 = pt.root | 0x18;
@@ -420,7 +426,7 @@ static void pdpte_latch(long mode)
 	CHECK_MEM_EQ(rd(v, test_va), MARK(1));
 }
 
-/* The table is 32 bytes, and lies where its address says, not on a page. */
+/* The table of PDPTEs is 32 bytes long, and need not begin at a page. */
 static void pdpte_unaligned(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -432,14 +438,16 @@ static void pdpte_unaligned(long mode)
 		wr64(v->vm, page + 0x7e0 + i * 8, rd64(v->vm, pt.root + i * 8));
 	op(v, OP_CR3, page + 0x7e0, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(9));
-	/* What lies before and behind it must not matter. */
+	/* The memory before and behind it must not matter. */
 	wr64(v->vm, page, ~0ull);
 	wr64(v->vm, page + 0x800, ~0ull);
 	op(v, OP_CR3, page + 0x7e0, 0, 0);
 	CHECK_MEM_EQ(rd(v, test_va), MARK(9));
 }
 
-/* The VMM, or a device, writes a PTE: the guest's INVLPG makes it count. */
+/*
+ * The VMM, or a device, writes a PTE: it takes effect with the guest's INVLPG.
+ */
 static void host_writes_pte(long mode)
 {
 	struct vcpu *v;
@@ -453,7 +461,7 @@ static void host_writes_pte(long mode)
 		invlpg(v, test_va);
 		CHECK_MEM_EQ(rd(v, test_va), MARK(i));
 	}
-	/* In an upper table. */
+	/* The same with an upper table. */
 	dir = pt_page(v->vm);
 	e = test_va >> 12 & (pt.entry_size == 4 ? 1023 : 511);
 	if (pt.entry_size == 4)
@@ -471,9 +479,9 @@ static void host_writes_pte(long mode)
 }
 
 /*
- * The VMM restores a snapshot into a VM whose vCPUs stand: it has written to the
- * guest's tables, in every level, and says so by KVM_SET_SREGS, or by making a
- * slot anew, whichever memory that has.
+ * The VMM restores a snapshot into a VM whose vCPUs stand. It has written to
+ * the guest's tables at every level. The only sign of that is KVM_SET_SREGS, or
+ * a slot that is made anew, in the same memory or another.
  */
 static void restored(struct vcpu *v, void (*told)(struct vcpu *v))
 {
@@ -530,7 +538,7 @@ static void restored_slot(long mode)
 	restored(start(mode), new_slot);
 }
 
-/* Address spaces: each has its own frame at test_va, and its own private page. */
+/* Each address space has its own frame at test_va, and its own private page. */
 #define SPACES 24
 
 static void address_spaces(long mode)
@@ -542,7 +550,7 @@ static void address_spaces(long mode)
 	for (i = 0; i < SPACES; i++) {
 		unsigned int level;
 
-		/* Share all tables but those for test_va. */
+		/* All spaces share all tables but those for test_va. */
 		space[i] = pt;
 		space[i].root = pt_page(v->vm);
 		memcpy(vm_ram(v->vm, space[i].root, 0x1000),
@@ -563,7 +571,10 @@ static void address_spaces(long mode)
 			FAIL_MEM("space %u reads %#x", now, rd(v, test_va));
 		op(v, OP_INC, test_va + 8, 3, 0);
 		count[now] += 3;
-		/* Another space's table, written while it is not in use. */
+		/*
+		 * The table of another space is written while that space is not
+		 * in use.
+		 */
 		if (n % 7 == 0) {
 			i = random() % SPACES;
 			set_entry(v, pt_entry(&space[i], test_va, 1),
@@ -572,7 +583,7 @@ static void address_spaces(long mode)
 	}
 	for (i = 0; i < SPACES; i++)
 		CHECK_MEM_EQ(rd32(v->vm, FRAME(200 + i) + 8), count[i]);
-	/* A root becomes a page of data, and a root again. */
+	/* A root becomes a page of data, and then a root again. */
 	op(v, OP_CR3, pt.root, 0, 0);
 	for (i = 0; i < 64; i++)
 		wr(v, space[3].root + 0x400 + i * 4, 0x1000 + i);
@@ -584,7 +595,7 @@ static void address_spaces(long mode)
 }
 
 /*
- * One page is a table of two levels. As level 1, its entry maps frame F; as
+ * One page is a table at two levels. As level 1, its entry maps frame F; as
  * level 2, F is a table, whose entry maps frame G.
  */
 static void two_levels(long mode)
@@ -624,7 +635,10 @@ static void two_levels(long mode)
 			CHECK_MEM_EQ(rd(v, as1 & ~0x1fffffull),
 				     (uint32_t)(FRAME(31 + (i & 1)) | FLAGS));
 			CHECK_MEM_EQ(rd(v, as2), MARK(31 + (i & 1)));
-			/* Through the first role, the table of the second. */
+			/*
+			 * Writes the second role's table through the mapping of
+			 * the first role.
+			 */
 			wr(v, as1 & ~0x1fffffull, FRAME(40 + i) | FLAGS);
 			invlpg(v, as2);
 			CHECK_MEM_EQ(rd(v, as2), MARK(40 + i));
@@ -638,7 +652,7 @@ static void two_levels(long mode)
 	}
 }
 
-/* The same pages as tables of 32-bit and of PAE paging, in turn. */
+/* The same pages are tables of 32-bit paging and of PAE paging, in turn. */
 static void two_modes(long unused)
 {
 	struct vcpu *v = start(M_PG32);
@@ -658,7 +672,8 @@ static void two_modes(long unused)
 	for (i = 0; i < 6; i++) {
 		struct kvm_regs r;
 
-		wr32(vm, table, FRAME(i) | FLAGS); /* both read it so */
+		/* both modes read it in the same way */
+		wr32(vm, table, FRAME(i) | FLAGS);
 		wr32(vm, table + 4, 0);
 		vcpu_settle(v);
 		get_regs(v, &r);
@@ -670,7 +685,7 @@ static void two_modes(long unused)
 		set_sregs(v, &s);
 		set_regs(v, &r);
 		CHECK_MEM_EQ(rd(v, i & 1 ? 0x60000000 : test_va), MARK(i));
-		/* Written by the guest in this mode, as an entry of it. */
+		/* The guest writes the entry while it runs in this mode. */
 		wr(v, table, FRAME(100 + i) | FLAGS);
 		invlpg(v, i & 1 ? 0x60000000 : test_va);
 		CHECK_MEM_EQ(rd(v, i & 1 ? 0x60000000 : test_va),
@@ -681,7 +696,7 @@ static void two_modes(long unused)
 	}
 }
 
-/* Few shadow pages for many tables: slow, but right. */
+/* With few shadow pages for many tables the guest is slow, but runs right. */
 static void little_memory(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -709,7 +724,7 @@ static void little_memory(long mode)
 		CHECK_MEM_EQ(rd32(v->vm, FRAME(k) + 4), k + 2);
 }
 
-/* Code that moves under the guest: fetches follow the remap as reads do. */
+/* The page of the guest's code is remapped: fetches follow as reads do. */
 static void remap_code(long mode)
 {
 	struct vcpu *v = start(mode);
@@ -733,7 +748,7 @@ static void remap_code(long mode)
 	}
 }
 
-/* How often the hypervisor has filled in an entry after a fault. */
+/* Returns how often the hypervisor has filled in an entry after a fault. */
 static uint64_t faults_fixed(struct vm *vm)
 {
 	char path[96];
@@ -752,10 +767,10 @@ static uint64_t faults_fixed(struct vm *vm)
 }
 
 /*
- * A frame that the guest uses already, under a table that it uses already, costs
- * a fault at every further address: each has an entry of its own in the tables
- * that the CPU walks. With nested paging those know frames, not addresses, and
- * there would be none: stock KVM with npt=1 fails here.
+ * A frame and a table that the guest uses already cost a fault at every further
+ * address: each has an entry of its own in the tables that the CPU walks.
+ * Nested page tables have entries for frames, not for addresses, and there
+ * would be no fault: stock KVM with npt=1 fails here.
  */
 static void no_nested_paging(long mode)
 {
@@ -780,8 +795,8 @@ static void no_nested_paging(long mode)
 }
 
 /*
- * What was a table is memory like any other: for instructions that the emulator
- * knows (FXSAVE), and for those that it does not (FNSAVE).
+ * A page that was a table becomes ordinary memory: for instructions that the
+ * emulator knows (FXSAVE), and for those that it does not (FNSAVE).
  */
 static void was_a_table(long mode)
 {
@@ -803,7 +818,7 @@ static void was_a_table(long mode)
 		set_entry(v, up, table | FLAGS);
 		set_entry(v, pt_entry(&pt, test_va, 1), FRAME(3) | FLAGS);
 		CHECK_MEM_EQ(rd(v, test_va), MARK(3));
-		/* still in use: the CPU would not mind */
+		/* The table is still in use, which the CPU would not notice. */
 		op(v, OP_CALL, FRAME(0), 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
 		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
@@ -819,7 +834,10 @@ static void was_a_table(long mode)
 
 #define DEVICE(n) (GUEST_MMIO + 0x100000 + (uint64_t)(n)*0x1000)
 
-/* The guest reads or writes where no memory is: the address that comes out. */
+/*
+ * The guest reads or writes where no memory is. Returns the address of the
+ * exit.
+ */
 static uint64_t device(struct vcpu *v, unsigned int what, uint64_t va)
 {
 	uint64_t at;
@@ -855,7 +873,7 @@ static void device_page(long mode)
 		CHECK_EQ(device(v, OP_W32, test_va + 4), DEVICE(i) + 4);
 		CHECK_EQ(device(v, OP_W32, test_va + 8), DEVICE(i) + 8);
 	}
-	/* Beside another one, memory, nothing. */
+	/* The page is beside another device's page, memory, and nothing. */
 	set_entry(v, e + pt.entry_size, DEVICE(8) | FLAGS);
 	CHECK_EQ(device(v, OP_W32, test_va + 0x1000), DEVICE(8));
 	CHECK_EQ(device(v, OP_W32, test_va), DEVICE(5));
@@ -868,7 +886,7 @@ static void device_page(long mode)
 	set_entry(v, e, 0);
 	invlpg(v, test_va);
 	CHECK_MEM_EQ(rd(v, test_va), 0xfa000000);
-	/* What may be read may not always be written. */
+	/* A page that may be read may not always be written. */
 	op(v, OP_CR0, cr0 | CR0_WP, 0, 0);
 	set_entry(v, e, DEVICE(1) | (FLAGS & ~(PTE_W | PTE_D)));
 	CHECK_EQ(device(v, OP_READ, test_va), DEVICE(1));
@@ -881,7 +899,7 @@ static void device_page(long mode)
 	op(v, OP_CR0, cr0 | CR0_WP, 0, 0);
 	wr(v, test_va, 1);
 	CHECK_EQ(fault(v), PF_P | PF_W);
-	/* D comes with a write, and again once the guest has taken it. */
+	/* A write sets D, and sets it again after the guest has cleared it. */
 	for (i = 0; i < 3; i++) {
 		set_entry(v, e, DEVICE(2) | (FLAGS & ~PTE_D));
 		invlpg(v, test_va);
@@ -890,7 +908,10 @@ static void device_page(long mode)
 		CHECK_EQ(device(v, OP_W32, test_va), DEVICE(2));
 		CHECK_MEM(rd32(v->vm, e) & PTE_D);
 	}
-	/* Memory comes there and goes again: that takes no flush of the guest's. */
+	/*
+	 * A slot with memory comes there and goes again. The guest need not
+	 * flush for that.
+	 */
 	ram[0] = 0x600d;
 	for (i = 0; i < 3; i++) {
 		CHECK_EQ(device(v, OP_READ, test_va), DEVICE(2));

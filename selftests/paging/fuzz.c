@@ -24,7 +24,7 @@ DECLARE_LABEL(script64, pf);
 #define POOL 20 /* pages that are tables and data */
 #define DATA 0x40000000ull /* slot 1: pages that are data only */
 #define DATA_SIZE (4ull << 20)
-#define DATA_FRAMES 16 /* of them, those that entries name */
+#define DATA_FRAMES 16 /* of these, frames that entries map */
 #define ROOTS 2
 #define SLOTS 3 /* fuzzed entries of each root */
 #define NO_FAULT 0xffffffff
@@ -71,7 +71,7 @@ static uint64_t get_entry(uint64_t gpa)
 	return e;
 }
 
-/* --- what must happen --- */
+/* --- the expected result --- */
 
 struct walk {
 	bool fault;
@@ -81,7 +81,7 @@ struct walk {
 	uint64_t entry[5]; /* where they are; the last is the leaf */
 };
 
-/* PDPTEs count as they were when CR3 was loaded. */
+/* The PDPTEs as they were when CR3 was loaded. */
 static uint64_t pdpte[4];
 
 static void latch(void)
@@ -162,7 +162,7 @@ static struct walk walk(uint64_t va, bool write)
 	return w;
 }
 
-/* --- what happens --- */
+/* --- the result --- */
 
 struct outcome {
 	bool mmio;
@@ -206,7 +206,10 @@ static void flush(void)
 	latch();
 }
 
-/* Five random entries in a row are rarely all good ones: help a little. */
+/*
+ * Five random entries in a row are rarely all valid: make valid ones more
+ * likely.
+ */
 static bool is_deep(void)
 {
 	return root[0].levels >= 4;
@@ -223,7 +226,10 @@ static uint64_t random_entry(void)
 	uint64_t e = random_frame();
 
 	if (chance(is_deep() ? 6 : 15)) {
-		/* Large, if its level allows; with a base that fits most. */
+		/*
+		 * The entry maps a large page, if its level allows, with a base
+		 * that fits most levels.
+		 */
 		e = PTE_PS | (chance(50) ? DATA : DATA + 0x200000);
 		/* PSE-36 has address bits there; CPUs differ on 17 to 20. */
 		if (chance(10) && root[0].mode == M_PSE)
@@ -271,7 +277,7 @@ static unsigned int slot_index(unsigned int slot)
 	}
 }
 
-/* Everything but the offset in the page comes from the few indices in use. */
+/* All bits but the offset in the page come from the few indices in use. */
 static uint64_t random_va(unsigned int offset)
 {
 	const struct pt *pt = &root[0];
@@ -309,7 +315,7 @@ static void check_ad(const struct walk *w, uint64_t va, bool write,
 	for (i = 0; i < w->n; i++) {
 		uint64_t e = get_entry(w->entry[i]), want = PTE_A;
 
-		/* The write itself may have gone over the entry. */
+		/* The write itself may have changed the entry. */
 		if (written / 8 == w->entry[i] / 8)
 			continue;
 		if (i == w->n - 1 && write)
@@ -369,7 +375,7 @@ static bool access_memory(uint64_t va, bool write, uint64_t val,
 		}
 		return true;
 	}
-	/* The walk's own A bits may be what was read. */
+	/* The guest may have read entries in which this walk has set A. */
 	if (o.value != old && (o.value ^ old) & ~(uint32_t)(PTE_A | PTE_D)) {
 		FAIL_MEM("read %#x at %#llx, which holds %#x", o.value,
 			 (unsigned long long)w.gpa, old);
@@ -386,7 +392,7 @@ static void write_entry(uint64_t gpa, uint64_t e)
 	if (get_entry(gpa) != (root[0].entry_size == 4 ? (uint32_t)e : e))
 		FAIL_MEM("the entry at %#llx did not arrive",
 			 (unsigned long long)gpa);
-	/* What was not present is in no TLB. */
+	/* No TLB has a translation that was not present. */
 	if (was_present || chance(50))
 		flush();
 }
@@ -409,12 +415,15 @@ static void step(void)
 		if (is_pae())
 			flush();
 	} else if (what < 44) {
-		/* An entry, or its lower half, through whatever maps it. */
+		/*
+		 * Writes an entry, or its lower half, through any mapping of
+		 * it.
+		 */
 		if (access_memory(random_va(random_index() * size), true,
 				  random_entry(), root[0].levels < 4 ? 4 : 8))
 			flush();
 	} else if (what < 60) {
-		/* Where no table has an entry that is used. */
+		/* Writes where no table has an entry in use. */
 		access_memory(random_va(0x800 + rnd(0x1f8) * 4), true, random(),
 			      4);
 	} else if (what < 92) {
@@ -489,7 +498,10 @@ static void fuzz(long arg)
 	test_note("entries walked: 0 %u, 1 %u, 2 %u, 3 %u, 4 %u, 5 %u",
 		  nr_levels[0], nr_levels[1], nr_levels[2], nr_levels[3],
 		  nr_levels[4], nr_levels[5]);
-	/* Random, but not so random that nothing is tried; few rounds vary more. */
+	/*
+	 * Enough accesses must succeed, or the test would show little; few
+	 * rounds vary more.
+	 */
 	CHECK(nr_ok > (steps < STEPS ? 0 : steps / 20));
 	CHECK(nr_faults > (steps < STEPS ? 0 : steps / 20));
 	if (test_failures())

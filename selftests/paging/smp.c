@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Several vCPUs under one set of page tables: shootdowns, and plain writing. */
+/* Several vCPUs use one set of page tables: shootdowns, and plain writes. */
 #include <pthread.h>
 
 #include "guest.h"
@@ -74,7 +74,9 @@ static void shootdown(long mode)
 	CHECK_MEM_EQ(rd64(vm, GUEST_DATA + 64), 1);
 }
 
-/* Faults of four vCPUs on disjoint pages at the same time, from nothing. */
+/*
+ * Four vCPUs fault on disjoint pages at the same time, with no shadow page yet.
+ */
 static void parallel_faults(long mode)
 {
 	struct vcpu *first = START(mode, pound);

@@ -23,7 +23,7 @@ DECLARE_LABEL(storm, pf);
 #define SECONDS 3
 
 static uint8_t *data;
-static volatile bool stopped; /* a vCPU, before it was told to */
+static volatile bool stopped; /* a vCPU has stopped too early */
 
 static void *run(void *arg)
 {
@@ -50,7 +50,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Did every vCPU go on enough? On a loaded machine that takes longer. */
+/* Has each vCPU made enough progress? On a loaded machine that takes longer. */
 static bool went_on(struct vm *vm)
 {
 	unsigned int k;
@@ -84,7 +84,7 @@ static void disturb(struct vm *vm, long how, unsigned int n)
 	if (how == DISTURB_COPY || all) {
 		pid_t pid = n % 8 ? -1 : fork();
 
-		/* All memory is copy-on-write then, the tables too. */
+		/* After fork() all memory is copy-on-write, the tables too. */
 		if (!pid)
 			_exit(0);
 		if (pid > 0)

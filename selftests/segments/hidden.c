@@ -93,7 +93,7 @@ static void set_rbp(struct vcpu *v, bool if_on)
 	set_regs(v, &r);
 }
 
-/* Every dword that the pass stored, and none beside it. */
+/* Checks each dword that the pass has stored, and that no other one changed. */
 static void check_stores(const uint32_t *mem, uint32_t pass)
 {
 	unsigned int i;
@@ -172,14 +172,14 @@ static void big_real(long if_on)
 	ticks(0);
 	CHECK(hits >= BIG_INTERRUPTS);
 	if (if_on)
-		/* a slow host has several ticks to an interrupt */
+		/* On a slow host several ticks come for each interrupt. */
 		CHECK(irqs >= hits / 8);
 	else
 		CHECK_EQ(irqs, 0);
 	test_note("%u passes, %u ticks, %u interrupts", passes, hits, irqs);
 }
 
-/* Both bases get the payload (for CS), an LDT, a TSS, and their mark. */
+/* Puts the payload (for CS), an LDT, a TSS and a mark at both bases. */
 static void build_bases(struct vm *vm, int which)
 {
 	const uint32_t base[] = { OLD_BASE, NEW_BASE };
@@ -192,7 +192,10 @@ static void build_bases(struct vm *vm, int which)
 			vm_load_at(vm, base[i], seg[which].start,
 				   seg[which].end);
 		if (which == SEG_LDT)
-			/* LDT[0] is the same as the GDT's entry would be */
+			/*
+			 * LDT[0] has the contents that the GDT's entry would
+			 * have.
+			 */
 			wr64(vm, base[i],
 			     0x0040930000000fffull | (uint64_t)base[i] << 16);
 		if (which == SEG_TR) {
@@ -211,7 +214,7 @@ static void build_bases(struct vm *vm, int which)
 	}
 }
 
-/* The vCPU's state in a second VM, over the same memory. */
+/* Moves the vCPU's state to a second VM with the same memory. */
 static struct vcpu *move_to_new_vm(struct vcpu *old)
 {
 	struct kvm_sregs s;
@@ -244,7 +247,7 @@ static void gdt5(long arg)
 	struct vcpu *v = guest_start(which == SEG_TR ? M_LONG : M_PROT32,
 				     seg[which].start, seg[which].end);
 	size_t offset = seg[which].offset;
-	/* also on Bochs all of them: it checks limits */
+	/* Bochs checks limits, so it makes all rounds. */
 	const unsigned int n = test_on_bochs() ? ASKS : test_rounds(ASKS);
 	unsigned int asks = 0, irqs = 0, hits = 0;
 	struct kvm_segment want = { 0 };
@@ -258,7 +261,10 @@ static void gdt5(long arg)
 
 		switch (stop) {
 		case STOP_SIGNAL:
-			/* not before the load, nor after the reload */
+			/*
+			 * The compared stops are after the load and before the
+			 * reload.
+			 */
 			if (asks && asks < n) {
 				hits++;
 				compare_seg(v, offset, &want, "after a tick");
@@ -287,7 +293,7 @@ static void gdt5(long arg)
 			if (if_on && asks < n)
 				v->pending_irq = VECTOR;
 			if (asks == n / 2) {
-				ticks(0); /* they would disturb ioctls */
+				ticks(0); /* ticks would disturb the ioctls */
 				v = move_to_new_vm(v);
 				ticks(TICK_US * 4);
 				compare_seg(v, offset, &want, "in the new VM");
@@ -333,7 +339,7 @@ static const struct test_case cases[] = {
 	{ "(b) GDT[5] in GS, IF=0", gdt5, SEG_GS },
 	{ "(b) GDT[5] in SS, IF=1", gdt5, SEG_SS | IF_ON },
 	{ "(b) GDT[5] in SS, IF=0", gdt5, SEG_SS },
-	/* With IF=1, the handler's IRET would load CS again, and rightly so. */
+	/* With IF=1, the handler's IRET would load CS again, which is right. */
 	{ "(b) GDT[5] in CS, IF=0", gdt5, SEG_CS },
 	{ "(b) GDT[5] in LDTR, IF=1", gdt5, SEG_LDT | IF_ON },
 	{ "(b) GDT[5] in LDTR, IF=0", gdt5, SEG_LDT },

@@ -29,7 +29,7 @@ static void set_name(struct vm *vm, const char *name)
 		ERROR("VIGIL_SET_NAME: errno %d", errno);
 }
 
-/* our VM in the list; false when it is not there */
+/* Finds our VM in the list. False: it is not there. */
 static bool find_vm(int dev, const char *name, struct vigil_vm_info *info)
 {
 	struct vigil_vm_info all[64];
@@ -87,7 +87,7 @@ static void names(long arg)
 		strcpy(n.name, bad[i]);
 		CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, &n), EINVAL);
 	}
-	memset(&n, 'x', sizeof(n)); /* no end */
+	memset(&n, 'x', sizeof(n)); /* no terminating NUL */
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, &n), EINVAL);
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_SET_NAME, NULL), EFAULT);
 	close(mon);
@@ -131,7 +131,10 @@ static void one_monitor(long arg)
 	vm_destroy(v->vm);
 }
 
-/* exit status of a child that runs @fn as another user, without capabilities */
+/*
+ * Runs @fn in a child as another user without capabilities. Returns the exit
+ * status.
+ */
 static int as_nobody(int (*fn)(int dev, uint32_t id), int dev, uint32_t id)
 {
 	int status;
@@ -153,14 +156,14 @@ static int stranger(int dev, uint32_t id)
 {
 	struct vigil_vm_info info;
 
-	/* it has the device, but the VM is not there for it */
+	/* The child may open the device, but must not see the VM. */
 	if (find_vm(dev, "watch-api-perm", &info))
 		return 1;
 	if (attach(dev, id) >= 0)
 		return 2;
 	if (errno != EPERM)
 		return 3;
-	/* reading is no less a secret than watching */
+	/* Reading needs the same permission as watching. */
 	if (attach_flags(dev, id, VIGIL_ATTACH_READ) >= 0)
 		return 4;
 	return errno == EPERM ? 0 : 5;
@@ -177,7 +180,7 @@ static void permission(long arg)
 	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-perm", &info), true);
 	close(mon);
 	CHECK_EQ(as_nobody(stranger, v->vm->dev, info.id), 0);
-	/* and it did not become a monitor on the way */
+	/* No failed call has left a monitor behind. */
 	mon = mon_open(v->vm);
 	close(mon);
 	vm_destroy(v->vm);
@@ -197,7 +200,9 @@ static int may_watch(int dev, uint32_t id)
 	return 0;
 }
 
-/* errno of VIGIL_ATTACH by a child that is @who, relative to user 1234 */
+/*
+ * Returns errno of VIGIL_ATTACH by a child that is @who, relative to user 1234.
+ */
 static int attach_as(int who, int dev, uint32_t id)
 {
 	gid_t gid = who == WHO_GID ? 4321 : 1234;
@@ -219,8 +224,9 @@ static int attach_as(int who, int dev, uint32_t id)
 }
 
 /*
- * A VMM of user 1234, which lives until its input ends: it says its VM's number
- * and takes VIGIL_ATTACH_BY_* and then whether it may be dumped, a byte each.
+ * A VMM of user 1234 that lives until its input ends. It writes its VM's
+ * number, and reads a byte with VIGIL_ATTACH_BY_* and a byte that says whether
+ * it may be dumped.
  */
 static void vmm_of_user(int in, int out)
 {
@@ -232,7 +238,7 @@ static void vmm_of_user(int in, int out)
 	if (setgroups(0, NULL) || setresgid(1234, 1234, 1234) ||
 	    setresuid(1234, 1234, 1234))
 		_exit(100);
-	/* a change of credentials makes a process undumpable */
+	/* The change of credentials has made the process undumpable. */
 	prctl(PR_SET_DUMPABLE, 1);
 	v = start(&mon);
 	if (ioctl(mon, VIGIL_GET_INFO, &info) ||
@@ -296,7 +302,7 @@ static int unprivileged_evict(int dev, uint32_t id)
 	return attach_flags(dev, id, VIGIL_ATTACH_EVICT) < 0 ? errno : 0;
 }
 
-/* The administrator takes the place of a monitor that does not let go. */
+/* The administrator takes the place of a monitor that does not detach. */
 static void evict(long arg)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_DENY);
@@ -323,12 +329,12 @@ static void evict(long arg)
 	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EPIPE);
 	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EPIPE);
 	CHECK_ERRNO(ioctl(mon, VIGIL_GET_INFO, &info), EPIPE);
-	/* Its watch is gone: the guest's store happens, and nobody is told. */
+	/* Its watch is gone: the guest's store happens without an event. */
 	CHECK_EQ(ioctl(second, VIGIL_GET_INFO, &info), 0);
 	CHECK_EQ(info.nr_monitors, 1);
 	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
 	mon_add(second, watch_gpa(TARGET, 8, VIGIL_ACTION_LOG));
-	/* The place is the second's, whatever becomes of the first's file. */
+	/* The second monitor keeps the place when the first closes its file. */
 	close(mon);
 	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
 	close(second);
@@ -373,7 +379,7 @@ static void bad_watches(long arg)
 	BAD(EINVAL, w.kind = 2);
 	BAD(EINVAL, w.action = 3);
 	BAD(EINVAL, w.on_death = 2);
-	BAD(EINVAL, w.cr3 = 0x1000); /* of a physical range */
+	BAD(EINVAL, w.cr3 = 0x1000); /* a physical range has no CR3 */
 	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 60);
 	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = 1ull << 47);
 	BAD(EINVAL, w.kind = VIGIL_WATCH_GVA; w.start = (1ull << 47) - 1;
@@ -445,7 +451,7 @@ static void reading(long arg)
 	CHECK_ERRNO(ioctl(mon, _IO(VIGIL_IOC, 0x7f), 0), ENOTTY);
 	CHECK_ERRNO(ioctl(mon, KVM_RUN, 0), ENOTTY);
 	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_WATCH_ADD, 0), ENOTTY);
-	/* a buffer that is not there does not cost the event */
+	/* A read() into a bad buffer does not lose the event. */
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
 	get_regs(v, &r);
 	r.rdi = TARGET;
@@ -458,7 +464,7 @@ static void reading(long arg)
 	vm_destroy(v->vm);
 }
 
-/* what a read-only monitor may do, and what it may not */
+/* Checks what a read-only monitor may do, and what it may not. */
 static void look(struct vcpu *v, int reader)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
@@ -517,7 +523,7 @@ static void readers(long arg)
 		    EBUSY);
 	look(v, reader[0]);
 	look(v, reader[VIGIL_MAX_READERS - 1]);
-	/* one goes, another comes; they are not the VM's monitor */
+	/* One reader goes, another comes. Readers are not the VM's monitor. */
 	close(reader[3]);
 	reader[3] = attach_flags(v->vm->dev, info.id, VIGIL_ATTACH_READ);
 	CHECK(reader[3] >= 0);
@@ -526,7 +532,10 @@ static void readers(long arg)
 	for (unsigned int i = 1; i < VIGIL_MAX_READERS; i++)
 		close(reader[i]);
 
-	/* with readers gone the watch holds, and is told to its monitor only */
+	/*
+	 * After readers have gone, the watch still works, and only its monitor
+	 * gets events.
+	 */
 	get_regs(v, &r);
 	r.rdi = TARGET;
 	r.rcx = 1;
@@ -536,13 +545,13 @@ static void readers(long arg)
 	CHECK(rd64(v->vm, TARGET) != r.rax);
 	CHECK_EQ(mon_event(mon).seq, 1);
 	look(v, reader[0]);
-	/* a reader does not keep a new monitor out */
+	/* A reader does not keep a new monitor out. */
 	close(mon);
 	mon = attach(v->vm->dev, info.id);
 	CHECK(mon >= 0);
 	close(mon);
 
-	/* and hears of the end */
+	/* The reader learns of the VM's end. */
 	p.fd = reader[0];
 	CHECK_EQ(poll(&p, 1, 0), 0);
 	vm_destroy(v->vm);
@@ -551,7 +560,7 @@ static void readers(long arg)
 	close(reader[0]);
 }
 
-/* each struct as the call before has left it */
+/* Each struct is used again as the call before has left it. */
 static void twice(long arg)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_LOG);
@@ -580,7 +589,7 @@ static void twice(long arg)
 	w.start += 8;
 	REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_ADD, &w), 0);
 	CHECK(w.id != 0 && w.id != id);
-	/* as the list tells it, too */
+	/* The list reports the same values. */
 	for (int i = 0; i < 2; i++) {
 		REQUIRE_EQ(ioctl(mon, VIGIL_WATCH_LIST, &l), 0);
 		REQUIRE_EQ(l.count, 2);
@@ -597,7 +606,10 @@ static void twice(long arg)
 		CHECK_EQ(m.done, sizeof(word));
 		CHECK_EQ(word, 0x1234567 + i);
 		REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
-		/* counts are in and out: as many as there are, never more room */
+		/*
+		 * Counts are in and out. The output is what there is, never
+		 * more than the room.
+		 */
 		REQUIRE_EQ(ioctl(mon, VIGIL_GET_STATS, &s), 0);
 		CHECK(s.count > 4);
 		s.count = 4;
@@ -605,7 +617,7 @@ static void twice(long arg)
 		CHECK(vms.count >= 1 && vms.count <= 64);
 		REQUIRE_EQ(ioctl(mon, VIGIL_GET_INFO, &info[0]), 0);
 	}
-	/* and when the call before has failed */
+	/* The same works after a failed call. */
 	m.addr = v->vm->ram_size;
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &m), EFAULT);
 	CHECK_EQ(m.done, sizeof(word));
@@ -640,11 +652,11 @@ static void memory(long arg)
 	for (unsigned int i = 0; i < 3 * 4096; i++)
 		((uint8_t *)vm_ram(v->vm, PAGE, 3 * 4096))[i] =
 			i * 5 + (i >> 8);
-	/* across pages, not aligned */
+	/* The read crosses pages and is not aligned. */
 	CHECK_EQ(read_mem(mon, PAGE + 7, buf, 8200, 0, &done), 0);
 	CHECK_EQ(done, 8200);
 	CHECK_MEM(!memcmp(buf, vm_ram(v->vm, PAGE + 7, 8200), 8200));
-	/* virtual pages in another order than the physical ones */
+	/* Virtual pages are in another order than the physical ones. */
 	pt_init(&pt, v->vm, M_LONG);
 	pt_identity(&pt, 0, 0x200000, PTE_P | PTE_W);
 	pt_map(&pt, 0x40000000, PAGE + 0x2000, 1, PTE_P | PTE_W);
@@ -658,7 +670,7 @@ static void memory(long arg)
 	CHECK_EQ(m.done, 32);
 	CHECK_MEM(!memcmp(buf, vm_ram(v->vm, PAGE + 0x2ff0, 16), 16));
 	CHECK_MEM(!memcmp(buf + 16, vm_ram(v->vm, PAGE, 16), 16));
-	/* up to where memory ends */
+	/* The read stops where memory ends. */
 	CHECK_EQ(read_mem(mon, v->vm->ram_size - 100, buf, 200, 0, &done), 0);
 	CHECK_EQ(done, 100);
 	CHECK_ERRNO(read_mem(mon, v->vm->ram_size, buf, 1, 0, &done), EFAULT);
@@ -714,7 +726,7 @@ static void isolated(long m)
 		SKIP("the CPU has no 5-level paging");
 	v = START(m, wloop);
 	mon = mon_open(v->vm);
-	/* 32 bits: entry 3 is the kernel's, as in Linux */
+	/* In 32-bit Linux, entry 3 of the PDPT is the kernel's. */
 	if (m == M_PAE)
 		va = 0xc1000000;
 	mem.addr = w.start = va;
@@ -730,11 +742,14 @@ static void isolated(long m)
 	low = first = rd64(v->vm, kernel);
 	CHECK(low & PTE_P);
 	if (m != M_PAE)
-		first ^= 1ull << 5; /* the CPU sets A in each by itself */
+		/* The CPU sets A in each half separately. */
+		first ^= 1ull << 5;
 	wr64(v->vm, user, first);
 	wr64(v->vm, PAGE, 0xfeedface);
 
-	/* the kernel's half, as ever; the user's half leads to it */
+	/*
+	 * The kernel's half is used as it is, and the user's half leads to it.
+	 */
 	set_cr3(v, kernel);
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
 	set_cr3(v, user);
@@ -742,12 +757,12 @@ static void isolated(long m)
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
 	CHECK_EQ(word, 0xfeedface);
 	CHECK_EQ(ioctl(mon, VIGIL_WATCH_ADD, &w), 0);
-	/* what both map */
+	/* Both halves map this. */
 	mem.addr = GUEST_CODE;
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
 	CHECK_EQ(word, rd64(v->vm, GUEST_CODE));
 	mem.addr = va;
-	/* whoever names a table gets that one */
+	/* A named table is used as it is. */
 	mem.cr3 = user;
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
 	w.cr3 = user;
@@ -756,7 +771,10 @@ static void isolated(long m)
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
 	mem.cr3 = w.cr3 = 0;
 
-	/* no pair: another table for the same addresses, or one more, or none */
+	/*
+	 * These are no pairs: another table for the same addresses, or one
+	 * more, or none.
+	 */
 	wr64(v->vm, kernel, low ^ 0x2000);
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
 	CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EFAULT);
@@ -774,7 +792,7 @@ static void isolated(long m)
 
 static void *spin(void *arg)
 {
-	/* ends with the VM's thread's signal */
+	/* KVM_RUN ends with the signal to this thread. */
 	ioctl(((struct vcpu *)arg)->fd, KVM_RUN, 0);
 	return NULL;
 }
@@ -811,14 +829,14 @@ static void registers(long arg)
 	r.r15 = 0xfeedfacecafebeef;
 	set_regs(v, &r);
 	set_lstar(v, 0xffffffff81a00080);
-	/* a vCPU that stands still */
+	/* Reads a vCPU that stands still. */
 	REQUIRE_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
 	CHECK_EQ(st.regs.r15, r.r15);
 	CHECK_EQ(st.regs.rip, r.rip);
 	CHECK(!memcmp(&st.sregs.cs, &sregs.cs, sizeof(sregs.cs)));
 	CHECK_EQ(st.sregs.cr3, sregs.cr3);
 	CHECK_EQ(st.lstar, 0xffffffff81a00080);
-	/* and one that runs, and goes on */
+	/* Reads a vCPU that runs, and that goes on afterwards. */
 	sigaction(SIGUSR1, &sa, NULL);
 	if (pthread_create(&thread, NULL, spin, v))
 		ERROR("no thread");
@@ -870,7 +888,7 @@ static void counters(long arg)
 	CHECK_NO_EVENT(mon);
 	CHECK_EQ(mon_stat(mon, "watch_hits"), 0);
 	CHECK_EQ(mon_stat(mon, "watch_misses"), 10);
-	/* the VM's fd tells the same */
+	/* The VM's fd returns the same value. */
 	CHECK_EQ(mon_stat(v->vm->fd, "watch_misses"), 10);
 	CHECK(mon_stat(mon, "exits") >= 11);
 	CHECK_ERRNO(ioctl(mon, VIGIL_GET_STATS, &s), EINVAL);
@@ -902,7 +920,7 @@ static void dead_vm(long arg)
 	CHECK_EQ(poll(&p, 1, 0), 1);
 	CHECK_EQ(p.revents, POLLIN);
 	vm_destroy(v->vm);
-	/* what happened before is still told, then that it is over */
+	/* The earlier event is still delivered, then the end of the VM. */
 	CHECK_EQ(poll(&p, 1, 5000), 1);
 	CHECK_EQ(p.revents, POLLIN | POLLHUP);
 	CHECK_EQ(mon_event(p.fd).seq, 1);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The monitor's commands, on a guest that `vigil run' runs and that counts. */
+/*
+ * Tests the monitor's commands on a guest that `vigil run' runs, and that
+ * counts.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +24,10 @@ static const uint8_t counter[] = { 0xff, 0x06, 0x00, 0x90, 0xb9, 0x00,
 static pid_t guest;
 static char out[1 << 20];
 
-/* a shell command: its output, of both kinds, in @out; its exit status */
+/*
+ * Runs a shell command. Its standard output and error are in @out; returns its
+ * exit status.
+ */
 static int sh(const char *cmd)
 {
 	size_t n = 0, got;
@@ -113,7 +119,7 @@ static void looking(long arg)
 	CHECK_SAYS("exits ");
 	CHECK_SH("vigil stat --json " NAME, 0);
 	CHECK_SAYS("\"exits_page_fault\":");
-	/* it has no kernel, so no symbols */
+	/* The guest has no kernel, so no symbols. */
 	CHECK_SH("vigil symbols " NAME " 2>&1", 1);
 	CHECK_SAYS("no kernel's symbol tables");
 	stop_guest();
@@ -201,7 +207,7 @@ static void asking(long arg)
 		 " --count 1 --exec 'exit 7' 2>&1",
 		 0);
 	CHECK_SAYS("failed with status 7: refused");
-	/* a person who says yes, one who says no, and nobody */
+	/* The answer is yes, then no, then end of file. */
 	CHECK_SH("echo y | vigil watch " NAME " --gpa 0x9000 --action ask"
 		 " --count 1 2>&1",
 		 0);
@@ -227,7 +233,10 @@ static void asking(long arg)
 	stop_guest();
 }
 
-/* what cannot be told is refused all the same, and every command says so */
+/*
+ * With a failing output, writes are still refused, and each command reports the
+ * failure.
+ */
 static void output_fails(long arg)
 {
 	begin();
@@ -250,7 +259,10 @@ static void output_fails(long arg)
 	stop_guest();
 }
 
-/* `vigil watch' at @gpa in the background, attached when this returns */
+/*
+ * Starts `vigil watch' at @gpa in the background; it is attached when this
+ * returns.
+ */
 static pid_t spawn_watch(const char *gpa, const char *exec)
 {
 	pid_t pid;
@@ -285,7 +297,9 @@ static int end_of(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* Ctrl-C, while nothing happens and while a program ponders */
+/*
+ * Ctrl-C ends the command while nothing happens, and while a program decides.
+ */
 static void interrupting(long exec)
 {
 	pid_t pid;
@@ -294,7 +308,9 @@ static void interrupting(long exec)
 	unlink("/tmp/watch-commands.decides");
 	pid = spawn_watch(exec ? "0x9000" : "0xa000",
 			  "touch /tmp/watch-commands.decides; exec sleep 100");
-	/* who only looks is not in the way; a second who watches is */
+	/*
+	 * A command that only reads still works; a second watcher is refused.
+	 */
 	CHECK_SH("vigil regs " NAME " 2>&1", 0);
 	CHECK_SAYS("rip");
 	CHECK_SH("vigil stat " NAME " 2>&1", 0);
@@ -312,7 +328,7 @@ static void interrupting(long exec)
 	stop_guest();
 }
 
-/* the VM ends under the command */
+/* The VM ends while the command runs. */
 static void vm_ends(long arg)
 {
 	pid_t pid;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each store is told once, in order, with what memory held before it; and what an
- * emulated instruction raises is what the CPU would raise.
+ * Each store causes one event, in order, with what memory held before it; and
+ * what an emulated instruction raises is what the CPU would raise.
  */
 #include <pthread.h>
 
@@ -225,7 +225,10 @@ static void watched_gdt(long arg)
 	expect_bit(v, mon, SEL_TSS, busy);
 	for (i = 0; i < 4; i++) {
 		EXPECT(v, STOP_SYNC);
-		/* QEMU TCG marks no code segment that a far transfer loads */
+		/*
+		 * QEMU's TCG does not set the accessed bit of a code segment
+		 * that a far transfer loads.
+		 */
 		if (i && test_on_tcg() &&
 		    !(rd64(v->vm, GUEST_GDT + SEL_FREE + 8 * i) & accessed))
 			CHECK_NO_EVENT(mon);
@@ -240,7 +243,7 @@ static void watched_gdt(long arg)
 	CHECK_EQ(s.ds.selector, SEL_FREE);
 	CHECK_EQ(s.cs.selector, SEL_FREE + 24);
 
-	/* the operand of a device; the TSS is made available again */
+	/* The operand is a device's. The TSS is made available again. */
 	wr64(v->vm, GUEST_GDT + SEL_TSS,
 	     rd64(v->vm, GUEST_GDT + SEL_TSS) & ~busy);
 	answer_mmio(v, SEL_TSS);
@@ -334,7 +337,10 @@ static void step_movss(long arg)
 #define DR7_W4 (DR7_ON | 0xdu << 16)
 #define DR7_RW4 (DR7_ON | 0xfu << 16)
 
-/* breakpoint 0 at @at; rDI is stored to, rBP loaded from */
+/*
+ * Starts a guest with breakpoint 0 at @at. It stores to rDI, and loads from
+ * rBP.
+ */
 static struct vcpu *start_bp(uint64_t at, uint64_t dr7, uint64_t rdi,
 			     uint64_t rbp)
 {
@@ -369,7 +375,10 @@ static void bp_store(long arg)
 	vm_destroy(v->vm);
 }
 
-/* a store and a load beside it, and a load where only stores count */
+/*
+ * A store and a load beside the breakpoint do not hit it, nor does a load where
+ * only stores count.
+ */
 static void bp_miss(long arg)
 {
 	struct vcpu *v = start_bp(TARGET, DR7_W4, TARGET + 4, GUEST_MMIO);
@@ -410,7 +419,10 @@ static void bp_code(long arg)
 	set_regs(v, &r);
 	EXPECT_EXC(v, DB, 0);
 	CHECK_EQ(v->exc.rip, LABEL_AT(exact_code_bp, here));
-	/* the frame of a code breakpoint has RF clear: resume behind it */
+	/*
+	 * The frame of a code breakpoint has RF clear: set it, to resume behind
+	 * the breakpoint.
+	 */
 	exc_set_flags(v, v->exc.rflags | RFLAGS_RF);
 	EXPECT(v, STOP_END);
 	vm_destroy(v->vm);
@@ -452,7 +464,7 @@ static void push_seg(long m)
 
 /* ---- what the emulator does not know ---- */
 
-/* In ring 3, with the TSS that leads out of it. */
+/* Puts the vCPU into ring 3, with the TSS for the way back. */
 static void enter_ring3(struct vcpu *v)
 {
 	struct kvm_sregs s;
@@ -481,7 +493,7 @@ static void unknown(const char *start, const char *end, const char *behind,
 
 	get_regs(v, &r);
 	r.rdi = to;
-	r.rflags |= RFLAGS_IOPL; /* the payload tells its end by OUT */
+	r.rflags |= RFLAGS_IOPL; /* the payload ends with OUT */
 	set_regs(v, &r);
 	if (user)
 		enter_ring3(v);

@@ -18,7 +18,7 @@ DECLARE_PAYLOAD(wins);
 #define OLD 0x1111111111111111ull
 #define NEW 0x2222222222222222ull
 
-/* rax is NEW, rdi TARGET, rcx @n */
+/* Sets rax to NEW, rdi to TARGET, rcx to @n. */
 static void set_up(struct vcpu *v, unsigned int n)
 {
 	struct kvm_regs r;
@@ -31,7 +31,7 @@ static void set_up(struct vcpu *v, unsigned int n)
 	wr64(v->vm, TARGET, OLD);
 }
 
-/* a guest that is about to store NEW @n times, one more each time */
+/* Starts a guest that is about to store NEW @n times, one more each time. */
 static struct vcpu *start(unsigned int n)
 {
 	struct vcpu *v = START(M_LONG, wloop);
@@ -40,7 +40,7 @@ static struct vcpu *start(unsigned int n)
 	return v;
 }
 
-/* a thread that runs the vCPU to its end */
+/* A thread that runs the vCPU to its end. */
 struct runner {
 	struct vcpu *v;
 	enum stop stop;
@@ -80,7 +80,7 @@ static void held(long verdict)
 	ev = mon_event(mon);
 	CHECK_EQ(ev.flags & (VIGIL_EVENT_HELD | VIGIL_EVENT_DENIED),
 		 VIGIL_EVENT_HELD);
-	/* it waits, and a monitor may look around meanwhile */
+	/* The vCPU waits, and the monitor can read its registers meanwhile. */
 	struct vigil_vcpu_state st = { 0 };
 
 	CHECK_EQ(ioctl(mon, VIGIL_GET_VCPU, &st), 0);
@@ -99,7 +99,7 @@ static void held(long verdict)
 	vm_destroy(v->vm);
 }
 
-/* one instruction that is held as often as a guest likes */
+/* One instruction is held as often as the guest chooses. */
 static void held_often(long n)
 {
 	struct vcpu *v = START(M_LONG, wrep);
@@ -127,7 +127,7 @@ static void held_often(long n)
 	vm_destroy(v->vm);
 }
 
-/* the monitor closes while a vCPU waits for it */
+/* The monitor closes while a vCPU waits for it. */
 static void closed(long on_death)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
@@ -143,14 +143,14 @@ static void closed(long on_death)
 	runner_join(&r, STOP_END);
 	/* the second store finds no watch */
 	CHECK_EQ(rd64(v->vm, TARGET), NEW + 1);
-	/* as if there had never been one */
+	/* A new monitor starts without a trace of the old one. */
 	mon = mon_open(v->vm);
 	CHECK_NO_EVENT(mon);
 	close(mon);
 	vm_destroy(v->vm);
 }
 
-/* another process watches; it is killed while a vCPU waits */
+/* Another process watches, and is killed while a vCPU waits. */
 static void killed(long on_death)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
@@ -167,7 +167,7 @@ static void killed(long on_death)
 		ERROR("no pipe");
 	pid = fork();
 	if (!pid) {
-		/* the vCPU's and VM's files are not for this process */
+		/* This process must not hold the vCPU's and the VM's files. */
 		ioctl(mon, VIGIL_WATCH_ADD, &w);
 		if (write(to_us[1], "w", 1) != 1 ||
 		    read(mon, &ev, sizeof(ev)) != sizeof(ev))
@@ -196,7 +196,7 @@ static void no_answer(int sig)
 {
 }
 
-/* KVM_RUN is interrupted, and goes on waiting when it is called again */
+/* KVM_RUN is interrupted, and waits again when it is called again. */
 static void interrupted(long arg)
 {
 	struct vcpu *v = start(1);
@@ -211,13 +211,13 @@ static void interrupted(long arg)
 		EXPECT(v, STOP_SIGNAL);
 	ticks(0);
 	v->stop_on_signal = false;
-	/* who asks for its thread back does not wait for the monitor */
+	/* With immediate_exit, KVM_RUN does not wait for the monitor. */
 	v->run->immediate_exit = 1;
 	for (int i = 0; i < 5; i++)
 		CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
 	v->run->immediate_exit = 0;
 	ev = mon_event(mon);
-	CHECK_NO_EVENT(mon); /* it is one event, not twenty */
+	CHECK_NO_EVENT(mon); /* There is one event, not twenty. */
 	CHECK_EQ(rd64(v->vm, TARGET), OLD);
 	runner_start(&r, v);
 	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
@@ -227,7 +227,7 @@ static void interrupted(long arg)
 	vm_destroy(v->vm);
 }
 
-/* A watch that is added while a store is held has its say in that store. */
+/* A watch that is added while a store is held also decides about that store. */
 static void added_while_held(long deny)
 {
 	struct vcpu *v = start(1);
@@ -255,7 +255,7 @@ static void added_while_held(long deny)
 	vm_destroy(v->vm);
 }
 
-/* the VMM gives the vCPU other registers: nobody waits any more */
+/* The VMM sets other registers: the store is forgotten. */
 static void forgotten(long arg)
 {
 	struct vcpu *v = start(1);
@@ -304,7 +304,7 @@ static void full_queue(long arg)
 	}
 	CHECK_NO_EVENT(mon);
 	CHECK_EQ(mon_stat(mon, "events_dropped"), lost);
-	/* the next one tells of the loss */
+	/* The next event reports the loss. */
 	get_regs(v, &r);
 	r.rip = GUEST_CODE;
 	r.rcx = 1;
@@ -318,7 +318,7 @@ static void full_queue(long arg)
 	vm_destroy(v->vm);
 }
 
-/* a write that is refused stays refused when nobody can be told */
+/* A denied write stays denied when the queue is full. */
 static void full_queue_denies(long arg)
 {
 	struct vcpu *v = start(VIGIL_MAX_EVENTS + 10);
@@ -332,7 +332,7 @@ static void full_queue_denies(long arg)
 	vm_destroy(v->vm);
 }
 
-/* there is always room for the event of a vCPU that waits */
+/* The queue always has room for the event of a vCPU that waits. */
 static void full_queue_asks(long arg)
 {
 	struct vcpu *v = start(VIGIL_MAX_EVENTS + 10);
@@ -362,7 +362,9 @@ static void full_queue_asks(long arg)
 	vm_destroy(v->vm);
 }
 
-/* a watch that is set while the guest writes there catches the very next write */
+/*
+ * A watch that is set while the guest writes there catches the very next write.
+ */
 static void while_running(long arg)
 {
 	struct vcpu *v = START(M_LONG, wforever);
@@ -387,7 +389,7 @@ static void while_running(long arg)
 		while (rd64(v->vm, TARGET) == seen)
 			;
 		id = mon_watch(mon, TARGET, 8, VIGIL_ACTION_DENY);
-		/* no write has come through since the call returned */
+		/* No write has been made since the call returned. */
 		seen = rd64(v->vm, TARGET);
 		if (!mon_ready(mon, 5000)) {
 			for (int k = 0; k < 2; k++) {
@@ -426,7 +428,10 @@ static void while_running(long arg)
 	vm_destroy(v->vm);
 }
 
-/* the guest maps the page a second time; a watch is on the memory */
+/*
+ * The guest maps the page a second time: a watch is on memory, not on
+ * addresses.
+ */
 static void alias(long arg)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_DENY);
@@ -459,7 +464,7 @@ static void alias(long arg)
 	vm_destroy(v->vm);
 }
 
-/* a virtual range over pages that are not neighbours in physical memory */
+/* A virtual range covers pages that are not neighbours in physical memory. */
 static void scattered(long arg)
 {
 	struct vigil_watch w = watch_gpa(0x40000ffc, 8, VIGIL_ACTION_LOG);
@@ -483,7 +488,7 @@ static void scattered(long arg)
 	r.rdi = 0x40000ffc;
 	set_regs(v, &r);
 	EXPECT(v, STOP_END);
-	/* a store over the end of a page is one event for each side */
+	/* A store over the end of a page causes one event for each side. */
 	ev = mon_event(mon);
 	CHECK_EQ(ev.gpa, PAGE + 0x2ffc);
 	CHECK_EQ(ev.gva, 0x40000ffc);
@@ -499,7 +504,7 @@ static void scattered(long arg)
 	vm_destroy(v->vm);
 }
 
-/* a store over the end of a page, of which one side is refused */
+/* A store crosses the end of a page, and one side is denied. */
 static void crossing(long second)
 {
 	uint64_t at = PAGE + 0xffc;
@@ -525,7 +530,7 @@ static void crossing(long second)
 	vm_destroy(v->vm);
 }
 
-/* first and last byte, and the bytes next to them */
+/* Stores to the first and the last byte, and to the bytes beside them. */
 static void edges(long arg)
 {
 	static const struct {
@@ -562,7 +567,7 @@ static void edges(long arg)
 	vm_destroy(v->vm);
 }
 
-/* of several watches the strongest counts, and is the one that is told of */
+/* Where watches overlap, the strongest decides, and the event names it. */
 static void overlapping(long arg)
 {
 	struct vcpu *v = start(1);
@@ -590,7 +595,7 @@ static void overlapping(long arg)
 	vm_destroy(v->vm);
 }
 
-/* one store watched, one beside it, then the watch is gone */
+/* One store is watched, one is beside the watch, then the watch is removed. */
 static void removed(long arg)
 {
 	struct vcpu *v = START(M_LONG, wthree);
@@ -617,7 +622,7 @@ static void removed(long arg)
 	vm_destroy(v->vm);
 }
 
-/* documented: what the VMM's own process writes is not seen */
+/* As documented, writes of the VMM's own process cause no events. */
 static void vmm_writes(long arg)
 {
 	struct vcpu *v = start(1);

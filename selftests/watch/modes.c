@@ -6,7 +6,7 @@
 
 DECLARE_PAYLOAD3(wmode);
 
-/* 16-bit code reaches the first 64 KiB */
+/* 16-bit code reaches only the first 64 KiB. */
 static uint64_t target(enum mode m)
 {
 	return (mode_16bit(m) ? GUEST_LOW : PAGE) + 0x100;
@@ -32,7 +32,7 @@ static struct vcpu *start(enum mode m)
 	return v;
 }
 
-/* @old and @new_ are @len bytes, little-endian */
+/* Checks the next event. @old and @new_ are @len bytes, little-endian. */
 static void expect_event(int mon, enum mode m, uint32_t flags, uint64_t gpa,
 			 unsigned int len, uint64_t old, uint64_t new_)
 {
@@ -53,7 +53,7 @@ static void expect_event(int mon, enum mode m, uint32_t flags, uint64_t gpa,
 	CHECK_EQ(ev.watch_id != 0, 1);
 }
 
-/* the steps of the payload, with memory as it is when stores do (not) happen */
+/* Follows the steps of the payload. @flags say whether the stores happen. */
 static void steps(struct vcpu *v, int mon, enum mode m, uint32_t flags,
 		  bool stored)
 {
@@ -70,7 +70,8 @@ static void steps(struct vcpu *v, int mon, enum mode m, uint32_t flags,
 	expect_event(mon, m, flags, at, 4, was, 0xb1b2b3b4);
 	vcpu_settle(v);
 	get_regs(v, &r);
-	CHECK_EQ(r.rbx, was); /* XCHG takes what is there, refused or not */
+	/* XCHG loads the old value even if its store is denied. */
+	CHECK_EQ(r.rbx, was);
 	if (stored)
 		was = 0xb1b2b3b4;
 	CHECK_EQ(rd32(v->vm, at), was);
@@ -133,7 +134,7 @@ static void deny_mode(long m)
 	vm_destroy(v->vm);
 }
 
-/* an address in the guest's own terms, once its paging is on */
+/* The watch has a guest-virtual address, once the guest has paging on. */
 static void gva_mode(long m)
 {
 	struct vigil_watch w = watch_gpa(target(m), 16, VIGIL_ACTION_DENY);

@@ -10,7 +10,7 @@
 #include "guest.h"
 #include "vigil.h"
 
-/* where the guests store to: a page for themselves */
+/* The guests store to this page, which nothing else uses. */
 #define PAGE GUEST_FREE
 #define TARGET (PAGE + 0x100)
 
@@ -56,7 +56,7 @@ static inline void mon_del(int mon, uint32_t id)
 		ERROR("VIGIL_WATCH_DEL: errno %d", errno);
 }
 
-/* is there an event within @ms? */
+/* Is there an event within @ms? */
 static inline bool mon_ready(int mon, int ms)
 {
 	struct pollfd p = { .fd = mon, .events = POLLIN };
@@ -95,7 +95,7 @@ static inline uint64_t bytes64(const uint8_t *p)
 	return v;
 }
 
-/* one of the VM's counters */
+/* Returns one of the VM's counters. */
 static inline uint64_t mon_stat(int fd, const char *name)
 {
 	static char names[128][VIGIL_NAME_LEN];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every store instruction, watched: what the CPU does with it unwatched is what
- * must come out logged, and, but for the memory, denied.
+ * Every store instruction on a watched page: logged, the result must be what
+ * the CPU does with it unwatched; denied, the same except for memory.
  */
 #include <stdlib.h>
 
@@ -80,8 +80,8 @@ static void same_regs(const struct kvm_regs *got, const struct kvm_regs *want)
 }
 
 /*
- * The events of a row, laid over the page as it was: each one's old bytes are
- * what was there, and together they are what the CPU wrote.
+ * Checks the events of a row: each one's old bytes are what the page had, and
+ * together they are what the CPU wrote.
  */
 static void check_events(int mon, const struct row *row,
 			 const struct result *plain, bool denied)
@@ -91,7 +91,7 @@ static void check_events(int mon, const struct row *row,
 
 	fill_page(row, before);
 	memcpy(page, before, sizeof(page));
-	/* a row may prepare its source, and store more than is watched */
+	/* A row may prepare its source, and store beyond the watched bytes. */
 	memcpy(page, plain->page, RANGE);
 	memcpy(page + RANGE + WATCHED, plain->page + RANGE + WATCHED,
 	       4096 - RANGE - WATCHED);
@@ -111,7 +111,9 @@ static void check_events(int mon, const struct row *row,
 					   (denied ? VIGIL_EVENT_DENIED : 0));
 		CHECK_EQ(ev.mode, 64);
 		CHECK_EQ(ev.cpl, 0);
-		/* the bytes of the row's code, which is where RIP says */
+		/*
+		 * RIP points into the row's code, and the event has its bytes.
+		 */
 		CHECK(ev.rip >= GUEST_CODE && ev.insn_len >= 1 &&
 		      ev.insn_len <= 15);
 		CHECK(!memcmp(ev.insn, pl_wst + (ev.rip - GUEST_CODE),
@@ -130,7 +132,7 @@ static void check_events(int mon, const struct row *row,
 			row->name);
 }
 
-/* a CPUID leaf of the guest, 0 where it has none */
+/* Returns a CPUID leaf of the guest, 0 where it has none. */
 static struct kvm_cpuid_entry2 guest_cpuid(struct vcpu *v, uint32_t leaf,
 					   uint32_t index)
 {
@@ -145,7 +147,7 @@ static struct kvm_cpuid_entry2 guest_cpuid(struct vcpu *v, uint32_t leaf,
 	return e;
 }
 
-/* Runs what is at that label; rAX in and out. */
+/* Runs the code at that label; rAX is in and out. */
 static uint64_t run_at(struct vcpu *v, const char *label, uint64_t rax)
 {
 	struct kvm_regs r = {
@@ -163,8 +165,8 @@ static uint64_t run_at(struct vcpu *v, const char *label, uint64_t rax)
 }
 
 /*
- * Switches XSAVE on, with all components that there are: a bit for each number
- * that rows may need. QEMU does not let vigil know of XCR0, and so takes it away.
+ * Switches XSAVE on with all components. Returns a bit for each that rows may
+ * need. QEMU hides XCR0 from vigil, and so takes XSAVE away.
  */
 static unsigned int give_xsave(struct vcpu *v, uint64_t *xcr0)
 {
@@ -219,7 +221,10 @@ static void check_rows(long action)
 		same_regs(&watched.regs, &plain.regs);
 		check_events(mon, row, &plain, deny);
 		if (deny) {
-			/* nothing in the range, and all outside of it */
+			/*
+			 * Nothing in the range may change, and all outside of
+			 * it must.
+			 */
 			fill_page(row, before);
 			memcpy(plain.page + RANGE, before + RANGE, WATCHED);
 		}

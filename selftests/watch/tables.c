@@ -64,7 +64,9 @@ static void expect_bits(struct vcpu *v, int mon, uint64_t gpa, unsigned int len,
 	CHECK_EQ(entry(v, gpa, len), flags & VIGIL_EVENT_DENIED ? old : new_);
 }
 
-/* the store that makes the walk happens, whatever becomes of the bits */
+/*
+ * The store that causes the walk happens, whatever is decided about the bits.
+ */
 static void run(struct vcpu *v)
 {
 	EXPECT(v, STOP_END);
@@ -90,7 +92,7 @@ static void watched_bits(long m, uint32_t action, uint32_t on_death,
 	expect_bits(v, mon, TABLE, len, PTE_A | PTE_D, flags);
 	if (!flags)
 		CHECK_NO_EVENT(mon);
-	/* a fault that starts anew tries to set refused bits once more */
+	/* A fault that starts anew tries again to set refused bits. */
 	while (mon_ready(mon, 0))
 		CHECK_EQ(mon_event(mon).flags, VIGIL_EVENT_DENIED);
 	close(mon);
@@ -118,7 +120,7 @@ static void asked_allow(long m)
 	watched_bits(m, VIGIL_ACTION_ASK, VIGIL_ON_DEATH_ALLOW, 0);
 }
 
-/* another entry of the table is watched: the bits come, and nothing is told */
+/* Another entry of the table is watched: the bits are set without an event. */
 static void beside(long m)
 {
 	unsigned int len;

@@ -25,7 +25,7 @@ static bool put(const char *path, const char *text)
 	return ok;
 }
 
-/* lines of the trace that have @a, and @b behind it */
+/* Counts the lines of the trace that have @a, and @b behind it. */
 static unsigned int lines(const char *a, const char *b)
 {
 	FILE *f = fopen(TRACING "trace", "r");
@@ -59,7 +59,7 @@ static void *answer(void *arg)
 	return NULL;
 }
 
-/* a guest stores once to a watched page and is refused */
+/* A guest stores once to a watched page; the store is denied. */
 static void refused_store(void)
 {
 	struct vcpu *v = START(M_LONG, wloop);

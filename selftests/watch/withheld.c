@@ -22,7 +22,7 @@ DECLARE_PAYLOAD(script32);
 #define PAGE_BYTES 0x1000ul
 
 static int uffd;
-static uint8_t *page; /* nobody gives it, until serve() */
+static uint8_t *page; /* missing until serve() gives it */
 static struct vcpu *vcpu;
 static uint32_t vm_id;
 
@@ -50,13 +50,13 @@ static void serve(void)
 {
 	struct uffdio_range r = { (uintptr_t)page, PAGE_BYTES };
 
-	/* Who waits goes on, with a page of zeros. */
+	/* Threads that wait go on with a page of zeros. */
 	if (ioctl(uffd, UFFDIO_UNREGISTER, &r))
 		ERROR("UFFDIO_UNREGISTER: errno %d", errno);
 	close(uffd);
 }
 
-/* A thread of ours, or of the kernel for it, waits for the page. */
+/* Waits until a thread of ours, or of the kernel for it, needs the page. */
 static void wait_for_fault(void)
 {
 	struct pollfd p = { .fd = uffd, .events = POLLIN };
@@ -127,7 +127,10 @@ static int add_watch(int mon)
 	return ioctl(mon, VIGIL_WATCH_ADD, &w);
 }
 
-/* All that must not wait for the VMM. The number of the step that failed, or 0. */
+/*
+ * Does all that must not wait for the VMM. Returns the number of the step that
+ * failed, or 0.
+ */
 static int bystander(void)
 {
 	int mon;
@@ -139,7 +142,7 @@ static int bystander(void)
 		return 2;
 	if (read_mem(mon, TARGET))
 		return 3;
-	/* its release waits for nobody either */
+	/* Closing the monitor does not wait either. */
 	if (close(mon))
 		return 4;
 	return 0;
@@ -177,7 +180,7 @@ static void finishes(int (*fn)(void))
 		CHECK_EQ(WEXITSTATUS(status), 0);
 }
 
-/* The process sleeps, R being the state of one that runs. */
+/* Does the process sleep? A running one has state R. */
 static bool sleeps(pid_t pid)
 {
 	char path[32], state = 0;
@@ -191,7 +194,7 @@ static bool sleeps(pid_t pid)
 	return state == 'S' || state == 'D';
 }
 
-/* Whatever the process waits for: it can be killed. */
+/* Runs @fn in a process, which can be killed whatever it waits for. */
 static void dies(int (*fn)(void))
 {
 	pid_t pid = spawn(fn);
@@ -228,7 +231,7 @@ static void *call(void *arg)
 	case ARG_SREGS_GET:
 		ret = ioctl(vcpu->fd, KVM_GET_SREGS, page);
 		break;
-	case ARG_SREGS_SET: /* zeros: refused, once they are there */
+	case ARG_SREGS_SET: /* the zeros are refused */
 		ret = ioctl(vcpu->fd, KVM_SET_SREGS, page);
 		break;
 	case ARG_MSRS:
@@ -257,7 +260,7 @@ static void argument(long which)
 	finishes(watcher);
 	serve();
 	pthread_join(t, &ret);
-	/* KVM_SET_SREGS and KVM_GET_CPUID2 do not like what the zeros say. */
+	/* KVM_SET_SREGS and KVM_GET_CPUID2 refuse the zeros. */
 	if (which == ARG_LOG || which == ARG_SREGS_GET || which == ARG_MSRS)
 		CHECK_EQ((long)ret, 0);
 	vm_destroy(vcpu->vm);
@@ -296,7 +299,10 @@ static void guest_memory(long arg)
 	dies(watcher);
 	dies(read_withheld);
 	finishes(bystander);
-	/* The VMM waits for its own vCPU, and others not for the VMM. */
+	/*
+	 * The VMM waits for its own vCPU; other processes do not wait for the
+	 * VMM.
+	 */
 	if (pthread_create(&changes, NULL, new_slot, NULL))
 		ERROR("no thread");
 	finishes(bystander);

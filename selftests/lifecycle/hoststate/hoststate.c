@@ -193,8 +193,9 @@ static void set_extension(void *on)
 }
 
 /*
- * The breakpoint addresses of a guest, with DR7 off: nobody watches anything in
- * this host. And VMX's exits leave 64 KiB as limit of the IDT.
+ * Clears the breakpoint addresses that a guest has left, while DR7 is off:
+ * nobody watches anything in this host. Sets the limit of the IDT, which VMX's
+ * exits leave at 64 KiB.
  */
 static void after_kvm(void *unused)
 {
