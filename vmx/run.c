@@ -339,6 +339,7 @@ static noinline void split_lock_detect(struct vmx_cpu *vc)
 		wrmsrl(MSR_TEST_CTRL, vc->test_ctrl);
 }
 
+/* selftests/models/vmcs.pml explores this */
 static void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
