@@ -487,6 +487,14 @@ void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu)
 {
 	u64 code = to_svm(vcpu)->vmcb->control.exit_code;
 
+	if (unlikely((s32)code < 0)) {
+		/* A refused VMRUN may not have done the flush that it was asked for. */
+		svm_drop_asids(this_cpu_ptr(&svm_cpu));
+		return;
+	}
+	/* One test keeps all other exits out: the three codes are close together. */
+	if (likely(code - EXIT_EXCP_MC > EXIT_NMI - EXIT_EXCP_MC))
+		return;
 	if (code == EXIT_INTR) {
 		vcpu->stat.exits_irq++;
 		/*
@@ -494,9 +502,9 @@ void svm_handle_exit_irqoff(struct vigil_vcpu *vcpu)
 		 * grace periods would wait for a CPU that does nothing else.
 		 */
 		rcu_note_context_switch(false);
-	} else if (unlikely(code == EXIT_NMI)) {
+	} else if (code == EXIT_NMI) {
 		vcpu->stat.exits_nmi++;
-	} else if (unlikely(code == EXIT_EXCP_MC)) {
+	} else if (code == EXIT_EXCP_MC) {
 		host_machine_check();
 	}
 }

@@ -48,9 +48,33 @@ static void free_cpus(void)
 	}
 }
 
+struct page *svm_alloc_page(int node, gfp_t gfp)
+{
+	struct page *page = alloc_pages_node(node, gfp | __GFP_ZERO, 0);
+
+	if (!page || !IS_ALIGNED(page_to_pfn(page), PTRS_PER_PMD))
+		return page;
+	__free_page(page);
+	page = alloc_pages_node(node, gfp | __GFP_ZERO, 1);
+	if (!page)
+		return NULL;
+	split_page(page, 1);
+	__free_page(page);
+	return page + 1;
+}
+
 int svm_hw_setup(void)
 {
 	int cpu, ret;
+
+	/*
+	 * The PAE root of a guest outside long mode is at a 32-bit CR3, which
+	 * has no room for the encryption bit.
+	 */
+	if (sme_me_mask) {
+		pr_err("cannot run on this kernel: svm: it encrypts its memory (SME); boot it with mem_encrypt=off\n");
+		return -EOPNOTSUPP;
+	}
 
 	svm_caps_read(&host_reader_native, &svm_caps);
 	ret = svm_caps_hide(&svm_caps, svm_hide);
@@ -66,10 +90,8 @@ int svm_hw_setup(void)
 		struct svm_cpu *sc = per_cpu_ptr(&svm_cpu, cpu);
 		int node = cpu_to_node(cpu);
 
-		sc->save_page =
-			alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
-		sc->hsave_page =
-			alloc_pages_node(node, GFP_KERNEL | __GFP_ZERO, 0);
+		sc->save_page = svm_alloc_page(node, GFP_KERNEL);
+		sc->hsave_page = svm_alloc_page(node, GFP_KERNEL);
 		if (!sc->save_page || !sc->hsave_page)
 			goto nomem;
 		sc->save_pa = __sme_set(page_to_phys(sc->save_page));
@@ -108,6 +130,12 @@ static void srso_disable(struct svm_cpu *sc)
 	wrmsrl(MSR_BP_CFG, cfg & ~BP_SPEC_REDUCE);
 }
 
+void svm_drop_asids(struct svm_cpu *sc)
+{
+	sc->generation++;
+	sc->next_asid = svm_caps.nasid;
+}
+
 int svm_hw_enable(void)
 {
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
@@ -132,8 +160,7 @@ int svm_hw_enable(void)
 	 * No vCPU may go on with an ASID of before: entries of the TLB may
 	 * still be tagged with it.
 	 */
-	sc->generation++;
-	sc->next_asid = svm_caps.nasid;
+	svm_drop_asids(sc);
 	return 0;
 }
 

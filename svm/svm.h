@@ -3,6 +3,7 @@
 #ifndef VIGIL_SVM_SVM_H
 #define VIGIL_SVM_SVM_H
 
+#include <linux/gfp.h>
 #include <linux/percpu.h>
 #include <uapi/asm/debugreg.h>
 
@@ -97,6 +98,14 @@ void svm_hw_unsetup(void);
 int svm_hw_enable(void);
 void svm_hw_disable(void);
 void svm_hw_emergency(void);
+/*
+ * A page for the VMCB or a save area, zeroed. Where the host runs SEV-SNP, a CPU
+ * that has such a page in use takes all of its 2 MiB for used when the page is the
+ * first of them (an erratum), so it is never that one. NULL without memory.
+ */
+struct page *svm_alloc_page(int node, gfp_t gfp);
+/* No vCPU enters with an ASID of this CPU again before a flush of all; IRQs off. */
+void svm_drop_asids(struct svm_cpu *sc);
 /*
  * Gives the vCPU an ASID that no entry of this CPU's TLB is tagged with; IRQs
  * off.

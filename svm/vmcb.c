@@ -58,14 +58,16 @@ void svm_vm_destroy(struct vigil_vm *vm)
 int svm_vcpu_create(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = kzalloc(sizeof(*svm), GFP_KERNEL_ACCOUNT);
+	struct page *page;
 
 	if (!svm)
 		return -ENOMEM;
-	svm->vmcb = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!svm->vmcb) {
+	page = svm_alloc_page(NUMA_NO_NODE, GFP_KERNEL_ACCOUNT);
+	if (!page) {
 		kfree(svm);
 		return -ENOMEM;
 	}
+	svm->vmcb = page_address(page);
 	svm->vmcb_pa = __sme_set(__pa(svm->vmcb));
 	svm->cpu = -1;
 	vcpu->vendor = svm;

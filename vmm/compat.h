@@ -192,6 +192,16 @@ static inline bool compat_srso_bp_spec_reduce(void)
 #endif
 }
 
+/* The kernel takes its events by FRED instead of the IDT. */
+static inline bool compat_host_fred(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
 /*
  * A guest has trained this CPU's branch predictors: the kernel flushes them
  * before the VMM's next instruction where that matters (VMSCAPE).

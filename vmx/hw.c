@@ -10,6 +10,7 @@
 
 #include "vmx.h"
 #include "shadow/shadow.h"
+#include "vmm/compat.h"
 #include "vmm/cpu/switch.h"
 #include "vmm/host.h"
 
@@ -85,6 +86,14 @@ int vmx_hw_setup(void)
 	struct page *page;
 	int cpu, ret;
 
+	/*
+	 * vmx_handle_exit_irqoff() hands NMIs over by INT 2, which such a kernel
+	 * takes for a fault of its own.
+	 */
+	if (compat_host_fred()) {
+		pr_err("cannot run on this kernel: vmx: it takes events by FRED; boot it with fred=off\n");
+		return -EOPNOTSUPP;
+	}
 	vmx_caps_read(&host_reader_native, &vmx_caps);
 	ret = vmx_caps_hide(&vmx_caps, vmx_hide);
 	if (ret) {
