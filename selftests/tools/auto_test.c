@@ -75,7 +75,7 @@ static void kernels(long arg)
 	CHECK_EQ(auto_kernel(top, path, sizeof(path)), -ENOENT);
 	CHECK(strstr(lv_error(), host.release) != NULL);
 	CHECK(strstr(lv_error(), "vigil run --auto KERNEL") != NULL);
-	/* from the last choice to the first */
+	/* Each file that is added is preferred to those of before. */
 	put("/boot/vmlinuz", "k", 1);
 	expect_path(auto_kernel(top, path, sizeof(path)), path,
 		    "/boot/vmlinuz");
@@ -90,7 +90,7 @@ static void kernels(long arg)
 	drop_top();
 }
 
-/* Ubuntu keeps its kernels from who is not root: say so, take no older one. */
+/* Ubuntu lets only root read its kernels: vigil says so, and takes no older one. */
 static void unreadable(long arg)
 {
 	char path[512], name[128], file[256];
@@ -278,7 +278,10 @@ static void whole(long arg)
 	memcpy(script, init->data, init->len);
 	script[init->len] = 0;
 	CHECK(!strncmp(script, "#!/bin/busybox sh\n", 18));
-	/* what the environment says goes into a script that root runs */
+	/*
+	 * TERM becomes a line of a script that root runs in the guest, so one with
+	 * other characters than a terminal's name has is replaced.
+	 */
 	CHECK(strstr(script, arg ? "TERM=vt100\n" :
 				   "TERM=screen.xterm-256color\n") != NULL);
 	CHECK(strstr(script, "reboot") == NULL);

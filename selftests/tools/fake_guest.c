@@ -65,7 +65,7 @@ int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
 bool functions_only;
 uint64_t sym_addr(unsigned int i, bool percpu)
 {
-	/* the first symbols of such kernels are per-CPU offsets */
+	/* The first symbols of a kernel with per-CPU offsets are small numbers. */
 	if (percpu && word == 8 && i < 50)
 		return i * 64;
 	return KERNEL_VA + 0x1000 + (uint64_t)i * 48;
@@ -94,7 +94,7 @@ void sym_name(unsigned int i, char *buf)
 		sprintf(buf, "sys_func_%u.part.0", i);
 }
 
-/* tokens: every byte stands for itself, but for a few that stand for more */
+/* Each token is the byte of its number, but for three that are longer strings. */
 static const char *token(unsigned int i, char *buf)
 {
 	if (i == 1)
@@ -131,7 +131,7 @@ static size_t put_offsets(size_t at, bool percpu)
 	return at + word;
 }
 
-/* a symbol's name with its type, in tokens */
+/* Puts a symbol's type and name, as tokens, where the table of names goes on. */
 static size_t put_name(size_t at, unsigned int i)
 {
 	char text[256], *p = text;

@@ -137,7 +137,7 @@ int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
 		return n / sizeof(*ev);
 	if (errno == EAGAIN)
 		return -EAGAIN;
-	/* the test ended with something unread: the VM is gone as well */
+	/* A test that ended with something unread counts as a VM that is gone. */
 	if (errno == ECONNRESET)
 		return 0;
 	return lv_fail(errno, "cannot read events: %s", strerror(errno));

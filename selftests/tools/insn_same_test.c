@@ -46,7 +46,7 @@ static void pieces(long arg)
 	CHECK(insn_same(&a, &b)); /* two pieces of XSAVE */
 	b.gva += 64;
 	CHECK(insn_same(&a, &b)); /* A store between was not watched. */
-	/* a loop around it: the address begins anew */
+	/* A loop executes the instruction again from the first address. */
 	CHECK(!insn_same(&b, &a));
 	CHECK(!insn_same(&a, &a));
 }
@@ -120,16 +120,16 @@ static void strings(long arg)
 	CHECK(insn_same(&a, &b)); /* and taken up again, after an interrupt */
 	b.rflags |= 1 << 16;
 	CHECK(insn_same(&a, &b));
-	/* the next call of memcpy(), right behind the first */
+	/* The next call of memcpy() goes on right behind the first. */
 	b = string(0x107, 1, 7, "\xf3\xa4");
 	CHECK(!insn_same(&a, &b));
 	b = string(0x107, 1, 3, "\xf3\xa4");
 	CHECK(!insn_same(&a, &b));
-	/* the same copy once more */
+	/* The same copy is made once more. */
 	b = string(0x106, 1, 1, "\xf3\xa4");
 	CHECK(insn_same(&a, &b));
 	CHECK(!insn_same(&b, &a));
-	/* from elsewhere */
+	/* The copy has another source. */
 	b = string(0x103, 1, 4, "\xf3\xa4");
 	b.regs[RSI] += 8;
 	CHECK(!insn_same(&a, &b));
@@ -143,12 +143,12 @@ static void strings(long arg)
 	a = b;
 	b.gva = 0x1000;
 	CHECK(insn_same(&a, &b));
-	/* elements of 4 bytes would end elsewhere */
+	/* With elements of 4 bytes the string would end at another address. */
 	a = string(0x100, 4, 3, "\xf3\xab");
 	b = string(0x108, 4, 2, "\xf3\xab");
 	a.regs[RSI] = b.regs[RSI] = 5;
 	CHECK(!insn_same(&a, &b));
-	/* without REP each is an instruction */
+	/* Without REP each element is an instruction of its own. */
 	a = string(0x100, 1, 3, "\xaa");
 	b = string(0x101, 1, 2, "\xaa");
 	CHECK(!insn_same(&a, &b));
@@ -170,7 +170,7 @@ static void strings_down(long arg)
 	CHECK(!insn_same(&a, &b));
 }
 
-/* in 16-bit code the count and the addresses wrap within 16 bits */
+/* In 16-bit code the count and the addresses wrap within 16 bits. */
 static void strings_wrap(long arg)
 {
 	struct vigil_event a = string(0xfffe, 2, 3, "\xf3\xab"), b = a;

@@ -46,14 +46,14 @@ static void layouts(long arg)
 	symtab_free(&t);
 }
 
-/* tables of a kernel that does not run come first */
+/* The search passes over the tables of a kernel that does not run. */
 static void decoy(long arg)
 {
 	struct symtab t = { 0 };
 
 	make_guest(L_61, true);
 	memset(mem + tables_start, 0, tables_end - tables_start);
-	/* an older copy, damaged where only its content tells */
+	/* An older copy of the tables is damaged where only its content shows it. */
 	put_tables(0x200000, L_61, true);
 	for (size_t i = tables_start; i < tables_start + N_SYMS * 4; i += 4)
 		mem[i] ^= 4;
@@ -64,7 +64,7 @@ static void decoy(long arg)
 	symtab_free(&t);
 }
 
-/* the pattern lies across two of the chunks that are read at once */
+/* The pattern is found where it lies across two of the chunks that are read. */
 static void straddle(long arg)
 {
 	struct symtab t = { 0 };
@@ -89,7 +89,7 @@ static void no_tables(long arg)
 	CHECK(strstr(lv_error(), "no kernel's symbol tables") != NULL);
 	memcpy(mem + 0x10000, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
-	/* at the very ends of memory */
+	/* The tables lie at the very ends of memory. */
 	memcpy(mem, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
 	memcpy(mem + MEM_SIZE - KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
 	       KALLSYMS_PATTERN_LEN);
@@ -112,7 +112,7 @@ static const char *locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
 	return kallsyms_locate(ks, buf, len, pattern, word, &steps);
 }
 
-/* a single wrong value in what the tables say of each other is noticed */
+/* The tables say where the others are; one wrong value of these is noticed. */
 static void inconsistent(long arg)
 {
 	struct kallsyms good, ks;
@@ -132,7 +132,7 @@ static void inconsistent(long arg)
 	}
 }
 
-/* anybody may have these in memory; they are not where the kernel's image is */
+/* A process of the guest may have tables like these; none lie in the kernel's image. */
 static void forged(long arg)
 {
 	struct symtab t = { 0 };
@@ -162,7 +162,7 @@ static void two_tables(long arg)
 	CHECK_EQ(t.n, 0);
 }
 
-/* whatever the tables say, the CPU goes where its interrupt table leads */
+/* Tables that do not have the handlers of the guest's IDT are not its kernel's. */
 static void wrong_handlers(long arg)
 {
 	struct symtab t = { 0 };
@@ -175,7 +175,7 @@ static void wrong_handlers(long arg)
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
 }
 
-/* where SYSCALL leads, the table must have its entry */
+/* The table must have the kernel's entry for SYSCALL where LSTAR says. */
 static void syscall_entry(long arg)
 {
 	struct symtab t = { 0 };
@@ -189,14 +189,14 @@ static void syscall_entry(long arg)
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
 	CHECK(strstr(lv_error(), "LSTAR") != NULL);
 	CHECK_EQ(t.n, 0);
-	/* in the memory of modules, as a rootkit's */
+	/* LSTAR leads into the memory of modules, as a rootkit's would. */
 	lstar = 0xffffffffc0201000;
 	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
-	/* a trampoline of early page-table isolation tells nothing */
+	/* A trampoline of early page-table isolation says nothing about the tables. */
 	lstar = 0xfffffe0000006000;
 	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
 	symtab_free(&t);
-	/* a 32-bit kernel has no such entry, whatever the MSR holds */
+	/* A 32-bit kernel has no such entry, whatever the MSR holds. */
 	word = 4;
 	lstar = 0x1234;
 	make_guest(L_61, false);
@@ -204,7 +204,7 @@ static void syscall_entry(long arg)
 	symtab_free(&t);
 }
 
-/* without a banner two handlers tell, and one does not */
+/* Without a banner two handlers of the IDT confirm the tables; one is not enough. */
 static void no_banner(long arg)
 {
 	void (*gate)(unsigned int, uint64_t) = arg == 8 ? put_gate : put_gate32;
@@ -229,7 +229,7 @@ static void escapes(long arg)
 	uint8_t *p;
 
 	make_guest(L_61, true);
-	/* the token of 'f' is now ESC, that of the types 'T' BEL */
+	/* The token of 'f' becomes ESC, and that of the type 'T' becomes BEL. */
 	p = mem + find_pattern();
 	p += 2 * ('f' - '0');
 	REQUIRE_EQ(p[0], 'f');
@@ -255,7 +255,7 @@ static void escapes(long arg)
 
 /* ---- what a search costs is bounded by its steps ---- */
 
-/* memory in which names seem to begin anywhere and go on up to the tokens */
+/* In this memory names seem to begin anywhere, and go on up to the tokens. */
 static void bound_names(long arg)
 {
 	struct kallsyms ks;
@@ -269,7 +269,7 @@ static void bound_names(long arg)
 	len = KALLSYMS_BEFORE + (1 << 20);
 	buf = malloc(len);
 	REQUIRE_EQ(buf != NULL, 1);
-	/* each word is a number of symbols, and a name up to the next word */
+	/* Each word can be taken for a number of symbols, followed by a name. */
 	for (at = 0; at < KALLSYMS_BEFORE; at += word) {
 		uint64_t n = 0x10000 + word - 1;
 
@@ -279,13 +279,13 @@ static void bound_names(long arg)
 	pattern = pattern - ks.tokens + KALLSYMS_BEFORE;
 	CHECK(locate(&ks, buf, len, pattern) != NULL);
 	CHECK_EQ(steps, 0);
-	/* a second hit costs nothing any more */
+	/* The steps are used up, so a second hit is not looked at. */
 	CHECK(kallsyms_locate(&ks, buf, len, pattern, word, &steps) != NULL);
 	CHECK_EQ(steps, 0);
 	free(buf);
 }
 
-/* each pattern may be followed by tokens that go on for long */
+/* Behind each pattern the tokens seem to go on for long. */
 static void bound_tokens(long arg)
 {
 	struct kallsyms ks;
@@ -301,7 +301,7 @@ static void bound_tokens(long arg)
 		CHECK(kallsyms_locate(&ks, buf, len, i * KALLSYMS_PATTERN_LEN,
 				      word, &steps) != NULL);
 	CHECK_EQ(steps, 0);
-	/* no byte of it is looked at more often than the steps say */
+	/* The steps bound how often the search looks at a byte. */
 	CHECK(i <= KALLSYMS_STEPS / (256 - '0') + 1);
 	free(buf);
 }
@@ -318,7 +318,7 @@ static void bound_ordinary(long arg)
 	}
 }
 
-/* whatever a guest puts there: no crash, no endless loop */
+/* Random memory of a guest neither crashes the search nor keeps it for ever. */
 static void hostile(long arg)
 {
 	struct kallsyms ks;

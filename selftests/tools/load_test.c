@@ -203,12 +203,12 @@ static void test_linux_cut(long arg)
 	CHECK_EQ(load_part(IMAGE_SIZE - 1), -ENOEXEC);
 	CHECK(strstr(lv_error(), "is cut short: 68095 bytes of the 68096"));
 	CHECK_EQ(load_part(IMAGE_SIZE / 2), -ENOEXEC);
-	/* without the stub: from the header's marks on */
+	/* Without the stub the file begins at the header's marks. */
 	memcpy(args.kernel.data, "\0\0", 2);
 	CHECK_EQ(load_part(0x206), -ENOEXEC);
 	CHECK(strstr(lv_error(), "inside its header"));
 	CHECK_EQ(load_part(0x26b), -ENOEXEC);
-	/* a signature behind the kernel is none of its bytes */
+	/* A signature behind the kernel is not loaded. */
 	args.kernel.data = realloc(args.kernel.data, IMAGE_SIZE + 100);
 	args.kernel.size = IMAGE_SIZE + 100;
 	CHECK_EQ(load_kernel(&args, &boot), 0);

@@ -19,7 +19,7 @@ static void texts(long arg)
 	quoted_as("", "");
 	quoted_as("sys_call_table", "sys_call_table");
 	quoted_as("a b~", "a b~");
-	/* the screen is cleared, the title is set, the line is forged */
+	/* Raw, these would clear the screen, set its title, and forge a line. */
 	quoted_as("\033[2J", "\\x1b[2J");
 	quoted_as("\033]0;x\007", "\\x1b]0;x\\x07");
 	quoted_as("x\r\nffffffff81000000 T y",
@@ -51,7 +51,7 @@ static void every_byte(long arg)
 	}
 }
 
-/* never past the end, and never half an escape */
+/* A short buffer takes no half escape, and nothing is written past its end. */
 static void cut(long arg)
 {
 	char buf[16];

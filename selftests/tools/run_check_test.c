@@ -131,7 +131,7 @@ static void test_name(long arg)
 	list[3] = vm(6, getpid(), "web", 0);
 	CHECK_EQ(check_name(list, 4, "web"), -EEXIST);
 	CHECK(strstr(lv_error(), "VM 3 of process 1 is called web already"));
-	/* whichever comes first in the list */
+	/* The order in the list does not matter. */
 	list[0] = vm(3, getpid(), "web", 0);
 	list[3] = vm(6, 1, "web", 0);
 	CHECK_EQ(check_name(list, 4, "web"), -EEXIST);

@@ -60,7 +60,7 @@ static void stubs(long arg)
 		"dbg package\n",
 		"Leave --symbols out");
 
-	/* a kallsyms dump by a user who may not see addresses */
+	/* A user who may not see addresses has dumped /proc/kallsyms: all are 0. */
 	for (int i = 0; i < 500; i++)
 		n += sprintf(zeros + n, "0000000000000000 T func_%d\n", i);
 	refused(zeros, "kptr_restrict");
@@ -81,7 +81,7 @@ static int load_lines(struct symtab *t, const char *text)
 	return ret;
 }
 
-/* a System.map as the kernel was linked */
+/* A System.map has addresses as the kernel was linked; the IDT tells the slide. */
 #define LINKED 0xffffffff81000000ull
 
 static void write_map(FILE *f)
@@ -100,7 +100,7 @@ static void slide(long arg)
 
 	write_map(new_file());
 	memset(mem, 0, sizeof(mem));
-	/* a kernel that is not up yet, and one that is another */
+	/* The kernel is not up yet; then another kernel's handlers are in the IDT. */
 	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
 	CHECK(strstr(lv_error(), "KASLR") != NULL);
 	put_gate(0, KERNEL_VA + 0x10000);
@@ -117,7 +117,7 @@ static void slide(long arg)
 	unlink(path);
 }
 
-/* the entry of SYSCALL confirms the slide, or tells it where nothing else does */
+/* The entry of SYSCALL confirms the slide, or tells it where no handler does. */
 static void slide_by_syscall(long arg)
 {
 	struct symtab t = { 0 };
@@ -146,7 +146,7 @@ static void slide_by_syscall(long arg)
 	symtab_free(&t);
 }
 
-/* cat /proc/kallsyms, of a guest with 8 digits */
+/* A dump of /proc/kallsyms of a 32-bit guest has addresses of 8 digits. */
 static void kallsyms32(long arg)
 {
 	struct symtab t = { 0 };
@@ -215,13 +215,13 @@ static void few(long arg)
 	struct symtab t;
 
 	memset(mem, 0, sizeof(mem));
-	/* nothing tells where the kernel is: as it stands */
+	/* Without handlers nothing tells the slide: the addresses count as they are. */
 	REQUIRE_EQ(load_lines(&t, "ffffffff81234560 D my_table\n"), 0);
 	CHECK_EQ(t.n, 1);
 	CHECK(t.unmoved);
 	CHECK_EQ(symtab_find(&t, "my_table")->addr, 0xffffffff81234560);
 	symtab_free(&t);
-	/* one handler tells */
+	/* One handler of the IDT is enough to tell the slide. */
 	put_gate(14, LINKED + 0x200040);
 	REQUIRE_EQ(load_lines(&t, "ffffffff81000040 T asm_exc_page_fault\n"
 				  "ffffffff81234560 D my_table\n"),
@@ -230,12 +230,12 @@ static void few(long arg)
 	CHECK_EQ(t.slide, 0x200000);
 	CHECK_EQ(symtab_find(&t, "my_table")->addr, 0xffffffff81434560);
 	symtab_free(&t);
-	/* two handlers that do not agree */
+	/* Two handlers that tell different slides are of another kernel. */
 	put_gate(0, LINKED);
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T asm_exc_page_fault\n"
 				"ffffffff81001000 T asm_exc_divide_error\n"),
 		 -ENOENT);
-	/* lines that are none */
+	/* Lines that are no symbols are refused, with their number. */
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
 				"ffffffff81000040 T b c\n"),
 		 -ENOEXEC);
@@ -249,7 +249,7 @@ static void few(long arg)
 	CHECK_EQ(load_lines(&t, ""), -ENOEXEC);
 }
 
-/* this very program is an ELF file with symbols */
+/* This very program serves as an ELF file with symbols. */
 static void elf(long arg)
 {
 	struct symtab t = { 0 };

@@ -56,7 +56,7 @@ static void lengths(long arg)
 	CHECK_EQ(symtab_len(&t, 0xffffffff81000000), 3616);
 	CHECK_EQ(symtab_len(&t, 0xffffffff81000010), 3600);
 	CHECK_EQ(symtab_len(&t, 0xffffffff81000e1f), 1);
-	/* too far, the last, and behind it */
+	/* An address too far from any symbol, one in the last, and one behind it. */
 	CHECK_EQ(symtab_len(&t, 0xffffffff81000e20), SYMTAB_LEN_DEFAULT);
 	CHECK_EQ(symtab_len(&t, 0xffffffff83000000), SYMTAB_LEN_DEFAULT);
 	CHECK_EQ(symtab_len(&t, ~0ull), SYMTAB_LEN_DEFAULT);
@@ -78,7 +78,7 @@ static void definitions(long arg)
 		CHECK(strstr(lv_error(), "NAME=ADDR") != NULL);
 	}
 	CHECK_EQ(t.n, 0);
-	/* as the first symbol, as a new one, in place of two */
+	/* A definition becomes the first symbol, a new one, or replaces two. */
 	REQUIRE_EQ(symtab_define(&t, "mine=ffffffff96c5c6a0"), 0);
 	CHECK_EQ(symtab_parse(&t, "mine", &addr), 0);
 	CHECK_EQ(addr, 0xffffffff96c5c6a0);

@@ -49,7 +49,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* false: there is nothing more */
+/* Reads what there is; false at the end of the stream. */
 static bool more(struct text *t)
 {
 	struct pollfd p = { .fd = t->fd, .events = POLLIN };
@@ -65,7 +65,7 @@ static bool more(struct text *t)
 	return true;
 }
 
-/* waits until @what comes; what follows is looked at next */
+/* Waits until @what comes. The next call looks behind it. */
 static void expect(struct text *t, const char *what)
 {
 	char *hit;
@@ -182,7 +182,7 @@ static int end(void)
 	int64_t limit = now_ms() + LIMIT_MS;
 	int status;
 
-	/* not waitpid() alone: a command that hangs is a failure with words */
+	/* A command that hangs is to be a failure with words, so waitpid() alone is not enough. */
 	while (waitpid(pid, &status, WNOHANG) != pid) {
 		if (now_ms() > limit) {
 			kill(pid, SIGKILL);
@@ -298,7 +298,7 @@ static void full_commands(long closed)
 	CHECK_EQ(end(), EX_USAGE);
 }
 
-/* three writes are refused though none can be shown */
+/* The command refuses three writes though it can show none of them. */
 static void full_stay(long json)
 {
 	start((struct where){ .out = "/dev/full", .in = -1 },
@@ -364,7 +364,7 @@ static void full_stop(long arg)
 	expect(&err, "nothing is protected any more");
 }
 
-/* who would answer does not see the question */
+/* The question cannot be shown where the person who would answer could see it. */
 static void full_asking(long json)
 {
 	start((struct where){ .out = "/dev/full", .in = -1 },
@@ -386,7 +386,7 @@ static void full_asking(long json)
 	CHECK_EQ(times(&err, "held writes are refused"), json);
 }
 
-/* a reader that does not read does not hold up the end */
+/* The command ends though nobody reads what it has written to a pipe. */
 static void reader_stuck(long arg)
 {
 	int64_t limit = now_ms() + LIMIT_MS;
@@ -452,13 +452,13 @@ static void quitting(long arg)
 	say("quit\n");
 	send_event(event(1, HELD));
 	CHECK_EQ(end(), 0);
-	/* no verdict: --on-death decides */
+	/* The command gives no verdict, so --on-death decides. */
 	p = (struct pollfd){ .fd = mon, .events = POLLIN };
 	CHECK_EQ(poll(&p, 1, LIMIT_MS), 1);
 	CHECK_EQ(recv(mon, &c, 1, 0), 0);
 }
 
-/* a string of 7 bytes, and then another run of the same instruction */
+/* One instruction stores 7 bytes in turn; then it is executed once more. */
 static void one_question(long arg)
 {
 	struct vigil_event ev;
@@ -590,12 +590,12 @@ static void taken(long arg)
 	expect(&err, "the VM is gone");
 }
 
-/* a symbol is as long as the way to the next one; NAME=ADDR is a symbol */
+/* A symbol reaches up to the next one, and NAME=ADDR defines one. */
 static void symbol_lengths(long arg)
 {
 	char path[] = "/tmp/watch-test-XXXXXX", cmd[512];
 	static const char map[] = "c1000000 D table\nc1000e20 D next\n";
-	/* a definition ends what is before it */
+	/* A symbol that is defined ends the one before it. */
 	static const uint64_t want[][2] = { { 0xc1000000, 3584 },
 					    { 0xc1000010, 3568 },
 					    { 0xc1000e20, 8 },
@@ -625,7 +625,7 @@ static void symbol_lengths(long arg)
 	close(mon);
 	CHECK_EQ(end(), 0);
 	unlink(path);
-	/* a definition needs no other symbols */
+	/* A symbol can be defined without any table of symbols. */
 	start_plain("watch 7 --no-symbols --symbol mine=c1000e00");
 	CHECK_EQ(message(FAKE_WATCH).watch.start, 0xc1000e00);
 	close(mon);
@@ -652,7 +652,7 @@ static void check_time(const char *text)
 	}
 }
 
-/* the wall clock's seconds of such a time */
+/* Seconds of the wall clock, from a time like the one above. */
 static double seconds(const char *text)
 {
 	struct tm tm = { 0 };
@@ -668,7 +668,7 @@ static double seconds(const char *text)
 	       (sign == '-' ? -60 : 60) * (60 * hours + minutes);
 }
 
-/* the host's clock is set meanwhile: see fake_mon.c */
+/* The host's clock is set while the command runs: see fake_mon.c. */
 static void one_clock(long arg)
 {
 	struct timespec mono, real;
@@ -701,7 +701,7 @@ static void one_clock(long arg)
 		if (i <= 100 && strncmp(l, first, 32))
 			FAIL("one time is %s and %.32s", first, l);
 	}
-	/* a day later by the one clock is a day later by the other */
+	/* A day later by the monotonic clock is a day later by the wall clock. */
 	want = seconds(first) + 86400;
 	CHECK(seconds(l) - want < 1e-4 && want - seconds(l) < 1e-4);
 	CHECK_EQ(end(), 0);
@@ -804,7 +804,7 @@ static void ended_by(long sig)
 	CHECK_EQ(end(), 0);
 }
 
-/* verdicts come in any order, and what is none decides nothing */
+/* Verdicts may come in any order; a line that is none decides nothing. */
 static void answers_json(long arg)
 {
 	struct json_object *o;
@@ -838,7 +838,7 @@ static void answers_json(long arg)
 	say("dict\": \"deny\"}\n");
 	check_verdict(1, VIGIL_VERDICT_DENY);
 	CHECK_FIELD(record("verdict"), "result", "denied");
-	/* the end of the input refuses what waits */
+	/* The end of standard input refuses the writes that wait. */
 	close(in);
 	message(FAKE_VERDICT);
 	message(FAKE_VERDICT);
@@ -883,7 +883,7 @@ int main(int argc, char **argv)
 	};
 	const char *slash = strrchr(argv[0], '/');
 
-	/* it lies beside this program */
+	/* vigil-fake lies beside this program. */
 	snprintf(fake, sizeof(fake), "%.*s/vigil-fake",
 		 slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
 	return test_main(argc, argv, cases);
