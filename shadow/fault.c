@@ -64,7 +64,7 @@ static int walk_set(void *priv, u64 gpa, u64 old, u64 new_, unsigned int bytes)
 
 	if (unlikely(!slot))
 		return -EFAULT;
-	/* nothing is stored to ROM, so there is nothing to tell */
+	/* Nothing is stored to ROM, so there is nothing to tell a monitor. */
 	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)) &&
 	    !(slot->flags & KVM_MEM_READONLY))
 		return watched_set(vcpu, slot, gpa, old, new_, bytes);

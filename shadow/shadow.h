@@ -25,7 +25,7 @@ extern bool shadow_direct_ept; /* __ro_after_init */
 int shadow_module_init(void); /* kmem caches, shrinker */
 void shadow_module_exit(void);
 int shadow_vm_init(struct vigil_vm *vm);
-/* all vCPUs gone, notifier unregistered; frees every page */
+/* Frees every page. No vCPU is left, and the notifier is unregistered. */
 void shadow_vm_destroy(struct vigil_vm *vm);
 int shadow_vcpu_init(struct vigil_vcpu *vcpu);
 void shadow_vcpu_destroy(struct vigil_vcpu *vcpu);

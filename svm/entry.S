@@ -55,7 +55,7 @@ SYM_FUNC_START(svm_enter)
 	CLEAR_GUEST_REGS
 
 	cli
-	/* an NMI or SMI that ended the guest run is taken here */
+	/* The CPU takes an NMI or SMI that ended the guest run here. */
 	stgi
 
 	pop	%rbx

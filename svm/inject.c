@@ -9,7 +9,7 @@ void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e)
 {
 	struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
-	/* real mode has none */
+	/* An exception in real mode has no error code. */
 	bool has_ec = e->has_error_code && is_protmode(vcpu);
 
 	c->event_inj = e->vector | EVT_TYPE_EXCEPTION | EVT_VALID |

@@ -17,7 +17,7 @@
 #include "vmm/monitor/stat.h"
 
 #define VIGIL_MAX_CPUID 128
-/* a vCPU's mmap: struct kvm_run, then the data page of PIO exits */
+/* What a vCPU's fd maps: struct kvm_run, then the data page of PIO exits. */
 #define VIGIL_PIO_PAGE_OFFSET 1
 #define VIGIL_VCPU_MMAP_PAGES 2
 
@@ -164,7 +164,7 @@ struct vigil_vcpu {
 
 	struct shadow_vcpu shadow; /* [v] */
 
-	/* instruction being emulated, [v] emulctl.c */
+	/* [v] the instruction that is being emulated (emulctl.c) */
 	struct emul_ctxt emul;
 	bool emul_active; /* waits for userspace or a monitor */
 	unsigned long emul_dr6; /* data breakpoints that it has hit: DR6.B0-B3 */
@@ -212,7 +212,7 @@ struct vigil_vcpu {
 	sigset_t sigset;
 	bool sigset_active;
 
-	/* cache of the last instruction page: fetch.c; dropped by any flush */
+	/* The last page that an instruction was fetched from; any flush drops it (fetch.c). */
 	struct {
 		unsigned long page; /* linear, ~0 when empty */
 		hva_t hva;

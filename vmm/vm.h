@@ -88,7 +88,7 @@ extern struct mutex vigil_vms_lock;
 int vigil_create_vm(unsigned long type);
 void vigil_vm_get(struct vigil_vm *vm);
 void vigil_vm_put(struct vigil_vm *vm);
-/* a VM or vCPU fd is closed: put, and the VM ends with the last of them */
+/* A VM's or a vCPU's fd is closed. The VM ends with the last of them. */
 void vigil_vm_close(struct vigil_vm *vm);
 /**
  * vigil_vm_kill() - end a VM for a reason that its owner is told
@@ -126,7 +126,7 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 /* Lets go of vm->srcu, and of who waits for that. */
 void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu);
 
-/* under vm->srcu or vm->lock */
+/* The caller is under vm->srcu or vm->lock. */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)
 {
 	return srcu_dereference_check(vm->slots, &vm->srcu,

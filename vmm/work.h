@@ -11,7 +11,7 @@
 
 #include "compat.h"
 
-/* need_resched(), signal_pending() and TIF_NOTIFY_RESUME in one look at the flags */
+/* Tests need_resched(), signal_pending() and TIF_NOTIFY_RESUME by one look at the flags. */
 static __always_inline bool thread_work_pending(void)
 {
 	return unlikely(read_thread_flags() & COMPAT_TIF_WORK);

@@ -123,7 +123,7 @@ int vmx_hw_setup(void)
 		goto nomem;
 	shadow_direct_ept = vmx_caps.unrestricted;
 	setup_pebs();
-	/* of the CPU itself: the kernel may have no use for SGX */
+	/* The CPU itself is asked, since the kernel may have no use for SGX. */
 	if (boot_cpu_data.cpuid_level >= 7 && (cpuid_ebx(7) & CPUID_7_EBX_SGX))
 		static_branch_enable(&vmx_sgx);
 	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))

@@ -160,7 +160,7 @@ static void reset_controls(struct vmx_vcpu *vmx)
 	vmcs_write32(ENTRY_CONTROLS, vmx->entry_ctl);
 	if (vmx->vpid)
 		vmcs_write16(VPID, vmx->vpid);
-	/* every leaf: no guest has SGX */
+	/* No guest has SGX, so every leaf of ENCLS exits. */
 	if (vmx_caps.encls)
 		vmcs_write64(ENCLS_EXITING_BITMAP, ~0ull);
 

@@ -136,13 +136,13 @@ struct vmx_cpu {
 
 DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
 extern struct vmx_caps vmx_caps; /* __ro_after_init */
-/* the CPUs have SGX */
+/* Is true where the CPUs have SGX. */
 DECLARE_STATIC_KEY_FALSE(vmx_sgx);
-/* the CPUs can raise #AC for split locks */
+/* Is true where the CPUs can raise #AC for split locks. */
 DECLARE_STATIC_KEY_FALSE(vmx_split_lock);
-/* the CPUs have PEBS, and PERF_GLOBAL_CTRL that stops its counters */
+/* Is true where the CPUs have PEBS, and PERF_GLOBAL_CTRL that stops its counters. */
 DECLARE_STATIC_KEY_FALSE(vmx_pebs);
-/* no record is written on the other side of an entry; __ro_after_init */
+/* The CPU writes no PEBS record on the other side of an entry or exit. */
 extern bool vmx_pebs_isolated;
 extern u32 vmx_if0_timer; /* __ro_after_init; 0: not wanted */
 /* numbers of the MSRs of enum vmx_msr */

@@ -372,7 +372,7 @@ int cpuid_supported(struct kvm_cpuid_entry2 *entries, int *n)
 	e = add(&l, 0x40000001, 0, false);
 	if (!e)
 		return -E2BIG;
-	/* features that a guest could use: none */
+	/* There is no feature that a guest could use. */
 	e->eax = e->ebx = e->ecx = e->edx = 0;
 	if (add_extended(&l))
 		return -E2BIG;
@@ -590,7 +590,7 @@ static __always_inline void follow_state(const struct vigil_vcpu *vcpu,
 		else if (subleaf == 1 && eax & F(XSAVEC))
 			*ebx = vcpu->cpuid_index.xsave_compact;
 	} else if (leaf == 7 && subleaf == 0) {
-		/* vigil lets no guest set CR4.PKE */
+		/* No guest of vigil's can set CR4.PKE. */
 		*ecx &= ~F(OSPKE);
 	}
 }

@@ -426,7 +426,7 @@ static int monitor_file(struct monitor *mon)
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
-	/* the file's release undoes these */
+	/* The release of the file undoes these. */
 	vigil_vm_get(mon->vm);
 	if (!mon->read_only) {
 		mutex_lock(&mon->vm->monitor_lock);
@@ -438,7 +438,7 @@ static int monitor_file(struct monitor *mon)
 	return fd;
 }
 
-/* a new monitor's fd; the caller keeps its own reference to the VM */
+/* Returns the fd of a new monitor. The caller keeps its own reference to the VM. */
 static long monitor_create(struct vigil_vm *vm, u32 flags)
 {
 	bool read_only = flags & VIGIL_ATTACH_READ, busy;
@@ -544,7 +544,7 @@ static long set_name(struct vigil_vm *vm, struct vigil_name __user *user)
 	return 0;
 }
 
-/* the VMM decides, not whoever it gave its VM's file to */
+/* Only the VMM decides, not a process that it gave its VM's file to. */
 static long set_attach(struct vigil_vm *vm, unsigned long by)
 {
 	if (by > VIGIL_ATTACH_BY_ADMIN)

@@ -74,7 +74,7 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	memcpy(ev->new_, st->new_, ev->len);
 	if (st->gva_valid)
 		ev->flags |= VIGIL_EVENT_GVA_VALID;
-	/* behind a page walk stands no emulated instruction */
+	/* A page walk is not the work of the instruction that was emulated last. */
 	if (!st->by_walk && insn->len && insn->len <= sizeof(insn->bytes)) {
 		ev->insn_len = insn->len;
 		memcpy(ev->insn, insn->bytes, insn->len);
@@ -160,7 +160,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 	struct monitor *mon = r->mon;
 	struct mon_event *e;
 
-	/* who cannot wait for the monitor does what it would do without one */
+	/* A walk cannot wait for a verdict: it is decided as without a monitor. */
 	if (ask && !hold)
 		deny = r->on_death == VIGIL_ON_DEATH_DENY;
 	if (hold)
