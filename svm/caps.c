@@ -71,14 +71,14 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 	u32 r[4];
 
 	rd->cpuid(CPUID_SVM, 0, r);
-	*caps = (struct svm_caps){
-		.nasid = r[EBX],
-		.nrips = r[EDX] & BIT(3),
-		.tsc_rate = r[EDX] & BIT(4),
-		.vmcb_clean = r[EDX] & BIT(5),
-		.flush_by_asid = r[EDX] & BIT(6),
-		.decode_assists = r[EDX] & BIT(7),
-	};
+	/* Holes between members are compared, too: see svm_caps_same(). */
+	memset(caps, 0, sizeof(*caps));
+	caps->nasid = r[EBX];
+	caps->nrips = r[EDX] & BIT(3);
+	caps->tsc_rate = r[EDX] & BIT(4);
+	caps->vmcb_clean = r[EDX] & BIT(5);
+	caps->flush_by_asid = r[EDX] & BIT(6);
+	caps->decode_assists = r[EDX] & BIT(7);
 	rd->cpuid(CPUID_EXT_SIZES, 0, r);
 	caps->rdpru = r[EBX] & BIT(4);
 	rd->cpuid(0, 0, r);
@@ -94,6 +94,17 @@ void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps)
 				       r[ECX] == 0x43544743 &&
 				       r[EDX] == 0x47435447;
 	}
+}
+
+bool svm_caps_same(const struct host_reader *rd, const struct svm_caps *caps)
+{
+	struct svm_caps here;
+	const char *why;
+
+	if (svm_caps_check(rd, &why))
+		return false;
+	svm_caps_read(rd, &here);
+	return !memcmp(&here, caps, sizeof(here));
 }
 
 int svm_caps_hide(struct svm_caps *caps, const char *names)

@@ -41,6 +41,8 @@ struct svm_caps {
 int svm_caps_check(const struct host_reader *rd, const char **why);
 /* Fills in @caps. svm_caps_check() must have returned 0. */
 void svm_caps_read(const struct host_reader *rd, struct svm_caps *caps);
+/* Has the CPU that @rd reads exactly these, none of which is hidden? */
+bool svm_caps_same(const struct host_reader *rd, const struct svm_caps *caps);
 /**
  * svm_caps_hide() - pretend that optional features are missing, for tests
  * @caps:	the features, of which those named are switched off

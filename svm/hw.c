@@ -18,6 +18,8 @@
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 struct svm_caps svm_caps __ro_after_init;
+/* what the CPU has on which vigil was loaded, before anything is hidden */
+static struct svm_caps found_caps __ro_after_init;
 u32 svm_clean_all __ro_after_init;
 u64 svm_host_mce __ro_after_init;
 
@@ -76,7 +78,8 @@ int svm_hw_setup(void)
 		return -EOPNOTSUPP;
 	}
 
-	svm_caps_read(&host_reader_native, &svm_caps);
+	svm_caps_read(&host_reader_native, &found_caps);
+	svm_caps = found_caps;
 	ret = svm_caps_hide(&svm_caps, svm_hide);
 	if (ret) {
 		pr_err("svm_hide=%s: unknown name; nrips, decode, flushbyasid, vmcbclean or all\n",
@@ -144,6 +147,8 @@ int svm_hw_enable(void)
 	rdmsrl(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
+	if (!svm_caps_same(&host_reader_native, &found_caps))
+		return -EOPNOTSUPP;
 	/* A #GP means that SVM is disabled in a way that no register shows. */
 	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
 		return -EIO;

@@ -250,6 +250,9 @@ static void tell_busy(int cpu)
 		       what, cpu);
 }
 
+static const char cpu_differs[] =
+	"has other virtualization features than the CPU on which vigil was loaded; take it offline";
+
 static int enable_all(void)
 {
 	struct enable_result res = { .err = ATOMIC_INIT(0) };
@@ -263,6 +266,8 @@ static int enable_all(void)
 		on_each_cpu(disable_here, NULL, 1);
 		if (err == -EBUSY)
 			tell_busy(res.cpu);
+		else if (err == -EOPNOTSUPP)
+			pr_err_ratelimited("CPU %d %s\n", res.cpu, cpu_differs);
 		return err;
 	}
 	hw_broken = false;
@@ -329,6 +334,8 @@ static int cpu_online_cb(unsigned int cpu)
 		pr_warn("CPU %u stays offline: %s (error %d)\n", cpu,
 			ret == -EBUSY ?
 				vmm_ops->owned_what :
+			ret == -EOPNOTSUPP ?
+				"it has other virtualization features than the others" :
 				"the extension cannot be enabled while a VM exists",
 			ret);
 	return ret;

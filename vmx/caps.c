@@ -248,17 +248,17 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 {
 	u32 cpu = group_msr(rd, G_CPU) >> 32;
 
-	*caps = (struct vmx_caps){
-		.revision = rdmsr(rd, VMX_BASIC) & BASIC_REVISION,
-		.pin = controls(rd, G_PIN, 0),
-		.cpu = controls(rd, G_CPU, CPU_WHEN_WANTED),
-		.exit = controls(rd, G_EXIT, 0),
-		.entry = controls(rd, G_ENTRY, ENTRY_WHEN_WANTED),
-		.cr0_fixed0 = rdmsr(rd, VMX_CR0_FIXED0),
-		.cr0_fixed1 = rdmsr(rd, VMX_CR0_FIXED1),
-		.cr4_fixed0 = rdmsr(rd, VMX_CR4_FIXED0),
-		.cr4_fixed1 = rdmsr(rd, VMX_CR4_FIXED1),
-	};
+	/* Holes between members are compared, too: see vmx_caps_same(). */
+	memset(caps, 0, sizeof(*caps));
+	caps->revision = rdmsr(rd, VMX_BASIC) & BASIC_REVISION;
+	caps->pin = controls(rd, G_PIN, 0);
+	caps->cpu = controls(rd, G_CPU, CPU_WHEN_WANTED);
+	caps->exit = controls(rd, G_EXIT, 0);
+	caps->entry = controls(rd, G_ENTRY, ENTRY_WHEN_WANTED);
+	caps->cr0_fixed0 = rdmsr(rd, VMX_CR0_FIXED0);
+	caps->cr0_fixed1 = rdmsr(rd, VMX_CR0_FIXED1);
+	caps->cr4_fixed0 = rdmsr(rd, VMX_CR4_FIXED0);
+	caps->cr4_fixed1 = rdmsr(rd, VMX_CR4_FIXED1);
 	caps->preemption_timer = group_msr(rd, G_PIN) >> 32 &
 				 PIN_PREEMPTION_TIMER;
 	caps->timer_shift = rdmsr(rd, VMX_MISC) & 0x1f;
@@ -266,6 +266,17 @@ void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps)
 		return;
 	caps->cpu |= CPU_SECONDARY;
 	read_secondary(rd, caps);
+}
+
+bool vmx_caps_same(const struct host_reader *rd, const struct vmx_caps *caps)
+{
+	struct vmx_caps here;
+	const char *why;
+
+	if (vmx_caps_check(rd, &why))
+		return false;
+	vmx_caps_read(rd, &here);
+	return !memcmp(&here, caps, sizeof(here));
 }
 
 int vmx_caps_hide(struct vmx_caps *caps, const char *names)

@@ -56,6 +56,8 @@ struct vmx_caps {
 int vmx_caps_check(const struct host_reader *rd, const char **why);
 /* Fills in @caps. vmx_caps_check() must have returned 0. */
 void vmx_caps_read(const struct host_reader *rd, struct vmx_caps *caps);
+/* Has the CPU that @rd reads exactly these, none of which is hidden? */
+bool vmx_caps_same(const struct host_reader *rd, const struct vmx_caps *caps);
 /**
  * vmx_caps_hide() - pretend that optional features are missing, for tests
  * @caps:	the features, of which those named are switched off

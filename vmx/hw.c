@@ -18,6 +18,8 @@
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 struct vmx_caps vmx_caps __ro_after_init;
+/* what the CPU has on which vigil was loaded, before anything is hidden */
+static struct vmx_caps found_caps __ro_after_init;
 DEFINE_STATIC_KEY_FALSE(vmx_sgx);
 DEFINE_STATIC_KEY_FALSE(vmx_split_lock);
 DEFINE_STATIC_KEY_FALSE(vmx_pebs);
@@ -94,7 +96,8 @@ int vmx_hw_setup(void)
 		pr_err("cannot run on this kernel: vmx: it takes events by FRED; boot it with fred=off\n");
 		return -EOPNOTSUPP;
 	}
-	vmx_caps_read(&host_reader_native, &vmx_caps);
+	vmx_caps_read(&host_reader_native, &found_caps);
+	vmx_caps = found_caps;
 	ret = vmx_caps_hide(&vmx_caps, vmx_hide);
 	if (ret) {
 		pr_err("vmx_hide=%s: unknown name; unrestricted, vpid, invvpid, invept or all\n",
@@ -163,6 +166,8 @@ int vmx_hw_enable(void)
 
 	if (vmx_hw_owned())
 		return -EBUSY;
+	if (!vmx_caps_same(&host_reader_native, &found_caps))
+		return -EOPNOTSUPP;
 	/* Some CPUs require Processor Trace to be off in VMX operation. */
 	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);

@@ -291,6 +291,31 @@ static void msrs(long unused)
 	EXPECT(v, STOP_END);
 }
 
+/*
+ * Windows reads these without asking CPUID: the platform's number, and what RAPL
+ * counts. A read gives 0, as in KVM, and what was read can be written back.
+ */
+static void platform_msrs(long unused)
+{
+	static const uint32_t list[] = {
+		0x17, 0x606, 0x611, 0x619, 0x639, 0x641
+	};
+	struct vcpu *v = START(M_LONG, msr);
+	uint64_t val;
+	unsigned int i;
+
+	EXPECT(v, STOP_IO);
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		CHECK_EQ(guest_rdmsr(v, list[i]), 0);
+		val = 1;
+		CHECK_EQ(msr_ioctl(v, KVM_GET_MSRS, list[i], &val), 1);
+		CHECK_EQ(val, 0);
+		guest_wrmsr(v, list[i], 0);
+	}
+	put32(v, ~0u);
+	EXPECT(v, STOP_END);
+}
+
 static struct vcpu *start_rbp(const char *start, const char *end, uint64_t rbp)
 {
 	struct vcpu *v = guest_start(M_LONG, start, end);
@@ -490,6 +515,7 @@ static const struct test_case cases[] = {
 	{ "KVM_GET_CPUID2 follows CR4", cpuid_get },
 	{ "KVM_GET_CPUID2 follows XCR0", cpuid_get_xcr0 },
 	{ "MSRs", msrs },
+	{ "MSRs of the platform", platform_msrs },
 	{ "FPU of two guests and the host", fpu },
 	{ "XMM registers of the host", fpu_host },
 	{ "KVM_GET_FPU into KVM_SET_FPU", fpu_move },

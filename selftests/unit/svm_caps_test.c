@@ -208,12 +208,34 @@ static void check_hide(void)
 	}
 }
 
+/* CPUs of one machine are compared: all that is read of them counts. */
+static void check_same(void)
+{
+	struct svm_caps c;
+
+	svm_caps_read(&reader, &c);
+	unit_result(svm_caps_same(&reader, &c), "svm caps: the same CPU");
+	cpu.svm_edx &= ~(1u << 3);
+	unit_result(!svm_caps_same(&reader, &c),
+		    "svm caps: a CPU without next RIP");
+	cpu = complete;
+	cpu.nasid = 8;
+	unit_result(!svm_caps_same(&reader, &c),
+		    "svm caps: a CPU with fewer ASIDs");
+	cpu = complete;
+	cpu.vm_cr = 1 << 4;
+	unit_result(!svm_caps_same(&reader, &c),
+		    "svm caps: a CPU where SVM is disabled");
+	cpu = complete;
+}
+
 int main(void)
 {
 	cpu = complete;
 	check_refusals();
 	check_optional();
 	check_hide();
+	check_same();
 	unit_result(!bad_reads,
 		    "svm caps: nothing is read that may not be there");
 	return unit_end();

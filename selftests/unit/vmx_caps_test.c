@@ -266,6 +266,27 @@ static void check_hide(void)
 	}
 }
 
+/* CPUs of one machine are compared: all that is read of them counts. */
+static void check_same(void)
+{
+	struct vmx_caps c;
+
+	vmx_caps_read(&reader, &c);
+	unit_result(vmx_caps_same(&reader, &c), "vmx caps: the same CPU");
+	cpu.may2 &= ~CPU2_WBINVD;
+	unit_result(!vmx_caps_same(&reader, &c),
+		    "vmx caps: a CPU that cannot intercept WBINVD");
+	cpu = complete;
+	cpu.basic++;
+	unit_result(!vmx_caps_same(&reader, &c),
+		    "vmx caps: a CPU with another revision of the VMCS");
+	cpu = complete;
+	cpu.feature_control = 1;
+	unit_result(!vmx_caps_same(&reader, &c),
+		    "vmx caps: a CPU where VMX is disabled");
+	cpu = complete;
+}
+
 int main(void)
 {
 	cpu = complete;
@@ -273,6 +294,7 @@ int main(void)
 	check_controls();
 	check_optional();
 	check_hide();
+	check_same();
 	unit_result(!bad_reads,
 		    "vmx caps: nothing is read that may not be there");
 	return unit_end();

@@ -317,6 +317,7 @@ static const struct constant_msr {
 	u32 msr;
 	u64 value, writable;
 } constants[] = {
+	{ MSR_IA32_PLATFORM_ID, 0, 0 },
 	{ MSR_IA32_P5_MC_ADDR, 0, 0 },
 	{ MSR_IA32_P5_MC_TYPE, 0, 0 },
 	{ MSR_IA32_EBL_CR_POWERON, 0, 0 },
@@ -345,6 +346,12 @@ static const struct constant_msr {
 	{ MSR_K7_PERFCTR1, 0, ~0ull },
 	{ MSR_K7_PERFCTR2, 0, ~0ull },
 	{ MSR_K7_PERFCTR3, 0, ~0ull },
+	/* Windows reads how much energy was used: none, as far as it is told. */
+	{ MSR_RAPL_POWER_UNIT, 0, 0 },
+	{ MSR_PKG_ENERGY_STATUS, 0, 0 },
+	{ MSR_DRAM_ENERGY_STATUS, 0, 0 },
+	{ MSR_PP0_ENERGY_STATUS, 0, 0 },
+	{ MSR_PP1_ENERGY_STATUS, 0, 0 },
 	{ MSR_K7_CLK_CTL, 0x20000000, 0 },
 	{ MSR_AMD64_NB_CFG, 0, 0 },
 	{ MSR_AMD64_PATCH_LOADER, 0, ~0ull },
