@@ -464,6 +464,43 @@ static void reading(long arg)
 	vm_destroy(v->vm);
 }
 
+/*
+ * While one process waits in read(), another's read() without blocking returns at
+ * once; the event goes to the one that waits.
+ */
+static void two_readers(long arg)
+{
+	struct vigil_event ev;
+	struct kvm_regs r;
+	struct vcpu *v;
+	int mon, status;
+	pid_t pid;
+
+	v = start(&mon);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	pid = fork();
+	if (!pid)
+		_exit(read(mon, &ev, sizeof(ev)) != sizeof(ev));
+	if (pid < 0)
+		ERROR("fork: errno %d", errno);
+	while (!process_sleeps(pid))
+		usleep(1000);
+	/* Both have the same open file, so this is for the next read(). */
+	fcntl(mon, F_SETFL, O_RDWR | O_NONBLOCK);
+	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EAGAIN);
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = r.rcx = 1;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	if (waitpid(pid, &status, 0) != pid)
+		ERROR("waitpid: errno %d", errno);
+	CHECK_EQ(status, 0);
+	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EAGAIN);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 /* Checks what a read-only monitor may do, and what it may not. */
 static void look(struct vcpu *v, int reader)
 {
@@ -949,6 +986,7 @@ int main(int argc, char **argv)
 		{ "bad watches", bad_watches },
 		{ "as many watches as there may be", limits },
 		{ "reading events, and verdicts, badly", reading },
+		{ "a reader beside one that waits", two_readers },
 		{ "guest memory", memory },
 		{ "page-table isolation (long)", isolated, M_LONG },
 		{ "page-table isolation (la57)", isolated, M_LA57 },

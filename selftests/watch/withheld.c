@@ -180,27 +180,13 @@ static void finishes(int (*fn)(void))
 		CHECK_EQ(WEXITSTATUS(status), 0);
 }
 
-/* Does the process sleep? A running one has state R. */
-static bool sleeps(pid_t pid)
-{
-	char path[32], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		ERROR("%s: errno %d", path, errno);
-	fclose(f);
-	return state == 'S' || state == 'D';
-}
-
 /* Runs @fn in a process, which can be killed whatever it waits for. */
 static void dies(int (*fn)(void))
 {
 	pid_t pid = spawn(fn);
 	int status;
 
-	while (!sleeps(pid) && waitpid(pid, &status, WNOHANG) == 0)
+	while (!process_sleeps(pid) && waitpid(pid, &status, WNOHANG) == 0)
 		usleep(1000);
 	usleep(20000);
 	kill(pid, SIGKILL);
