@@ -228,9 +228,17 @@ static inline void compat_guest_ran(void)
 	 _TIF_NEED_RESCHED)
 #endif
 
-/* xfer_to_guest_mode_handle_work() has KVM's vCPU as an argument on these. */
-#if !__has_include(<linux/entry-virt.h>)
-#define COMPAT_WORK_TAKES_VCPU
+/*
+ * The kernel's work for a thread that is in KVM_RUN. The function notes signals in
+ * KVM's vCPU, which it has as an argument, on kernels of this option.
+ */
+#ifdef CONFIG_KVM_XFER_TO_GUEST_WORK
+#define COMPAT_ENTRY_HEADER "linux/entry-kvm.h"
+#define compat_thread_work(vcpu) xfer_to_guest_mode_handle_work(vcpu)
+#else
+#define COMPAT_ENTRY_HEADER "linux/entry-virt.h"
+#define compat_thread_work(vcpu) \
+	((void)(vcpu), xfer_to_guest_mode_handle_work())
 #endif
 
 /*

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The kernel's work for a thread, by the function that the kernel has for KVM. */
-#include "work.h"
-
-#ifdef COMPAT_WORK_TAKES_VCPU
-
-#include <linux/entry-kvm.h>
 #include <linux/kvm_host.h>
+
+#include "work.h"
+#include COMPAT_ENTRY_HEADER
 
 int thread_work(void)
 {
@@ -13,16 +11,5 @@ int thread_work(void)
 	static struct kvm_run run;
 	static struct kvm_vcpu vcpu = { .run = &run };
 
-	return xfer_to_guest_mode_handle_work(&vcpu);
+	return compat_thread_work(&vcpu);
 }
-
-#else
-
-#include <linux/entry-virt.h>
-
-int thread_work(void)
-{
-	return xfer_to_guest_mode_handle_work();
-}
-
-#endif
