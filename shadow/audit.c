@@ -193,8 +193,8 @@ static void audit_target(struct audit *a, struct shadow_page *sp,
 /*
  * The rights that entry @i may give: those of the guest's entry that it was made
  * from, as far as the levels above allow them. Where that entry maps a page, W
- * needs its D, unless it is in ROM, where D cannot be kept; with CR0.WP clear, W
- * does not need the entry's W.
+ * needs its D, unless it is in ROM, where D cannot be kept, or a watch may have
+ * refused the bit; with CR0.WP clear, W does not need the entry's W.
  */
 static unsigned int entry_access(struct audit *a, struct shadow_page *sp,
 				 unsigned int i, bool maps)
@@ -210,7 +210,9 @@ static unsigned int entry_access(struct audit *a, struct shadow_page *sp,
 	if (!sp->role.wp)
 		may |= WALK_W;
 	slot = vigil_gfn_slot(a->vm, sp->gfn);
-	if (!(sp->snap[i] & PTE_D) && slot && !(slot->flags & KVM_MEM_READONLY))
+	if (!(sp->snap[i] & PTE_D) && slot &&
+	    !(slot->flags & KVM_MEM_READONLY) &&
+	    !READ_ONCE(a->vm->shadow.bits_refused))
 		may &= ~WALK_W;
 	return may;
 }

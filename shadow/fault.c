@@ -44,10 +44,12 @@ static noinline int watched_set(struct vigil_vcpu *vcpu,
 	ret = gmem_get_entry(slot, gpa, &now, bytes);
 	if (!ret && now != old)
 		ret = 1;
-	if (!ret)
-		ret = watch_store(vcpu, &st) == WATCH_GO ?
-			      gmem_set_entry(slot, gpa, old, new_, bytes) :
-			      -EPERM;
+	if (!ret && watch_store(vcpu, &st) == WATCH_GO) {
+		ret = gmem_set_entry(slot, gpa, old, new_, bytes);
+	} else if (!ret) {
+		WRITE_ONCE(vcpu->vm->shadow.bits_refused, true);
+		ret = -EPERM;
+	}
 	mutex_unlock(&vcpu->vm->store_lock);
 	return ret;
 }

@@ -413,6 +413,17 @@ void shadow_zap_all(struct vigil_vm *vm)
 	spin_unlock(&vm->shadow.lock);
 }
 
+void shadow_watches_gone(struct vigil_vm *vm)
+{
+	int srcu;
+
+	if (!xchg(&vm->shadow.bits_refused, false))
+		return;
+	srcu = srcu_read_lock(&vm->srcu);
+	shadow_zap_all(vm);
+	srcu_read_unlock(&vm->srcu, srcu);
+}
+
 int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)
 {
 	LIST_HEAD(freed);

@@ -55,6 +55,11 @@ void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot);
  */
 void shadow_zap_all(struct vigil_vm *vm);
 /*
+ * Watches were removed. If one of them has refused A or D bits, all shadow pages go,
+ * so that the guest's next accesses set the bits. Sleeps.
+ */
+void shadow_watches_gone(struct vigil_vm *vm);
+/*
  * Dirty logging starts: on return no SPTE of the slot is writable, and no TLB
  * knows one that was.
  */

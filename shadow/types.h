@@ -97,6 +97,8 @@ struct shadow_vm {
 	 * shadow_invlpg().
 	 */
 	unsigned long large_dropped; /* [s] */
+	/* A watch has refused A or D: SPTEs may give what the entry's bits do not. */
+	bool bits_refused; /* [a] */
 	struct list_head link; /* shadow_vms */
 #ifdef VIGIL_DEBUG
 	/* audit.c */

@@ -81,7 +81,9 @@ static void watched_bits(long m, uint32_t action, uint32_t on_death,
 	uint64_t upper;
 	struct vcpu *v = start(m, &len, &upper);
 	int mon = mon_open(v->vm);
+	struct kvm_regs r;
 
+	get_regs(v, &r);
 	w.on_death = on_death;
 	mon_add(mon, w);
 	w = watch_gpa(upper, len, action);
@@ -96,6 +98,11 @@ static void watched_bits(long m, uint32_t action, uint32_t on_death,
 	while (mon_ready(mon, 0))
 		CHECK_EQ(mon_event(mon).flags, VIGIL_EVENT_DENIED);
 	close(mon);
+	/* The watch is gone: the next access sets the bits. */
+	set_regs(v, &r);
+	run(v);
+	CHECK_EQ(entry(v, upper, len) & PTE_A, PTE_A);
+	CHECK_EQ(entry(v, TABLE, len) & (PTE_A | PTE_D), PTE_A | PTE_D);
 	vm_destroy(v->vm);
 }
 

@@ -182,8 +182,6 @@ static void leave(struct monitor *mon)
 	if (mon->evicted)
 		return;
 	list_del(&mon->link);
-	/* A vCPU takes its answer even after the monitor has left the VM. */
-	mevent_close(mon);
 	mon->vm->nr_monitors--;
 }
 
@@ -201,6 +199,8 @@ static void evict(struct vigil_vm *vm)
 	leave(mon);
 	WRITE_ONCE(mon->evicted, true);
 	watch_hide(mon);
+	/* A vCPU that is let go here meets no watch of the monitor any more. */
+	mevent_close(mon);
 	wake_up_all(&vm->monitor_wq);
 }
 
@@ -216,6 +216,8 @@ static int monitor_release(struct inode *inode, struct file *file)
 	} else {
 		leave(mon);
 		watch_drop(mon);
+		/* As in evict(): a vCPU is let go when the watches are gone. */
+		mevent_close(mon);
 	}
 	mutex_unlock(&vm->monitor_lock);
 	monitor_put(mon);

@@ -422,6 +422,7 @@ int watch_del(struct monitor *mon, u32 id)
 	if (!ret) {
 		kvfree(found);
 		ret = vm_synchronize(vm);
+		shadow_watches_gone(vm);
 	}
 	mutex_unlock(&mon->watch_lock);
 	return ret;
@@ -435,6 +436,7 @@ void watch_hide(struct monitor *mon)
 	 * is allocated.
 	 */
 	WARN_ON_ONCE(watch_publish(mon->vm));
+	shadow_watches_gone(mon->vm);
 }
 
 void watch_drop(struct monitor *mon)
