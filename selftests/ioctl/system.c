@@ -12,6 +12,7 @@
 
 #include "guest.h"
 
+DECLARE_PAYLOAD(count);
 DECLARE_PAYLOAD(spin);
 
 #define BAD_POINTER ((void *)0xffff888000000000)
@@ -231,7 +232,7 @@ static void set_cpuid(long unused)
 /* After the guest has run, its CPUID cannot change. */
 static void set_cpuid_late(long unused)
 {
-	struct vcpu *v = START(M_LONG, spin);
+	struct vcpu *v = START(M_LONG, count);
 	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
 	struct kvm_sregs s;
 	unsigned int i;
@@ -245,10 +246,12 @@ static void set_cpuid_late(long unused)
 	get_sregs(v, &s);
 	s.cr4 |= CR4_SMEP;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_SREGS, &s), EINVAL);
-	/* The timer is long enough to get into the guest on any host. */
+	/* On a loaded host a signal may come before the guest has run. */
 	v->stop_on_signal = true;
 	ticks(50000);
-	EXPECT(v, STOP_SIGNAL);
+	do
+		EXPECT(v, STOP_SIGNAL);
+	while (!rd64(v->vm, GUEST_DATA));
 	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
 	c->entries[0].ebx ^= 1;
 	CHECK_ERRNO(ioctl(v->fd, KVM_SET_CPUID2, c), EINVAL);
