@@ -18,7 +18,7 @@
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 struct svm_caps svm_caps __ro_after_init;
-/* what the CPU has on which vigil was loaded, before anything is hidden */
+/* The features of the CPU on which vigil was loaded; none of them is hidden. */
 static struct svm_caps found_caps __ro_after_init;
 u32 svm_clean_all __ro_after_init;
 u64 svm_host_mce __ro_after_init;

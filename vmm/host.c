@@ -251,7 +251,7 @@ static void tell_busy(int cpu)
 }
 
 static const char cpu_differs[] =
-	"has other virtualization features than the CPU on which vigil was loaded; take it offline";
+	"it has other virtualization features than the CPU on which vigil was loaded";
 
 static int enable_all(void)
 {
@@ -267,7 +267,8 @@ static int enable_all(void)
 		if (err == -EBUSY)
 			tell_busy(res.cpu);
 		else if (err == -EOPNOTSUPP)
-			pr_err_ratelimited("CPU %d %s\n", res.cpu, cpu_differs);
+			pr_err_ratelimited("CPU %d: %s; take it offline\n",
+					   res.cpu, cpu_differs);
 		return err;
 	}
 	hw_broken = false;
@@ -335,7 +336,7 @@ static int cpu_online_cb(unsigned int cpu)
 			ret == -EBUSY ?
 				vmm_ops->owned_what :
 			ret == -EOPNOTSUPP ?
-				"it has other virtualization features than the others" :
+				cpu_differs :
 				"the extension cannot be enabled while a VM exists",
 			ret);
 	return ret;

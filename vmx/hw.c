@@ -18,7 +18,7 @@
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 struct vmx_caps vmx_caps __ro_after_init;
-/* what the CPU has on which vigil was loaded, before anything is hidden */
+/* The features of the CPU on which vigil was loaded; none of them is hidden. */
 static struct vmx_caps found_caps __ro_after_init;
 DEFINE_STATIC_KEY_FALSE(vmx_sgx);
 DEFINE_STATIC_KEY_FALSE(vmx_split_lock);

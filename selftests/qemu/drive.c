@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG "/tmp/qemu.log" /* what QEMU itself has to say */
+#define LOG "/tmp/qemu.log" /* QEMU's own output */
 #define CONSOLE "/tmp/console" /* the guest's kernel */
 #define STATE "/tmp/state" /* a guest that moves */
 #define ROUNDS 20000
@@ -54,7 +54,7 @@ static bool known[ROUNDS];
 static int round_now; /* the last whole line was of this round; 0: none yet */
 static int landed; /* the first whole line after a load was of this one */
 static int compared; /* rounds that were printed a second time */
-static bool partial; /* what comes until the next newline began before a load */
+static bool partial; /* The line that comes in began before a load. */
 static int number, failed;
 static double started;
 

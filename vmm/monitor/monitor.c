@@ -183,6 +183,9 @@ static void leave(struct monitor *mon)
 		return;
 	list_del(&mon->link);
 	mon->vm->nr_monitors--;
+	watch_hide(mon);
+	/* A vCPU that is let go here meets no watch of the monitor any more. */
+	mevent_close(mon);
 }
 
 /*
@@ -198,9 +201,6 @@ static void evict(struct vigil_vm *vm)
 		return;
 	leave(mon);
 	WRITE_ONCE(mon->evicted, true);
-	watch_hide(mon);
-	/* A vCPU that is let go here meets no watch of the monitor any more. */
-	mevent_close(mon);
 	wake_up_all(&vm->monitor_wq);
 }
 
@@ -216,8 +216,6 @@ static int monitor_release(struct inode *inode, struct file *file)
 	} else {
 		leave(mon);
 		watch_drop(mon);
-		/* As in evict(): a vCPU is let go when the watches are gone. */
-		mevent_close(mon);
 	}
 	mutex_unlock(&vm->monitor_lock);
 	monitor_put(mon);

@@ -449,8 +449,6 @@ void watch_drop(struct monitor *mon)
 		kvfree(w);
 	}
 	mon->nr_watches = 0;
-	if (!mon->evicted)
-		watch_hide(mon);
 }
 
 int watch_vm_init(struct vigil_vm *vm)

@@ -61,10 +61,11 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
 /*
- * The monitor is evicted: its watches leave the tree. vm->monitor_lock is held.
+ * The monitor has left the VM: its watches leave the tree. vm->monitor_lock is
+ * held.
  */
 void watch_hide(struct monitor *mon);
-/* The monitor goes, and its watches with it. vm->monitor_lock is held. */
+/* Frees the watches of a monitor that has left. vm->monitor_lock is held. */
 void watch_drop(struct monitor *mon);
 
 #endif
