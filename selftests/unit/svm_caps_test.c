@@ -208,6 +208,12 @@ static void check_hide(void)
 	}
 }
 
+static void differs(const struct svm_caps *c, const char *what)
+{
+	unit_result(!svm_caps_same(&reader, c), "svm caps: %s", what);
+	cpu = complete;
+}
+
 /* CPUs of one machine are compared: all that is read of them counts. */
 static void check_same(void)
 {
@@ -216,17 +222,11 @@ static void check_same(void)
 	svm_caps_read(&reader, &c);
 	unit_result(svm_caps_same(&reader, &c), "svm caps: the same CPU");
 	cpu.svm_edx &= ~(1u << 3);
-	unit_result(!svm_caps_same(&reader, &c),
-		    "svm caps: a CPU without next RIP");
-	cpu = complete;
+	differs(&c, "a CPU without next RIP");
 	cpu.nasid = 8;
-	unit_result(!svm_caps_same(&reader, &c),
-		    "svm caps: a CPU with fewer ASIDs");
-	cpu = complete;
+	differs(&c, "a CPU with fewer ASIDs");
 	cpu.vm_cr = 1 << 4;
-	unit_result(!svm_caps_same(&reader, &c),
-		    "svm caps: a CPU where SVM is disabled");
-	cpu = complete;
+	differs(&c, "a CPU where SVM is disabled");
 }
 
 int main(void)

@@ -266,6 +266,12 @@ static void check_hide(void)
 	}
 }
 
+static void differs(const struct vmx_caps *c, const char *what)
+{
+	unit_result(!vmx_caps_same(&reader, c), "vmx caps: %s", what);
+	cpu = complete;
+}
+
 /* CPUs of one machine are compared: all that is read of them counts. */
 static void check_same(void)
 {
@@ -274,17 +280,11 @@ static void check_same(void)
 	vmx_caps_read(&reader, &c);
 	unit_result(vmx_caps_same(&reader, &c), "vmx caps: the same CPU");
 	cpu.may2 &= ~CPU2_WBINVD;
-	unit_result(!vmx_caps_same(&reader, &c),
-		    "vmx caps: a CPU that cannot intercept WBINVD");
-	cpu = complete;
+	differs(&c, "a CPU that cannot intercept WBINVD");
 	cpu.basic++;
-	unit_result(!vmx_caps_same(&reader, &c),
-		    "vmx caps: a CPU with another revision of the VMCS");
-	cpu = complete;
+	differs(&c, "a CPU with another revision of the VMCS");
 	cpu.feature_control = 1;
-	unit_result(!vmx_caps_same(&reader, &c),
-		    "vmx caps: a CPU where VMX is disabled");
-	cpu = complete;
+	differs(&c, "a CPU where VMX is disabled");
 }
 
 int main(void)
