@@ -26,6 +26,37 @@ static inline int mon_open(struct vm *vm)
 	return fd;
 }
 
+static inline void set_name(struct vm *vm, const char *name)
+{
+	struct vigil_name n = { 0 };
+
+	strncpy(n.name, name, sizeof(n.name) - 1);
+	if (ioctl(vm->fd, VIGIL_SET_NAME, &n))
+		ERROR("VIGIL_SET_NAME: errno %d", errno);
+}
+
+/* Finds our VM in the list. False: it is not there. */
+static inline bool find_vm(int dev, const char *name,
+			   struct vigil_vm_info *info)
+{
+	struct vigil_vm_info all[64];
+	struct vigil_vm_list list = {
+		.count = 64,
+		.entry_size = sizeof(all[0]),
+		.entries = (uintptr_t)all,
+	};
+
+	if (ioctl(dev, VIGIL_LIST_VMS, &list))
+		ERROR("VIGIL_LIST_VMS: errno %d", errno);
+	for (unsigned int i = 0; i < list.count && i < 64; i++) {
+		if (strcmp(all[i].name, name))
+			continue;
+		*info = all[i];
+		return true;
+	}
+	return false;
+}
+
 static inline struct vigil_watch watch_gpa(uint64_t start, uint64_t len,
 					   uint32_t action)
 {
