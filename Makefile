@@ -52,6 +52,8 @@ help:
 	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
 	@echo '  style               clang-format with the kernel'"'"'s rules; each header stands'
 	@echo '                      alone; no code that nobody uses; checkpatch.pl'
+	@echo '  style-quick         the same of what differs from main (BASE= from another'
+	@echo '                      commit), in seconds; it builds no module'
 	@echo '  format              applies clang-format'
 	@echo '  sparse              the module under sparse'
 	@echo '  kernel-small, kernel-debug, kernel-small-clang'
@@ -120,6 +122,10 @@ style:
 	@selftests/includes-test
 	@selftests/dead-code
 	@selftests/checkpatch
+
+style-quick:
+	@$(TESTBED)/packages check
+	@selftests/style-quick $(BASE)
 
 format:
 	@$(TESTBED)/packages check
@@ -200,5 +206,5 @@ clean:
 	@+$(MAKE) -C selftests clean
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
-.PHONY: all help farm module sparse tools selftests check-unit check-models style format check \
+.PHONY: all help farm module sparse tools selftests check-unit check-models style style-quick format check \
 	check-full check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean
