@@ -26,25 +26,31 @@ struct verdict {
 };
 
 /*
- * Where libcapstone 4.0.2 is wrong, or follows another vendor.  The length that
- * our decoder gives was confirmed on an AMD CPU in each case, but for EVEX, where
- * it is that of binutils.
+ * libcapstone 4.0.2 is wrong about these, or follows another vendor. An AMD CPU
+ * confirmed the length that our decoder gives in each case but EVEX, where
+ * binutils agree with it.
  */
 static bool capstone_errs(const struct insn *insn)
 {
-	/* 66 counts although F2 or F3 is there, too: 66 F3 68 iw is a PUSH */
+	/* 66 counts beside F2 or F3, too: 66 F3 68 iw is a PUSH of a word. */
 	if (insn->prefix & INSN_PFX_OPSIZE &&
 	    insn->prefix & (INSN_PFX_REP | INSN_PFX_REPNE) &&
 	    insn->map == INSN_MAP_1B)
 		return true;
-	/* in 64-bit mode REX.W overrides 66, and 67 is no 66, for branches */
+	/*
+	 * Of a branch in 64-bit mode, REX.W overrides 66, and 67 does not act
+	 * as 66.
+	 */
 	if (insn->mode == INSN_MODE_64 && insn->flags & INSN_F64 &&
 	    insn->prefix & (INSN_PFX_OPSIZE | INSN_PFX_ADSIZE))
 		return true;
-	/* 67 and EVEX: B makes another register of the one that means SIB */
+	/*
+	 * With EVEX and 67, capstone misses that EVEX.B turns the register that
+	 * means SIB into another.
+	 */
 	if (insn->evex && insn->prefix & INSN_PFX_ADSIZE)
 		return true;
-	/* UD1 has a ModRM byte; EXTRQ and INSERTQ have two immediates */
+	/* UD1 has a ModRM byte; EXTRQ and INSERTQ have two immediates. */
 	return insn->map == INSN_MAP_0F &&
 	       (insn->opcode == 0xb9 || insn->opcode == 0x78);
 }
@@ -85,7 +91,10 @@ static void compare(unsigned int m, const u8 *bytes, struct verdict *v)
 		cs_free(ci, n);
 }
 
-/* Random bytes, with the two-byte maps and prefixes more often than chance. */
+/*
+ * Makes random bytes. Two-byte maps and prefixes come more often than by
+ * chance.
+ */
 static void random_bytes(u8 *b)
 {
 	static const u8 often[] = { 0x0f, 0x0f, 0x66, 0x67, 0xf0, 0xf2,
@@ -100,7 +109,7 @@ static void random_bytes(u8 *b)
 		b[i] = unit_below(2) ? 0x38 : 0x3a;
 }
 
-/* An instance of a row, with random bytes behind. */
+/* Makes an instance of a row, with random bytes behind it. */
 static bool row_bytes(u8 *b, unsigned int m)
 {
 	static const u8 sizes[] = { 2, 4, 8 };
@@ -149,7 +158,10 @@ static void test_capstone(void)
 
 /* ---- promises of the interface ---- */
 
-/* Every prefix of an instruction wants more; one byte more changes nothing. */
+/*
+ * Each part of an instruction wants more bytes, and one byte more changes
+ * nothing.
+ */
 static void test_truncation(void)
 {
 	unsigned int m, i, k, bad = 0, seen = 0;
@@ -179,8 +191,9 @@ static void test_truncation(void)
 }
 
 /*
- * One instruction after the other into the same struct: often the same again,
- * with other bytes behind or with one of its own changed.
+ * Decodes one instruction after the other into the same struct. Often it is the
+ * same one again, with other bytes behind it or with one of its own bytes
+ * changed.
  */
 static void test_again(void)
 {
@@ -241,7 +254,7 @@ static void test_too_long(void)
 	ret = vigil_insn_len(b, 15, INSN_MODE_64);
 	unit_result(ret == INSN_TOO_LONG,
 		    "decode: 15 bytes that do not end are too long");
-	/* the immediate crosses the limit: ADD EAX, imm32 after 11 prefixes */
+	/* ADD EAX, imm32 after 11 prefixes: its immediate crosses the limit. */
 	memset(b, 0x2e, sizeof(b));
 	b[11] = 0x05;
 	ret = vigil_insn_len(b, sizeof(b), INSN_MODE_32);
@@ -274,7 +287,7 @@ static void test_lock(void)
 			if (g->vex || !gen_encode(g, &c, &gi) ||
 			    vigil_decode(&insn, gi.bytes, gi.len, c.mode))
 				continue;
-			/* LOCK MOV CR0 is CR8 on AMD */
+			/* On AMD's CPUs, LOCK MOV CR0 is an access to CR8. */
 			if (insn.op == INSN_OP_MOV_FROM_CR ||
 			    insn.op == INSN_OP_MOV_TO_CR)
 				continue;
@@ -288,8 +301,11 @@ static void test_lock(void)
 	}
 	unit_result(!bad && seen > 300,
 		    "decode: LOCK is refused on all but lockable memory");
-	/* 7 ALU operations in 2 + 3 forms, NOT NEG INC DEC, XCHG XADD CMPXCHG
-	 * in 2, BTS BTR BTC in 2, CMPXCHG8B, and opcode 82 */
+	/*
+	 * These are 7 ALU operations in 2 + 3 forms; NOT, NEG, INC, DEC, XCHG,
+	 * XADD, CMPXCHG, BTS, BTR and BTC in 2 forms each; CMPXCHG8B; and
+	 * opcode 82.
+	 */
 	unit_result(lockable == 7 * 6 + 4 * 2 + 3 * 2 + 3 * 2 + 1,
 		    "decode: LOCK is taken by %u forms", lockable);
 }
@@ -333,7 +349,7 @@ static const struct known known[] = {
 	{ "\xf1", 1, 64, INSN_OP_INT1, 1, 0 },
 	{ "\x0f\xaa", 2, 64, INSN_OP_RSM, 2, INSN_SYSTEM },
 	{ "\x0f\x20\xc0", 3, 64, INSN_OP_MOV_FROM_CR, 3, INSN_PRIVILEGED },
-	/* modrm.mod does not count: no displacement follows */
+	/* modrm.mod does not count here: no displacement follows. */
 	{ "\x0f\x22\x18", 3, 64, INSN_OP_MOV_TO_CR, 3, INSN_PRIVILEGED },
 	{ "\x44\x0f\x20\xc0", 4, 64, INSN_OP_MOV_FROM_CR, 4, 0 },
 	{ "\x0f\x22\xc8", 3, 64, INSN_OP_MOV_TO_CR, 3, INSN_BAD_FORM },
@@ -348,7 +364,10 @@ static const struct known known[] = {
 	{ "\x8d\xc0", 2, 64, INSN_OP_LEA, 2, INSN_BAD_FORM },
 	{ "\xc5\xf8\x28\xc1", 4, 64, INSN_OP_VMOV, 4, INSN_VECTOR },
 	{ "\x66\xc5\xf8\x28\xc1", 5, 64, INSN_OP_VMOV, 5, INSN_BAD_FORM },
-	/* LES in 32-bit mode, VEX only with a register form behind */
+	/*
+	 * In 32-bit mode, these are LES and LDS; only a register form behind
+	 * them makes VEX of them.
+	 */
 	{ "\xc4\x00", 2, 32, INSN_OP_LDS, 2, 0 },
 };
 
@@ -369,7 +388,7 @@ static void test_known(void)
 	}
 }
 
-/* What the core reads off for port I/O. */
+/* Checks what the core takes from the decoder for port I/O. */
 static void test_io(void)
 {
 	struct insn i;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libFuzzer: any bytes as an instruction, in any state, with transactions that
- * pend or are denied.  The sanitizers look for the rest; this checks promises.
+ * libFuzzer runs any bytes as an instruction, in any state, with transactions
+ * that pend or are denied. The sanitizers find wrong accesses; this program
+ * checks what the emulator promises.
  */
 #include <stdlib.h>
 
@@ -116,7 +117,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		if (ret != EMUL_PENDING)
 			break;
 		require(env.c.rip == before.rip);
-		/* a REP can go on for long, one instruction cannot */
+		/* A REP can go on for long, one instruction cannot. */
 		if (i >= 500 && env.c.insn.flags & INSN_STRING)
 			return 0;
 		require(i < 500);

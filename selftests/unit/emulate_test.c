@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What no process can do natively: real mode, VM86, CPL 0, control and
- * descriptor-table registers, and how the emulator refuses.
+ * Tests what no process can do natively: real mode, VM86, CPL 0, control
+ * registers and descriptor-table registers, and how the emulator refuses
+ * instructions.
  */
 #include "machine.h"
 
@@ -22,7 +23,7 @@ static void test_real_mode(void)
 	refuses("real mode: a word at SS:FFFF is #SS without error code",
 		STEP("\x8b\x46\x00"), SS, -1);
 
-	/* 16-bit addresses wrap around within the segment */
+	/* A 16-bit address wraps around within its segment. */
 	real_mode();
 	e.c.regs[INSN_RBX] = 0xfff0;
 	e.c.regs[INSN_RSI] = 0x0110;
@@ -31,7 +32,9 @@ static void test_real_mode(void)
 			    (u8)e.c.regs[INSN_RAX] == 0x77,
 		    "real mode: [BX+SI] wraps around at 64K");
 
-	/* a 32-bit address beyond the limit, and big real mode */
+	/*
+	 * A 32-bit address beyond the limit faults, but not in big real mode.
+	 */
 	real_mode();
 	e.c.regs[INSN_RDI] = 0x10000;
 	refuses("real mode: a 32-bit offset beyond 64K is #GP",
@@ -45,7 +48,7 @@ static void test_real_mode(void)
 			    (u8)e.c.regs[INSN_RAX] == 0x55,
 		    "big real mode: limits of 4G are honoured");
 
-	/* writes through a code segment are fine here */
+	/* In real mode, a code segment can be written through. */
 	real_mode();
 	e.seg[INSN_SEG_CS].attr = 0x9b;
 	e.c.regs[INSN_RAX] = 0x42;
@@ -276,7 +279,7 @@ static void test_tables(void)
 		    "STR EAX");
 }
 
-/* Encodings that are something else on a CPU that does not have them. */
+/* On a CPU that lacks a feature, its encodings are other instructions. */
 static void test_features(void)
 {
 	kernel(INSN_MODE_64);
@@ -294,7 +297,7 @@ static void test_features(void)
 		    "ANDN without its feature is left to the CPU");
 }
 
-/* What the emulator leaves to the core, or to the CPU. */
+/* The emulator leaves these to the core, or to the CPU. */
 static void test_unhandled(void)
 {
 	static const struct {
@@ -323,7 +326,7 @@ static void test_unhandled(void)
 	}
 }
 
-/* Split accesses: both pages are checked before either is written. */
+/* An access in two parts checks both pages before it writes either. */
 static void test_splits(void)
 {
 	const u64 edge = ENV_MEM + ENV_BYTES;
@@ -346,7 +349,10 @@ static void test_splits(void)
 	}
 	unit_result(!bad, "a store into a missing second page changes nothing");
 
-	/* VPMASKMOVD [RDI],XMM1,XMM0: four elements, the last in no page */
+	/*
+	 * VPMASKMOVD [RDI],XMM1,XMM0 has four elements. The last one lies in no
+	 * page.
+	 */
 	kernel(INSN_MODE_64);
 	e.c.regs[INSN_RDI] = edge - 12;
 	memset(e.mem, 0x11, sizeof(e.mem));
@@ -370,7 +376,7 @@ static void test_splits(void)
 			    at(ENV_MEM + 0xffd, 8) == 0x1122334455667788ull,
 		    "a split lock is done in two parts, and says so");
 
-	/* in 32-bit mode the linear address wraps around at 4G */
+	/* In 32-bit mode, a linear address wraps around at 4G. */
 	kernel(INSN_MODE_32);
 	e.seg[INSN_SEG_DS].base = ENV_MEM + 0x1000;
 	e.seg[INSN_SEG_DS].limit = 0xffffffff;
@@ -381,7 +387,10 @@ static void test_splits(void)
 		    "base plus offset wraps around at 4G");
 }
 
-/* rDX:rAX / rCX in size bytes; the quotient, or #DE */
+/*
+ * Divides rDX:rAX by rCX, each of the operand's size; expects the quotient, or
+ * #DE.
+ */
 static void divide(const char *what, const char *bytes, u8 n, u64 hi, u64 lo,
 		   u64 by, bool fits, u64 quot)
 {
@@ -428,7 +437,10 @@ static void test_enter(void)
 {
 	unsigned int i, bad = 0;
 
-	/* 31 frames: as many transactions as one instruction can have */
+	/*
+	 * ENTER with 31 frames makes as many transactions as one instruction
+	 * can.
+	 */
 	kernel(INSN_MODE_64);
 	e.c.regs[INSN_RSP] = ENV_MEM + 0x1080;
 	e.c.regs[INSN_RBP] = ENV_MEM + 0x1400;

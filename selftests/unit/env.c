@@ -19,11 +19,17 @@ static int page_fault(struct emul_ctxt *c, u64 la, bool write)
 	return EMUL_FAULT;
 }
 
-/* What all four have in common: bookkeeping, faults, and pending. */
+/*
+ * All four operations begin with this: it counts the access, and faults or
+ * pends if told to.
+ */
 static int enter(struct env *e, u64 la, unsigned int bytes, bool write,
 		 unsigned int flags, u8 **p)
 {
-	/* the promise that the ops rely on */
+	/*
+	 * The operations rely on this promise of the emulator: an access stays
+	 * in one page.
+	 */
 	if ((la & 0xfff) + bytes > 0x1000 || !bytes)
 		return EMUL_UNHANDLED;
 	e->locked |= flags & EMUL_F_LOCKED;
@@ -253,7 +259,7 @@ static int env_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)
 	return EMUL_OK;
 }
 
-/* YMM, and as Intel has them: opmask, ZMM_Hi256, Hi16_ZMM */
+/* XSAVE's components, at Intel's offsets: YMM, opmask, ZMM_Hi256, Hi16_ZMM. */
 static const struct emul_component components[] = {
 	[2] = { .offset = 576, .bytes = 256 },
 	[5] = { .offset = 1088, .bytes = 64 },
@@ -280,7 +286,10 @@ static u32 mxcsr_mask(void)
 	return mask;
 }
 
-/* As the CPU has it after the MMX and vector registers were loaded. */
+/*
+ * Makes the image that a CPU stores after the MMX and vector registers were
+ * loaded.
+ */
 static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
 				bool wide, u64 mask)
 {
@@ -376,7 +385,10 @@ void env_init(struct env *e, enum insn_mode mode)
 	e->xcr0 = 7;
 	e->xinuse = ~0ull;
 	for (i = 0; i < 6; i++) {
-		/* a data segment of DPL 3, read and write, accessed */
+		/*
+		 * Each is a data segment of DPL 3, for reading and writing,
+		 * accessed.
+		 */
 		e->seg[i].attr = 0x0f3;
 		e->seg[i].limit = 0xffff;
 		e->seg[i].sel = 0x2b;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A little machine around the emulator: two pages of memory, registers in
- * arrays, and ops that can be told to pend, to deny or to interfere.
+ * arrays, and ops that a test can tell to pend, to deny or to interfere.
  */
 #ifndef UNIT_ENV_H
 #define UNIT_ENV_H
@@ -27,13 +27,13 @@ struct env {
 	u64 invlpg;
 	u8 mem[ENV_BYTES];
 
-	/* what was done */
+	/* The ops count what the emulator did. */
 	unsigned int reads, writes, exchanges, probes;
 	u64 lowest, highest; /* addresses that were touched */
 	bool locked; /* some access said so */
 	bool split;
 
-	/* what to do */
+	/* The test says what the ops shall do. */
 	int pend_at; /* transactions until one pends; -1: never */
 	bool deny; /* stores are swallowed */
 	unsigned int race; /* cmpxchg: as often, memory changes first */
@@ -41,13 +41,16 @@ struct env {
 
 extern const struct emul_ops env_ops;
 
-/* Flat segments, CPL 3 (0 outside of protected mode), everything switched on. */
+/*
+ * Makes flat segments and CPL 3 (CPL 0 outside of protected mode), all features
+ * on.
+ */
 void env_init(struct env *e, enum insn_mode mode);
-/* Forgets what was done. */
+/* Forgets what the last instruction did. */
 void env_begin(struct env *e);
-/* Memory by linear address; NULL outside of it. */
+/* Returns memory by its linear address; NULL where there is none. */
 void *env_mem(struct env *e, u64 la, unsigned int bytes);
-/* Decode and run at the current registers; INSN_ errors become -1. */
+/* Decodes and runs at the current registers. An INSN_ error becomes -1. */
 int env_step(struct env *e, const u8 *bytes, unsigned int n);
 
 #endif /* UNIT_ENV_H */

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Stores that EVEX encodes: registers, lengths and masks of AVX-512.
- */
+/* Stores that EVEX encodes: the registers, lengths and masks of AVX-512. */
 #include "machine.h"
 
 static void begin_evex(enum insn_mode mode, u8 filled)
@@ -15,7 +13,10 @@ static void begin_evex(enum insn_mode mode, u8 filled)
 	memset(e.mem, filled, sizeof(e.mem));
 }
 
-/* byte @i of ZMM1 or ZMM17: env_save_state() has the upper parts */
+/*
+ * Returns byte @i of ZMM1 or ZMM17. env_save_state() makes up their upper
+ * parts.
+ */
 static u8 zmm_byte(bool high, unsigned int i)
 {
 	if (high)
@@ -23,7 +24,7 @@ static u8 zmm_byte(bool high, unsigned int i)
 	return i < 32 ? i + 1 : ENV_COMPONENT(6);
 }
 
-/* element @i of any opmask register */
+/* Returns the bit for element @i, which is the same in each opmask register. */
 static bool opmask_bit(unsigned int i)
 {
 	return ENV_COMPONENT(5) >> i % 8 & 1;
@@ -99,7 +100,7 @@ static void test_evex_stores(void)
 				    !memcmp(e.mem, want, sizeof(want)),
 			    "EVEX: %s", x->name);
 
-		/* every transaction pending; and all of them denied */
+		/* Each transaction pends. Then all of them are denied. */
 		begin_evex(x->mode, filled);
 		e.pend_at = 0;
 		ret = env_step(&e, (const u8 *)x->code, x->n);
@@ -124,7 +125,10 @@ static void test_evex_faults(void)
 {
 	const u8 filled = 0xcc, *end = e.mem + ENV_BYTES;
 
-	/* of the elements 0 and 2, none is beyond the end, then one is */
+	/*
+	 * The mask takes elements 0 and 2. Neither lies beyond the end, then
+	 * one does.
+	 */
 	begin_evex(INSN_MODE_64, filled);
 	e.c.regs[INSN_RDI] = ENV_MEM + ENV_BYTES - 12;
 	unit_result(STEP("\x62\xf1\x7c\x09\x11\x0f") == EMUL_OK &&

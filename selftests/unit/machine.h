@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The one machine (env.h) that a test of the emulator runs on, how to put it into
- * a mode, and how to judge an instruction's end.
+ * The one machine (env.h) on which a test of the emulator runs: puts it into a
+ * mode, and judges how an instruction ended.
  */
 #ifndef UNIT_MACHINE_H
 #define UNIT_MACHINE_H
@@ -19,7 +19,7 @@
 
 static struct env e;
 
-/* env_step() of a string of bytes */
+/* Runs env_step() on a string of bytes. */
 #define STEP(s) env_step(&e, (const u8 *)(s), sizeof(s) - 1)
 
 __attribute__((unused)) static bool fault(int ret, u8 vector, int error_code)
@@ -31,7 +31,7 @@ __attribute__((unused)) static bool fault(int ret, u8 vector, int error_code)
 				 x->has_ec && x->error_code == (u32)error_code);
 }
 
-/* rip did not move, and the answer was #vector */
+/* Checks that rip did not move, and that the answer was #vector. */
 __attribute__((unused)) static void refuses(const char *what, int ret,
 					    u8 vector, int error_code)
 {
@@ -56,7 +56,7 @@ __attribute__((unused)) static u64 at(u64 la, unsigned int bytes)
 	return v;
 }
 
-/* CPL 0 in the given mode, rip 0x1000, rSP in memory */
+/* Sets CPL 0 in the given mode, rip 0x1000, and rSP in memory. */
 __attribute__((unused)) static void kernel(enum insn_mode mode)
 {
 	env_init(&e, mode);
@@ -66,7 +66,7 @@ __attribute__((unused)) static void kernel(enum insn_mode mode)
 	e.c.regs[INSN_RDI] = AT;
 }
 
-/* All segments of 64K, at memory. */
+/* Sets real mode: all segments of 64K, at memory. */
 __attribute__((unused)) static void real_mode(void)
 {
 	unsigned int i;

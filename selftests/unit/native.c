@@ -81,7 +81,7 @@ asm(".bss\n"
     "	push %r15\n"
     "	mov %rsp, native+736(%rip)\n"
     "	for_vec load_vec\n"
-    /* what earlier instructions left in the status word */
+    /* FNINIT drops what earlier instructions left in the status word. */
     "	fninit\n"
     "	.irp n, 0,1,2,3,4,5,6,7\n"
     "	movq native+648+8*\\n(%rip), %mm\\n\n"
@@ -153,7 +153,9 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 	ucontext_t *uc = ctx;
 	greg_t *g = uc->uc_mcontext.gregs;
 
-	/* a bug of the test itself must not run in circles */
+	/*
+	 * A second fault is a bug of the test itself: let it end the process.
+	 */
 	if (native_fault.happened || !native.host_rsp) {
 		signal(sig, SIG_DFL);
 		return;
@@ -253,8 +255,9 @@ const char *native_init(void)
 		return "modify_ldt() is refused";
 
 	/*
-	 * Above 4G: an ESP that happens to point into it would make the kernel
-	 * go on there, and kill us where there is no room for the frame.
+	 * The stack lies above 4G. If an ESP happened to point into it, the
+	 * kernel would put the frame there, and would kill the process where
+	 * there is no room for it.
 	 */
 	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -295,7 +298,7 @@ u8 *native_code(void)
 	return (u8 *)NATIVE_CODE + NATIVE_INSN;
 }
 
-/* A jump back to 64-bit mode, whatever the mode is. */
+/* Writes a far jump back to 64-bit mode, whatever the mode is. */
 static void put_exit(u8 *p, enum insn_mode mode, const char *target)
 {
 	u32 low = (u64)target;

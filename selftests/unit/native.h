@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Runs one instruction on the host's own CPU, in 64-, 32- or 16-bit mode, with
- * all registers set and read back.
+ * Runs one instruction on the host's own CPU, in 64-, 32- or 16-bit mode. All
+ * registers are set before and read back.
  */
 #ifndef UNIT_NATIVE_H
 #define UNIT_NATIVE_H
@@ -9,8 +9,9 @@
 #include "vmm/insn/decode.h"
 
 /*
- * All of it is below 4G, so that every mode and address size reaches it.  In
- * 16-bit mode CS starts at NATIVE_CODE and the data segments at NATIVE_DATA16.
+ * All of this lies below 4G, so that every mode and address size reaches it. In
+ * 16-bit mode CS starts at NATIVE_CODE and the data segments start at
+ * NATIVE_DATA16.
  */
 #define NATIVE_CODE 0x20000000ul /* code segment of 64K */
 #define NATIVE_INSN 0x1000 /* offset of the instruction in it */
@@ -26,7 +27,7 @@
 #define NATIVE_GP 13
 #define NATIVE_PF 14
 
-/* The assembly knows the offsets. */
+/* native.c's assembly uses the offsets in the comments. */
 struct native_state {
 	u64 regs[16]; /* 0 */
 	u64 rflags; /* 128 */
@@ -40,7 +41,7 @@ struct native_state {
 	u64 host_rsp; /* 736 */
 };
 
-/* What a faulting instruction left. */
+/* What the last faulting instruction has left. */
 struct native_fault {
 	bool happened;
 	u8 vector;
@@ -59,16 +60,17 @@ extern struct native_fault native_fault;
 extern struct native_features native_features;
 
 /*
- * Selectors in use.  With small, DS, ES and SS start at NATIVE_DATA16 and have
- * 64K in 32-bit mode as well; in 16-bit mode they always do.
+ * Returns the selector in use for a segment register. With @small, DS, ES and
+ * SS start at NATIVE_DATA16 and have 64K in 32-bit mode as well; in 16-bit mode
+ * they always do.
  */
 u16 native_selector(enum insn_mode mode, bool small, enum insn_seg seg);
 
-/* NULL, or why nothing can run natively. */
+/* Returns NULL, or why nothing can run natively. */
 const char *native_init(void);
 bool native_mode_available(enum insn_mode mode);
 
-/* A segment of the LDT, the user's way. */
+/* Entries of the LDT, which modify_ldt() sets. */
 enum native_ldt {
 	NATIVE_LDT_CODE16 = 1,
 	NATIVE_LDT_DATA16,
@@ -83,13 +85,18 @@ struct native_segment {
 	bool absent;
 };
 
-/* What there is without native_set_segment(). */
+/* The segments that are there before any native_set_segment(). */
 extern const struct native_segment native_code16, native_data16, native_gs;
 
-/* Replaces the descriptor; GS is loaded again.  False: the kernel refuses. */
+/*
+ * Replaces the descriptor, and loads GS again. Returns false if the kernel
+ * refuses.
+ */
 bool native_set_segment(enum native_ldt n, const struct native_segment *s);
 
-/* Where the instruction goes, and rip of the emulator there. */
+/*
+ * Return where the instruction's bytes go, and what rip the emulator has there.
+ */
 u8 *native_code(void);
 static inline u64 native_rip(enum insn_mode mode)
 {
@@ -97,8 +104,9 @@ static inline u64 native_rip(enum insn_mode mode)
 }
 
 /*
- * Runs the instruction of @len bytes that native_code() holds: native.regs,
- * rflags, vec and mmx in and out, native.taken and native_fault out.
+ * Runs the instruction of @len bytes that native_code() holds. native.regs,
+ * rflags, vec and mmx go in and come out; native.taken and native_fault come
+ * out.
  */
 void native_run(enum insn_mode mode, bool small, unsigned int len);
 

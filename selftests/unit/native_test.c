@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every row of the decoder's tables, in every mode, operand size, address size
- * and with every prefix that it takes, with and without a page crossing: the
- * same instruction on the CPU and in the emulator, from the same random state.
+ * Takes every row of the decoder's tables, in every mode, operand size, address
+ * size and with every prefix that it takes, with and without a page crossing.
+ * The CPU and the emulator run the same instruction from the same random state.
  * Registers, flags, memory, vector registers and faults must be the same.
  */
 #include <stdlib.h>
@@ -32,9 +32,9 @@ static unsigned int samples_per_cell = SAMPLES;
 /* ---- which rows and cells there are ---- */
 
 /*
- * What cannot run here natively: it would change a segment register or needs
- * privileges that no process has, or the kernel emulates it for UMIP.  The
- * other tests have those.
+ * These rows cannot run natively: they would change a segment register, need
+ * privileges that no process has, or are emulated by the kernel for UMIP. The
+ * other tests have them.
  */
 static bool runs_natively(const struct gen_row *g)
 {
@@ -158,8 +158,8 @@ static bool same_page_fault(const struct emul_exception *x)
 }
 
 /*
- * The first freedom: nothing says at which of its bytes FXSAVE and XSAVE begin.
- * AMD begins FXSAVE at the last one.
+ * The manuals leave open at which of its bytes FXSAVE or XSAVE faults. AMD's
+ * CPUs begin FXSAVE at the last one.
  */
 static bool faults_elsewhere_in_operand(const struct cell *cell)
 {
@@ -172,10 +172,10 @@ static bool faults_elsewhere_in_operand(const struct cell *cell)
 }
 
 /*
- * The other one: CMPS loads from two places, and nothing says from which one
- * first.  The emulator and Intel begin at rSI, AMD (family 25) at rDI.  So where
- * the emulator has the fault of rSI, that of rDI will do, if there is one; SCAS
- * is that load alone.
+ * The manuals leave open which of its two operands CMPS loads first. The
+ * emulator and Intel's CPUs begin at rSI, AMD's (family 25) at rDI. So where
+ * the emulator has the fault of rSI, the CPU may have that of rDI, if there is
+ * one. SCAS makes only that load, and so finds it.
  */
 static bool faults_at_destination(void)
 {
@@ -190,7 +190,7 @@ static bool faults_at_destination(void)
 	       same_page_fault(&scas.c.exception);
 }
 
-/* What differs, or NULL. */
+/* Returns what differs, or NULL. */
 static const char *compare(const struct cell *cell, int ret,
 			   struct op_stats *st, u64 *native_end)
 {
@@ -243,7 +243,10 @@ static const char *compare(const struct cell *cell, int ret,
 	return NULL;
 }
 
-/* Emulator first: it tells whether the sample is one of this cell. */
+/*
+ * Runs the emulator first, because it tells whether the sample belongs to this
+ * cell.
+ */
 static bool run_sample(const struct gen_row *g, const struct cell *cell,
 		       struct op_stats *st)
 {
@@ -315,7 +318,10 @@ static void run_cell(const struct gen_row *g, const struct cell *cell)
 			done += run_sample(g, cell, st);
 	}
 	st->cells++;
-	/* all of memory, once: a stray store would be outside of the window */
+	/*
+	 * Compare all of memory once: a stray store would be outside of the
+	 * window.
+	 */
 	if (memcmp(env.mem, (u8 *)NATIVE_MEM, WINDOW_AT) ||
 	    memcmp(env.mem + WINDOW_AT + WINDOW_BYTES,
 		   (u8 *)WINDOW + WINDOW_BYTES,
@@ -399,11 +405,15 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	n = gen_rows(rows, MAX_ROWS);
 	for (i = 0; i < n; i++) {
-		/* "native_test MOV" is for hunting a difference */
+		/*
+		 * `native_test MOV' runs one operation, to find a difference.
+		 */
 		if (argc > 1 &&
 		    strcmp(argv[1], vigil_insn_op_name(rows[i].row->op)))
 			continue;
-		/* and has the samples of a run of everything */
+		/*
+		 * One operation alone gets the same samples as in a run of all.
+		 */
 		unit_restart(i);
 		if (sample_emulated(&rows[i]) && runs_natively(&rows[i]))
 			run_row(&rows[i]);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Going to userspace and back in the middle of an instruction, and stores that
- * a monitor refuses: for every row that touches memory, any transaction that
- * pends must not change the outcome, and no store may happen twice; a denied
- * store must leave registers and flags as if it had been done.
+ * Goes to userspace and back in the middle of an instruction, and refuses
+ * stores as a monitor does. For every row that touches memory, a transaction
+ * that pends must not change the outcome, and no store may happen twice. A
+ * denied store must leave registers and flags as if it had been done.
  */
 #include "rng.h"
 #include "sample.h"
@@ -63,7 +63,7 @@ static void start(void)
 	env.c.rep_budget = 16;
 }
 
-/* What the core does with a pending transaction, in userspace's stead. */
+/* Does what the core does with a pending transaction, in userspace's stead. */
 static bool answer(void)
 {
 	const struct emul_pending *p = &env.c.pending;
@@ -106,7 +106,7 @@ static bool same(const struct outcome *a, const struct outcome *b)
 	       a->probes == b->probes;
 }
 
-/* Pend at transaction first, and every time after that with again. */
+/* Pends at transaction @first; with @again, also at every one after that. */
 static unsigned int run_pending(int first, bool again, struct outcome *o)
 {
 	unsigned int n = 0;
@@ -120,7 +120,10 @@ static unsigned int run_pending(int first, bool again, struct outcome *o)
 		ret = vigil_emulate(&env.c, &env_ops);
 		if (ret != EMUL_PENDING)
 			break;
-		/* iterations of a REP may be committed, halves of one not */
+		/*
+		 * A REP may have committed whole iterations. Nothing else is
+		 * committed while it pends.
+		 */
 		if (!(env.c.insn.flags & INSN_STRING) &&
 		    memcmp(&committed, &env.c.st, sizeof(committed)))
 			fail("state committed while pending");
@@ -211,7 +214,7 @@ static void test_rows(void)
 	static struct gen_row rows[MAX_ROWS];
 	unsigned int n = gen_rows(rows, MAX_ROWS), i, m;
 
-	/* evex_test has those with EVEX */
+	/* Skip rows with EVEX: evex_test has those. */
 	for (i = 0; i < n && !rows[i].evex; i++)
 		for (m = 0; m < 3 && sample_emulated(&rows[i]); m++)
 			sample_cells(&rows[i], modes[m], run_cell);
@@ -244,7 +247,7 @@ static void scene(u64 memory)
 	env.deny = true;
 }
 
-/* env_step() of a string of bytes */
+/* Runs env_step() on a string of bytes. */
 #define STEP(s) env_step(&env, (const u8 *)(s), sizeof(s) - 1)
 
 static void test_denied(void)
@@ -343,7 +346,7 @@ static void test_races(void)
 	u8 want;
 	bool ok;
 
-	/* memory changes under a LOCK ADD: it must add to what is there now */
+	/* Memory changes under a LOCK ADD. It must add to what is there now. */
 	scene(0x10);
 	env.deny = false;
 	env.race = 3;
@@ -386,7 +389,10 @@ static void test_misuse(void)
 	unit_result(vigil_emul_complete(&env.c, data) == EMUL_UNHANDLED,
 		    "an answer to nothing is refused");
 
-	/* another instruction while one is pending: the log does not fit it */
+	/*
+	 * The guest changes its registers while an instruction pends: the log
+	 * does not fit it.
+	 */
 	scene(1);
 	env.deny = false;
 	env.pend_at = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The random numbers of the unit tests: the same ones in every run, unless
- * UNIT_SEED says otherwise.
+ * The random numbers of the unit tests: the same in each run, unless UNIT_SEED
+ * says otherwise.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ void unit_restart(uint64_t n)
 
 	state = (seed + 1) * 0x9e3779b97f4a7c15ull + n;
 	state += !state;
-	/* neighbours must not begin alike */
+	/* Mix, so that neighbouring seeds do not begin alike. */
 	for (i = 0; i < 16; i++)
 		unit_random();
 }

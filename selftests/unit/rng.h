@@ -12,7 +12,7 @@ void unit_seed(void);
 /* From here on the numbers depend on the seed and on @n alone. */
 void unit_restart(uint64_t n);
 uint64_t unit_random(void);
-/* 0 to n - 1 */
+/* Returns a number from 0 to @n - 1. */
 unsigned int unit_below(unsigned int n);
 
 #endif /* UNIT_RNG_H */

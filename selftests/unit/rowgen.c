@@ -58,7 +58,7 @@ static void leaves(struct list *l, struct gen_row g, const struct insn_row *row)
 	}
 }
 
-/* VEX forms of the legacy table's vector moves. */
+/* Adds the VEX forms of the legacy table's vector moves. */
 static void vex_moves(struct list *l, struct gen_row g,
 		      const struct insn_row *row)
 {
@@ -171,7 +171,10 @@ static void put_random(struct gen_insn *o, unsigned int n)
 		put(o, unit_random());
 }
 
-/* 66 or not, REX.W or not, for that operand size. */
+/*
+ * Decides whether 66 and REX.W are needed for the operand size. False: there is
+ * no such form.
+ */
 static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 			  bool *p66, bool *w)
 {
@@ -198,7 +201,10 @@ static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 		*p66 = false;
 		return c->opsize == def;
 	}
-	/* where 66 selects the row, only the sizes that it goes with are left */
+	/*
+	 * Where 66 selects the row, only the operand size that goes with it is
+	 * left.
+	 */
 	if (g->row->flags & INSN_VECTOR) {
 		*p66 = g->pp == 1;
 		return c->opsize == def;
@@ -217,8 +223,8 @@ static void put_prefixes(const struct gen_row *g, const struct gen_cell *c,
 	unsigned int n = 0, i;
 
 	/*
-	 * Now and then one of the other overrides: DS, ES and SS are the same
-	 * here, and 64-bit mode must ignore them, CS too, even behind a GS.
+	 * Add one of the other overrides now and then. Here DS, ES and SS are
+	 * the same. 64-bit mode must ignore them, CS too, even behind a GS.
 	 */
 	if (!unit_below(8) && (long_mode || !(c->prefix & INSN_PFX_SEG)))
 		list[n++] = other[unit_below(long_mode ? 4 : 3)];
@@ -245,7 +251,7 @@ static void put_prefixes(const struct gen_row *g, const struct gen_cell *c,
 	}
 }
 
-/* Does VEX.vvvv name a register? */
+/* Does VEX.vvvv name a register in this row? */
 static bool uses_vvvv(const struct gen_row *g, bool mem)
 {
 	switch (g->row->op) {
@@ -259,7 +265,7 @@ static bool uses_vvvv(const struct gen_row *g, bool mem)
 	       gen_has_spec(g, SPEC_By, SPEC_By);
 }
 
-/* VEX.L: 128 or 256 bits */
+/* Returns VEX.L of the row: 128 or 256 bits. */
 static u8 vex_l(const struct gen_row *g)
 {
 	switch (g->row->op) {
@@ -292,7 +298,10 @@ static void put_vex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
 	put(o, (rex & 8 ? 0x80 : 0) | b2);
 }
 
-/* The length and the mask that go with the row; the rest at random. */
+/*
+ * Writes EVEX with the length and the mask that go with the row; the rest is
+ * random.
+ */
 static void put_evex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
 		     struct gen_insn *o)
 {
@@ -319,7 +328,7 @@ static void put_evex(const struct gen_row *g, const struct gen_cell *c, u8 rex,
 	}
 	w = g->w >= 0 ? (u8)g->w : rex >> 3;
 	put(o, 0x62);
-	/* outside of 64-bit mode it is BOUND unless R and X are 1 */
+	/* Outside of 64-bit mode the byte means BOUND, unless R and X are 1. */
 	put(o, (~rex & 7) << 5 |
 		       (c->mode == INSN_MODE_64 ? unit_below(2) << 4 : 0x10) |
 		       g->map);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From the decoder's tables back to instructions: lists every row, and encodes
- * random instances of it.
+ * Leads from the decoder's tables back to instructions: lists every row, and
+ * encodes random instances of it.
  */
 #ifndef UNIT_ROWGEN_H
 #define UNIT_ROWGEN_H
 
 #include "vmm/insn/table.h"
 
-/* One leaf of the tables, and the encoding that leads to it; -1: any. */
+/*
+ * One leaf of the tables, and the encoding that leads to it. -1 stands for any
+ * value.
+ */
 struct gen_row {
 	const struct insn_row *row;
 	u8 map, opcode;
@@ -32,15 +35,15 @@ struct gen_insn {
 	u8 imm_at, imm_len; /* the first immediate */
 };
 
-/* All leaves; returns how many there are, at most max. */
+/* Lists all leaves. Returns how many there are, at most @max. */
 unsigned int gen_rows(struct gen_row *out, unsigned int max);
 bool gen_has_modrm(const struct gen_row *g);
-/* Can modrm.rm be memory, a register? */
+/* Can modrm.rm be memory, or a register? */
 bool gen_can_mem(const struct gen_row *g);
 bool gen_can_reg(const struct gen_row *g);
 bool gen_has_spec(const struct gen_row *g, enum insn_spec first,
 		  enum insn_spec last);
-/* False: the cell cannot be encoded for that row. */
+/* Encodes the cell. Returns false if that row has no such encoding. */
 bool gen_encode(const struct gen_row *g, const struct gen_cell *cell,
 		struct gen_insn *out);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Instructions and states for a cell.
- */
+/* Makes instructions and states for a cell. */
 #include "rng.h"
 #include "sample.h"
 
@@ -19,7 +17,7 @@ static u64 mask_of(unsigned int bytes)
 	return bytes >= 8 ? ~0ull : (1ull << 8 * bytes) - 1;
 }
 
-/* A linear address for an operand of that many bytes. */
+/* Returns a linear address for an operand of @bytes. */
 static u64 pick_address(enum place place, unsigned int bytes)
 {
 	if (!bytes)
@@ -36,7 +34,10 @@ static u64 pick_address(enum place place, unsigned int bytes)
 		return NATIVE_MIDDLE - 1 -
 		       unit_below(bytes > 1 ? bytes - 1 : 1);
 	case PLACE_FAULT:
-		/* beyond either end, and across the upper one */
+		/*
+		 * The operand crosses the upper end, or lies beyond the lower
+		 * one.
+		 */
 		if (unit_below(2))
 			return NATIVE_MEM + NATIVE_MEM_BYTES -
 			       unit_below(bytes);
@@ -53,7 +54,7 @@ static void random_state(struct env *e)
 
 	for (i = 0; i < 16; i++) {
 		e->c.regs[i] = unit_random();
-		/* small numbers and edges find more than noise does */
+		/* Small numbers and edges find more faults than noise does. */
 		switch (unit_below(8)) {
 		case 0:
 			e->c.regs[i] = unit_below(256);
@@ -100,7 +101,7 @@ static u64 seg_base(const struct insn *insn, const struct cell *cell)
 	return insn->seg == INSN_SEG_GS ? NATIVE_GS_BASE : data_base(cell);
 }
 
-/* Bend base or index so that the operand comes to lie at the offset. */
+/* Changes base or index, so that the operand comes to lie at the offset. */
 static bool aim(const struct insn *insn, u64 *regs, u64 rip, u64 off)
 {
 	u64 mask = mask_of(insn->adsize), delta;
@@ -110,7 +111,10 @@ static bool aim(const struct insn *insn, u64 *regs, u64 rip, u64 off)
 	delta = (off - vigil_insn_ea(insn, regs, rip)) & mask;
 	if (!delta)
 		return true;
-	/* signed, so that divisions by the scale have a chance */
+	/*
+	 * Take the difference as signed, so that it can be divided by the scale
+	 * more often.
+	 */
 	if (insn->adsize == 4)
 		delta = (u64)(s64)(s32)delta;
 	else if (insn->adsize == 2)
@@ -170,7 +174,7 @@ bool sample_in_operand(const struct env *e, const struct cell *cell, u64 la)
 	return la - at < mem_operand_bytes(insn);
 }
 
-/* What the operand has to be aligned to, where #GP(0) comes otherwise. */
+/* Returns the alignment that the operand needs. Without it, #GP(0) comes. */
 static unsigned int alignment(const struct insn *insn)
 {
 	switch (insn->op) {
@@ -184,7 +188,10 @@ static unsigned int alignment(const struct insn *insn)
 	return insn->flags & INSN_ALIGNED ? mem_operand_bytes(insn) : 1;
 }
 
-/* Register values that make the operation interesting, before aiming. */
+/*
+ * Sets registers to values that make the operation interesting. aim() comes
+ * later.
+ */
 static void prepare(struct env *e)
 {
 	const struct insn *insn = &e->c.insn;
@@ -194,7 +201,10 @@ static void prepare(struct env *e)
 	switch (insn->op) {
 	case INSN_OP_DIV:
 	case INSN_OP_IDIV:
-		/* most quotients would overflow, and a fault takes long */
+		/*
+		 * Most quotients of random numbers would overflow, and a fault
+		 * takes long.
+		 */
 		regs[INSN_RDX] = unit_below(8) ? 0 : unit_random();
 		if (bytes == 1)
 			regs[INSN_RAX] &= unit_below(8) ? 0x7f : 0x7fff;
@@ -225,7 +235,7 @@ static void prepare(struct env *e)
 				 unit_below(5);
 		break;
 	case INSN_OP_XSAVE:
-		/* of what XCR0 has here */
+		/* The mask takes components that XCR0 has on this machine. */
 		regs[INSN_RAX] = (regs[INSN_RAX] & ~0xffffffffull) |
 				 unit_below(8);
 		regs[INSN_RDX] &= ~0xffffffffull;
@@ -245,7 +255,7 @@ static void aim_register(u64 *r, u64 off, unsigned int bytes)
 	*r = (*r & ~mask_of(bytes)) | (off & mask_of(bytes));
 }
 
-/* Equal strings, so that REPE gets somewhere. */
+/* Makes equal strings, so that REPE gets somewhere. */
 static void prepare_strings(struct env *e, u64 src, u64 dst)
 {
 	unsigned int i;
@@ -294,7 +304,7 @@ static void place_stack(struct env *e, const struct cell *cell,
 			     width);
 }
 
-/* How far beyond the operand a bit number in a register reaches. */
+/* Returns how far beyond the operand a bit number in a register reaches. */
 static u64 bit_distance(const struct env *e)
 {
 	const struct insn *insn = &e->c.insn;
@@ -311,7 +321,10 @@ static u64 bit_distance(const struct env *e)
 	return (nr >> (bytes == 8 ? 6 : bytes == 4 ? 5 : 4)) * bytes;
 }
 
-/* All memory operands into place; false: not with these registers. */
+/*
+ * Puts all memory operands in place. Returns false if these registers cannot do
+ * that.
+ */
 static bool place_operands(struct env *e, const struct gen_row *g,
 			   const struct cell *cell)
 {
@@ -340,7 +353,10 @@ static bool place_operands(struct env *e, const struct gen_row *g,
 		u64 dst = pick_address(cell->place, bytes);
 
 		la = pick_address(cell->place, bytes);
-		/* a fault of both, of the source, of the destination */
+		/*
+		 * Both operands fault, or only the source, or only the
+		 * destination.
+		 */
 		if (cell->place == PLACE_FAULT) {
 			unsigned int which = unit_below(3);
 
@@ -360,7 +376,10 @@ static bool place_operands(struct env *e, const struct gen_row *g,
 		if (!insn->has_mem || insn->index == INSN_REG_NONE)
 			return true; /* fixed by the encoding */
 	la = pick_address(cell->place, bytes);
-	/* what crosses a page is aligned to less than its size, or not at all */
+	/*
+	 * Align what lies in one page, most of the time. An operand that
+	 * crosses a page cannot be aligned to its size.
+	 */
 	if ((cell->place == PLACE_INSIDE || bytes > 0x80) && unit_below(16))
 		la &= -(u64)alignment(insn);
 	return aim(insn, regs, rip, la - base - bit_distance(e));
@@ -371,7 +390,7 @@ static bool addresses(const struct insn *insn, unsigned int reg)
 	return insn->base == reg || insn->index == reg;
 }
 
-/* What memory must hold for the operation to come to something. */
+/* Fills memory with what lets the operation come to something. */
 static void prepare_memory(struct env *e, const struct cell *cell)
 {
 	const struct insn *insn = &e->c.insn;
@@ -424,7 +443,10 @@ static void put_le(u8 *p, u64 v, unsigned int n)
 	memcpy(p, &v, n);
 }
 
-/* Branches go to the landing, lone displacements to the memory. */
+/*
+ * Branches go to the landing place; addresses without a register, to the
+ * memory.
+ */
 static void fix_encoding(const struct gen_row *g, const struct cell *cell,
 			 struct gen_insn *gi)
 {
@@ -490,7 +512,7 @@ bool sample_state(struct env *e, const struct gen_row *g,
 	if (!place_operands(e, g, cell))
 		return false;
 	prepare_memory(e, cell);
-	/* EDX:EAX may be an address as well */
+	/* EDX:EAX is the mask, but may be part of the address as well. */
 	if (e->c.insn.op == INSN_OP_XSAVE &&
 	    ((u32)e->c.regs[INSN_RAX] > 7 || (u32)e->c.regs[INSN_RDX]))
 		return false;

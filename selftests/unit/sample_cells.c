@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What rows are about: which cells make sense for them, and which flags and
- * results the architecture leaves undefined.
+ * Decides which cells make sense for a row, and which flags and results the
+ * architecture leaves undefined.
  */
 #include "sample.h"
 
@@ -10,7 +10,7 @@ bool row_is_string(const struct gen_row *g)
 	return g->row->flags & INSN_STRING;
 }
 
-/* rSP is where the memory is */
+/* Is the row's memory at rSP? */
 bool row_is_stack(const struct gen_row *g)
 {
 	switch (g->row->op) {
@@ -35,7 +35,7 @@ static bool has_moffs(const struct gen_row *g)
 	return gen_has_spec(g, SPEC_Ob, SPEC_Ov);
 }
 
-/* an operand that reads or writes memory, other than the stack */
+/* Does an operand read or write memory, other than the stack? */
 static bool touches_memory(const struct gen_row *g, bool mem_form)
 {
 	switch (g->row->op) {
@@ -69,20 +69,20 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 
 	if (!gen_encode(g, c, &gi))
 		return false;
-	/* vendors differ */
+	/* Vendors differ here. */
 	if (g->row->op == INSN_OP_LDS && c->opsize == 8)
 		return false;
 	if (gen_has_spec(g, SPEC_Ed, SPEC_Ed) && g->row->op == INSN_OP_MOVSX &&
 	    c->opsize == 2)
 		return false;
-	/* undefined */
+	/* BSWAP of a word is undefined. */
 	if (g->row->op == INSN_OP_BSWAP && c->opsize == 2)
 		return false;
-	/* a branch with 16-bit operand size leaves for the first 64K */
+	/* A branch with 16-bit operand size would leave for the first 64K. */
 	if (g->row->flags & INSN_BRANCH && c->mode == INSN_MODE_32 &&
 	    c->opsize == 2)
 		return false;
-	/* the data must be within the address size */
+	/* 16 bits of address do not reach the data. */
 	if (c->mode == INSN_MODE_64 && c->adsize == 2)
 		return false;
 	if (!uses_adsize(g, c->mem) &&
@@ -96,7 +96,7 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 	case PLACE_INSIDE:
 		return touches || row_is_stack(g);
 	case PLACE_CROSSING:
-		/* one byte cannot cross, a string of bytes can */
+		/* One byte cannot cross a page, but a string of bytes can. */
 		if (!touches && !row_is_stack(g))
 			return false;
 		if (g->row->op == INSN_OP_XLAT)
@@ -110,10 +110,13 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 		    g->row->spec[0] != SPEC_Yv && g->row->spec[1] != SPEC_Yv &&
 		    g->row->spec[0] != SPEC_Xv && g->row->spec[1] != SPEC_Xv)
 			return false;
-		/* a PUSH of an odd size is of memory, then that is crossing */
+		/* A PUSH of an odd size crosses by its memory operand. */
 		return true;
 	case PLACE_FAULT:
-		/* masked elements need not fault, and may */
+		/*
+		 * Masked elements may or may not fault, so they are left out
+		 * here.
+		 */
 		return touches && !row_is_stack(g) &&
 		       g->row->op != INSN_OP_MASKMOV &&
 		       g->row->op != INSN_OP_VMASKMOV &&
@@ -171,7 +174,7 @@ void sample_cells(const struct gen_row *g, enum insn_mode mode,
 
 bool sample_emulated(const struct gen_row *g)
 {
-	/* a row without a handler is one for the decoder only */
+	/* A row without a handler is for the decoder only. */
 	return !(g->row->flags & (INSN_LENGTH_ONLY | INSN_IO));
 }
 
@@ -188,7 +191,7 @@ bool sample_in_place(const struct env *e, const struct cell *cell, int ret)
 	if (e->highest && (e->lowest < lo || e->highest > hi))
 		return false;
 	if (cell->place == PLACE_CROSSING) {
-		/* an alignment fault comes before the crossing is seen */
+		/* An alignment fault comes before the crossing is seen. */
 		if (ret == EMUL_FAULT)
 			return true;
 		return e->highest && e->lowest < NATIVE_MIDDLE &&
@@ -262,7 +265,7 @@ u64 sample_undefined_flags(const struct insn *insn, const struct env *b)
 		return 0;
 	}
 
-	/* shifts and rotates: it depends on the count */
+	/* Of shifts and rotates, what is undefined depends on the count. */
 	n = insn->op == INSN_OP_SHLD || insn->op == INSN_OP_SHRD ? 2 : 1;
 	n = insn->opd[n].kind == INSN_OPD_ONE ? 1 :
 	    insn->opd[n].kind == INSN_OPD_IMM ? insn->imm :

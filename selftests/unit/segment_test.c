@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segmentation on the CPU and in the emulator: limits of all kinds, types,
- * offsets that wrap around, stacks at the edge, and branches beyond CS.
+ * Compares segmentation on the CPU and in the emulator: limits of all kinds,
+ * types, offsets that wrap around, stacks at the edge, and branches beyond CS.
  *
- * The segments are of the LDT, made at random so that their edges lie within or
+ * The segments are in the LDT. They are random, and their edges lie within or
  * near the two pages of memory.
  */
 #include "rng.h"
@@ -61,7 +61,9 @@ static unsigned int compare(enum insn_mode mode, int ret, unsigned int len)
 	return 0;
 }
 
-/* The instruction at the registers of env, here and there. */
+/*
+ * Runs the instruction at the registers of env on the CPU and in the emulator.
+ */
 static void both(const u8 *bytes, unsigned int len, bool small,
 		 const struct native_segment *s)
 {
@@ -111,7 +113,7 @@ static void both(const u8 *bytes, unsigned int len, bool small,
 	       (unsigned long long)native.regs[4]);
 }
 
-/* The hidden part that loading such a descriptor gives. */
+/* Makes the hidden part that loading such a descriptor gives. */
 static void mirror(struct emul_seg *to, const struct native_segment *s)
 {
 	unsigned int type = s->code ? (s->read_only ? 9 : 0xb) :
@@ -133,7 +135,10 @@ static u32 last_valid(const struct native_segment *s)
 	return s->big ? 0xffffffff : 0xffff;
 }
 
-/* A segment with an edge in the middle of memory, and that edge's offset. */
+/*
+ * Makes a segment with an edge in the middle of memory; @edge is that edge's
+ * offset.
+ */
 static void random_segment(struct native_segment *s, u32 *edge)
 {
 	memset(s, 0, sizeof(*s));
@@ -146,7 +151,7 @@ static void random_segment(struct native_segment *s, u32 *edge)
 	if (s->pages && !s->expand_down && !unit_below(4))
 		s->limit = 0xfffff;
 	*edge = last_valid(s);
-	/* where expand-down starts is an edge, too */
+	/* Where an expand-down segment starts is an edge, too. */
 	if (s->expand_down && unit_below(2))
 		*edge = s->pages ? s->limit << 12 | 0xfff : s->limit;
 	s->base = NATIVE_MIDDLE - *edge + unit_below(16);
@@ -159,7 +164,7 @@ struct access {
 	u8 len;
 };
 
-/* all with an address of (E)CX, in modrm of 32-bit addressing */
+/* All have an address of (E)CX, as ModRM of 32-bit addressing encodes it. */
 static const struct access accesses[] = {
 	{ "\x8a\x01", 2 }, /* MOV AL,[ECX] */
 	{ "\x88\x01", 2 },
@@ -219,7 +224,7 @@ static void test_gs(enum insn_mode mode)
 			if (narrow != (mode == INSN_MODE_16))
 				b[n++] = 0x67;
 			memcpy(b + n, a->bytes, a->len);
-			/* [BX+DI] is what ModRM 1 says of 16-bit addressing */
+			/* In 16-bit addressing, ModRM 1 means [BX+DI]. */
 			off = edge - 40 + unit_below(48);
 			if (mode == INSN_MODE_64 && s.base + off > 0xffffffff)
 				off -= 1ull << 32;
@@ -269,7 +274,7 @@ static void test_stack(void)
 		do {
 			random_segment(&s, &edge);
 		} while (s.code || s.read_only); /* not for a stack */
-		/* the top of a 16-bit stack that wraps around */
+		/* Now and then, take a 16-bit stack whose top wraps around. */
 		if (!unit_below(4)) {
 			s = native_data16;
 			edge = 0;
@@ -292,7 +297,7 @@ static void test_stack(void)
 			env.c.regs[INSN_RSP] = (u32)off;
 			env.c.regs[INSN_RBP] = (u32)off;
 			env.c.regs[INSN_RBX] = (u32)off;
-			/* CALL is to land on the exit */
+			/* CALL shall land on the exit. */
 			u8 b[8];
 
 			memcpy(b, a->bytes, a->len);
@@ -390,7 +395,10 @@ static void test_canonical(void)
 		u8 b[8];
 		unsigned int n;
 
-		/* the kernel's half faults on a page that is there, or not */
+		/*
+		 * Stay below the kernel's half, where a page may or may not be
+		 * present.
+		 */
 		if (at >= edges[1])
 			at = edges[1] - 1 - unit_below(20);
 		for (unsigned int r = 0; r < 16; r++)
@@ -439,7 +447,10 @@ static void test_canonical(void)
 
 /* ---- loading segment registers ---- */
 
-/* What Linux has in the GDT at CPL 3's reach; the system's own are DPL 0. */
+/*
+ * What Linux has in the GDT. CPL 3 can load the entries of DPL 3, the others
+ * have DPL 0.
+ */
 static const u64 linux_gdt[16] = {
 	[1] = 0x00cf9b000000ffffull,  [2] = 0x00af9b000000ffffull,
 	[3] = 0x00cf93000000ffffull,  [4] = 0x00cffb000000ffffull,
@@ -452,7 +463,7 @@ static const u64 linux_gdt[16] = {
 #define LOAD_GDT 0x1600
 #define LOAD_ENTRIES 20
 
-/* The descriptor as it is in memory, from the hidden part. */
+/* Makes the descriptor in memory from the hidden part. */
 static u64 pack(const struct native_segment *s)
 {
 	struct emul_seg h;
@@ -530,7 +541,7 @@ static void test_loads(enum insn_mode mode)
 				       pop;
 		env.c.regs[INSN_RCX] = NATIVE_MIDDLE;
 		env.c.regs[INSN_RSP] = NATIVE_MIDDLE;
-		/* a far pointer has its selector behind the offset */
+		/* A far pointer has its selector behind the offset. */
 		value = a->len == 3 ? (u64)pop << 32 | (u32)unit_random() : pop;
 		memcpy((u8 *)NATIVE_MIDDLE, &value, 8);
 		both((const u8 *)a->bytes, a->len, false, &none);
@@ -584,7 +595,7 @@ int main(void)
 	}
 	unit_seed();
 	test_gs(INSN_MODE_64);
-	/* nothing but its base counts in 64-bit mode */
+	/* In 64-bit mode, nothing of GS counts but its base. */
 	unit_result(!differing && runs > 1000,
 		    "segments: GS in 64-bit mode: %lu runs", runs);
 	runs = faults = differing = 0;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* shadow/spte.h: what an SPTE may allow, and when it has to go. */
+/*
+ * shadow/spte.h: what an SPTE may allow, and when TLB entries of it have to go.
+ */
 #include "shadow/spte.h"
 #include "unit.h"
 
@@ -29,7 +31,7 @@ static void leaves(void)
 		    "an entry for a table leaves rights to the leaves");
 }
 
-/* Would a TLB with @old let an access through that @s refuses? */
+/* Would a TLB entry of @old allow an access that @s refuses? */
 static bool tlb_knows_more(u64 old, u64 s)
 {
 	unsigned int user, write, fetch, smep;
@@ -99,7 +101,7 @@ static void changes(void)
 		else if (bit == 3 || bit == 4 || (bit >= 8 && bit <= 11))
 			want = SPTE_KEEP;
 		bad += c != want;
-		/* a table's entry: D means nothing */
+		/* In an entry of a table, D means nothing. */
 		c = spte_change(false, true, pte, now);
 		want = bit == 3 || bit == 4 || bit == 6 ||
 				       (bit >= 8 && bit <= 11) ?
@@ -152,7 +154,7 @@ static void without_wp(void)
 		    "WP=0, SMAP: a supervisor's page is not");
 }
 
-/* Every guest entry is met by the shadow entries that stand for its range. */
+/* Each guest entry is met by the shadow entries that stand for its range. */
 static void offsets(void)
 {
 	unsigned int bad = 0, paging;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stores of vector and extended state: what native_test cannot be in user mode.
+ * Stores of vector and extended state that native_test cannot make in user
+ * mode.
  */
 #include "machine.h"
 
@@ -25,7 +26,7 @@ static void test_vector_state(void)
 		-1);
 }
 
-/* FXSAVE and its like: what native_test cannot be in user mode */
+/* Tests forms of FXSAVE that native_test cannot make in user mode. */
 static void test_state_stores(void)
 {
 	const u8 filled = 0xcc, *image = e.mem + (AT - ENV_MEM);
@@ -74,7 +75,7 @@ static void test_state_stores(void)
 			    image[0] == filled && image[415] == filled,
 		    "FXSAVE, denied");
 
-	/* nothing of it when not all of it is there */
+	/* When part of the operand is in no page, nothing is stored. */
 	kernel(INSN_MODE_64);
 	memset(e.mem, filled, sizeof(e.mem));
 	e.c.regs[INSN_RDI] = ENV_MEM + ENV_BYTES - 256;
@@ -83,7 +84,7 @@ static void test_state_stores(void)
 	unit_result(e.mem[ENV_BYTES - 256] == filled, "and stores nothing");
 }
 
-/* XSAVE with AVX-512; what is in use, and what of it there is in 32-bit mode */
+/* Begins an XSAVE with AVX-512. @xinuse says which components are in use. */
 static void begin_xsave(enum insn_mode mode, u64 xinuse, u8 filled)
 {
 	kernel(mode);
@@ -143,7 +144,10 @@ static void test_xsave(void)
 			    image[896] == filled,
 		    "XSAVEC leaves out what is not in use, and no room");
 
-	/* what the state becomes while the instruction waits is not its own */
+	/*
+	 * The instruction stores the state that it began with, whatever is in
+	 * use when it goes on.
+	 */
 	begin_xsave(INSN_MODE_64, 0x20, filled);
 	e.pend_at = 0;
 	ret = STEP("\x0f\xc7\x27");

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* the checks are pure: nothing else is linked */
+/* The checks are pure, so nothing else is linked. */
 #include "../../svm/caps.c"
 #include "unit.h"
 
-/* a CPU with everything; each case takes something away */
+/* A CPU with everything. Each case takes something away. */
 static struct cpu {
 	u32 ext_max, ecx1, edx1, nasid, svm_edx, ebx7, ebx8, basic_max;
 	const char *hypervisor; /* 12 characters, NULL: the bare machine */
@@ -72,7 +72,7 @@ static void fake_cpuid(u32 leaf, u32 subleaf, u32 r[4])
 
 static int fake_rdmsr(u32 msr, u64 *value)
 {
-	/* the MSR only exists where CPUID said SVM */
+	/* The MSR only exists where CPUID reports SVM. */
 	if (msr != 0xc0010114 || !(cpu.ecx1 & 4)) {
 		bad_reads++;
 		return -EIO;
@@ -85,7 +85,7 @@ static int fake_rdmsr(u32 msr, u64 *value)
 
 static const struct host_reader reader = { fake_cpuid, fake_rdmsr };
 
-/* the answer, and a word that the reason must have */
+/* Checks the answer, and that the reason has the word. */
 static void check(const char *what, int want, const char *word)
 {
 	const char *why = NULL;
@@ -214,7 +214,9 @@ static void differs(const struct svm_caps *c, const char *what)
 	cpu = complete;
 }
 
-/* CPUs of one machine are compared: all that is read of them counts. */
+/*
+ * CPUs of one machine are compared, and everything that is read of them counts.
+ */
 static void check_same(void)
 {
 	struct svm_caps c;

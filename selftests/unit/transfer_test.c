@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segment registers loaded from descriptors, and transfers to other code segments.
+ * Segment registers that are loaded from descriptors, and transfers to other
+ * code segments.
  */
 #include "machine.h"
 
-/* GDT at the start of memory, with these at selectors 8, 16 ... */
+/* The GDT is at the start of memory, with these at selectors 8, 16, ... */
 static const struct {
 	const char *what;
 	u64 desc;
@@ -123,7 +124,7 @@ static void test_segment_loads(void)
 		    "POP FS");
 }
 
-/* JMP sel:00002000 */
+/* Runs JMP sel:00002000. */
 static int far_jump(enum insn_mode mode, u8 cpl, u8 sel)
 {
 	u8 insn[7] = { 0xea, 0x00, 0x20, 0x00, 0x00, sel, 0x00 };
@@ -191,7 +192,7 @@ static void test_far_jumps(void)
 		    "JMP far: real mode");
 }
 
-/* The stack of load() at AT + 0x80, with what a return pops. */
+/* Fills the stack of load(), at AT + 0x80, with what a return pops. */
 static void frame(unsigned int bytes, u64 rip, u64 cs, u64 a, u64 b, u64 d)
 {
 	const u64 v[] = { rip, cs, a, b, d };
@@ -201,7 +202,7 @@ static void frame(unsigned int bytes, u64 rip, u64 cs, u64 a, u64 b, u64 d)
 		word(AT + 0x80 + i * bytes, v[i], bytes);
 }
 
-/* accessed, in the table */
+/* Is the accessed bit set in the table? */
 static bool marked(u16 sel)
 {
 	return at(ENV_MEM + sel + 5, 1) & 1;
@@ -392,7 +393,7 @@ static void test_system_loads(void)
 	refuses("LLDT: of a data segment is #GP(sel)", STEP(LLDT_AX), GP, 8);
 }
 
-/* PUSH DS and PUSH CS with a 32-bit operand, over a stack of ones */
+/* PUSH DS and PUSH CS with a 32-bit operand, onto a stack full of ones. */
 static void test_push_segment(void)
 {
 	load(INSN_MODE_32, 0, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * TAP for the unit tests: results as they come, the closing line at the end.
+ * TAP for the unit tests: each result is printed as it comes, the closing line
+ * at the end.
  */
 #ifndef UNIT_UNIT_H
 #define UNIT_UNIT_H
@@ -11,7 +12,7 @@
 
 static unsigned int unit_passed, unit_failed, unit_skipped;
 
-/* A result; says what was tested, in words that name the case. */
+/* Prints a result. The text names the case. */
 __attribute__((format(printf, 2, 3), unused)) static bool
 unit_result(bool ok, const char *fmt, ...)
 {
@@ -39,7 +40,7 @@ __attribute__((unused)) static void unit_skip(const char *what, const char *why)
 	fflush(stdout);
 }
 
-/* The exit status of main(). */
+/* Prints the closing line. Returns the exit status of main(). */
 __attribute__((unused)) static int unit_end(void)
 {
 	printf("1..%u\n%u passed, %u failed, %u skipped\n",

@@ -3,18 +3,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* the checks are pure: nothing else is linked */
+/* The checks are pure, so nothing else is linked. */
 #include "../../vmx/caps.c"
 #include "unit.h"
 
 #define ALL 0xffffffffull
 
-/* a CPU with everything; each case takes something away */
+/* A CPU with everything. Each case takes something away. */
 static struct cpu {
 	u32 ecx1, edx81;
 	u64 feature_control, basic;
 	int feature_control_err;
-	/* what may be 1, and what must be */
+	/* Bits that may be 1, and bits that must be. */
 	u32 may[NR_GROUPS], must[NR_GROUPS];
 	u32 may2;
 	u64 ept_vpid;
@@ -48,7 +48,7 @@ static int fake_rdmsr(u32 msr, u64 *value)
 {
 	unsigned int g;
 
-	/* the MSRs only exist where CPUID said VMX */
+	/* The MSRs only exist where CPUID reports VMX. */
 	if (!(cpu.ecx1 & 1 << 5)) {
 		bad_reads++;
 		return -EIO;
@@ -100,7 +100,7 @@ static int fake_rdmsr(u32 msr, u64 *value)
 
 static const struct host_reader reader = { fake_cpuid, fake_rdmsr };
 
-/* the answer, and a word that the reason must have */
+/* Checks the answer, and that the reason has the word. */
 static void check(const char *what, int want, const char *word)
 {
 	const char *why = NULL;
@@ -272,7 +272,9 @@ static void differs(const struct vmx_caps *c, const char *what)
 	cpu = complete;
 }
 
-/* CPUs of one machine are compared: all that is read of them counts. */
+/*
+ * CPUs of one machine are compared, and everything that is read of them counts.
+ */
 static void check_same(void)
 {
 	struct vmx_caps c;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * shadow/walk.c against a model written from the manual, and its corner cases
- * one by one: A and D under races, tables in ROM or nowhere, PSE-36, PDPTEs.
+ * Compares shadow/walk.c with a model written from the manual; and its corner
+ * cases one by one: A and D under races, tables in ROM or nowhere, PSE-36,
+ * PDPTEs.
  */
 #include <errno.h>
 
@@ -111,7 +112,9 @@ static bool reserved(const struct walk_mode *m, unsigned int level, u64 e)
 	if (m->paging == WALK_32) {
 		if (!large(m, level, e))
 			return false;
-		/* 20:13 are address bits 39:32, 21 is always reserved */
+		/*
+		 * Bits 20:13 are address bits 39:32, bit 21 is always reserved.
+		 */
 		for (bit = 13; bit <= 21; bit++)
 			if ((e >> bit & 1) && (bit == 21 || !m->pse36 ||
 					       bit + 19 >= m->maxphyaddr))
@@ -214,7 +217,7 @@ static bool coin(void)
 	return unit_random() >> 40 & 1;
 }
 
-/* a bit is set in one of n */
+/* Is true once in @n times. */
 static bool seldom(unsigned int n)
 {
 	return !unit_below(n);
@@ -237,7 +240,7 @@ static struct walk_mode random_mode(u8 paging)
 	};
 }
 
-/* an entry that mostly lets the walk go on */
+/* Makes an entry that mostly lets the walk go on. */
 static u64 random_entry(const struct walk_mode *m)
 {
 	u64 e = (u64)unit_below(MEM_SIZE >> 12) << 12;
@@ -281,7 +284,10 @@ static bool one_random(const struct walk_mode *m)
 		pdpte[i] = (unit_random() & (MEM_SIZE - 4096)) | !seldom(8);
 	if (m->paging == WALK_PAE || m->paging == WALK_32)
 		gva = (u32)gva;
-	/* entries along the way; where tables overlap, whatever comes out */
+	/*
+	 * Puts random entries along the way. Where tables overlap, the last one
+	 * stays.
+	 */
 	table = m->paging == WALK_PAE ? pdpte[gva >> 30] : cr3;
 	for (level = levels(m); level; level--) {
 		unsigned int per = m->paging == WALK_32 ? 1024 : 512;
@@ -311,7 +317,10 @@ static bool one_random(const struct walk_mode *m)
 		       (unsigned long long)v.gpa >> 12);
 		return false;
 	}
-	/* what it says of memory is what is there, with A and D where due */
+	/*
+	 * The walk reports the entries that are in memory, with A and D where
+	 * due.
+	 */
 	for (level = w.top; level >= w.level; level--) {
 		before[level - 1] = get(w.table[level - 1], bytes);
 		if (before[level - 1] != w.pte[level - 1])
@@ -347,7 +356,7 @@ static const struct walk_mode long_mode = {
 	.maxphyaddr = 40,
 };
 
-/* tables at 0x1000 .. 0x4000 that map gva 0 to 0x5000 */
+/* Makes tables at 0x1000 to 0x4000 that map gva 0 to 0x5000. */
 static void simple_long(u64 leaf)
 {
 	memset(&mem, 0, sizeof(mem));
@@ -425,7 +434,7 @@ static void recursive(void)
 	struct guest_walk w;
 	int ret;
 
-	/* slot 511 of the top table points to itself */
+	/* Slot 511 of the top table points to the table itself. */
 	simple_long(0x5007);
 	put(0x1000 + 511 * 8, 0x1007, 8);
 	ret = walk_guest(&long_mode, &ops, NULL, 0x1000, NULL,

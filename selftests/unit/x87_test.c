@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stores of x87 registers on the emulator and on the CPU: random and remarkable
- * values, control words and stacks. What is stored and the state behind it must be
- * the same; the pointers to instruction and operand are not compared.
+ * Compares stores of x87 registers in the emulator and on the CPU: random and
+ * remarkable values, control words and stacks. What is stored and the state
+ * behind it must be the same; the pointers to instruction and operand are not
+ * compared.
  */
 #include "env.h"
 #include "rng.h"
@@ -34,7 +35,10 @@ static struct env env;
 	X(fisttpll, "\xdd\x0f", 8) X(fbstp, "\xdf\x37", 10)
 /* clang-format on */
 
-/* FXRSTOR, the instruction, FXSAVE: none of them reports what becomes pending. */
+/*
+ * Each runs FXRSTOR, the instruction, FXSAVE. None of them reports an exception
+ * that becomes pending.
+ */
 #define X(name, code, bytes)                                                 \
 	static void cpu_##name(struct fx *fx, u8 *to)                        \
 	{                                                                    \
@@ -56,7 +60,7 @@ static const struct insn_case {
 #undef X
 };
 
-/* Exponents where formats begin and end, besides any. */
+/* Returns an exponent: any, or one where a format begins or ends. */
 static u16 random_exponent(void)
 {
 	static const u16 edges[] = { 0,
@@ -110,11 +114,14 @@ static void random_state(struct fx *fx)
 	u16 exp;
 
 	memset(fx, 0, sizeof(*fx));
-	/* masks: mostly all, or all but one; precision and rounding */
+	/*
+	 * Mostly all exceptions are masked, or all but one. Precision and
+	 * rounding are random.
+	 */
 	fx->fcw = unit_below(2) ? 0x3f : unit_random() & 0x3f;
 	fx->fcw |= 0x40 | (unit_random() & 0xf00);
 	fx->fsw = unit_random() & 0x7f00;
-	/* sticky flags that are masked: others would be pending */
+	/* Only flags of masked exceptions are set: others would be pending. */
 	fx->fsw |= unit_random() & 0x3f & fx->fcw;
 	fx->ftw = unit_below(16) ? 0xff : (u8)unit_random();
 	fx->mxcsr = 0x1f80;
