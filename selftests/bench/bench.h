@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The bench's VM and its rows. */
+/* The VM and the rows of the bench. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* guest-physical layout */
+/* Guest-physical addresses. */
 #define CODE 0x10000ull
 #define STACK 0x20000ull
 #define GDT 0x30000ull
@@ -41,7 +41,7 @@ struct bench {
 	bool svm; /* the host's CPU is AMD's */
 };
 
-/* The cost of a row, for each operation. */
+/* The cost of a row, for one operation. */
 struct result {
 	double ticks;
 	struct counts n; /* totals */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the bench's guest does, one loop per row. 64-bit, CPL 0, flat.
+ * What the bench's guest does, one loop for each row. The code is 64-bit, at
+ * CPL 0, flat.
  *
- * in: rcx = how often, rsi = first address, rdi = second, rdx = stride or third.
- * Each ends with an OUT to port 0xf4.
+ * On entry rcx says how often, rsi is the first address, rdi the second, rdx a
+ * stride or the third. Each loop ends with an OUT to port 0xf4.
  */
 	.section .rodata
 	.balign 16
@@ -67,7 +68,7 @@ OP(vmcall)
 	jnz 1b
 	END
 
-/* write, or read, one word in each page from rsi on */
+/* Writes, or reads, one word in each page from rsi on. */
 OP(write)
 1:	mov %rcx, (%rsi)
 	add $4096, %rsi
@@ -82,7 +83,7 @@ OP(read)
 	jnz 1b
 	END
 
-/* rcx times: write the page table base rdi, touch rdx pages at rsi */
+/* Writes the page-table base rdi and touches rdx pages at rsi, rcx times. */
 OP(cr3)
 1:	mov %rdi, %cr3
 	mov %rdx, %r8
@@ -97,7 +98,10 @@ OP(cr3)
 	jnz 1b
 	END
 
-/* rcx times: the next of the r10 (a power of two) roots at rdi, 64 pages at rsi */
+/*
+ * Switches to the next of the r10 (a power of two) roots at rdi and touches 64
+ * pages at rsi, rcx times.
+ */
 OP(switch)
 	xor %r11, %r11
 1:	mov (%rdi,%r11,8), %rax
@@ -123,7 +127,7 @@ OP(invlpg)
 	jnz 1b
 	END
 
-/* the PTE at rdi takes rdx and r10 in turn */
+/* Writes rdx and r10 in turn to the PTE at rdi. */
 OP(remap)
 1:	mov %rdx, (%rdi)
 	invlpg (%rsi)
@@ -133,8 +137,11 @@ OP(remap)
 	jnz 1b
 	END
 
-/* rcx tables: fill 512 PTEs at rdi from the value rdx on, link it in the entry
- * at r10 (values r11), touch the pages at rsi */
+/*
+ * Builds rcx tables: fills 512 PTEs at rdi with values from rdx on, links the
+ * table in the entry at r10 (by the values from r11 on), and touches the pages
+ * at rsi.
+ */
 OP(fill)
 1:	mov $512, %r8
 2:	mov %rdx, (%rdi)
@@ -164,7 +171,7 @@ OP(wp)
 	jnz 1b
 	END
 
-/* pages at rsi fault; the handler does the rest */
+/* Touches pages at rsi that fault. The handler does the rest. */
 OP(fault)
 1:	mov %rcx, (%rsi)
 	add $4096, %rsi
@@ -180,13 +187,13 @@ OP(copy)
 	jnz 1b
 	END
 
-/* #PF handlers; the faulting store is 3 bytes long */
+/* These are handlers of #PF. The store that faults is 3 bytes long. */
 OP(pf_skip)
 	add $8, %rsp
 	addq $3, (%rsp)
 	iretq
 
-/* rdi: PTE of the page, r10: what it shall be */
+/* Writes r10 to the page's PTE, which rdi points to. */
 OP(pf_map)
 	add $8, %rsp
 	mov %r10, (%rdi)
@@ -194,7 +201,10 @@ OP(pf_map)
 	add $4096, %r10
 	iretq
 
-/* the same, after copying the page to the other one that r11 names */
+/*
+ * Does the same, after it has copied the page to the other one, which r11
+ * names.
+ */
 OP(pf_copy)
 	add $8, %rsp
 	push %rcx

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The worker of paging/access.c, for 32- and 64-bit paging. */
+/*
+ * The guest of paging/access.c, which makes accesses that the test orders; for
+ * 32- and 64-bit paging.
+ */
 #include "payload.h"
 #include "access.h"
 

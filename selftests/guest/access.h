@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Commands of paging/access.c to its guest, at GUEST_DATA: a header, then up to
- * ACC_MAX commands. Offsets for assembly, a struct for C.
+ * What paging/access.c orders from its guest, at GUEST_DATA: a header, then up
+ * to ACC_MAX commands. Assembly uses the offsets, C uses the struct.
  */
 #ifndef SELFTESTS_ACCESS_H
 #define SELFTESTS_ACCESS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The writer of dirty/log.c. */
+/* The guest of dirty/log.c, which writes. */
 #include "payload.h"
 
 #define do_read		NAME(do_read)

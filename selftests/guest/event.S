@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Interrupts and NMIs in three widths. */
+/* Interrupts and NMIs in code of three widths. */
 #include "payload.h"
 
 #define PORT_ASK 0x71
@@ -17,8 +17,8 @@
 #define BITS 64
 	.code64
 /*
- * INT n, and a fault, through an IDT whose second half is not mapped: the page
- * fault comes first. The test maps the page and lets the guest try again.
+ * Runs INT n, then a fault, through an IDT whose second half is not mapped: the
+ * page fault comes first. The test maps the page and lets the guest try again.
  */
 PAYLOAD(ev_idt_pf)
 	OUT_SYNC
@@ -29,7 +29,7 @@ LABEL(ev_idt_pf, behind)
 	OUT_END
 END(ev_idt_pf)
 
-/* The NMI handler itself: NMIs stay blocked until IRET. */
+/* The test looks into the NMI handler. NMIs stay blocked until its IRET. */
 PAYLOAD(ev_nmi_block)
 	OUT_SYNC
 	nop
@@ -38,7 +38,7 @@ PAYLOAD(ev_nmi_block)
 LABEL(ev_nmi_block, handler)
 	mov %rsp, %rax
 	OUT_VALUE
-	OUT_SYNC			/* the test sends another here */
+	OUT_SYNC			/* the test sends another NMI here */
 	nop
 	nop
 	mov $0x1111, %eax

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* For watch/exact.c: stores of which a monitor must be told exactly. */
+/* Stores of which a monitor must be told exactly, for watch/exact.c. */
 #include "payload.h"
 
 	.code16
@@ -14,7 +14,7 @@
 #define BITS 64
 #include "exact.inc"
 
-/* rCX times; nothing else of the guest stores to what rDI points to. */
+/* Stores rCX times. Nothing else of the guest stores to what rDI points to. */
 PAYLOAD(exact_inc)
 1:	lock incl (%rdi)
 	dec %ecx
@@ -30,7 +30,7 @@ PAYLOAD(exact_mov)
 	OUT_END
 END(exact_mov)
 
-/* Each step sets one bit of the GDT; the test has made the descriptors. */
+/* Each step sets one bit of the GDT. The test has made the descriptors. */
 PAYLOAD(exact_gdt)
 	mov $SEL_TSS, %eax
 	ltr %ax
@@ -55,7 +55,7 @@ PAYLOAD(exact_gdt)
 	.byte 0x48, 0xff, 0x1b		/* lcall *(%rbx), m16:64 */
 LABEL(exact_gdt, called)
 	OUT_SYNC
-	ltr (%rdi)			/* of a device */
+	ltr (%rdi)			/* the selector comes from a device */
 	OUT_SYNC
 	lldt (%rdi)
 	OUT_END
@@ -85,7 +85,7 @@ LABEL(exact_movss, due)
 	OUT_END
 END(exact_movss)
 
-/* Breakpoint 0 is at rSI with the R/W and LEN of rDX. */
+/* Sets breakpoint 0 at rSI, with the R/W and LEN bits of rDX. */
 PAYLOAD(exact_bp)
 	mov %rsi, %dr0
 	mov %rdx, %dr7

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Exceptions in three widths. */
+/* Exceptions in code of three widths. */
 #include "payload.h"
 
 #define MSR_EFER	0xc0000080
@@ -20,13 +20,19 @@
 #include "exc.inc"
 #undef BITS
 
-	/* The stack is on a page table. Assembled for 64 bits, the same for 32. */
+	/*
+	 * The stack lies on a page table. The code is assembled for 64 bits;
+	 * the bytes are the same for 32.
+	 */
 	.code64
 PAYLOAD(exc_root)
 	ud2
 	OUT_END
 END(exc_root)
-	/* rDI is mapped by an entry that the frame of UD2 overwrites. */
+	/*
+	 * The page-table entry that maps rDI is overwritten by the frame of
+	 * UD2.
+	 */
 PAYLOAD(exc_entry)
 	mov (%rdi), %eax
 	ud2
@@ -38,7 +44,10 @@ LABEL(exc_entry, gone)
 	OUT_END
 END(exc_entry)
 
-	/* Faults that vigil itself raises, of vectors that have an error code. */
+	/*
+	 * Raises faults that vigil itself injects, of vectors that have an
+	 * error code.
+	 */
 #define BITS 16
 	.code16
 PAYLOAD(exc_intercepted)
@@ -51,7 +60,7 @@ PAYLOAD(exc_intercepted)
 END(exc_intercepted)
 #undef BITS
 
-	/* VM86: what IOPL and the ring forbid. */
+	/* Runs instructions that IOPL and the ring forbid in VM86. */
 #define BITS 16
 	.code16
 PAYLOAD(exc_vm86)
@@ -77,7 +86,7 @@ PAYLOAD(exc_vm86_iopl0)
 END(exc_vm86_iopl0)
 #undef BITS
 
-	/* Into ring 3 and back. The test sets RSI: where ring 3 begins. */
+	/* Goes into ring 3, whose code raises faults. */
 #define BITS 32
 	.code32
 PAYLOAD(exc_user32)
@@ -106,8 +115,8 @@ PAYLOAD(exc_user32)
 	OUT_END
 END(exc_user32)
 	/*
-	 * INT n through a gate of ring 0. Not in long mode, where QEMU's TCG
-	 * gives twice the vector in the error code.
+	 * Runs INT n through a gate of ring 0. There is no such test in long
+	 * mode, where QEMU's TCG gives twice the vector in the error code.
 	 */
 PAYLOAD(exc_gate32)
 	mov $SEL_TSS, %eax
@@ -118,7 +127,7 @@ PAYLOAD(exc_gate32)
 	push $SEL_UCODE32
 	push $AT(exc_gate32, 1f)
 	iret
-1:	test %ebp, %ebp			/* shall the IDT be warm? */
+1:	test %ebp, %ebp			/* does the test want the IDT to be used before? */
 	jz 2f
 	TRY_TRAP(exc_gate32, 0x80, 0, int $0x80)
 2:	TRY_FAULT(exc_gate32, 13, 0x21 * 8 + 2, int $0x21)
@@ -129,7 +138,10 @@ END(exc_gate32)
 #undef BITS
 #define BITS 64
 	.code64
-	/* KVM's emulator drops the upper half. */
+	/*
+	 * Sets a bit above 31 of CR0 and of CR4. KVM's emulator drops the upper
+	 * half.
+	 */
 PAYLOAD(exc_upper64)
 	mov %cr0, %rax
 	bts $40, %rax

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Port I/O in three widths, and its permission checks. */
+/* Port I/O in code of three widths, and its permission checks. */
 #include "payload.h"
 
 #define BITS 16

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A handler that takes long, with interrupts off, and counts its calls. */
+/*
+ * An interrupt handler that takes long, with interrupts off, and counts its
+ * calls.
+ */
 #include "payload.h"
 
 	.code64

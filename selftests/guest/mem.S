@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory users, for ioctl/, dirty/ and mem/. */
+/* Guests that use memory, for ioctl/, dirty/ and mem/. */
 #include "payload.h"
 
 	.code64
 /*
- * Writes RBP to one qword of each page from RBX, RCX pages; again and again,
- * with an OUT_SYNC between passes.
+ * Writes RBP to one qword of each of RCX pages from RBX, again and again, with
+ * an OUT_SYNC after each pass.
  */
 PAYLOAD(touch)
 1:	mov %rbx, %rdi
@@ -20,7 +20,7 @@ PAYLOAD(touch)
 	jmp 1b
 END(touch)
 
-/* Reads them instead, and sends their sum. */
+/* Reads the same qwords instead, and reports their sum. */
 PAYLOAD(sum)
 1:	mov %rbx, %rdi
 	mov %rcx, %rsi
@@ -35,9 +35,10 @@ PAYLOAD(sum)
 END(sum)
 
 /*
- * Increments the first qword of each page and checks that it had the value of
- * the last pass (R8, counted by the guest). Nothing but memory; the test stops
- * it through the qword at GUEST_DATA. A difference is reported by OUT_VALUE.
+ * Increments the first qword of each page, and checks that it had the value of
+ * the last pass, which the guest counts in R8. The guest does nothing else; the
+ * test stops it through the qword at GUEST_DATA. It reports a difference by
+ * OUT_VALUE.
  */
 PAYLOAD(pound)
 	xor %r8d, %r8d

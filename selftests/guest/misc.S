@@ -4,19 +4,22 @@
 
 #define MSR_EFER	0xc0000080
 
-	/* Spins for ever. */
+	/* Spins until the run is interrupted. */
 	.code64
 PAYLOAD(spin)
 1:	jmp 1b
 END(spin)
 
-	/* The same, and shows that it does. */
+	/* Does the same, and counts, which shows that it runs. */
 PAYLOAD(count)
 1:	incq GUEST_DATA
 	jmp 1b
 END(count)
 
-	/* Good in every mode: the test has taken the IDT away. */
+	/*
+	 * Ends in a triple fault in every mode, because the test has taken the
+	 * IDT away.
+	 */
 PAYLOAD(triple)
 	ud2
 END(triple)
@@ -29,7 +32,7 @@ PAYLOAD(vmmcall)
 	OUT_END
 END(vmmcall)
 
-	/* Intel's form of the same */
+	/* Makes the call by Intel's instruction. */
 PAYLOAD(vmcall)
 	mov $0x7777, %eax
 	vmcall
@@ -68,7 +71,7 @@ END(cr8)
 2:	OUT_END
 .endm
 
-	/* XCR0 from the port 0x73, then the same as cpuid. */
+	/* Loads XCR0 from port 0x73, then runs CPUID as `cpuid' does. */
 PAYLOAD(cpuid_xcr0)
 	in $0x73, %eax
 	xor %ecx, %ecx
@@ -77,12 +80,15 @@ PAYLOAD(cpuid_xcr0)
 	cpuid_loop
 END(cpuid_xcr0)
 
-	/* CPUID of the leaf that comes in by the port, until it is ~0. */
+	/* Runs CPUID of the leaf that the port gives, until that is ~0. */
 PAYLOAD(cpuid)
 	cpuid_loop
 END(cpuid)
 
-	/* RDMSR, or WRMSR of EDX:EAX from ports 0x73 and 0x74 when 0x72 is 1. */
+	/*
+	 * Runs RDMSR; or WRMSR of EDX:EAX from ports 0x73 and 0x74, when port
+	 * 0x72 gives 1.
+	 */
 PAYLOAD(msr)
 1:	in $0x71, %eax
 	cmp $-1, %eax
@@ -104,7 +110,10 @@ PAYLOAD(msr)
 3:	OUT_END
 END(msr)
 
-	/* Fill the x87, MMX, SSE state from EBP; then compare at each stop. */
+	/*
+	 * Fills the x87, MMX and SSE state with values made from EBP. It
+	 * compares them after each stop.
+	 */
 PAYLOAD(fpu)
 	mov %cr4, %rax
 	or $0x600, %eax
@@ -154,7 +163,9 @@ PAYLOAD(fpu)
 	OUT_END
 END(fpu)
 
-	/* Loads selectors of its own, works a little, looks at its bases. */
+	/*
+	 * Loads selectors of its own, works a little, and looks at its bases.
+	 */
 PAYLOAD(hoststate)
 	mov $SEL_DATA, %eax
 	mov %eax, %ds
@@ -180,7 +191,9 @@ PAYLOAD(hoststate)
 	OUT_END
 END(hoststate)
 
-	/* DR0 to DR3 hold what EBP says; DR7 stays off. */
+	/*
+	 * Puts EBP and the next three numbers into DR0 to DR3. DR7 stays off.
+	 */
 PAYLOAD(debugreg)
 	mov %rbp, %rax
 	mov %rax, %dr0
@@ -213,7 +226,7 @@ PAYLOAD(debugreg)
 	OUT_END
 END(debugreg)
 
-	/* Single steps over plain, intercepted and I/O instructions. */
+	/* Steps over plain, intercepted and I/O instructions. */
 PAYLOAD(step)
 	mov $GUEST_MMIO, %ebx
 	pushfq
@@ -239,7 +252,7 @@ LABEL(step, s8)
 	andl $~0x100, (%rsp)
 LABEL(step, s9)
 	popfq
-	/* POPF that clears TF still traps behind itself */
+	/* A POPF that clears TF still traps behind itself. */
 LABEL(step, s10)
 	nop
 	nop
@@ -247,8 +260,9 @@ LABEL(step, s10)
 END(step)
 
 /*
- * The transitions of a boot loader: real, protected, PAE paging, long,
- * 64-bit, compatibility, back to protected and to real. OUT_SYNC at each stage.
+ * Makes the transitions of a boot loader: real mode, protected mode, PAE
+ * paging, long mode, 64-bit code, compatibility mode, back to protected mode
+ * and to real mode. It stops by OUT_SYNC at each stage.
  */
 	.code16
 PAYLOAD(boot)
@@ -334,8 +348,8 @@ gdt_ptr: .word 0xfff
 END(boot)
 
 	/*
-	 * PE and PG at once: until the far jump, CS is what real mode has left, with
-	 * paging on. EBX: 32-bit tables.
+	 * Sets PE and PG at once. Until the far jump, CS is what real mode has
+	 * left, with paging on. EBX points to 32-bit page tables.
 	 */
 	.code16
 PAYLOAD(at_once)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Accesses to MMIO in three widths. */
+/* Accesses to MMIO in code of three widths. */
 #include "payload.h"
 
 #define BITS 16
@@ -16,7 +16,7 @@
 
 #define BITS 64
 	.code64
-/* One of each width, for the form of the exit. */
+/* Makes one access of each width. The test looks at the form of the exit. */
 PAYLOAD(mmio_exits)
 	mov $GUEST_MMIO, %ebx
 	mov $0x1122334455667788, %rax
@@ -33,7 +33,7 @@ PAYLOAD(mmio_exits)
 	OUT_END
 END(mmio_exits)
 
-/* An x87 store of ten bytes: nobody emulates that. */
+/* Stores ten bytes from the x87, for which there is no emulation. */
 PAYLOAD(mmio_unknown)
 	mov $GUEST_MMIO, %ebx
 	fldz

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Ring transitions by SYSCALL, SYSENTER and IST, for exit/ring.c. */
+/*
+ * Changes of ring by SYSCALL and SYSENTER, and of stack by IST, for
+ * exit/ring.c.
+ */
 #include "payload.h"
 
 #define MSR_EFER	0xc0000080
@@ -17,11 +20,11 @@
 .endm
 
 	.code64
-/* Ring 3 has IOPL 3, so it reports by itself. */
+/* Ring 3 has IOPL 3, so it can report by itself. */
 PAYLOAD(syscall)
 	mov $SEL_TSS, %eax
 	ltr %ax
-	/* SYSRET: SS is 0x30 + 8, CS for 64 bits 0x30 + 16 */
+	/* SYSRET takes SS from 0x30 + 8, and CS for 64 bits from 0x30 + 16. */
 	set_msr MSR_STAR, 0x00300008, 0
 	set_msr MSR_LSTAR, 0, AT(syscall, handler)
 	set_msr MSR_SFMASK, 0, 0x200
@@ -52,7 +55,7 @@ handler:
 	cmp $AT(syscall, pl_syscall_behind), %rcx
 	jne 9f
 	mov %r11, %rbx
-	and $~0x8d5, %ebx		/* the results of CMP */
+	and $~0x8d5, %ebx		/* without the flags that CMP changes */
 	cmp $0x3202, %ebx
 	jne 9f
 	mov %cs, %eax
@@ -79,7 +82,7 @@ handler:
 	OUT_END
 END(syscall)
 
-	/* The stack is not there: #DF takes the one of IST 1. */
+	/* The stack is not mapped: #DF takes the stack of IST 1. */
 PAYLOAD(ist)
 	mov $SEL_TSS, %eax
 	ltr %ax

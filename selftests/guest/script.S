@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The obedient guest, in 32 and 64 bits; and two vCPUs that shoot TLBs down. */
+/*
+ * The guest that does what the test asks, in 32 and 64 bits; and two vCPUs that
+ * flush each other's TLBs.
+ */
 #include "payload.h"
 #include "script.h"
 
@@ -28,14 +31,15 @@
 
 	.code64
 /*
- * RBX: the address; RSI: where its PTE is; R8, R9: its two values; R10, R11:
- * what the address reads with them; RCX: rounds. GUEST_DATA: request, + 64:
- * acknowledgement, + 128: the other vCPU has read something impossible.
+ * RBX has the address, RSI the address of its PTE, R8 and R9 the two values of
+ * that PTE, R10 and R11 what is read with each of them, and RCX the number of
+ * rounds. GUEST_DATA holds the request, + 64 the acknowledgement, + 128 a mark:
+ * the other vCPU has read something impossible.
  */
 PAYLOAD(shoot)
 	test %ebp, %ebp
 	jnz 5f
-	/* The one that changes the PTE. */
+	/* This vCPU changes the PTE. */
 1:	mov %rcx, %rax
 	and $1, %eax
 	mov %r8, %rdx
@@ -62,7 +66,7 @@ PAYLOAD(shoot)
 	movq $-1, GUEST_DATA
 	OUT_END
 
-	/* The other one: reads until asked, then flushes and checks. */
+	/* The other vCPU reads until it is asked, then flushes and checks. */
 5:	xor %edi, %edi
 6:	mov (%rbx), %rax
 	cmp %r10, %rax

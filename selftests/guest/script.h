@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One operation of the guest in guest/script.inc, at GUEST_DATA. */
+/* One operation of the guest in guest/script.inc, which is at GUEST_DATA. */
 #ifndef SELFTESTS_SCRIPT_H
 #define SELFTESTS_SCRIPT_H
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Hidden parts of segment registers, for segments/hidden.c: the two examples
- * of the thread "Questioning the Xen Design of the VMM" (2006).
+ * Hidden parts of segment registers, for segments/hidden.c. These are the two
+ * examples of the thread "Questioning the Xen Design of the VMM" (2006).
  */
 #include "payload.h"
 #include "seg.h"
 
 /*
- * Example one: FS gets a 4 GiB limit in protected mode, PE is cleared, and
- * 64 Ki stores go far above 64 KiB. The test asks for more passes until it has
- * seen enough interrupts. The snippet's "mov $0" is a value here, so that each
- * pass can be told from the last.
+ * Example one: FS gets a 4 GiB limit in protected mode, PE is cleared, and 64
+ * Ki stores go far above 64 KiB. The test asks for more passes until it has
+ * seen enough interrupts. Where the thread's code stores 0, this stores a value
+ * that tells each pass from the last.
  */
 	.code16
 PAYLOAD(seg_bigreal)
@@ -21,7 +21,7 @@ PAYLOAD(seg_bigreal)
 	mov $SEL_DATA, %eax
 	mov %ax, %fs
 	mov %ecx, %cr0
-	test %ebp, %ebp			/* the test's choice of IF */
+	test %ebp, %ebp			/* the test chooses IF by EBP */
 	jz 1f
 	sti
 1:	mov $BIG_START, %eax
@@ -39,12 +39,12 @@ PAYLOAD(seg_bigreal)
 END(seg_bigreal)
 
 /*
- * Example two: load from GDT[5], rewrite GDT[5], use the register until the
- * test says that it is enough, load it again.
+ * Example two: loads from GDT[5], rewrites GDT[5], uses the register until the
+ * test says that it is enough, and loads it again.
  */
 	.code32
 .macro rewrite_gdt5 via
-	/* base bits 16 to 23: OLD_BASE becomes NEW_BASE */
+	/* Of base bits 16 to 23, OLD_BASE becomes NEW_BASE. */
 	movb $(NEW_BASE >> 16), %\via\():(GUEST_GDT + SEL_5 + 4)
 .endm
 
@@ -94,7 +94,9 @@ DATA_CASE(fs, ds)
 DATA_CASE(gs, ds)
 DATA_CASE(ss, ds)
 
-/* The payload has a copy at OLD_BASE and at NEW_BASE, and runs in those. */
+/*
+ * The payload has a copy at OLD_BASE and another at NEW_BASE, and runs in both.
+ */
 PAYLOAD(seg_cs)
 	ljmp $SEL_5, $OFF(seg_cs, 1f)
 1:	rewrite_gdt5 ds
@@ -112,7 +114,10 @@ PAYLOAD(seg_cs)
 	OUT_END
 END(seg_cs)
 
-/* Entry 0 of the LDT at OLD_BASE leads to the old mark, at NEW_BASE the new. */
+/*
+ * With the LDT at OLD_BASE, its entry 0 leads to the old mark; with the LDT at
+ * NEW_BASE, to the new mark.
+ */
 PAYLOAD(seg_ldt)
 	mov $SEL_5, %eax
 	lldt %ax
@@ -139,18 +144,19 @@ PAYLOAD(seg_ldt)
 END(seg_ldt)
 
 /*
- * Ring 3 looks which stack the TSS gives to ring 0, by int $0x81. In long mode:
- * QEMU's TCG aborts on a 32-bit TSS that SREGS or VMLOAD made busy.
+ * Ring 3 finds out by INT 0x81 which stack the TSS gives to ring 0. It does so
+ * in long mode, because QEMU's TCG aborts on a 32-bit TSS that SREGS or VMLOAD
+ * made busy.
  */
 	.code64
 PAYLOAD(seg_tr)
 	mov $SEL_5, %eax
 	ltr %ax
 	movb $(NEW_BASE >> 16), GUEST_GDT + SEL_5 + 4
-	movb $0x89, GUEST_GDT + SEL_5 + 5	/* the new one is not busy */
+	movb $0x89, GUEST_GDT + SEL_5 + 5	/* make the new TSS available, not busy */
 	push $SEL_UDATA
 	push $GUEST_USTACK
-	push $0x3002				/* IOPL 3: it asks by itself */
+	push $0x3002				/* IOPL 3: ring 3 uses PORT_ASK by itself */
 	test %ebp, %ebp
 	jz 1f
 	orl $0x200, (%rsp)

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Several vCPUs change, switch and use shared page tables at random: what
- * happens to memory does not matter, that the host survives does.
+ * Several vCPUs change, switch and use shared page tables at random. What
+ * happens to guest memory does not matter, but the host must survive.
  */
 #include "payload.h"
 #include "storm.h"
 
 	.code64
-/* R12: random state, RBP: number of this vCPU. */
+/* R12 has the random state, RBP the number of this vCPU. */
 PAYLOAD(storm)
 	mov %rsp, %r15
 	OUT_SYNC
 turn:	cmpl $0, STORM_STOP
 	jne over
 	incq STORM_TURNS(,%rbp,8)
-	/* xorshift */
+	/* R12 goes on by xorshift. */
 	mov %r12, %rax
 	shl $13, %rax
 	xor %rax, %r12
@@ -25,7 +25,7 @@ turn:	cmpl $0, STORM_STOP
 	shl $17, %rax
 	xor %rax, %r12
 
-	/* RDI: an entry of a table in the pool */
+	/* RDI points to an entry of a table in the pool. */
 	mov %r12, %rdi
 	shr $8, %rdi
 	mov %rdi, %rax
@@ -34,7 +34,7 @@ turn:	cmpl $0, STORM_STOP
 	and $0x30, %eax
 	shr $1, %eax
 	lea STORM_POOL(%rdi, %rax), %rdi
-	/* RBX: a value for it, of the pool or of the data */
+	/* RBX is a value for it, which points into the pool or to the data. */
 	mov %r12, %rbx
 	shr $16, %rbx
 	mov %rbx, %rax
@@ -55,7 +55,7 @@ turn:	cmpl $0, STORM_STOP
 2:	test $0xe000, %eax
 	jnz 3f
 	or $0x80, %ebx
-3:	/* RDX: an address below slot 256 of the root, by few indices */
+3:	/* RDX is an address below slot 256 of the root, made of few indices */
 	mov %r12, %rdx
 	shr $40, %rdx
 	mov %rdx, %rax
@@ -89,7 +89,7 @@ turn:	cmpl $0, STORM_STOP
 	je rmw
 	cmp $14, %eax
 	jb exchange
-	/* All of a table */
+	/* Write many entries of a table at once. */
 	cld
 	mov $64, %ecx
 	and $~0xfff, %rdi

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What guest/storm.S and paging/storm.c agree on. */
+/* Addresses that guest/storm.S and paging/storm.c share. */
 #ifndef SELFTESTS_STORM_H
 #define SELFTESTS_STORM_H
 

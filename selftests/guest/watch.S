@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Stores of all sorts, one row each. A row ends at its OUT_END; the test starts
- * it with rdi, the target, watched for 64 bytes; rsp, 8 bytes behind it; rsi,
- * 128 bytes of other data.
+ * Stores of all sorts, one row each. A row ends at its OUT_END. The test starts
+ * it with rdi at the target, of which 64 bytes are watched; rsp, 8 bytes behind
+ * it; rsi, at 128 bytes of other data. The number of events is what a watch
+ * must report; -1 means one or more.
  *
- * ROW(name, events, instructions): what a watch must tell; -1: one or more.
- * FXROW(name, events, instructions): to zeroes, since CPUs differ in whether
- * they write what is reserved.
- * XROW(name, needs, xcr0, events, instructions): so too, on CPUs with XSAVE (1),
- * XSAVEOPT (2), XSAVEC (3), and those bits in XCR0; edx:eax is all ones.
- * PROW(name, events, instructions): on CPUs with all of x87 (5); QEMU's has no C1,
- * no stack underflow and other pointers.
- * VROW(name, events, instructions): on CPUs with AVX-512 (4); zmm1 and zmm17 have
- * what rsi points to.
+ * ROW(name, events, instructions): runs on every CPU.
+ * FXROW(name, events, instructions): the target is zeroed before, since CPUs
+ * differ in whether they write what is reserved.
+ * XROW(name, needs, xcr0, events, instructions): zeroed too; for CPUs with
+ * XSAVE (1), XSAVEOPT (2), XSAVEC (3), and those bits in XCR0; edx:eax is all
+ * ones.
+ * PROW(name, events, instructions): for CPUs with all of x87 (5); QEMU's has no
+ * C1, no stack underflow and other pointers.
+ * VROW(name, events, instructions): for CPUs with AVX-512 (4); zmm1 and zmm17
+ * hold what rsi points to.
  */
 #include "payload.h"
 
@@ -110,7 +112,7 @@ ROW(movd, 1, movups (%rsi), %xmm1; movd %xmm1, (%rdi))
 ROW(movhps, 1, movups (%rsi), %xmm1; movhps %xmm1, (%rdi))
 ROW(mov_seg, 1, mov %ds, (%rdi))
 ROW(sgdt, -1, sgdt (%rdi))
-/* these store more than is watched: in pieces of 32 bytes */
+/* These store more than is watched, in pieces of 32 bytes. */
 ROW(fnstcw, 1, fninit; fnstcw 6(%rdi))
 ROW(fnstsw, 1, fninit; fld1; fnstsw (%rdi))
 ROW(stmxcsr, 1, stmxcsr 60(%rdi))
@@ -128,7 +130,10 @@ ROW(fbstp, 1, fninit; fildl (%rsi); fbstp 16(%rdi); fnstsw %ax)
 PROW(fstpl_empty, 1, fninit; fstpl (%rdi); fnstsw %ax)
 ROW(fstpl_state, 1, fninit; fldpi; fld1; fstpl (%rdi); fstpl 0x1000(%rsi); \
     fnstsw %ax; mov 0x1000(%rsi), %rdx)
-	/* invalid operation unmasked: nothing is stored, an exception pends */
+	/*
+	 * Invalid operation is not masked: nothing is stored, and an exception
+	 * pends.
+	 */
 PROW(fstpl_pending, 0, fninit; movw $0x37e, (%rsi); fldcw (%rsi); \
     fstpl (%rdi); fnstsw %ax; fninit)
 PROW(fstpl_pointers, 1, fninit; fldpi; fstpl 8(%rdi); fnstenv 0x1000(%rsi); \
@@ -173,11 +178,11 @@ VROW(vextractf64x4, 1, vextractf64x4 $1, %zmm1, 32(%rdi))
 VROW(vextracti64x2_masked, 1, mov $2, %eax; kmovd %eax, %k1; \
      vextracti64x2 $1, %ymm17, (%rdi){%k1})
 VROW(vpextrb, 1, vpextrb $13, %xmm17, 3(%rdi))
-/* without a displacement: Bochs 2.7 does not count it in words */
+/* This has no displacement: Bochs 2.7 does not count it in words. */
 VROW(vpextrw, 1, vpextrw $5, %xmm17, (%rdi))
 VROW(vpextrq, 1, vpextrq $1, %xmm17, 8(%rdi))
 VROW(vextractps, 1, vextractps $2, %xmm17, 8(%rdi))
-/* what comes before the rows: all of rax to XCR0, then something in registers */
+/* This runs before the rows: it loads XCR0 from rax, then sets registers. */
 LABEL(wst, xsetbv)
 	xor	%ecx, %ecx
 	xor	%edx, %edx
@@ -198,7 +203,7 @@ END(wst)
 wst_rows_end:
 	.popsection
 
-/* rcx stores of rax to (rdi), one after the other, each with rax one more */
+/* Stores rax to (rdi) rcx times, and increments rax after each store. */
 	.code64
 PAYLOAD(wloop)
 1:	mov %rax, (%rdi)
@@ -208,27 +213,30 @@ PAYLOAD(wloop)
 	OUT_END
 END(wloop)
 
-/* a dword from a port */
+/* Reads a dword from a port into (rdi). */
 PAYLOAD(wins)
 	mov $PORT_TEST, %edx
 	insl
 	OUT_END
 END(wins)
 
-/* rcx bytes, in one instruction */
+/* Stores rcx bytes in one instruction. */
 PAYLOAD(wrep)
 	rep stosb
 	OUT_END
 END(wrep)
 
-/* the same as wloop for ever */
+/* Stores like wloop, without an end. */
 PAYLOAD(wforever)
 1:	mov %rax, (%rdi)
 	inc %rax
 	jmp 1b
 END(wforever)
 
-/* eax to (edi), three times, with a stop for the test after each */
+/*
+ * Stores eax three times: to (rdi), to (rsi), and to (rdi) again, with stops
+ * for the test between.
+ */
 PAYLOAD(wthree)
 	mov %eax, (%rdi)
 	OUT_SYNC

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into the kernel's own KVM selftests, whose sources stay as they are:
- * opens VIGIL_DEV where they open /dev/kvm, and answers KVM_CREATE_IRQCHIP,
- * which they call while building any VM, when the device has none. It also gives
- * their alarm() clocks, which detect a hang within seconds of real hardware, the
- * time that an emulated host takes. It says what it did.
+ * Is preloaded into the kernel's own KVM selftests, whose sources stay as they
+ * are. It opens VIGIL_DEV where they open /dev/kvm. It answers
+ * KVM_CREATE_IRQCHIP, which they call for each VM, when the device has no
+ * interrupt controllers. It gives their alarm() clocks, which detect a hang
+ * within seconds of real hardware, the time that an emulated host takes. It
+ * prints what it did.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +21,7 @@
 #define ALARM_FACTOR 60
 #define EXPORT __attribute__((visibility("default")))
 
-/* Later C libraries map one of these onto the other; both are defined. */
+/* Newer C libraries map one of these onto the other, so both are defined. */
 EXPORT int open(const char *path, int flags, ...);
 EXPORT int open64(const char *path, int flags, ...);
 EXPORT int ioctl(int fd, unsigned long request, ...);

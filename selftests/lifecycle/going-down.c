@@ -54,7 +54,7 @@ static void append_cleared_features(char *cmdline, size_t size)
 	}
 }
 
-/* ./run-down has put /next-kernel and /next-initrd there */
+/* run-down has put /next-kernel and /next-initrd there. */
 static void load_next_kernel(bool crash)
 {
 	char cmdline[512] = NEXT_CMDLINE;

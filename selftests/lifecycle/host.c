@@ -325,7 +325,10 @@ bool log_has(int fd, const char *text)
 	for (;;) {
 		n = read(fd, record, sizeof(record) - 1);
 		if (n < 0 && errno == EPIPE)
-			/* records were overwritten; go on with the rest */
+			/*
+			 * The kernel has overwritten records: go on with those
+			 * that remain.
+			 */
 			continue;
 		if (n <= 0)
 			return found;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The host under test: its CPUs' state, its modules, its log, guests that keep
- * running. Helpers end the case when something fails that the case did not ask
- * for. */
+/*
+ * The host under test: the state of its CPUs, its modules, its log, and guests
+ * that keep running. Helpers end the case when something fails that the case
+ * did not ask for.
+ */
 #ifndef SELFTESTS_LIFECYCLE_HOST_H
 #define SELFTESTS_LIFECYCLE_HOST_H
 
@@ -11,7 +13,7 @@
 
 #define MAX_CPUS 64
 
-/* The CPU vendor's extension. */
+/* The CPU vendor's virtualization extension. */
 struct extension {
 	const char *bit; /* that says it is on, "EFER.SVME" */
 	const char *reg; /* where /proc/hoststate shows the bit */

@@ -446,10 +446,10 @@ static void vigil_runs(long arg)
 	with_vigil();
 	s = spin_start(-1);
 	spin_moves(s);
-	/* KVM's module is loaded, and refuses a VM, while ours runs */
+	/* KVM's module can be loaded while our VM runs, but creates no VM. */
 	mod_load(host_extension()->kvm);
 	dev = open_dev(KVM_DEV);
-	/* EBUSY; EIO since 6.12 */
+	/* The error is EBUSY; since 6.12 it is EIO. */
 	CHECK(ioctl(dev, KVM_CREATE_VM, 0) < 0);
 	CHECK(errno == EBUSY || errno == EIO);
 	spin_moves(s);

@@ -42,7 +42,7 @@ byte finished;
 #define spin_unlock() lock = false
 #define smp_mb() !buffered[v]
 
-/* no harvest under way: the next one tells of all that was stored before */
+/* No harvest is under way. The next one reports all that was stored before. */
 #define told (!stored || logged || harvesting || emulating)
 #ifdef MUT_OTHER_VCPU_IN_BETWEEN
 #define INVARIANT told
@@ -145,7 +145,7 @@ inline flush_vm()
 	tlb[1] = false
 }
 
-/* the VMM reads the page when the call has returned */
+/* The VMM reads the page when the call has returned. */
 inline vigil_get_dirty_log()
 {
 	harvesting = true;
@@ -198,7 +198,7 @@ proctype harvester()
 		vigil_get_dirty_log()
 	:: finished == VCPUS -> break
 	od;
-	/* the vCPUs stand */
+	/* The vCPUs stand now. */
 	assert(!stored || logged);
 	vigil_get_dirty_log();
 	assert(!stored)

@@ -58,7 +58,7 @@ byte finished; /* requesters */
 #define store(who, what, value) buffer[who]!what, value
 #define smp_mb(who) empty(buffer[who])
 #define get_cpu(c) atomic { !busy[c] -> busy[c] = true }
-/* on whichever CPU is free */
+/* The vCPU runs on whichever CPU is free. */
 #define get_any_cpu(c) \
 	if \
 	:: atomic { !busy[0] -> busy[0] = true; c = 0 } \
@@ -87,7 +87,7 @@ end:
 	od
 }
 
-/* a CPU takes an interrupt when it may */
+/* A CPU takes an interrupt when it may. */
 proctype cpu(byte c)
 {
 end:
@@ -166,7 +166,10 @@ proctype vcpu()
 	do
 	:: over -> break
 	:: !over ->
-		/* vcpu_load(), here or elsewhere; to switch tasks is a full barrier */
+		/*
+		 * This is vcpu_load(), on this CPU or another. A switch of
+		 * tasks is a full barrier.
+		 */
 		get_any_cpu(c);
 		smp_mb(VCPU);
 		store(VCPU, ST_CPU, c);
@@ -219,7 +222,10 @@ proctype kicker()
 
 	store(KICKER, ST_DATA, 1);
 	store(KICKER, ST_SET, 0);
-	/* wake_up() takes the lock of the wait queue: an instruction with LOCK */
+	/*
+	 * wake_up() takes the lock of the wait queue, by an instruction with
+	 * LOCK.
+	 */
 #ifndef MUT_NO_BARRIER_AT_KICK
 	smp_mb(KICKER);
 #endif

@@ -129,7 +129,7 @@ proctype notifier(byte p)
 		fi;
 		flush = false;
 		sample = 0;
-		/* the host frees the page */
+		/* The host frees the page. */
 		d_step {
 			assert(!tlb[p] || (asked[0] && !inside[0]));
 			assert(!tlb[2 + p] || (asked[1] && !inside[1]));
@@ -140,14 +140,14 @@ proctype notifier(byte p)
 	finished++
 }
 
-/* a fault maps the page again */
+/* A fault maps the page again. */
 #define map(p) \
 	d_step { \
 		!inside[v] && !lock && maps > 0 && !blocked[p] && !spte[p] -> \
 		maps--; \
 		spte[p] = true \
 	}
-/* the CPU fills its TLB */
+/* The CPU fills its TLB. */
 #define walk(p) d_step { inside[v] && spte[p] && !tlb[2 * v + p] -> tlb[2 * v + p] = true }
 
 proctype vcpu(byte v)
@@ -155,7 +155,7 @@ proctype vcpu(byte v)
 	do
 	:: map(0)
 	:: map(1)
-	:: /* the guest has changed an entry, and flushes for itself: other CPUs not yet */
+	:: /* The guest has changed an entry. It flushes its own CPU now, others later. */
 		atomic { !inside[v] && !lock && changes > 0 -> changes--; lock = true };
 		spte_drop(0);
 		d_step { tlb[2 * v] = false; lock = false }

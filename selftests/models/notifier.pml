@@ -94,7 +94,10 @@ proctype invalidate(byte p)
 	finished++
 }
 
-/* the look at the host's page table is not atomic with anything; no frame: try again */
+/*
+ * The look at the host's page table is atomic with nothing else. Without a
+ * frame, the fault is tried again.
+ */
 inline gmem_pfn(p)
 {
 	pfn = host[p]
@@ -131,7 +134,7 @@ inline map_fault(p)
 	spin_unlock()
 }
 
-/* the host's table is looked at under the lock */
+/* The host's page table is read under the lock. */
 inline prefetch_entry(p)
 {
 	spin_lock();

@@ -41,7 +41,7 @@ inline load_root()
 #endif
 #endif
 	d_step {
-		/* page_put_root(): what was zapped lives until now */
+		/* page_put_root(): a zapped root lives until now. */
 		if
 		:: root != 0 && zapped[root] -> freed[root] = true
 		:: else
@@ -69,7 +69,9 @@ proctype vcpu()
 		:: request
 		:: else ->
 			d_step {
-				/* enter_guest() looks once more */
+				/*
+				 * enter_guest() looks for requests once more.
+				 */
 				if
 				:: !request -> inside = true
 				:: else
@@ -98,7 +100,10 @@ proctype zapper()
 	if
 	:: root != 0 && !zapped[root] ->
 		d_step {
-			/* page_zap(): out of the hash, so that page_get() makes another */
+			/*
+			 * page_zap() takes the root out of the hash, so that
+			 * page_get() makes another.
+			 */
 			old = root;
 			zapped[old] = true;
 			if
@@ -111,7 +116,7 @@ proctype zapper()
 #ifndef MUT_NO_REQUEST
 		request = true;
 #endif
-		/* the kick and the flush: the vCPU leaves */
+		/* The kick and the flush make the vCPU leave the guest. */
 		!inside || !request
 	:: else
 	fi;

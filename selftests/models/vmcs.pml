@@ -20,13 +20,13 @@
 #define LOADS 3
 #define NONE 2 /* no CPU, no VMCS */
 
-/* the CPUs as the hardware has them */
+/* The CPUs' state in the hardware. */
 bool vmx_on[CPUS] = true;
 byte current[CPUS] = NONE; /* VMCS */
 byte owner[VCPUS] = NONE; /* CPU on which the VMCS is active */
 bool is_launched[VCPUS]; /* in the VMCS */
 
-/* the kernel's CPUs */
+/* The CPUs as the kernel sees them. */
 bool online[CPUS] = true; /* can be called */
 bool busy[CPUS]; /* preemption is off: one thread */
 bool irqs_off[CPUS];
@@ -36,7 +36,7 @@ bool answered[CPUS];
 
 #define local_irq_disable(c) atomic { !in_ipi[c] -> irqs_off[c] = true }
 
-/* vigil's */
+/* vigil's own state. */
 bool leaving[CPUS]; /* host_cpu_leaving */
 byte current_vmcs[CPUS] = NONE;
 byte vmcs_cpu[VCPUS] = NONE;
@@ -75,7 +75,10 @@ inline deactivate_here(vmcs, c)
 	vmcs_cpu[vmcs] = NONE
 }
 
-/* deactivate_ipi(), between any two steps of the thread there if it has interrupts on */
+/*
+ * deactivate_ipi() runs between any two steps of that CPU's thread, if it has
+ * interrupts on.
+ */
 proctype cpu(byte c)
 {
 end:
@@ -89,7 +92,9 @@ end:
 	od
 }
 
-/* vmx_deactivate(); smp_call_function_single() fails for a CPU that is offline */
+/*
+ * vmx_deactivate(): smp_call_function_single() fails for a CPU that is offline.
+ */
 inline deactivate()
 {
 	do
@@ -102,7 +107,10 @@ inline deactivate()
 			:: atomic { online[target] && call[target] == NONE ->
 				call[target] = v;
 				answered[target] = false };
-				/* a CPU answers what is pending before it goes offline */
+				/*
+				 * A CPU answers pending calls before it goes
+				 * offline.
+				 */
 #ifndef MUT_NO_WAIT
 				answered[target]
 #else
@@ -145,7 +153,7 @@ inline hw_enable(c)
 	}
 }
 
-/* host_vcpu_load(), then vmx_vcpu_load(); preemption is off */
+/* host_vcpu_load(), then vmx_vcpu_load(). Preemption is off. */
 inline vcpu_load()
 {
 	if
@@ -239,14 +247,14 @@ proctype vcpu(byte v)
 
 proctype hotplug()
 {
-	/* cpu_offline_cb(), by the thread that is pinned there */
+	/* The thread that is pinned to the CPU runs cpu_offline_cb(). */
 	atomic { !busy[1] -> busy[1] = true };
 	local_irq_disable(1);
 	leaving[1] = true;
 	hw_disable(1);
 	irqs_off[1] = false;
 	busy[1] = false;
-	/* the last tasks run there; IPIs are answered before the CPU is gone */
+	/* The last tasks run there. The CPU answers IPIs before it is gone. */
 	atomic { !busy[1] && call[1] == NONE -> online[1] = false };
 	assert(!vmx_on[1] && owner[0] != 1 && owner[1] != 1);
 	/* cpu_online_cb() */

@@ -58,7 +58,7 @@ inline vcpu_leave()
 	users--
 }
 
-/* map(), all of it under the lock */
+/* All of map() is under the lock. */
 inline slow_fault()
 {
 	d_step {
@@ -80,13 +80,16 @@ inline dirty_fault()
 	}
 }
 
-/* watch_store() has answered: no watch; then gmem_write() */
+/* watch_store() has found no watch; gmem_write() follows. */
 inline emulate()
 {
 	unwatched = !watched;
 	if
 	:: d_step { unwatched && waits > 0 -> waits-- };
-		/* held by another watch: monitor_wait(); then it is decided anew */
+		/*
+		 * Another watch holds the store in monitor_wait(). Then it is
+		 * decided anew.
+		 */
 		vcpu_leave();
 		vcpu_enter();
 #ifndef MUT_NOT_DECIDED_AGAIN
@@ -149,7 +152,7 @@ inline shadow_protect_gfn()
 #else
 	d_step { w = false; mmu_w = false };
 #endif
-	/* shadow_flush_stale(), before the lock is free */
+	/* shadow_flush_stale() comes before the lock is free. */
 #ifndef MUT_NO_FLUSH
 	tlb[0] = false;
 	tlb[1] = false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * drive [OPTION OF QEMU...]: runs Debian's QEMU on /dev/kvm, with the guest of
- * guest.c, through QMP. It saves the guest to an image and loads it there again,
- * into the same process, then moves it to a new process through a file. The lines
- * that the guest prints after each load have to be those that it printed before.
- * TAP. QEMU_WAIT_S in the environment is the time for any one answer.
+ * drive [OPTION OF QEMU...]: runs Debian's QEMU on /dev/kvm with the guest of
+ * guest.c, and controls it by QMP. It saves the guest to an image and loads it
+ * there again, into the same process. Then it moves the guest to a new process
+ * through a file. After each load, the guest has to print the lines again that
+ * it printed before. TAP. QEMU_WAIT_S in the environment limits the time for
+ * any one answer.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +31,7 @@
 #define AFTER 6 /* rounds that the guest makes before and behind a load */
 #define MORE_ARGS 32
 
-/* A stream from QEMU, taken apart into lines. */
+/* A stream from QEMU, which is taken apart into lines. */
 struct stream {
 	int fd;
 	bool eof;
@@ -38,7 +39,7 @@ struct stream {
 	char buf[1 << 16];
 };
 
-/* The next whole line after a load is of one of these rounds. */
+/* After a load, the next whole line is of one of these rounds. */
 struct save {
 	char name[8];
 	int first, last;
@@ -72,7 +73,7 @@ static void show(const char *title, const char *path)
 	FILE *f = fopen(path, "r");
 
 	printf("# --- %s\n", title);
-	/* Long enough for what matters, which is at the end. */
+	/* Show the last 6,000 bytes: what matters stands at the end. */
 	if (f && !fseek(f, -6000, SEEK_END))
 		fgets(line, sizeof(line), f);
 	while (f && fgets(line, sizeof(line), f))
@@ -99,7 +100,7 @@ static void result(bool ok, const char *name)
 
 static const char *doing = "QEMU starts and the guest comes to its init";
 
-/* The rest cannot run: a guest that failed once proves nothing any more. */
+/* Ends the run: after one failure the guest shows nothing any more. */
 static void __attribute__((noreturn, format(printf, 1, 2)))
 fail(const char *fmt, ...)
 {
@@ -161,7 +162,7 @@ static void spawn(const char *incoming)
 		fail("fork: %s", strerror(errno));
 	if (!qemu) {
 		int log = open(LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
-		/* above those that QEMU gets, whatever their numbers were */
+		/* Take a number above those that QEMU's own descriptors get. */
 		int one = fcntl(a[1], F_DUPFD, 10);
 		int two = fcntl(b[1], F_DUPFD, 10);
 
@@ -184,7 +185,7 @@ static void spawn(const char *incoming)
 	partial = true;
 }
 
-/* Takes what is there; false when nothing was. */
+/* Takes what there is. Returns false if there was nothing. */
 static bool take(struct stream *s)
 {
 	ssize_t n;
@@ -199,7 +200,7 @@ static bool take(struct stream *s)
 	return n > 0;
 }
 
-/* The next line, without its end. */
+/* Returns the next line, without its end. */
 static bool line_of(struct stream *s, char *line, size_t size)
 {
 	char *end = memchr(s->buf, '\n', s->len);
@@ -248,7 +249,7 @@ static void read_port(void)
 	}
 }
 
-/* Waits until either stream has something, and takes the guest's lines. */
+/* Waits until one of the streams has something, and takes the guest's lines. */
 static void pump(double until, const char *what)
 {
 	struct pollfd p[2] = { { .fd = qmp.fd, .events = POLLIN },
@@ -268,7 +269,7 @@ static void pump(double until, const char *what)
 	poll(p, 2, 1000);
 }
 
-/* Waits for a message of QMP that begins so; events are of no interest. */
+/* Waits for a message of QMP that begins with @start. Events are skipped. */
 static void message(const char *start, const char *what, char *line,
 		    size_t size)
 {
@@ -304,7 +305,7 @@ static void execute(const char *text)
 	ask(text, reply, sizeof(reply));
 }
 
-/* Until the guest is in the file and QEMU would take "cont" again. */
+/* Waits until the guest is in the file and QEMU would take "cont" again. */
 static void wait_migrated(void)
 {
 	double until = now() + wait_s;
@@ -321,7 +322,10 @@ static void wait_migrated(void)
 	}
 }
 
-/* A command of the human monitor that says nothing when it has worked. */
+/*
+ * Gives a command to the human monitor, which prints nothing when it has
+ * worked.
+ */
 static void monitor(const char *command, const char *arg)
 {
 	char text[200], reply[4096];
@@ -350,13 +354,13 @@ static void wait_round(int round)
 	while (round_now < round) {
 		before = round_now;
 		pump(until, "the guest's next round");
-		/* Any one round may take that long, not all of them. */
+		/* The limit is for each round, not for all of them together. */
 		if (round_now > before)
 			until = now() + wait_s;
 	}
 }
 
-/* The guest stands, and all that it has printed is here. */
+/* Stops the guest. All that it has printed is here when this returns. */
 static int stopped(void)
 {
 	execute(EXECUTE("stop"));
@@ -364,7 +368,9 @@ static int stopped(void)
 	return round_now;
 }
 
-/* What the guest prints now begins somewhere in a line of an earlier time. */
+/*
+ * Notes that what comes now begins in the middle of a line of an earlier time.
+ */
 static void back(void)
 {
 	port.len = 0;
@@ -373,8 +379,9 @@ static void back(void)
 }
 
 /*
- * Until the guest has repeated all rounds until SEEN, and made some more. It was
- * saved before it had printed SAVE->last, and behind the round before SAVE->first.
+ * Waits until the guest has repeated all rounds up to @seen, and has made some
+ * more. It was saved before it had printed @save->last, and after the round
+ * before @save->first.
  */
 static void goes_on(const struct save *save, int seen)
 {
@@ -390,14 +397,20 @@ static void goes_on(const struct save *save, int seen)
 	fflush(stdout);
 }
 
-/* The earliest round that can be the next whole one after a load of what is saved now. */
+/*
+ * Notes the earliest round that can be the next whole one after a load of this
+ * save.
+ */
 static void begin_save(struct save *save)
 {
 	read_port();
 	save->first = round_now + 1;
 }
 
-/* The latest one: a load may be in the midst of the line of the round before. */
+/*
+ * Notes the latest one: a load may begin in the middle of the line of the round
+ * before.
+ */
 static void end_save(struct save *save)
 {
 	read_port();
@@ -412,7 +425,7 @@ static void save_vm(struct save *save, const char *name)
 	end_save(save);
 }
 
-/* The guest goes on behind the save, then back to it, and must do the same again. */
+/* Lets the guest go on, then loads the save: it must do the same again. */
 static void load_vm(const struct save *save)
 {
 	int seen;
@@ -445,13 +458,18 @@ static void quit(void)
 	close(port.fd);
 }
 
-/* Out to a file while the guest runs, then into a process of its own. */
+/*
+ * Moves the guest out to a file while it runs, then into a process of its own.
+ */
 static void move(void)
 {
 	struct save save;
 	int seen;
 
-	/* Once over all memory, then stop: more rounds need not end ever. */
+	/*
+	 * Send all of memory once, then stop the guest: more rounds might never
+	 * end.
+	 */
 	execute(WITH("migrate-set-parameters",
 		     "\"downtime-limit\":1000000,\"max-bandwidth\":1000000000"));
 	begin_save(&save);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Init of the guest that QEMU saves and loads. Each round remaps, writes, forks,
- * executes and unmaps, then reads all of its memory and prints one line on ttyS1:
+ * PID 1 of the guest that QEMU saves and loads. Each round remaps, writes,
+ * forks, executes and unmaps, then reads all of its memory and prints one line
+ * on ttyS1:
  *
- *	round N sum X
+ *         round N sum X
  *
- * X is a function of N alone. Every page holds what it is and how often it was
- * written, so a translation that leads to another page is found by the guest
- * itself, which then prints a line that begins with "bad" and ends.
+ * X is a function of N alone. Every page holds its number and how often it was
+ * written. So the guest itself finds a translation that leads to another page.
+ * It then prints a line that begins with "bad", and ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,7 +68,10 @@ static uint32_t chance(uint32_t below)
 	return (seed >> 33) % below;
 }
 
-/* What each word of a page holds; the top half of the first one names the page. */
+/*
+ * Returns what a word of a page holds. The top half of the first one names the
+ * page.
+ */
 static uint64_t word(uint32_t page, uint32_t stored, uint32_t i)
 {
 	return ((uint64_t)page << 48 | (uint64_t)stored << 16) + i;
@@ -115,7 +119,7 @@ static void *anonymous(size_t size)
 	return at;
 }
 
-/* Two places of the file change their pages: the guest's tables change. */
+/* Swaps two pages of the file: the guest's page tables change. */
 static void swap(void)
 {
 	for (int i = 0; i < SWAPS; i++) {
@@ -148,7 +152,9 @@ static void reap(pid_t pid)
 		BAD("the child ended with status %#x", status);
 }
 
-/* The child's stores go to copies; a program of its own follows in its place. */
+/*
+ * A child stores to copies of pages, and is followed by a program of its own.
+ */
 static void processes(uint32_t round)
 {
 	char number[16];
@@ -173,7 +179,7 @@ static void processes(uint32_t round)
 		check(private + i * WORDS, i, round);
 }
 
-/* Memory that comes, loses its right to be written, and goes. */
+/* Maps memory, takes away the right to write to it, and unmaps it. */
 static void come_and_go(uint32_t round)
 {
 	uint64_t *at = anonymous(PRIVATE * PAGE);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the parts of the testbed share: where things are, how work is told."""
+"""What the parts of the testbed share: where files are, and how a run says what it does."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or
 
 
 class SetupError(Exception):
-    """The testbed cannot start; the text says what to do."""
+    """The testbed cannot start. The text says what to do about it."""
 
 
 def say(text):
@@ -38,7 +38,7 @@ def call(*argv, progress=False, **kwargs):
 
 
 def digest(*parts):
-    """Short key over byte strings, texts and the contents of paths."""
+    """Returns a short key over byte strings, texts and the contents of paths."""
     h = hashlib.sha256()
     for part in parts:
         if isinstance(part, pathlib.Path):

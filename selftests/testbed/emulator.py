@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Starts an emulated host, carries its three channels, tells how it ended."""
+"""Starts an emulated host, carries its three channels, and tells how it ended."""
 
 import ctypes
 import json
@@ -16,7 +16,7 @@ import tty
 
 from common import call
 
-# How a run can end; a command's own status is passed through.
+# How a run can end, beside the status of its command, which is passed through.
 DEAD, REPORT, HANG, LOST, FAULT = 200, 201, 202, 203, 204
 TIMEOUT = 124
 
@@ -39,7 +39,7 @@ GRACE_S = 20    # for the host to answer, for the emulator to end
 
 
 def die_with_parent():
-    """In the emulator: do not outlive the testbed, whatever kills it."""
+    """Runs in the emulator's process: it shall not outlive the testbed, whatever kills that."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -58,9 +58,10 @@ class Channel:
         self.open = True
 
     def handed_over(self):
-        """Our copy of their end goes, so that theirs is the last one.
+        """Closes our copy of the emulator's end, so that its own is the last one.
 
-        A pty is opened anew by its name, and would be lost between.
+        Of a pty the copy stays: the emulator opens the pty by its name, and without any
+        open end the pty would be lost before that.
         """
         if self.kind != "pty":
             os.close(self.theirs)
@@ -79,7 +80,7 @@ class Host:
     """One boot of the emulated host."""
 
     kinds = ("socket", "socket", "socket")  # of log, output, status
-    noise = None    # what the emulator's CPU makes any kernel complain about
+    noise = None    # messages that any kernel logs on the emulator's CPU
 
     def __init__(self, log_path, nonce, verbose, terminal=None):
         kinds = list(self.kinds)
@@ -97,13 +98,13 @@ class Host:
         self.boots = 0
         self.proc = None
 
-    # What subclasses say: the argument vector, and how to look inside.
+    # Subclasses give the argument vector, and look inside of their emulator.
 
     def argv(self):
         raise NotImplementedError
 
     def fault(self):
-        """Does the emulator itself make no progress? None, or how."""
+        """Says how the emulator itself makes no progress; None if it does."""
         used = self.cpu_seconds()
         time.sleep(2)   # an emulated clock that runs costs CPU time
         if self.cpu_seconds() == used:
@@ -111,7 +112,7 @@ class Host:
         return None
 
     def failed(self):
-        """Did the emulator end by its own fault? None, or how."""
+        """Says how the emulator ended by its own fault; None if it did not."""
         code = self.proc.returncode
         if code < 0 and code != -signal.SIGKILL:
             return f"the emulator died of {signal.Signals(-code).name}"
@@ -147,7 +148,7 @@ class Host:
     def pump(self, until, event=None):
         """Carries data until the deadline, the event or the emulator's end.
 
-        The event is the result, where none is named.
+        Without another event, it waits for the result.
         """
         event = event or (lambda: self.result() is not None)
         told = event()
@@ -159,7 +160,7 @@ class Host:
             pass
 
     def carry(self, wait):
-        """Waits for data, and takes what is there; was there any?"""
+        """Waits for data and takes it. Returns whether there was any."""
         live = {c.ours: c for c in self.channels() if c.open}
         typing = [self.terminal.fd] if self.terminal and self.terminal.is_open() else []
         ready, _, _ = select.select([*live, *typing], [], [], wait)
@@ -201,20 +202,20 @@ class Host:
                 self.lines.append(line)
 
     def told(self):
-        """The status lines that are really for this run, split."""
-        # What has no newline yet is cut short: "st" of "started", say.
+        """Returns the status lines that carry this run's number, split into words."""
+        # The last part has no newline yet, and may be the beginning of a word.
         for line in self.answer.split(b"\n")[:-1]:
             words = line.decode(errors="replace").split()
             if words[:2] == ["vigil-status", self.nonce] and len(words) > 2:
                 yield words[2:]
 
     def result(self):
-        """The one of them that says how the command ended."""
+        """Returns the status line that says how the command ended."""
         return next((words for words in self.told()
                      if words[0] not in ("booted", "started")), None)
 
     def booted(self):
-        """Did the kernel come to its init? No module is loaded before that."""
+        """Has the kernel started its init? No module is loaded before that."""
         return any(self.told())
 
     def run(self, timeout, boot_timeout=None):
@@ -239,7 +240,7 @@ class Host:
         return self.verdict()
 
     def late(self):
-        """Time is up: who hangs, the command, the host or the emulator?"""
+        """When the time is up, finds out who hangs: the command, the host or the emulator."""
         fault = self.fault()
         if fault:
             self.kill()
@@ -284,7 +285,7 @@ class Host:
 
 
 def command_line(more):
-    """What both emulators' kernels are told."""
+    """Returns the part of the kernel's command line that both emulators need."""
     return ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 panic=-1 "
             "ignore_loglevel printk.devkmsg=on rdinit=/init "
             f"random.trust_cpu=on {more}").strip()
@@ -293,10 +294,10 @@ def command_line(more):
 class Qemu(Host):
     """QEMU's TCG with a CPU that has SVM.
 
-    idle=halt: the kernel takes this CPU for one with erratum 400, and would wake
-    idle CPUs by one-shots of the PIT, of which a loaded emulator loses some.
-    no_timer_check: on a loaded machine the check of the timer's routing sees too few
-    ticks, and panics.
+    idle=halt: the kernel takes this CPU for one with erratum 400. It would wake idle
+    CPUs by one-shots of the PIT, and a loaded emulator loses some of these.
+    no_timer_check: on a loaded machine, the kernel's check of the timer's routing sees
+    too few ticks, and panics.
     """
 
     def __init__(self, log_path, nonce, verbose, *, kernel, initrd, smp, mem,
@@ -332,7 +333,7 @@ class Qemu(Host):
         self.qmp.handed_over()
 
     def ask(self, text):
-        """A monitor command's answer, or None when QEMU does not answer."""
+        """Returns QEMU's answer to a monitor command; None without an answer."""
         try:
             self.monitor.sendall(json.dumps(
                 {"execute": "human-monitor-command",
@@ -364,13 +365,13 @@ class Qemu(Host):
 
 
 class Bochs(Host):
-    """Bochs, which checks what hardware checks. Subclasses choose the CPU."""
+    """Bochs, which checks guest state as hardware does. Subclasses choose the CPU."""
 
     kinds = ("pipe", "pipe", "pty")
 
-    MODEL = None    # as its rc file calls it
-    APPEND = ""     # what a kernel on that CPU has to be told
-    MSRS = {}       # what Linux reads of that CPU and Bochs does not have
+    MODEL = None    # the CPU's name in the rc file
+    APPEND = ""     # what the kernel's command line needs on that CPU
+    MSRS = {}       # MSRs that Linux reads on that CPU and that Bochs does not have
     IPS = 50_000_000    # an instruction is a tick of the TSC
     SHARE = "/usr/share/bochs"
     LINUX = "/usr/lib/ISOLINUX/isolinux.bin"
@@ -425,7 +426,7 @@ class Bochs(Host):
         return ["bochs-bin", "-q", "-f", str(self.dir / "rc"), "-rc", str(self.dir / "go")]
 
     def verdict(self):
-        """Keeps the errors that the emulator told of, such as an unknown MSR."""
+        """Keeps the errors that the emulator reported, such as an unknown MSR."""
         said = re.findall(rb"^\d+[ep]\[.*\n", self.log_of_bochs.read_bytes(), re.M)
         self.log_file.write(b"\n--- the emulator's log\n" + b"".join(said[-40:]))
         self.log_file.flush()
@@ -436,7 +437,7 @@ class Bochs(Host):
         for line in said.splitlines():
             if b">>PANIC<<" in line:
                 return f"the emulator: {line.decode(errors='replace')}"
-        # A triple fault: its debugger takes over, and has no input.
+        # After a triple fault, Bochs's debugger takes over, and finds no input.
         if b"no resolution, shutdown" in said and self.proc.returncode == 1:
             return None
         return super().failed()
@@ -449,7 +450,7 @@ class BochsAmd(Bochs):
                        rb"\((?:cpu_has_amd_erratum|amd_bus_cpu_online)\+")
 
     MODEL = "ryzen"
-    # Its MWAITX never wakes up, and AMD's udelay() would use it (bit 221).
+    # Bochs's MWAITX never wakes up. Linux would use it in udelay() on AMD's CPUs (bit 221).
     APPEND = "clearcpuid=221 "
 
 
@@ -457,8 +458,8 @@ class BochsIntel(Bochs):
     """VMX with EPT, VPID, unrestricted guest, preemption timer."""
 
     MODEL = "corei7_skylake_x"
-    # Its CPUID tells 3.5 GHz, and sizes of XSAVE areas without compaction: no
-    # XSAVEC, no XSAVES (bits 321, 323).
+    # Bochs's CPUID tells 3.5 GHz, and gives the sizes of XSAVE areas without compaction,
+    # so Linux must not use XSAVEC and XSAVES (bits 321, 323).
     APPEND = (f"tsc_early_khz={Bochs.IPS // 1000} tsc=reliable idle=halt "
               "clearcpuid=321,323 initcall_blacklist=intel_uncore_init ")
     MSRS = {

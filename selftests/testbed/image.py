@@ -11,7 +11,7 @@ import subprocess
 from common import CACHE, HERE, TOP, Lock, SetupError, call, digest
 
 BUSYBOX = "/bin/busybox"
-# What lies beside the built selftests and is of no use in a host.
+# Files beside the built selftests that are of no use in a host.
 OBJECTS = {".o", ".d", ".a"}
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
@@ -19,7 +19,7 @@ GROUP = "root:x:0:\nkvm:x:104:\nnogroup:x:65534:\n"
 
 
 def init_binary():
-    """PID 1, compiled once per version of its source."""
+    """Returns PID 1's program, which is compiled once for each version of its source."""
     source = HERE / "init.c"
     path = CACHE / f"init-{digest(source)}"
     with Lock("init"):
@@ -54,7 +54,7 @@ class Image:
         self.entries[path.strip("/")] = (stat.S_IFLNK | 0o777, target.encode())
 
     def file(self, source, path):
-        """Adds a file with its mode; of a directory everything in it."""
+        """Adds a file with its mode, or everything that is in a directory."""
         source = pathlib.Path(source)
         if source.is_dir():
             self.dir(path)
@@ -80,7 +80,7 @@ class Image:
         self.link("/usr/bin/env", "../../bin/busybox")
 
     def interpreters(self):
-        """Scripts other than busybox's shell bring their interpreter."""
+        """Adds the interpreters of scripts, except for busybox's own shell."""
         for source in list(self.programs):
             with open(source, "rb") as f:
                 first = f.readline(200)
@@ -94,7 +94,7 @@ class Image:
             self.file(os.path.realpath(path), f"/bin/{os.path.basename(name)}")
 
     def libraries(self):
-        """Adds what the dynamic programs load, at the same paths."""
+        """Adds the libraries that dynamic programs load, at the same paths."""
         elfs = []
         for source in self.programs:
             with open(source, "rb") as f:
@@ -102,7 +102,7 @@ class Image:
                     elfs.append(str(source.resolve()))
         if not elfs:
             return
-        # A static program makes ldd fail and say so; that is no error here.
+        # For a static program ldd fails and says so, which is no error here.
         text = subprocess.run(["ldd", *elfs], stdout=subprocess.PIPE, check=False,
                               stderr=subprocess.STDOUT).stdout.decode()
         missing = set(re.findall(r"^\s*(\S+) => not found", text, re.M))
@@ -127,7 +127,7 @@ class Image:
 
 
 def add_ours(image):
-    """Our tools and selftests, as they are built; returns directories for PATH."""
+    """Adds our tools and selftests as they are built. Returns directories for PATH."""
     if (TOP / "tools/vigil/vigil").exists():
         image.file(TOP / "tools/vigil/vigil", "/bin/vigil")
     tests = TOP / "selftests"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of the emulated host: prepares it, runs one command, tells the testbed
- * how it ended.
+ * PID 1 of the emulated host: prepares it, runs one command, and tells the
+ * testbed how it ended.
  *
- * Three serial ports: ttyS0 carries the kernel log (nothing here writes to it
- * but the kernel), ttyS1 the command's output, byte for byte, and ttyS2 the
- * status. The status line holds a number that was made up for this run and that
- * only we know (the file is gone before the command starts), so neither a dead
- * host nor a command that prints the right words can pass.
+ * There are three serial ports. ttyS0 carries the kernel log, and only the
+ * kernel writes to it. ttyS1 carries the command's output, byte for byte. ttyS2
+ * carries the status. A status line holds a number that was made up for this
+ * run. Only this program knows it, because the file is gone before the command
+ * starts. So neither a dead host nor a command that prints the right words can
+ * pass.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,7 +37,7 @@
 static int status_fd = -1;
 static char nonce[64];
 
-/* Sends a status line; when even that is impossible, the host must not pass. */
+/* Sends a status line. If even that is impossible, the host must not pass. */
 static void report(const char *fmt, ...)
 {
 	va_list ap;
@@ -51,7 +52,7 @@ static void report(const char *fmt, ...)
 	tcdrain(status_fd);
 }
 
-/* One write per record is what the device wants; dprintf() would seek it. */
+/* The device takes one write() for each record. dprintf() would seek. */
 static void __attribute__((format(printf, 1, 2))) kmsg(const char *fmt, ...)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -66,7 +67,7 @@ static void __attribute__((format(printf, 1, 2))) kmsg(const char *fmt, ...)
 	va_end(ap);
 	if (n >= (int)sizeof(line))
 		n = sizeof(line) - 1;
-	/* Then the message is lost, but never the run's failure. */
+	/* The message is lost then, but the run fails nevertheless. */
 	if (n > 0 && write(fd, line, n) != n)
 		report("broken /dev/kmsg: %s", strerror(errno));
 	close(fd);
@@ -161,7 +162,9 @@ static void mounts(void)
 		{ "cgroup2", "/sys/fs/cgroup", "" },
 	};
 
-	/* What a small kernel was built without is simply not there. */
+	/*
+	 * A small kernel may lack a file system. Then it is just not mounted.
+	 */
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		mkdir(table[i].dir, 0755);
 		mount(table[i].type, table[i].dir, table[i].type, 0,
@@ -170,7 +173,9 @@ static void mounts(void)
 	symlink("/proc/self/fd", "/dev/fd");
 }
 
-/* Each line: path of a module, a blank, its parameters. */
+/*
+ * Each line of the file has the path of a module, a blank, and its parameters.
+ */
 static void load_modules(void)
 {
 	char *list = slurp("/vigil-modules", NULL), *save = NULL;
@@ -195,7 +200,7 @@ static void load_modules(void)
 	free(list);
 }
 
-/* Each line of the file: NAME=VALUE. */
+/* Each line of the file is NAME=VALUE. */
 static void environment(void)
 {
 	char *list = slurp("/vigil-env", NULL), *save = NULL;
@@ -213,9 +218,9 @@ static void on_child(int sig)
 }
 
 /*
- * The command's own terminal is the port that its output goes to. Its size comes
- * from the testbed: "ROWS COLUMNS". Without that file the command gets none, and the
- * port stays as it is, so that output passes unchanged.
+ * Makes the port of the command's output its terminal. The file from the
+ * testbed has the size, "ROWS COLUMNS". Without that file the command gets no
+ * terminal, and the port stays as it is, so output passes unchanged.
  */
 static void take_terminal(void)
 {
@@ -276,9 +281,9 @@ static pid_t start(void)
 }
 
 /*
- * Waits for the command while collecting orphans. The testbed sends a line when
- * the command's time is up: that we are able to answer tells it that the host
- * is alive and only the command hangs.
+ * Waits for the command and collects orphans. When the command's time is up,
+ * the testbed sends a line. The answer tells it that the host is alive and that
+ * only the command hangs.
  */
 static bool wait_for(pid_t pid, int *status)
 {
@@ -312,8 +317,9 @@ static void kill_rest(void)
 }
 
 /*
- * With every process dead nothing may hold the module, but for a moment: a
- * kernel thread (khugepaged, ksmd) may be at work on a dead process's memory.
+ * Every process is dead, so nothing may hold the module for long. A kernel
+ * thread (khugepaged, ksmd) may be at work on a dead process's memory for a
+ * moment.
  */
 static void unload(void)
 {
@@ -345,7 +351,10 @@ static void kmemleak_end(void)
 	if (access(KMEMLEAK, W_OK))
 		return;
 	sleep(KMEMLEAK_AGE_S);
-	/* The first scan notes checksums, the second one believes them. */
+	/*
+	 * kmemleak notes checksums in the first scan, and reports in the second
+	 * what did not change.
+	 */
 	spew(KMEMLEAK, "scan");
 	spew(KMEMLEAK, "scan");
 	text = slurp(KMEMLEAK, NULL);

@@ -14,7 +14,7 @@ import time
 
 from common import CACHE, HERE, TOP, Lock, SetupError, call, digest, say
 
-# What a run may load; everything else of Debian's package is left out.
+# The modules that a run may load. Everything else of Debian's package is left out.
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
 
 # Debian's own kernels, and the packages that depend on the newest of each.
@@ -23,7 +23,7 @@ DEBIAN = {
     "6.12": ("linux-headers-6.12-amd64", "linux-image-6.12-amd64"),
 }
 
-KEEP_S = 7 * 86400  # a kernel of our own that nobody uses
+KEEP_S = 7 * 86400  # how long a kernel of our own stays when nobody uses it
 
 
 @dataclasses.dataclass
@@ -37,7 +37,7 @@ class Kernel:
     kdir: pathlib.Path      # what a module is built against
 
     def closure(self, *names):
-        """Paths below `modules`, in load order, of these modules."""
+        """Returns the paths of these modules below `modules`, in the order to load them."""
         base = self.modules / "lib/modules" / self.release
         deps = {}
         for line in (base / "modules.dep").read_text().splitlines():
@@ -55,7 +55,7 @@ class Kernel:
 
 
 def prune(tree, release):
-    """Keeps of a module tree what a run may load, plain, and indexes it."""
+    """Leaves in a module tree only what a run may load, uncompressed, and indexes it."""
     base = tree / "lib/modules" / release
     for link in ("build", "source"):
         (base / link).unlink(missing_ok=True)
@@ -71,10 +71,10 @@ def prune(tree, release):
 
 
 def unpack(image, vmlinux):
-    """The ELF file in a bzImage: the emulator need not decompress it each time."""
+    """Extracts the ELF file from a bzImage, so that no boot has to decompress it."""
     data = image.read_bytes()
-    # Documentation/arch/x86/boot.rst of the kernel: where the payload is; its
-    # last four bytes are the size of what it unpacks to.
+    # The kernel's Documentation/arch/x86/boot.rst tells where the payload is. Its last
+    # four bytes are the size of the unpacked file.
     setup, (offset, size) = data[0x1f1] or 4, struct.unpack_from("<II", data, 0x248)
     start = (setup + 1) * 512 + offset
     payload = data[start:start + size - 4]
@@ -89,7 +89,7 @@ def unpack(image, vmlinux):
 
 
 def field(package, name):
-    """A field of the newest version of a package, empty where apt does not know it."""
+    """Returns a field of a package's newest version; empty if apt does not know it."""
     try:
         text = call("apt-cache", "--no-all-versions", "show", package)
     except SetupError:
@@ -104,15 +104,15 @@ def version_key(release):
 
 
 def releases(series):
-    """Releases of a series that may be chosen, the one to prefer first.
+    """Returns the releases of a series that may be chosen, the preferred one first.
 
-    The meta packages name a release each, which need not be the same one while the
-    archive shows half of an upload, so every other one that has headers follows.
+    Each meta package names a release. While the archive shows half of an upload, they may
+    name different ones, so every other release that has headers follows.
     """
     wanted = [release for meta in DEBIAN[series]
               for release in re.findall(r"linux-(?:image|headers)-(\d\S*)",
                                         field(meta, "Depends"))]
-    # 6.1.0-56-amd64 is the flavour wanted, 6.1.0-56-rt-amd64 is another one.
+    # 6.1.0-56-amd64 has the flavour that is wanted, 6.1.0-56-rt-amd64 has another.
     names = call("apt-cache", "pkgnames", f"linux-headers-{series}.").split()
     others = [found.group(1) for found in
               (re.fullmatch(r"linux-headers-([\d.]+[-+][^-]+-amd64)", name)
@@ -121,9 +121,9 @@ def releases(series):
 
 
 def resolve(*names):
-    """Versions by package that apt would install for these, as on an empty machine.
+    """Returns the versions that apt would install for these packages on an empty machine.
 
-    None where apt finds no set of packages that fits together.
+    Returns None where apt finds no set of packages that fits together.
     """
     try:
         text = call("apt-get", "-s", "-q", "-o", "Dir::State::status=/dev/null",
@@ -131,14 +131,14 @@ def resolve(*names):
     except SetupError:
         return None
     found = dict(re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", text, re.M))
-    # apt takes a name that it does not know for a pattern, and may find another package.
+    # apt takes an unknown name for a pattern, and may find another package by it.
     return found if found.keys() >= set(names) else None
 
 
 def newest(series):
-    """The newest kernel of a series that apt can install together with its headers.
+    """Finds the newest kernel of a series that apt can install together with its headers.
 
-    Returns its release and the version of each package that makes it up.
+    Returns its release and the version of each of its packages.
     """
     for release in releases(series):
         # Debian builds the unsigned image first, and signs it hours later.
@@ -153,7 +153,7 @@ def newest(series):
 
 
 def lists_digest():
-    """Changes whenever apt's lists of packages do."""
+    """Returns a value that changes whenever apt's lists of packages do."""
     shown = call("apt-config", "shell", "lists", "Dir::State::lists/d")
     lists = pathlib.Path(shown.partition("=")[2].strip().strip("'"))
     return digest(*(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}"
@@ -161,9 +161,9 @@ def lists_digest():
 
 
 def chosen(series):
-    """What newest() says, asked of apt only once for each state of its lists.
+    """Returns what newest() says, but asks apt only once for each state of its lists.
 
-    apt takes seconds to answer, and a run of all the tests starts hosts by the dozen.
+    apt takes seconds to answer, and a run of all the tests starts dozens of hosts.
     """
     path = CACHE / f"chosen-{series}.json"
     key = lists_digest()
@@ -179,9 +179,9 @@ def chosen(series):
 
 
 def download(release, versions, top):
-    """The packages of a kernel and of its headers, unpacked into `top`.
+    """Unpacks the packages of a kernel and of its headers into `top`.
 
-    Not installed: Debian's headers of 6.12 would bring the kernel along, and this
+    They are not installed: Debian's headers of 6.12 would bring the kernel along, and this
     machine would boot it the next time.
     """
     tmp = top / "download"
@@ -194,7 +194,7 @@ def download(release, versions, top):
     shutil.rmtree(tmp)
     makefile = top / "usr/src" / f"linux-headers-{release}" / "Makefile"
     makefile.write_text(makefile.read_text().replace(" /usr/", f" {top}/usr/"))
-    # With it a build would want pahole, for type data that nothing here reads.
+    # With vmlinux, a build would need pahole for type data that nothing here reads.
     (makefile.parent / "vmlinux").unlink(missing_ok=True)
 
 
@@ -224,13 +224,13 @@ def fetch(series):
 
 
 def debian_kernel(series):
-    """Debian's stock kernel of a series and its headers, from their packages."""
+    """Returns Debian's stock kernel of a series, from its packages and its headers'."""
     call(HERE / "packages", "testbed", progress=True)
     try:
         release, top = fetch(series)
     except SetupError:
-        # No lists yet, or they name a version that the archive no longer has: all is
-        # decided anew with the lists of now.
+        # There are no lists yet, or they name a version that the archive no longer has.
+        # Decide everything anew with the lists of now.
         update_lists()
         release, top = fetch(series)
     return Kernel(series, release, top / "boot" / f"vmlinuz-{release}",
@@ -238,7 +238,7 @@ def debian_kernel(series):
 
 
 def source():
-    """Debian's kernel source, unpacked once; returns (tree, version)."""
+    """Unpacks Debian's kernel source once. Returns (tree, version)."""
     tar = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
     if not tar.exists():
         call(HERE / "packages", "kernel", progress=True)
@@ -274,7 +274,7 @@ def make(name, tree, out, *goals):
 
 
 def configure(name, tree, out, fragments):
-    """tinyconfig and our fragments; what Kconfig did not take is an error."""
+    """Configures by tinyconfig and our fragments. An option that Kconfig drops is an error."""
     make(name, tree, out, "tinyconfig")
     config = out / ".config"
     want = {}
@@ -289,13 +289,13 @@ def configure(name, tree, out, fragments):
     have = set(config.read_text().splitlines())
     lost = [line for line in want.values()
             if line not in have and not line.startswith("#")]
-    # Clang 14 has no return thunks; its tree only serves to compile modules.
+    # Clang 14 has no return thunks, but its tree only serves to compile modules.
     if lost and not name.endswith("-clang"):
         raise SetupError(f"kernel {name} cannot be configured with: {lost}")
 
 
 def build(name, tree, out):
-    """The kernel and its modules; keeps what booting and module builds need."""
+    """Builds the kernel and its modules. Keeps what booting and module builds need."""
     make(name, tree, out, "bzImage", "modules")
     make(name, tree, out, "modules_install", f"INSTALL_MOD_PATH={out / 'root'}",
          "INSTALL_MOD_STRIP=1")
@@ -306,9 +306,9 @@ def build(name, tree, out):
 
 
 def prepare(name, tree, out):
-    """Only what a module's build needs: clang's kernel is never booted.
+    """Makes only what a module's build needs, because clang's kernel is never booted.
 
-    The same configuration exports the same symbols, whoever compiles it.
+    The same configuration exports the same symbols, whichever compiler builds it.
     """
     make(name, tree, out, "modules_prepare")
     gcc = built_kernel(name.removesuffix("-clang"))
@@ -320,7 +320,7 @@ def release_of(out):
 
 
 def built_kernel(name):
-    """A kernel of our own from Debian's source and our fragments."""
+    """Returns a kernel of our own, built from Debian's source and our fragments."""
     clang = name.endswith("-clang")
     fragments = [HERE / "small.config"]
     if name == "debug":
@@ -333,7 +333,7 @@ def built_kernel(name):
                  progress=True)
             say(f"building the kernel {name}, once: this takes minutes")
             shutil.rmtree(out, ignore_errors=True)
-            # Trees beside this one may have other fragments, and their own kernel.
+            # Other working trees may have other fragments, and so a kernel of their own.
             for old in CACHE.glob(f"kernel-{name}-????????????"):
                 if time.time() - old.stat().st_mtime > KEEP_S:
                     shutil.rmtree(old)
@@ -343,21 +343,21 @@ def built_kernel(name):
             (out / "complete").touch()
         os.utime(out)
     image = out / "arch/x86/boot/bzImage"
-    # KASAN's checks do not work yet at the entry point that the ELF file has.
+    # At the ELF file's entry point, KASAN's checks do not work yet.
     vmlinux = image if name == "debug" else out / "vmlinux"
     return Kernel(name, release_of(out), image, vmlinux, out / "root", out)
 
 
 def get(name):
-    """The kernel of that name, ready to boot and to build modules for."""
+    """Returns the kernel of that name, ready to boot and to build modules for."""
     return debian_kernel(name) if name in DEBIAN else built_kernel(name)
 
 
 def vigil(kernel, goal="module"):
-    """vigil.ko for this kernel, built outside the tree.
+    """Builds vigil.ko for this kernel, outside of the working tree. Returns its path.
 
-    For the debug kernel it has its own auditors and assertions too. With goal
-    "sparse" its sources are checked on the way.
+    For the debug kernel, the module has its own auditors and assertions, too. With goal
+    "sparse", its sources are checked on the way.
     """
     out = CACHE / "module" / digest(str(TOP)) / f"{kernel.name}-{kernel.release}"
     with Lock(f"module-{kernel.name}"):

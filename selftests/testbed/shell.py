@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`run --shell`: the terminal of this process on the emulated host's, and its guest."""
+"""`run --shell`: connects the terminal of this process to the emulated host's, and makes
+the guest that runs there.
+"""
 
 import os
 import pathlib
@@ -18,7 +20,7 @@ class Left(Exception):
 
 
 class Terminal:
-    """Standard input, raw while the emulated host has it."""
+    """Puts standard input into raw mode while the emulated host has it."""
 
     def __init__(self, fd=0):
         self.fd = fd
@@ -30,7 +32,7 @@ class Terminal:
         return f"{size.lines} {size.columns}\n"
 
     def open(self):
-        """The host's own terminal does echo, line editing and signals now."""
+        """Enters raw mode: the host's own terminal does echo, line editing and signals."""
         if self.saved is None:
             self.saved = termios.tcgetattr(self.fd)
             tty.setraw(self.fd, termios.TCSANOW)
@@ -44,7 +46,7 @@ class Terminal:
             self.saved = None
 
     def typed(self):
-        """What was typed for the host. Raises Left for Ctrl-A X."""
+        """Returns what was typed for the host. Raises Left for Ctrl-A X."""
         try:
             data = os.read(self.fd, 4096)
         except OSError:
@@ -67,7 +69,7 @@ class Terminal:
 
 
 def guest(path):
-    """The initramfs of the guest that runs already when the shell opens."""
+    """Makes the initramfs of the guest that already runs when the shell opens."""
     image = Image()
     for name in ("/proc", "/sys", "/dev", "/tmp", "/root", "/sbin"):
         image.dir(name)
@@ -77,10 +79,10 @@ def guest(path):
 
 
 def files(kernel, where):
-    """What the host has for it: (source, path in the host)."""
+    """Returns the files that the host needs for the shell: (source, path in the host)."""
     initrd = pathlib.Path(where) / "guest"
     guest(initrd)
-    # Its kernel is the host's own, where `vigil run --auto' looks for it.
+    # The guest's kernel is the host's own, at the path where `vigil run --auto' looks.
     return [(PARTS / "host", "/shell/host"), (PARTS / "guest", "/bin/guest"),
             (kernel.image, f"/boot/vmlinuz-{kernel.release}"),
             (initrd, "/shell/initrd")]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test-only: hurts the host's kernel in one way, so that the testbed's own
- * tests can see that it notices. insmod fault.ko what=NAME
+ * Test-only: does harm to the host's kernel in one way, so that the testbed's
+ * own tests can see that it notices. Usage: insmod fault.ko what=NAME
  */
 #include <linux/delay.h>
 #include <linux/irqflags.h>
@@ -50,13 +50,15 @@ static void fault_silent(void)
 	add_taint(TAINT_WARN, LOCKDEP_STILL_OK);
 }
 
-/* Built under the name vigil too: a module that stays in use for ever. */
+/*
+ * The module is also built under the name vigil. Then it stays in use for ever.
+ */
 static void fault_pin(void)
 {
 	__module_get(THIS_MODULE);
 }
 
-/* What only a debug kernel notices: */
+/* Only a debug kernel notices these. */
 
 static void fault_kasan(void)
 {
@@ -67,7 +69,10 @@ static void fault_kasan(void)
 	c = *p;
 }
 
-/* Several, because a stale pointer on some stack may still point at one. */
+/*
+ * Leak several objects, because a stale pointer on some stack may still point
+ * at one.
+ */
 static void fault_leak(void)
 {
 	int i;

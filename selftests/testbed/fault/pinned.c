@@ -1,3 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The same faults in a module of the name that the testbed unloads. */
+/*
+ * The same faults in a module with the name of the module that the testbed
+ * unloads.
+ */
 #include "fault.c"
