@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# demo.sh [--cpu C|--here|--files] [ARG...]: `vigil demo ARG...' in an emulated
-# host, with everything that it needs fetched and built first.
+# demo.sh [--cpu C|--here|--files] [ARG...]: runs `vigil demo ARG...' in an emulated host. It
+# fetches and builds everything that this needs first.
 #
 #   --cpu C   of the emulated host: svm (default), svm-bochs, vmx
 #   --here    on this machine, which has vigil.ko loaded
@@ -38,7 +38,7 @@ make -s -C "$kdir" M="$work" modules >"$work/log" 2>&1 || {
 	cat "$work/log" >&2
 	exit 1
 }
-# a quarter of the size, and nobody debugs it
+# Without debug data the module has a quarter of its size.
 strip --strip-debug -o "$work/rootkit-small.ko" "$work/rootkit.ko"
 
 set -- --kernel "$kernel" --rootkit "$work/rootkit-small.ko" "$@"
@@ -52,7 +52,7 @@ here)
 *)
 	step "the emulated host"
 	shift 4
-	# Bochs: a host kernel that starts soon, and more time for the guests
+	# On Bochs, take a host kernel that starts soon, and give the guests more time.
 	case $cpu in
 	svm) host="--kernel 6.1 --timeout 330" ;;
 	*) host="--kernel small --timeout 1800" && set -- --timeout 900 "$@" ;;

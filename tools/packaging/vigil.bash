@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Completion of vigil(1) for bash. Commands and options come from --help, so that they
-# are those of the vigil that is installed.
+# Completion of vigil(1) for bash. Commands and options come from --help, so they are those of
+# the installed vigil.
 
 _vigil_commands() {
 	vigil --help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
