@@ -29,6 +29,14 @@ MODULE_PARM_DESC(
 	svm_hide,
 	"test: optional SVM features to do without: nrips,decode,flushbyasid,vmcbclean,all");
 
+#ifdef VIGIL_DEBUG
+static unsigned int svm_asids;
+module_param(svm_asids, uint, 0444);
+MODULE_PARM_DESC(
+	svm_asids,
+	"debug: ASIDs to use at most, the host's 0 included (2 or more)");
+#endif
+
 int svm_check(const struct host_reader *rd, const char **why)
 {
 	return svm_caps_check(rd, why);
@@ -86,6 +94,10 @@ int svm_hw_setup(void)
 		       svm_hide);
 		return ret;
 	}
+#ifdef VIGIL_DEBUG
+	if (svm_asids > 1)
+		svm_caps.nasid = min(svm_caps.nasid, svm_asids);
+#endif
 	svm_host_mce = __read_cr4() & X86_CR4_MCE;
 	svm_clean_all = svm_caps.vmcb_clean ? CLEAN_ALL : 0;
 
