@@ -50,6 +50,8 @@ help:
 	@echo '  check-kvm-selftests the kernel'"'"'s own KVM selftests on /dev/vigil'
 	@echo '  bench               vigil beside stock KVM: instructions an operation'
 	@echo '                      (BENCH_ARGS=--json, --help; CPU=vmx)'
+	@echo '  hwreport            what `vigil hwreport'"'"' needs, into build/hwreport: the report'
+	@echo '                      on a real host (DEBUG_MODULE= a debug build of the module)'
 	@echo '  style               clang-format with the kernel'"'"'s rules; each header stands'
 	@echo '                      alone; no code that nobody uses; checkpatch.pl'
 	@echo '  style-quick         the same of what differs from main (BASE= from another'
@@ -152,6 +154,10 @@ bench:
 	@$(TESTBED)/run $(bench-host) --peer --file build/bench/bench:/bin/bench \
 		-- bench $(BENCH_ARGS)
 
+hwreport: tools
+	@+DEBUG_MODULE='$(DEBUG_MODULE)' tools/hwreport/kit
+	@echo 'as root, with the module loaded: tools/vigil/vigil hwreport'
+
 shell:
 	@$(TESTBED)/packages build
 	@+$(TESTBED)/run --shell $(if $(CPU),--cpu $(CPU)) $(SHELL_ARGS)
@@ -207,4 +213,4 @@ clean:
 	@+[ ! -e selftests/unit/Makefile ] || $(MAKE) -C selftests/unit clean
 
 .PHONY: all help farm module sparse tools selftests check-unit check-models style style-quick format check \
-	check-full check-kvm-selftests bench demo shell demo-files install install-user dkms-install uninstall clean
+	check-full check-kvm-selftests bench hwreport demo shell demo-files install install-user dkms-install uninstall clean

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of the guest that QEMU saves and loads. Each round remaps, writes,
- * forks, executes and unmaps, then reads all of its memory and prints one line
- * on ttyS1:
+ * PID 1 of the guest that QEMU saves and loads, and of the guest of `vigil
+ * hwreport`. Each round remaps, writes, forks, executes and unmaps, then reads
+ * all of its memory and prints one line on ttyS1, or on the port that
+ * $VERIFY_PORT names. It ends after $VERIFY_ROUNDS rounds, or never. The kernel
+ * takes both variables from its command line:
  *
  *         round N sum X
  *
@@ -201,9 +203,16 @@ static void come_and_go(uint32_t round)
 
 static void open_port(void)
 {
+	const char *path = getenv("VERIFY_PORT");
+
+	port = open(path ? path : "/dev/ttyS1", O_RDWR | O_NOCTTY);
+}
+
+static void prepare_port(void)
+{
 	struct termios t;
 
-	port = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
+	open_port();
 	if (port < 0 || tcgetattr(port, &t))
 		end();
 	cfmakeraw(&t);
@@ -212,13 +221,16 @@ static void open_port(void)
 
 int main(int argc, char **argv)
 {
+	const char *last = getenv("VERIFY_ROUNDS");
+	uint32_t rounds = last ? strtoul(last, NULL, 10) : 0;
+
 	if (argc > 1) {
-		port = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
+		open_port();
 		come_and_go(atoi(argv[1]));
 		return 0;
 	}
 	mount("devtmpfs", "/dev", "devtmpfs", 0, "");
-	open_port();
+	prepare_port();
 	file = memfd_create("pages", 0);
 	if (file < 0 || ftruncate(file, PAGES * PAGE))
 		BAD("memfd: %s", strerror(errno));
@@ -229,7 +241,7 @@ int main(int argc, char **argv)
 		map(i);
 		fill(shared + i * WORDS, i, 0);
 	}
-	for (uint32_t round = 1;; round++) {
+	for (uint32_t round = 1; !rounds || round <= rounds; round++) {
 		uint64_t sum = round;
 
 		swap();
@@ -242,4 +254,5 @@ int main(int argc, char **argv)
 				    stores[page_at[i]]);
 		say("round %u sum %016llx\n", round, (unsigned long long)sum);
 	}
+	end();
 }

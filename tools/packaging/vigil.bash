@@ -35,7 +35,14 @@ _vigil() {
 		esac
 	done
 	case $prev in
-	-D | --device | --initrd | --kernel | --rootkit | --busybox | --symbols | -k | -s)
+	-s | --step | --skip)
+		[ "$cmd" = hwreport ] && mapfile -t COMPREPLY < <(compgen -W \
+			"$(vigil hwreport --list 2>/dev/null | cut -d' ' -f1)" -- "$cur") && return
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-D | --device | --initrd | --kernel | --rootkit | --busybox | --symbols | -k | -o | \
+		--output | --debug-module | --kit)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -62,7 +69,7 @@ _vigil() {
 	case $cmd in
 	'' | help) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_commands)" -- "$cur") ;;
 	run) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	list | demo) ;;
+	list | demo | hwreport) ;;
 	*) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_vms)" -- "$cur") ;;
 	esac
 }

@@ -13,6 +13,7 @@
  * enum vigil_exit - exit codes of `vigil`, the same for every subcommand
  * @VIGIL_EX_OK: done; for `run`: the guest powered off or asked for a reset
  * @VIGIL_EX_FAIL: the subcommand's answer is "no" (for example: not found)
+ * @VIGIL_EX_SKIPPED: `hwreport`: nothing failed, and not all was looked at
  * @VIGIL_EX_USAGE: bad command line
  * @VIGIL_EX_INPUT: a file that was named cannot be used
  * @VIGIL_EX_DEVICE: no hypervisor behind the device, or it refuses us
@@ -28,6 +29,7 @@
 enum vigil_exit {
 	VIGIL_EX_OK = 0,
 	VIGIL_EX_FAIL = 1,
+	VIGIL_EX_SKIPPED = 2,
 	VIGIL_EX_USAGE = 64,
 	VIGIL_EX_INPUT = 66,
 	VIGIL_EX_DEVICE = 69,
@@ -88,6 +90,7 @@ int vigil_cmd_stat(int argc, char **argv);
 int vigil_cmd_symbols(int argc, char **argv);
 int vigil_cmd_watch(int argc, char **argv);
 int vigil_cmd_demo(int argc, char **argv);
+int vigil_cmd_hwreport(int argc, char **argv);
 
 /* Says "vigil: ..." on stderr (a newline is added). */
 void vigil_msg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

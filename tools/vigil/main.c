@@ -30,6 +30,8 @@ static const struct vigil_command commands[] = {
 	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
 	{ "demo", vigil_cmd_demo,
 	  "a rootkit's write, told of and then refused" },
+	{ "hwreport", vigil_cmd_hwreport,
+	  "test this host, one text file; nothing is sent anywhere" },
 	{ "help", cmd_help, "this, or what COMMAND --help says" },
 };
 
@@ -137,7 +139,7 @@ static char *help_filter(int key, const char *text, void *input)
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
 	fputs("\n`vigil COMMAND --help' explains one command.\n"
-	      "\nExit status: 0 done, 1 the answer is no, 64 bad command line, 66 file\n"
+	      "\nExit status: 0 done, 1 the answer is no, 2 not all was looked at, 64 bad command line, 66 file\n"
 	      "cannot be used, 69 no hypervisor, 71 host error, 74 standard output cannot\n"
 	      "be written; `run' adds 80 triple fault, 81 entry refused, 82 hypervisor\n"
 	      "error, 83 unknown exit; 128+N ended by signal N.",
