@@ -88,6 +88,18 @@ int hwreport_run_step(struct hwreport *r, struct hwreport_step *step,
 		      const char *work, int signals);
 
 /**
+ * struct hwreport_value - one MSR of one CPU
+ * @cpu: number of the CPU
+ * @name: of the MSR
+ * @value: what it held
+ */
+struct hwreport_value {
+	unsigned int cpu;
+	const char *name;
+	uint64_t value;
+};
+
+/**
  * struct hwreport_state - MSRs of all CPUs, as the msr driver reads them
  * @n: how many values
  * @value: them
@@ -96,11 +108,7 @@ int hwreport_run_step(struct hwreport *r, struct hwreport_step *step,
  */
 struct hwreport_state {
 	size_t n;
-	struct hwreport_value {
-		unsigned int cpu;
-		const char *name;
-		uint64_t value;
-	} * value;
+	struct hwreport_value *value;
 	unsigned int cpus;
 	char why[HWREPORT_REASON_MAX];
 };

@@ -208,8 +208,9 @@ bool hwreport_culprit(const char *path, char name[HWREPORT_NAME_MAX],
 		whole = strchr(line, '\n');
 		if (!first)
 			continue;
-		sscanf(line, "vigil hwreport, boot %63s", was);
-		if (begins(line, name))
+		if (sscanf(line, "vigil hwreport, boot %63s", was) == 1)
+			running = false;
+		else if (begins(line, name))
 			running = true;
 		else if (!strncmp(line, "step ", 5) ||
 			 !strncmp(line, "end: ", 5))

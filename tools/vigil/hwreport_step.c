@@ -99,7 +99,8 @@ static bool output_read(struct output *o, int fd)
 	return n;
 }
 
-static pid_t start(char *const argv[], int *out)
+/* Starts a program; with a @command it is a shell that executes it. */
+static pid_t start(const char *path, const char *command, int *out)
 {
 	int fds[2], null;
 	sigset_t none;
@@ -118,8 +119,11 @@ static pid_t start(char *const argv[], int *out)
 		signal(SIGPIPE, SIG_DFL);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		execv(argv[0], argv);
-		dprintf(2, REASON "%s: %s\n", argv[0], strerror(errno));
+		if (command)
+			execl(path, path, "-c", command, NULL);
+		else
+			execl(path, path, NULL);
+		dprintf(2, REASON "%s: %s\n", path, strerror(errno));
 		_exit(127);
 	}
 	close(fds[1]);
@@ -206,12 +210,13 @@ static void attend(pid_t pid, struct output *o, int out, int signals,
 	}
 }
 
-static struct outcome run(struct output *o, char *const argv[], int signals,
+static struct outcome run(struct output *o, const char *path,
+			  const char *command, int signals,
 			  unsigned int limit_s)
 {
 	struct outcome how = { .status = 127 << 8 };
 	int out;
-	pid_t pid = start(argv, &out);
+	pid_t pid = start(path, command, &out);
 
 	if (pid < 0) {
 		if (o->reason)
@@ -257,12 +262,11 @@ static bool undo(struct hwreport *r, const char *path)
 	free(text);
 	fclose(f);
 	while (n--) {
-		char *argv[] = { "/bin/sh", "-c", line[n], NULL };
 		struct output o = { .r = r };
 		struct outcome how;
 
 		hwreport_line(r, "| undo: %s", line[n]);
-		how = run(&o, argv, -1, UNDO_LIMIT_S);
+		how = run(&o, "/bin/sh", line[n], -1, UNDO_LIMIT_S);
 		if (how.timed_out || how.status) {
 			hwreport_line(r, "| undo: failed, status %#x",
 				      how.status);
@@ -306,7 +310,7 @@ static void judge(struct hwreport_step *step, const struct outcome *how)
 int hwreport_run_step(struct hwreport *r, struct hwreport_step *step,
 		      const char *work, int signals)
 {
-	char *argv[] = { step->path, NULL }, *undo_path;
+	char *undo_path;
 	struct output o = { .r = r, .reason = step->reason };
 	struct outcome how;
 
@@ -320,7 +324,7 @@ int hwreport_run_step(struct hwreport *r, struct hwreport_step *step,
 	setenv("HWREPORT_UNDO", undo_path, 1);
 	/* Who loses its parent becomes a child of this process, and is found. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	how = run(&o, argv, signals, step->limit_s);
+	how = run(&o, step->path, NULL, signals, step->limit_s);
 	judge(step, &how);
 	if (!undo(r, undo_path)) {
 		step->end = HWREPORT_FAILED;
