@@ -7,6 +7,7 @@
 #include <linux/moduleparam.h>
 
 #include "internal.h"
+#include "vmm/mem/alias.h"
 #include "walk_inline.h"
 #include "vmm/monitor/watch.h"
 
@@ -241,6 +242,24 @@ static unsigned int leaf_access(u64 spte)
 	       (spte & SPTE_NX ? 0 : WALK_X);
 }
 
+/* A page that may be written is dirty in the logs of all slots that have it. */
+static void audit_logged(struct audit *a, struct shadow_page *sp,
+			 unsigned int i, struct vigil_slot *slot, gfn_t gfn)
+{
+	struct vigil_slot *other;
+	struct alias_iter it;
+
+	if (slot_logs_dirty(slot) &&
+	    !test_bit_le(gfn - slot->base, slot->dirty))
+		complain(a, sp, i, "writable, logged and clean");
+	for_each_alias(other, vigil_slots(a->vm), slot, gfn,
+		       &it) if (slot_logs_dirty(other) &&
+				!test_bit_le(it.gfn - other->base,
+					     other->dirty))
+		complain(a, sp, i,
+			 "writable, logged by another slot and clean");
+}
+
 static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 {
 	gfn_t gfn = leaf_gfn(sp, i);
@@ -265,9 +284,7 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 		complain(a, sp, i, "writable without the right to be");
 	if (watch_gfn(a->vm, gfn))
 		complain(a, sp, i, "a watched page is writable");
-	if (slot_logs_dirty(slot) &&
-	    !test_bit_le(gfn - slot->base, slot->dirty))
-		complain(a, sp, i, "writable, logged and clean");
+	audit_logged(a, sp, i, slot, gfn);
 }
 
 static void audit_link(struct audit *a, struct shadow_page *sp, unsigned int i)

@@ -429,7 +429,7 @@ static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	if ((*word & RMAP_TABLE) || watch_gfn(vm, gfn))
 		access &= ~WALK_W;
 	spte = spte_leaf(__sme_set((u64)pfn << PAGE_SHIFT), access, true,
-			 !slot_logs_dirty(slot));
+			 !slot_logged(slot));
 	spte = sp->role.ept ? spte_ept_leaf(spte) : spte & ~SPTE_A;
 	spte_add(vcpu, sp, index, word, spte, pte);
 }
@@ -511,7 +511,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	if (!open)
 		access &= ~WALK_W;
 	spte = spte_leaf(__sme_set((u64)f->pfn << PAGE_SHIFT), access,
-			 f->host_w, f->write || !slot_logs_dirty(f->slot));
+			 f->host_w, f->write || !slot_logged(f->slot));
 	if (sp->role.ept)
 		spte = spte_ept_leaf(spte);
 	if (spte & SPTE_W)

@@ -7,6 +7,7 @@
 #include <linux/shrinker.h>
 
 #include "internal.h"
+#include "vmm/mem/alias.h"
 
 /* ---- the words of a slot's gfns ---- */
 
@@ -115,6 +116,20 @@ void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
 
 /* ---- write protection for the log and for watches ---- */
 
+/* [s] Protects the page at all gfns that the guest has it at. */
+static void protect_page(struct vigil_vm *vm, struct vigil_slot *slot,
+			 gfn_t gfn, bool keep_log)
+{
+	struct vigil_slot *other;
+	struct alias_iter it;
+
+	rmap_write_protect(vm, slot_word(slot, gfn), keep_log);
+	if (likely(!READ_ONCE(slot->shared)))
+		return;
+	for_each_alias(other, vigil_slots(vm), slot, gfn, &it)
+		rmap_write_protect(vm, slot_word(other, it.gfn), keep_log);
+}
+
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 {
 	unsigned long *word;
@@ -153,8 +168,7 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 {
 	spin_lock(&vm->shadow.lock);
 	for (; mask; mask &= mask - 1)
-		rmap_write_protect(vm, slot_word(slot, base + __ffs(mask)),
-				   true);
+		protect_page(vm, slot, base + __ffs(mask), true);
 	spin_unlock(&vm->shadow.lock);
 	/*
 	 * An SPTE that was writable may have been dropped before, while a TLB
@@ -169,12 +183,11 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 /* selftests/models/watch.pml explores this */
 void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
-	unsigned long *word;
+	struct vigil_slot *slot = vigil_gfn_slot(vm, gfn);
 
 	spin_lock(&vm->shadow.lock);
-	word = gfn_word(vm, gfn);
-	if (word)
-		rmap_write_protect(vm, word, false);
+	if (slot)
+		protect_page(vm, slot, gfn, false);
 	shadow_must_flush(vm);
 	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);

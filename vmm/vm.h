@@ -10,7 +10,7 @@
  *   [v] vcpu->mutex: only the thread that holds the vCPU touches it
  *   [s] shadow lock (vm->shadow.lock)
  *   [a] atomic or READ_ONCE/WRITE_ONCE
- *   [r] read under SRCU (vm->srcu), replaced under [m]
+ *   [r] read under SRCU (vm->srcu), replaced under [m] and [w]
  * Documentation/locking.rst has the order of the locks.
  */
 #ifndef VIGIL_VM_H
@@ -126,11 +126,16 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 /* Lets go of vm->srcu, and of who waits for that. */
 void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu);
 
-/* The caller is under vm->srcu or vm->lock. */
+/*
+ * The caller is under vm->srcu, or holds vm->lock or vm->monitor_lock: who replaces
+ * the slots holds both.
+ */
 static inline struct vigil_slots *vigil_slots(struct vigil_vm *vm)
 {
-	return srcu_dereference_check(vm->slots, &vm->srcu,
-				      lockdep_is_held(&vm->lock));
+	return srcu_dereference_check(
+		vm->slots, &vm->srcu,
+		lockdep_is_held(&vm->lock) ||
+			lockdep_is_held(&vm->monitor_lock));
 }
 
 static inline struct vigil_slot *vigil_gfn_slot(struct vigil_vm *vm, gfn_t gfn)

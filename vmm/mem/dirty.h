@@ -9,11 +9,8 @@
 
 struct vigil_vm;
 
-/*
- * [a] Marks a page dirty, before it is made writable. Any context.
- * selftests/models/dirty.pml explores this.
- */
-static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
+/* The page in the log of its own slot. */
+static inline void dirty_mark_own(struct vigil_slot *slot, gfn_t gfn)
 {
 	unsigned long rel = gfn - slot->base;
 
@@ -23,6 +20,20 @@ static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
 	 */
 	if (slot->dirty && !test_bit_le(rel, slot->dirty))
 		set_bit_le(rel, slot->dirty);
+}
+
+/* The page in the logs of the other slots that share its memory: alias.c. */
+void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn);
+
+/*
+ * [a] Marks a page dirty, before it is made writable. Any context, under vm->srcu
+ * or vm->lock. selftests/models/dirty.pml explores this.
+ */
+static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
+{
+	dirty_mark_own(slot, gfn);
+	if (unlikely(READ_ONCE(slot->shared_log)))
+		dirty_mark_aliases(slot, gfn);
 }
 
 /* Allocates the two bitmaps of a new slot: 0, -ENOMEM. */

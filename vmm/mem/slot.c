@@ -4,10 +4,12 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "alias.h"
 #include "dirty.h"
 #include "notifier.h"
 #include "slot.h"
 #include "shadow/shadow.h"
+#include "vmm/monitor/watch.h"
 #include "vmm/vm.h"
 
 #define SLOT_MAX_PAGES ((1ul << 31) - 1)
@@ -52,6 +54,17 @@ struct vigil_slots *vigil_empty_slots(void)
 	return slots_alloc(0);
 }
 
+static bool shares(const struct vigil_slots *slots,
+		   const struct vigil_slot *slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (alias_of(slots->slot[i], slot))
+			return true;
+	return false;
+}
+
 /*
  * Copies the array @old, leaves @gone out and puts @added where it belongs;
  * either may be NULL.
@@ -77,15 +90,35 @@ static struct vigil_slots *slots_replace(struct vigil_slots *old,
 	}
 	if (added)
 		s->slot[n] = added;
+	/* Before anybody sees the array: a page of it may be written at once. */
+	if (old->shared || (added && shares(old, added)))
+		s->shared = alias_note(s, false);
 	return s;
 }
 
-/* Publishes @new, and waits until nobody uses the array before. */
-static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
+/*
+ * Publishes @new, and waits until nobody uses the array before. -ENOMEM, -ENOSPC:
+ * what is watched has no room for the memory that slots share; @new is freed.
+ */
+static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 {
 	struct vigil_slots *old = vigil_slots(vm);
+	int ret = 0;
 
-	rcu_assign_pointer(vm->slots, new);
+	/*
+	 * A watch goes with the memory: it holds for a page at each gfn that the
+	 * page has in the new array.
+	 */
+	mutex_lock(&vm->monitor_lock);
+	if (old->shared || new->shared)
+		ret = watch_slots(vm, new);
+	if (!ret)
+		rcu_assign_pointer(vm->slots, new);
+	mutex_unlock(&vm->monitor_lock);
+	if (ret) {
+		kvfree(new);
+		return ret;
+	}
 	/*
 	 * When the VMM is killed, vm_synchronize() returns early. Then this
 	 * waits for its vCPUs only, which end as well: what they use must not
@@ -93,7 +126,10 @@ static void slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 	 */
 	if (vm_synchronize(vm))
 		synchronize_srcu_expedited(&vm->srcu);
+	if (old->shared)
+		alias_note(new, true);
 	kvfree(old);
+	return 0;
 }
 
 static void slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
@@ -143,6 +179,7 @@ static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 {
 	struct vigil_slots *without =
 		slots_replace(vigil_slots(vm), slot, NULL);
+	int ret;
 
 	if (!without)
 		return -ENOMEM;
@@ -150,21 +187,25 @@ static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 	gmem_block_range(vm, slot->uaddr,
 			 slot->uaddr + slot->npages * PAGE_SIZE);
 	shadow_zap_all(vm);
-	slots_publish(vm, without);
+	ret = slots_publish(vm, without);
 	gmem_unblock_range(vm);
 	/* Guest tables may have been shadowed between the two: drop those too. */
 	shadow_zap_all(vm);
-	return 0;
+	return ret;
 }
 
 static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
 {
 	struct vigil_slots *with = slots_replace(vigil_slots(vm), NULL, new);
+	int ret;
 
 	if (!with)
 		return -ENOMEM;
-	slots_publish(vm, with);
-	return 0;
+	ret = slots_publish(vm, with);
+	/* Pages that were writable so far may be logged or watched by now. */
+	if (!ret && new->shared)
+		shadow_zap_all(vm);
+	return ret;
 }
 
 static int slot_create(struct vigil_vm *vm, const struct vigil_slot *want)
@@ -230,6 +271,9 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	if (slot_logs_dirty(new) && old->dirty) {
 		new->bitmap_bytes = old->bitmap_bytes;
 		swap(new->dirty, old->dirty);
+		/* Nobody told this log of stores through other slots meanwhile. */
+		if (READ_ONCE(old->shared))
+			bitmap_set(new->dirty, 0, new->npages);
 	}
 	ret = slot_insert(vm, new);
 	/*
@@ -255,28 +299,35 @@ static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 {
 	struct vigil_slot *new = kmemdup(old, sizeof(*old), GFP_KERNEL_ACCOUNT);
 	struct vigil_slots *slots;
+	int ret;
 
 	if (!new)
 		return -ENOMEM;
 	new->flags = flags;
 	new->dirty = NULL;
 	new->bitmap_bytes = 0;
+	ret = -ENOMEM;
 	if (slot_logs_dirty(new) && dirty_bitmap_alloc(new))
-		goto nomem;
+		goto free;
 	slots = slots_replace(vigil_slots(vm), old, new);
 	if (!slots)
-		goto nomem;
-	slots_publish(vm, slots);
-	if (slot_logs_dirty(new))
+		goto free;
+	ret = slots_publish(vm, slots);
+	if (ret)
+		goto free;
+	/* Pages of the slot are then mapped through other slots as well. */
+	if (slot_logs_dirty(new) && new->shared)
+		shadow_zap_all(vm);
+	else if (slot_logs_dirty(new))
 		shadow_slot_protect(vm, new);
 	/* The new slot has taken shadow/'s part over. */
 	kvfree(old->dirty);
 	kfree(old);
 	return 0;
-nomem:
+free:
 	kvfree(new->dirty);
 	kfree(new);
-	return -ENOMEM;
+	return ret;
 }
 
 static int set_slot_locked(struct vigil_vm *vm, const struct vigil_slot *want)
@@ -307,6 +358,7 @@ int vigil_set_slot(struct vigil_vm *vm,
 		.uaddr = r->userspace_addr,
 		.flags = r->flags,
 		.id = r->slot & 0xffff,
+		.vm = vm,
 	};
 	int ret;
 

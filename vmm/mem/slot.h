@@ -26,9 +26,12 @@ struct vigil_vm;
  *		it the copy that a harvest hands out
  * @bitmap_bytes: a bit for each page, rounded up to 64
  * @arch:	what shadow/ keeps for the slot
+ * @vm:		whose slot
+ * @shared:	[a] another slot has memory of this one: alias.c
+ * @shared_log:	[a] one of those logs dirty pages
  *
- * Immutable once published, except the bitmap's bits and what shadow/ keeps in
- * @arch. A change replaces the slot by a new one.
+ * Immutable once published, except the bitmap's bits, what shadow/ keeps in
+ * @arch, and what is marked [a]. A change replaces the slot by a new one.
  */
 struct vigil_slot {
 	gfn_t base;
@@ -39,6 +42,9 @@ struct vigil_slot {
 	unsigned long *dirty;
 	size_t bitmap_bytes;
 	struct shadow_slot arch;
+	struct vigil_vm *vm;
+	bool shared;
+	bool shared_log;
 };
 
 /* [r] the slots of a VM, sorted by base, never overlapping */
@@ -46,6 +52,7 @@ struct vigil_slots {
 	struct rcu_head rcu;
 	u64 generation;
 	unsigned int count;
+	bool shared; /* some slots have the same memory */
 	struct vigil_slot *slot[];
 };
 
@@ -73,6 +80,12 @@ static inline hva_t vigil_slot_hva(const struct vigil_slot *slot, gfn_t gfn)
 static inline bool slot_logs_dirty(const struct vigil_slot *slot)
 {
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+/* Has a write to the slot to be logged, for itself or for one that shares its memory? */
+static inline bool slot_logged(const struct vigil_slot *slot)
+{
+	return slot_logs_dirty(slot) || unlikely(READ_ONCE(slot->shared_log));
 }
 
 /* KVM_SET_USER_MEMORY_REGION. */

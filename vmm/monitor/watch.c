@@ -16,6 +16,7 @@
 #include "view.h"
 #include "watch.h"
 #include "shadow/shadow.h"
+#include "vmm/mem/alias.h"
 #include "vmm/trace.h"
 
 struct vigil_watches {
@@ -119,56 +120,114 @@ static void watches_free(struct rcu_head *rcu)
 	kvfree(set);
 }
 
-/*
- * [w] Builds a new tree of all watches. Until vm_synchronize() a vCPU may still
- * use the old one, and send an event of a watch that has been removed.
- * selftests/models/watch.pml explores this.
+/**
+ * struct watch_plan - a tree in the making
+ * @slots:	what memory is where
+ * @set:	NULL: the ranges are only counted
+ * @count:	of the ranges
  */
-static int watch_publish(struct vigil_vm *vm)
+struct watch_plan {
+	const struct vigil_slots *slots;
+	struct vigil_watches *set;
+	size_t count;
+};
+
+static void plan_range(struct watch_plan *p, struct monitor *mon,
+		       const struct mon_watch *w, u64 start, u64 last)
 {
-	struct vigil_watches *old, *set = NULL;
+	size_t i = p->count++;
 	struct watch_range *r;
+
+	if (!p->set)
+		return;
+	r = &p->set->range[i];
+	r->start = start;
+	r->last = last;
+	r->mon = mon;
+	kref_get(&mon->ref);
+	r->cookie = w->uapi.cookie;
+	r->id = w->uapi.id;
+	r->action = w->uapi.action;
+	r->on_death = w->uapi.on_death;
+	ranges_insert(r, &p->set->root);
+}
+
+/* The ranges at which the guest has the memory of a span once more. */
+static void plan_aliases(struct watch_plan *p, struct monitor *mon,
+			 const struct mon_watch *w,
+			 const struct watch_span *span)
+{
+	const struct vigil_slots *slots = p->slots;
+	struct vigil_slot *const *slot = slots->slot;
+	u64 start, last;
+	unsigned int i, j;
+
+	for (i = 0; i < slots->count; i++) {
+		if (span->last >> PAGE_SHIFT < slot[i]->base ||
+		    span->start >> PAGE_SHIFT >=
+			    slot[i]->base + slot[i]->npages)
+			continue;
+		for (j = 0; j < slots->count; j++)
+			if (alias_span(slot[i], slot[j], span->start,
+				       span->last, &start, &last))
+				plan_range(p, mon, w, start, last);
+	}
+}
+
+/* [w] All ranges of all monitors. */
+static void plan_ranges(struct watch_plan *p, struct vigil_vm *vm)
+{
 	struct mon_watch *w;
 	struct monitor *mon;
-	size_t count = 0;
 	unsigned int i;
 
-	lockdep_assert_held(&vm->monitor_lock);
 	list_for_each_entry(mon, &vm->monitors, link)
 		list_for_each_entry(w, &mon->watches, link)
-			count += w->nr_spans;
-	if (count > WATCH_MAX_RANGES)
-		return -ENOSPC;
-	if (count) {
-		set = kvzalloc(struct_size(set, range, count),
-			       GFP_KERNEL_ACCOUNT);
-		if (!set)
-			return -ENOMEM;
-		set->root = RB_ROOT_CACHED;
-		r = set->range;
-		list_for_each_entry(mon, &vm->monitors, link) {
-			list_for_each_entry(w, &mon->watches, link) {
-				for (i = 0; i < w->nr_spans; i++, r++) {
-					r->start = w->spans[i].start;
-					r->last = w->spans[i].last;
-					r->mon = mon;
-					kref_get(&mon->ref);
-					r->cookie = w->uapi.cookie;
-					r->id = w->uapi.id;
-					r->action = w->uapi.action;
-					r->on_death = w->uapi.on_death;
-					ranges_insert(r, &set->root);
-				}
+			for (i = 0; i < w->nr_spans; i++) {
+				plan_range(p, mon, w, w->spans[i].start,
+					   w->spans[i].last);
+				if (p->slots->shared)
+					plan_aliases(p, mon, w, &w->spans[i]);
 				cond_resched();
 			}
-		}
-		set->count = count;
+}
+
+/*
+ * [w] Builds a new tree of all watches, for memory as it is in @slots. Until
+ * vm_synchronize() a vCPU may still use the old one, and send an event of a watch
+ * that has been removed. selftests/models/watch.pml explores this.
+ */
+static int watch_publish(struct vigil_vm *vm, const struct vigil_slots *slots)
+{
+	struct watch_plan p = { .slots = slots };
+	struct vigil_watches *old;
+
+	lockdep_assert_held(&vm->monitor_lock);
+	plan_ranges(&p, vm);
+	if (p.count > WATCH_MAX_RANGES)
+		return -ENOSPC;
+	if (p.count) {
+		p.set = kvzalloc(struct_size(p.set, range, p.count),
+				 GFP_KERNEL_ACCOUNT);
+		if (!p.set)
+			return -ENOMEM;
+		p.set->root = RB_ROOT_CACHED;
+		p.set->count = p.count;
+		p.count = 0;
+		plan_ranges(&p, vm);
 	}
-	old = rcu_replace_pointer(vm->watches, set,
+	old = rcu_replace_pointer(vm->watches, p.set,
 				  lockdep_is_held(&vm->monitor_lock));
 	if (old)
 		call_srcu(&vm->srcu, &old->rcu, watches_free);
 	return 0;
+}
+
+int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots)
+{
+	if (!rcu_access_pointer(vm->watches))
+		return 0;
+	return watch_publish(vm, slots);
 }
 
 static int cmp_span(const void *a, const void *b)
@@ -289,7 +348,7 @@ static int watch_insert(struct monitor *mon, struct mon_watch *w)
 	while (id_taken(mon, mon->last_id));
 	w->uapi.id = mon->last_id;
 	list_add_tail(&w->link, &mon->watches);
-	ret = watch_publish(mon->vm);
+	ret = watch_publish(mon->vm, vigil_slots(mon->vm));
 	if (ret)
 		list_del(&w->link);
 	else
@@ -305,7 +364,7 @@ static int watch_remove(struct monitor *mon, struct mon_watch *w)
 	int ret;
 
 	list_del(&w->link);
-	ret = watch_publish(mon->vm);
+	ret = watch_publish(mon->vm, vigil_slots(mon->vm));
 	if (ret)
 		/*
 		 * The tree is the old one, so everything is still watched; only
@@ -435,7 +494,7 @@ void watch_hide(struct monitor *mon)
 	 * With one monitor at a time no watch of another one remains, so nothing
 	 * is allocated.
 	 */
-	WARN_ON_ONCE(watch_publish(mon->vm));
+	WARN_ON_ONCE(watch_publish(mon->vm, vigil_slots(mon->vm)));
 	shadow_watches_gone(mon->vm);
 }
 

@@ -60,6 +60,17 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
+/**
+ * watch_slots() - the slots are about to change
+ * @vm:		the VM; vm->lock and vm->monitor_lock are held
+ * @slots:	as they will be
+ *
+ * A watch holds for its memory at each address that the guest has it at, so the tree
+ * depends on the slots. The caller publishes @slots under the same monitor_lock, and
+ * drops the SPTEs of memory that is watched from then on.
+ * Return: 0; -ENOMEM; -ENOSPC: more ranges than a VM may have.
+ */
+int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots);
 /*
  * The monitor has left the VM: its watches leave the tree. vm->monitor_lock is
  * held.

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory of the VMM that two slots have: what the guest writes at one address, it
+ * reads at the other. A watch and the dirty log know of it at both.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD(exact_mov);
+
+#define ALIAS GUEST_MMIO /* paged guests have it mapped; the slot comes later */
+#define ALIAS_PAGES 2u
+#define OFFSET 0x100u
+#define SLOT 1
+#define OLD 0x1111
+
+/* The guest has the pages from PAGE on also at ALIAS. */
+static void share(struct vcpu *v, uint32_t flags)
+{
+	vm_slot(v->vm, SLOT, ALIAS, ALIAS_PAGES * 0x1000,
+		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000), flags);
+}
+
+static void unshare(struct vcpu *v)
+{
+	vm_slot(v->vm, SLOT, 0, 0, NULL, 0);
+}
+
+static struct vcpu *start(long m)
+{
+	struct vcpu *v;
+
+	if (!dev_has_mode(m))
+		SKIP("the CPU has no 5-level paging");
+	v = START(m, exact_mov);
+	wr64(v->vm, PAGE + OFFSET, OLD);
+	return v;
+}
+
+/* The guest stores @val at @gpa. */
+static void store(struct vcpu *v, uint64_t gpa, uint32_t val)
+{
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rip = mode_entry(v->mode);
+	r.rdi = gpa;
+	r.rcx = 1;
+	r.rax = val;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+}
+
+static void expect_denied(struct vcpu *v, int mon, uint64_t gpa)
+{
+	struct vigil_event ev = mon_event(mon);
+
+	CHECK_EQ(ev.gpa, gpa);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_DENIED, VIGIL_EVENT_DENIED);
+	CHECK_EQ(bytes64(ev.old) & ~0u, OLD);
+	CHECK_EQ(rd32(v->vm, PAGE + OFFSET), OLD);
+	CHECK_NO_EVENT(mon);
+}
+
+/* Both slots are there when the watch comes, and their pages are writable. */
+static void watched(long m)
+{
+	struct vcpu *v = start(m);
+	int mon = mon_open(v->vm);
+	uint32_t id;
+
+	share(v, 0);
+	store(v, PAGE + OFFSET, OLD);
+	store(v, ALIAS + OFFSET, OLD);
+	id = mon_watch(mon, PAGE + OFFSET, 4, VIGIL_ACTION_DENY);
+	store(v, ALIAS + OFFSET, 0x2222);
+	expect_denied(v, mon, ALIAS + OFFSET);
+	store(v, PAGE + OFFSET, 0x2222);
+	expect_denied(v, mon, PAGE + OFFSET);
+	/* Bytes beside the watched ones are stored through both. */
+	store(v, ALIAS + OFFSET + 4, 0x3333);
+	CHECK_EQ(rd32(v->vm, PAGE + OFFSET + 4), 0x3333);
+	CHECK_NO_EVENT(mon);
+	mon_del(mon, id);
+	mon_watch(mon, ALIAS + OFFSET, 4, VIGIL_ACTION_DENY);
+	store(v, PAGE + OFFSET, 0x2222);
+	expect_denied(v, mon, PAGE + OFFSET);
+	close(mon);
+	store(v, PAGE + OFFSET, 0x2222);
+	CHECK_EQ(rd32(v->vm, PAGE + OFFSET), 0x2222);
+	vm_destroy(v->vm);
+}
+
+/* The slot comes, moves and goes while its memory is watched. */
+static void slot_later(long m)
+{
+	struct vcpu *v = start(m);
+	int mon = mon_open(v->vm);
+
+	store(v, PAGE + OFFSET, OLD);
+	mon_watch(mon, ALIAS + OFFSET, 4, VIGIL_ACTION_DENY);
+	store(v, PAGE + OFFSET, OLD);
+	CHECK_NO_EVENT(mon);
+	share(v, 0);
+	store(v, PAGE + OFFSET, 0x2222);
+	expect_denied(v, mon, PAGE + OFFSET);
+	/* Its first page is now PAGE's, and its second the watched one. */
+	vm_slot(v->vm, SLOT, ALIAS - 0x1000, ALIAS_PAGES * 0x1000,
+		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000), 0);
+	store(v, PAGE + OFFSET, OLD);
+	CHECK_NO_EVENT(mon);
+	wr32(v->vm, PAGE + 0x1000 + OFFSET, OLD);
+	store(v, PAGE + 0x1000 + OFFSET, 0x2222);
+	expect_denied(v, mon, PAGE + 0x1000 + OFFSET);
+	unshare(v);
+	store(v, PAGE + 0x1000 + OFFSET, 0x2222);
+	CHECK_EQ(rd32(v->vm, PAGE + 0x1000 + OFFSET), 0x2222);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* Returns the first word of the slot's dirty log, and clears the log. */
+static uint64_t harvest(struct vcpu *v, unsigned int slot)
+{
+	uint64_t bits[16] = { 0 };
+	struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = bits };
+
+	CHECK(v->vm->ram_size / 0x1000 <= sizeof(bits) * 8);
+	if (ioctl(v->vm->fd, KVM_GET_DIRTY_LOG, &log))
+		ERROR("KVM_GET_DIRTY_LOG: errno %d", errno);
+	return bits[slot == SLOT ? 0 : PAGE / 0x1000 / 64] >>
+	       (slot == SLOT ? 0 : PAGE / 0x1000 % 64);
+}
+
+/* A store is in the log of the other slot, and again after each harvest. */
+static void logged(long m)
+{
+	struct vcpu *v = start(m);
+	size_t size = v->vm->ram_size;
+
+	/* Nothing but vigil tells a log of stores through another slot. */
+	close(mon_open(v->vm));
+	share(v, 0);
+	store(v, PAGE + OFFSET, 1);
+	store(v, ALIAS + OFFSET, 1);
+	share(v, KVM_MEM_LOG_DIRTY_PAGES);
+	CHECK_EQ(harvest(v, SLOT), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		store(v, PAGE + OFFSET, i);
+		CHECK_EQ(harvest(v, SLOT), 1);
+		store(v, PAGE + 0x1000 + OFFSET, i);
+		CHECK_EQ(harvest(v, SLOT), 2);
+		store(v, ALIAS + OFFSET, i);
+		CHECK_EQ(harvest(v, SLOT), 1);
+	}
+	/* Both log: each has its own bit. */
+	vm_slot(v->vm, 0, 0, size, v->vm->ram, KVM_MEM_LOG_DIRTY_PAGES);
+	for (unsigned int i = 0; i < 2; i++) {
+		store(v, ALIAS + OFFSET, i);
+		CHECK_EQ(harvest(v, SLOT), 1);
+		store(v, ALIAS + OFFSET, i);
+		CHECK_EQ(harvest(v, 0) & 3, 1);
+		CHECK_EQ(harvest(v, SLOT), 1);
+		CHECK_EQ(harvest(v, 0) & 3, 0);
+	}
+	/* Without the other slot there is nothing to tell. */
+	unshare(v);
+	store(v, PAGE + OFFSET, 1);
+	CHECK_EQ(harvest(v, 0) & 3, 1);
+	vm_destroy(v->vm);
+}
+
+/* A store that vigil makes for the guest, beside a watched byte. */
+static void emulated(long m)
+{
+	struct vcpu *v = start(m);
+	int mon = mon_open(v->vm);
+
+	share(v, KVM_MEM_LOG_DIRTY_PAGES);
+	mon_watch(mon, ALIAS + 0xfff, 1, VIGIL_ACTION_DENY);
+	for (unsigned int i = 0; i < 2; i++) {
+		store(v, PAGE + OFFSET, i);
+		CHECK_EQ(harvest(v, SLOT), 1);
+		CHECK_EQ(rd32(v->vm, PAGE + OFFSET), i);
+	}
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* While a slot moves, its log hears nothing: all pages count as written. */
+static void moved(long m)
+{
+	struct vcpu *v = start(m);
+
+	close(mon_open(v->vm));
+	share(v, KVM_MEM_LOG_DIRTY_PAGES);
+	CHECK_EQ(harvest(v, SLOT), 0);
+	vm_slot(v->vm, SLOT, ALIAS + 0x1000, ALIAS_PAGES * 0x1000,
+		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000),
+		KVM_MEM_LOG_DIRTY_PAGES);
+	CHECK_EQ(harvest(v, SLOT), 3);
+	store(v, PAGE + OFFSET, 1);
+	CHECK_EQ(harvest(v, SLOT), 1);
+	vm_destroy(v->vm);
+}
+
+/*
+ * Each slot multiplies the ranges of all watches. One too many is refused, and
+ * nothing has changed: the watch still holds, the slot's number is free.
+ */
+static void too_many(long m)
+{
+	struct vcpu *v = start(m);
+	int mon = mon_open(v->vm), ret = 0;
+	struct kvm_userspace_memory_region r = {
+		.memory_size = 0x1000,
+		.userspace_addr = (uintptr_t)vm_ram(v->vm, PAGE, 0x1000),
+	};
+	unsigned int i;
+
+	for (i = 0; i < 256; i++)
+		mon_watch(mon, PAGE + 16 * i, 4, VIGIL_ACTION_DENY);
+	for (i = SLOT; i < 500 && !ret; i++) {
+		r.slot = i;
+		r.guest_phys_addr = ALIAS + 0x1000 * i;
+		ret = ioctl(v->vm->fd, KVM_SET_USER_MEMORY_REGION, &r);
+	}
+	CHECK_EQ(ret, -1);
+	CHECK_EQ(errno, ENOSPC);
+	/* 65,536 ranges are 256 times 256. */
+	CHECK_EQ(i - 1, 256);
+	r.memory_size = 0;
+	CHECK_ERRNO(ioctl(v->vm->fd, KVM_SET_USER_MEMORY_REGION, &r), EINVAL);
+	store(v, ALIAS + 0x1000 * 8 + OFFSET, 0x2222);
+	expect_denied(v, mon, ALIAS + 0x1000 * 8 + OFFSET);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE_PROT("a watch", watched),
+		CASE_PROT("a slot that comes later", slot_later),
+		CASE_PROT("the dirty log", logged),
+		CASE_PROT("a store that is emulated", emulated),
+		CASE_PROT("the log of a slot that moves", moved),
+		{ "more ranges than there may be", too_many, M_LONG },
+		{ 0 },
+	};
+
+	return test_main(argc, argv, cases);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory of the VMM's process that several slots share. */
+#include "alias.h"
+#include "dirty.h"
+#include "vmm/vm.h"
+
+static hva_t slot_end(const struct vigil_slot *slot)
+{
+	return slot->uaddr + slot->npages * PAGE_SIZE;
+}
+
+/* A slot that replaces another one has its number, and is no alias of it. */
+bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b)
+{
+	return a->id != b->id && a->uaddr < slot_end(b) &&
+	       b->uaddr < slot_end(a);
+}
+
+struct vigil_slot *alias_next(struct vigil_slots *slots,
+			      const struct vigil_slot *slot, gfn_t gfn,
+			      struct alias_iter *it)
+{
+	hva_t hva = vigil_slot_hva(slot, gfn);
+	struct vigil_slot *other;
+
+	while (it->i < slots->count) {
+		other = slots->slot[it->i++];
+		if (!alias_of(slot, other) || hva < other->uaddr ||
+		    hva >= slot_end(other))
+			continue;
+		it->gfn = other->base + ((hva - other->uaddr) >> PAGE_SHIFT);
+		return other;
+	}
+	return NULL;
+}
+
+bool alias_note(struct vigil_slots *slots, bool exact)
+{
+	bool any = false, shared, logged;
+	struct vigil_slot *s;
+	unsigned int i, j;
+
+	for (i = 0; i < slots->count; i++) {
+		s = slots->slot[i];
+		shared = false;
+		logged = false;
+		for (j = 0; j < slots->count; j++) {
+			if (!alias_of(s, slots->slot[j]))
+				continue;
+			shared = true;
+			logged |= slot_logs_dirty(slots->slot[j]);
+		}
+		any |= shared;
+		if (shared || exact)
+			WRITE_ONCE(s->shared, shared);
+		if (logged || exact)
+			WRITE_ONCE(s->shared_log, logged);
+	}
+	return any;
+}
+
+bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
+		gpa_t start, gpa_t last, gpa_t *to_start, gpa_t *to_last)
+{
+	gpa_t a_start = a->base << PAGE_SHIFT;
+	gpa_t a_last = a_start + a->npages * PAGE_SIZE - 1;
+	hva_t lo, hi;
+
+	start = max(start, a_start);
+	last = min(last, a_last);
+	if (start > last || !alias_of(a, b))
+		return false;
+	lo = max(a->uaddr + (start - a_start), b->uaddr);
+	hi = min(a->uaddr + (last - a_start), slot_end(b) - 1);
+	if (lo > hi)
+		return false;
+	*to_start = (b->base << PAGE_SHIFT) + (lo - b->uaddr);
+	*to_last = (b->base << PAGE_SHIFT) + (hi - b->uaddr);
+	return true;
+}
+
+void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn)
+{
+	struct alias_iter it;
+	struct vigil_slot *other;
+
+	for_each_alias(other, vigil_slots(slot->vm), slot, gfn, &it)
+		dirty_mark_own(other, it.gfn);
+}

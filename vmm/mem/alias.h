@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory of the VMM's process that several slots share. The guest has such a page
+ * at several gfns: a store through one of them changes what the others show.
+ */
+#ifndef VIGIL_ALIAS_H
+#define VIGIL_ALIAS_H
+
+#include "slot.h"
+
+/**
+ * struct alias_iter - a walk over the other gfns of a page
+ * @i:		index of the next slot to look at
+ * @gfn:	the gfn that alias_next() has found
+ */
+struct alias_iter {
+	unsigned int i;
+	gfn_t gfn;
+};
+
+/* The next slot but @slot that has the memory of @gfn, which is @slot's; or NULL. */
+struct vigil_slot *alias_next(struct vigil_slots *slots,
+			      const struct vigil_slot *slot, gfn_t gfn,
+			      struct alias_iter *it);
+
+#define for_each_alias(other, slots, slot, gfn, it) \
+	for ((it)->i = 0; ((other) = alias_next((slots), (slot), (gfn), (it)));)
+
+/**
+ * alias_note() - find out which slots share memory, and whether that is logged
+ * @slots:	all slots, published or about to be
+ * @exact:	also note that a slot does not share any more; else only that it does
+ *
+ * vm->lock is held. A vCPU that uses the array before may still need what has
+ * become untrue, so @exact is for when none is left that does.
+ * Return: true, some slots share memory.
+ */
+bool alias_note(struct vigil_slots *slots, bool exact);
+/* Do the slots share memory? */
+bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b);
+/**
+ * alias_span() - a range of bytes as it is seen through another slot
+ * @a:		slot
+ * @b:		slot
+ * @start:	first byte, in guest-physical memory
+ * @last:	last byte
+ * @to_start:	out: first byte through @b
+ * @to_last:	out: last byte through @b
+ *
+ * Return: false, no byte of the range is in memory of @a that @b has as well.
+ */
+bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
+		gpa_t start, gpa_t last, gpa_t *to_start, gpa_t *to_last);
+
+#endif
