@@ -13,6 +13,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/cpu/msr_feature.h"
 #include "vmm/exit/emulctl.h"
 #include "vmm/exit/reload.h"
 #include "vmm/monitor/monitor.h"
@@ -33,6 +34,7 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_USER_NMI:
 	case KVM_CAP_CHECK_EXTENSION_VM:
 	case KVM_CAP_SET_TSS_ADDR:
+	case KVM_CAP_GET_MSR_FEATURES:
 		return 1;
 	case KVM_CAP_IRQ_ROUTING:
 		return VIGIL_MAX_ROUTES;
@@ -102,6 +104,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			       0;
 	case KVM_GET_MSR_INDEX_LIST:
 		return msr_index_list((void __user *)arg);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return msr_feature_list((void __user *)arg);
+	case KVM_GET_MSRS:
+		return msr_feature_io((void __user *)arg);
 	default:
 		return monitor_dev_ioctl(cmd, arg);
 	}

@@ -107,6 +107,7 @@ struct vigil_msrs {
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 mce[VIGIL_MCE_BANKS * 4];
 	u64 ucode_rev;
+	u64 arch_capabilities;
 	u64 syscfg, hwcr;
 };
 

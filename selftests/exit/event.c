@@ -17,6 +17,8 @@
 
 DECLARE_PAYLOAD3(ev_sti);
 DECLARE_LABEL3(ev_sti, due);
+DECLARE_PAYLOAD3(ev_softint);
+DECLARE_LABEL3(ev_softint, due);
 DECLARE_PAYLOAD3(ev_movss);
 DECLARE_LABEL3(ev_movss, first);
 DECLARE_LABEL3(ev_movss, last);
@@ -257,16 +259,41 @@ static void drop_mappings(struct vm *vm)
 		ERROR("mprotect: %s", strerror(errno));
 }
 
+/* Lets code of VM86 call every vector by INT n. */
+static void open_gates(struct vcpu *v)
+{
+	for (unsigned int i = 0; v->mode == M_VM86 && i < 256; i++)
+		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
+			 0xe, 3);
+}
+
+static void cold_in_shadow(long mode)
+{
+	struct vcpu *v = START3(mode, ev_softint);
+	uint64_t due = LABEL3(mode, ev_softint, due);
+
+	SKIP_ON_TCG("QEMU TCG drops the interrupt shadow at VMRUN");
+	open_gates(v);
+	EXPECT(v, STOP_SYNC);
+	drop_mappings(v->vm);
+	v->pending_irq = VECTOR;
+	EXPECT_EXC(v, 0x80, 0);
+	CHECK_EQ(v->exc.rip, due);
+	CHECK_EQ(v->irqs_injected, 0);
+	EXPECT_EXC(v, VECTOR, 0);
+	CHECK_EQ(v->exc.rip, due);
+	CHECK_EQ(v->irqs_injected, 1);
+	EXPECT(v, STOP_END);
+}
+
 static void cold_delivery(long mode)
 {
 	struct vcpu *v = START3(mode, ev_cold);
-	unsigned int rounds = 0, irqs = 0, excs = 0, silent = 0, i;
+	unsigned int rounds = 0, irqs = 0, excs = 0, silent = 0;
 	struct kvm_regs r;
 	enum stop stop;
 
-	for (i = 0; mode == M_VM86 && i < 256; i++)
-		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
-			 0xe, 3);
+	open_gates(v);
 	while ((stop = vcpu_go(v)) != STOP_END) {
 		get_regs(v, &r);
 		if (stop == STOP_SYNC) {
@@ -373,6 +400,9 @@ static const struct test_case cases[] = {
 	CASE_REAL16("STI shadow and window", sti_shadow),
 	CASE_PROT("STI shadow and window", sti_shadow),
 	CASE_VM86("STI shadow and window", sti_shadow),
+	CASE_REAL16("INT n cut short in a shadow", cold_in_shadow),
+	CASE_PROT("INT n cut short in a shadow", cold_in_shadow),
+	CASE_VM86("INT n cut short in a shadow", cold_in_shadow),
 	CASE_REAL16("MOV SS shadow", movss_shadow),
 	CASE_PROT("MOV SS shadow", movss_shadow),
 	CASE_REAL16("MOV SS shadow, single steps", movss_step),

@@ -316,6 +316,53 @@ static void platform_msrs(long unused)
 	EXPECT(v, STOP_END);
 }
 
+/*
+ * IA32_ARCH_CAPABILITIES: what the host offers is what the guest reads; the VMM may
+ * change it, and the guest may not. Without the bit of CPUID it does not exist.
+ */
+static void arch_capabilities(long unused)
+{
+	struct vcpu *v = START(M_LONG, msr);
+	struct one_msr m = { .head.nmsrs = 1, .e.index = 0x10a };
+	struct kvm_cpuid2 *c = supported_cpuid(v->vm->dev);
+	struct kvm_cpuid_entry2 *e =
+		(struct kvm_cpuid_entry2 *)entry_of(c, 7, 0);
+	uint64_t val = 0x101;
+
+	if (!e || !(e->edx & 1u << 29)) {
+		CHECK_EQ(ioctl(v->vm->dev, KVM_GET_MSRS, &m), 0);
+		CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x10a, &val), 0);
+		CHECK(test_on_svm());
+		return;
+	}
+	REQUIRE_EQ(ioctl(v->vm->dev, KVM_GET_MSRS, &m), 1);
+	/* PSCHANGE_MC_NO: nobody's guests are given large pages to execute. */
+	CHECK(m.e.data & 1 << 6);
+	EXPECT(v, STOP_IO);
+	CHECK_EQ(guest_rdmsr(v, 0x10a), m.e.data);
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x10a, &val), 1);
+	CHECK_EQ(guest_rdmsr(v, 0x10a), val);
+	put32(v, 0x10a);
+	EXPECT(v, STOP_IO);
+	put32(v, 1);
+	EXPECT(v, STOP_IO);
+	put32(v, 0);
+	EXPECT(v, STOP_IO);
+	put32(v, val);
+	EXPECT_EXC(v, GP, 0);
+	vm_destroy(v->vm);
+
+	v = START(M_LONG, msr);
+	e->edx &= ~(1u << 29);
+	CHECK_OK(ioctl(v->fd, KVM_SET_CPUID2, c));
+	EXPECT(v, STOP_IO);
+	put32(v, 0x10a);
+	EXPECT(v, STOP_IO);
+	put32(v, 0);
+	EXPECT_EXC(v, GP, 0);
+	free(c);
+}
+
 static struct vcpu *start_rbp(const char *start, const char *end, uint64_t rbp)
 {
 	struct vcpu *v = guest_start(M_LONG, start, end);
@@ -516,6 +563,7 @@ static const struct test_case cases[] = {
 	{ "KVM_GET_CPUID2 follows XCR0", cpuid_get_xcr0 },
 	{ "MSRs", msrs },
 	{ "MSRs of the platform", platform_msrs },
+	{ "ARCH_CAPABILITIES", arch_capabilities },
 	{ "FPU of two guests and the host", fpu },
 	{ "XMM registers of the host", fpu_host },
 	{ "KVM_GET_FPU into KVM_SET_FPU", fpu_move },

@@ -119,6 +119,40 @@ static void msr_list(long unused)
 	CHECK_ERRNO(ioctl(dev, KVM_GET_MSR_INDEX_LIST, NULL), EFAULT);
 }
 
+/* Each feature MSR on the list can be read from the device. */
+static void feature_msrs(long unused)
+{
+	int dev = dev_open();
+	struct {
+		struct kvm_msr_list l;
+		uint32_t idx[1000];
+	} m = { 0 };
+	struct {
+		struct kvm_msrs h;
+		struct kvm_msr_entry e[2];
+	} two = { 0 };
+	uint32_t i;
+
+	if (ioctl(dev, KVM_GET_MSR_FEATURE_INDEX_LIST, &m)) {
+		CHECK_EQ(errno, E2BIG);
+		CHECK(m.l.nmsrs > 0 && m.l.nmsrs <= 1000);
+		CHECK_OK(ioctl(dev, KVM_GET_MSR_FEATURE_INDEX_LIST, &m));
+	}
+	for (i = 0; i < m.l.nmsrs; i++) {
+		two.h.nmsrs = 2;
+		two.e[0].index = m.idx[i];
+		two.e[1].index = 0xdead;
+		CHECK_EQ(ioctl(dev, KVM_GET_MSRS, &two), 1);
+	}
+	two.h.nmsrs = 2;
+	two.e[0].index = 0xdead;
+	CHECK_EQ(ioctl(dev, KVM_GET_MSRS, &two), 0);
+	two.h.nmsrs = 256;
+	CHECK_ERRNO(ioctl(dev, KVM_GET_MSRS, &two), E2BIG);
+	CHECK_ERRNO(ioctl(dev, KVM_GET_MSRS, BAD_POINTER), EFAULT);
+	CHECK_ERRNO(ioctl(dev, KVM_GET_MSR_FEATURE_INDEX_LIST, NULL), EFAULT);
+}
+
 /* Every MSR on the list can be read, and written with what was read. */
 static void msr_list_works(long unused)
 {
@@ -706,6 +740,7 @@ static const struct test_case cases[] = {
 	{ "KVM_CHECK_EXTENSION", extensions },
 	{ "KVM_GET_SUPPORTED_CPUID", supported_cpuid_args },
 	{ "KVM_GET_MSR_INDEX_LIST", msr_list },
+	{ "feature MSRs", feature_msrs },
 	{ "every listed MSR works", msr_list_works },
 	{ "KVM_CREATE_VCPU", create_vcpu },
 	{ "all vCPUs", all_vcpus },

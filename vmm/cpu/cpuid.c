@@ -189,6 +189,13 @@ void __init cpuid_init(void)
 	 * takes the bit out of what it tells its guest.
 	 */
 	offered[W_1_EDX] |= F(APIC);
+	/*
+	 * The MSR tells a guest on Intel's CPUs which faults it need not guard
+	 * against, page-table isolation first of all. It is made up where the CPU
+	 * has none.
+	 */
+	if (!host_info.amd && leaf_exists(7))
+		offered[W_7_EDX] |= F(ARCH_CAPABILITIES);
 }
 
 static u32 xsave_bytes(u64 mask, bool compact)
@@ -473,6 +480,8 @@ static u32 guest_features(const struct vigil_vcpu *vcpu)
 		f |= GUEST_HAS_MTRR;
 	if (edx & F(PAT))
 		f |= GUEST_HAS_PAT;
+	if (guest_word(vcpu, W_7_EDX) & F(ARCH_CAPABILITIES))
+		f |= GUEST_HAS_ARCH_CAPS;
 	if (e && (!memcmp(&e->ebx, "Auth", 4) || !memcmp(&e->ebx, "Hygo", 4)))
 		f |= GUEST_IS_AMD;
 	return f;

@@ -18,6 +18,7 @@
 #define GUEST_HAS_PAT BIT(9)
 #define GUEST_IS_AMD BIT(10) /* vendor string: AMD or Hygon */
 #define GUEST_HAS_HYPERVISOR BIT(11)
+#define GUEST_HAS_ARCH_CAPS BIT(12)
 
 static inline bool guest_has(const struct vigil_vcpu *vcpu, u32 bits)
 {

@@ -268,7 +268,15 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 
 	switch (kind) {
 	case CUT_NONE:
+		return;
 	case CUT_SOFT:
+		/*
+		 * The instruction is executed again. It had begun, so no
+		 * interrupt may come before it any more. With TF a shadow would
+		 * also move the trap of the single step.
+		 */
+		if (!(vcpu->rflags & X86_EFLAGS_TF))
+			vmm_ops->set_irq_shadow(vcpu, true);
 		return;
 	case CUT_IRQ:
 		ev->irq_injected = true;

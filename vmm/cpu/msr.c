@@ -18,6 +18,7 @@
 #include "cpuid.h"
 #include "inject.h"
 #include "msr.h"
+#include "msr_feature.h"
 #include "shadow/shadow.h"
 #include "vmm/host.h"
 #include "vmm/ops.h"
@@ -415,6 +416,12 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 			return -ENOENT;
 		*v = FEAT_CTL_LOCKED;
 		return 0;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		if (host_info.amd)
+			return -ENOENT;
+		*v = vcpu->msrs.arch_capabilities;
+		return host || guest_has(vcpu, GUEST_HAS_ARCH_CAPS) ? 0 :
+								      -EINVAL;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_SYSTEM_TIME:
 		/*
@@ -498,6 +505,13 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 	case MSR_IA32_FEAT_CTL:
 		/* The register is locked. */
 		return host && v == FEAT_CTL_LOCKED ? 0 : -EINVAL;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		if (host_info.amd)
+			return -ENOENT;
+		if (!host)
+			return -EINVAL;
+		vcpu->msrs.arch_capabilities = v;
+		return 0;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_IA32_XSS:
@@ -575,6 +589,7 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu)
 
 	memset(m, 0, sizeof(*m));
 	m->mcg_cap = VIGIL_MCE_BANKS;
+	m->arch_capabilities = msr_arch_capabilities();
 	m->ucode_rev = host_info.amd ? UCODE_REV_AMD : UCODE_REV_INTEL;
 	vcpu->pat = PAT_RESET;
 	vcpu->apic_base = APIC_BASE_RESET | (vcpu->id ? 0 : APIC_BSP);
@@ -590,7 +605,7 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu)
  * MSRs that a VMM saves and restores with a vCPU: each can be set to the value
  * that was read.
  */
-static const u32 saved_msrs[] = {
+static u32 saved_msrs[] __ro_after_init = {
 	MSR_IA32_SYSENTER_CS,
 	MSR_IA32_SYSENTER_ESP,
 	MSR_IA32_SYSENTER_EIP,
@@ -636,21 +651,39 @@ static const u32 saved_msrs[] = {
 	0x20d,
 	0x20e,
 	0x20f,
-	MSR_TSC_AUX, /* the last: not on every CPU */
+	MSR_TSC_AUX, /* not on every CPU: msr_init() */
+	MSR_IA32_ARCH_CAPABILITIES,
 };
 
 static unsigned int nr_saved_msrs __ro_after_init;
 
-void __init msr_init(void)
+/* Have guests on this CPU such an MSR? */
+static bool __init msr_exists(u32 msr)
 {
-	BUILD_BUG_ON(VIGIL_MTRR_VAR != 8);
-	nr_saved_msrs = ARRAY_SIZE(saved_msrs);
-	if (!boot_cpu_has(X86_FEATURE_RDTSCP) &&
-	    !boot_cpu_has(X86_FEATURE_RDPID))
-		nr_saved_msrs--;
+	switch (msr) {
+	case MSR_TSC_AUX:
+		return boot_cpu_has(X86_FEATURE_RDTSCP) ||
+		       boot_cpu_has(X86_FEATURE_RDPID);
+	case MSR_IA32_ARCH_CAPABILITIES:
+		return !host_info.amd;
+	default:
+		return true;
+	}
 }
 
-int msr_index_list(struct kvm_msr_list __user *arg)
+void __init msr_init(void)
+{
+	unsigned int i;
+
+	BUILD_BUG_ON(VIGIL_MTRR_VAR != 8);
+	msr_feature_init();
+	for (i = 0; i < ARRAY_SIZE(saved_msrs); i++)
+		if (msr_exists(saved_msrs[i]))
+			saved_msrs[nr_saved_msrs++] = saved_msrs[i];
+}
+
+int msr_list_out(struct kvm_msr_list __user *arg, const u32 *msrs,
+		 unsigned int n)
 {
 	struct kvm_msr_list list;
 	u32 room;
@@ -658,14 +691,17 @@ int msr_index_list(struct kvm_msr_list __user *arg)
 	if (copy_from_user(&list, arg, sizeof(list)))
 		return -EFAULT;
 	room = list.nmsrs;
-	list.nmsrs = nr_saved_msrs;
+	list.nmsrs = n;
 	if (copy_to_user(arg, &list, sizeof(list)))
 		return -EFAULT;
-	if (room < nr_saved_msrs)
+	if (room < n)
 		return -E2BIG;
-	if (copy_to_user(arg->indices, saved_msrs, nr_saved_msrs * sizeof(u32)))
-		return -EFAULT;
-	return 0;
+	return copy_to_user(arg->indices, msrs, n * sizeof(u32)) ? -EFAULT : 0;
+}
+
+int msr_index_list(struct kvm_msr_list __user *arg)
+{
+	return msr_list_out(arg, saved_msrs, nr_saved_msrs);
 }
 
 int msr_io(struct vigil_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)

@@ -43,7 +43,6 @@ static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)
 	return gva_canonical(addr, vcpu->cr4 & X86_CR4_LA57 ? 57 : 48);
 }
 
-/* no reserved bit is set */
 /**
  * msr_mce_supported() - KVM_X86_GET_MCE_CAP_SUPPORTED's answer
  *
@@ -66,8 +65,15 @@ int msr_setup_mce(struct vigil_vcpu *vcpu, u64 cap);
  * Return: 0, -EINVAL no such bank, or a status that is not valid.
  */
 int msr_set_mce(struct vigil_vcpu *vcpu, const struct kvm_x86_mce *e);
+/* Has the value no reserved bit set? */
 bool msr_apic_base_valid(const struct vigil_vcpu *vcpu, u64 v);
 
+/*
+ * Gives userspace the @n numbers of @msrs. -E2BIG: nmsrs is set to the number;
+ * -EFAULT.
+ */
+int msr_list_out(struct kvm_msr_list __user *arg, const u32 *msrs,
+		 unsigned int n);
 /* KVM_GET_MSR_INDEX_LIST. -E2BIG: nmsrs is set to the number; -EFAULT. */
 int msr_index_list(struct kvm_msr_list __user *arg);
 
