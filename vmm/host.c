@@ -30,6 +30,7 @@
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/cpu/tsc.h"
 
 static const struct vmm_ops *const vendors[] = { &svm_ops, &vmx_ops };
 
@@ -386,6 +387,7 @@ static int host_suspend(struct device *unused)
 	cpus_read_lock();
 	on_each_cpu(disable_here, NULL, 1);
 	cpus_read_unlock();
+	tsc_suspend();
 	return 0;
 }
 
@@ -402,6 +404,7 @@ static int host_resume(struct device *unused)
 	}
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
+	tsc_resume();
 	if (err) {
 		WRITE_ONCE(hw_broken, true);
 		pr_err("%s could not be enabled after resume (error %d); its VMs cannot go on\n",

@@ -109,6 +109,8 @@ int vcpu_requests(struct vigil_vcpu *vcpu)
 		vmm_ops->flush_tlb(vcpu);
 		fetch_flush(vcpu);
 	}
+	if (vigil_test_request(vcpu, REQ_TSC))
+		vmm_ops->set_tsc_offset(vcpu);
 	return 1;
 }
 

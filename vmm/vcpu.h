@@ -64,6 +64,7 @@ enum vigil_request {
 	REQ_EVENT, /* look for events to inject */
 	REQ_SRCU, /* drop and retake the SRCU read lock */
 	REQ_SNAPSHOT, /* a monitor wants the registers */
+	REQ_TSC, /* tsc_offset was changed for it: tell the CPU */
 	REQ_DEAD, /* vm->dead is set */
 };
 
@@ -139,7 +140,7 @@ struct vigil_vcpu {
 	unsigned long cr0, cr2, cr3, cr4, cr8; /* as the guest sees them */
 	u64 efer;
 	u64 xcr0;
-	u64 tsc_offset;
+	u64 tsc_offset; /* tsc_resume() changes it while tasks are frozen */
 	u64 pat;
 	u64 apic_base;
 	u64 misc_enable;

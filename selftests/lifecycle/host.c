@@ -177,24 +177,40 @@ void host_command(const char *fmt, ...)
 		ERROR("\"%s\" to " STATE_FILE ": %s", text, strerror(err));
 }
 
-void host_emergency(void)
+/* The address of a symbol of the kernel or a module; 0: there is none. */
+static unsigned long symbol(const char *name)
 {
-	const char *name = "cpu_emergency_disable_virtualization";
 	FILE *f = fopen("/proc/kallsyms", "re");
+	unsigned long addr, found = 0;
 	char line[256], sym[128];
-	unsigned long addr;
 
 	if (!f)
 		ERROR("cannot read /proc/kallsyms: %s", strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx %*c %127s", &addr, sym) == 2 && addr &&
-		    !strcmp(sym, name)) {
-			fclose(f);
-			host_command("emergency %lx", addr);
-			return;
-		}
-	}
-	ERROR("this kernel has no %s", name);
+	while (!found && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx %*c %127s", &addr, sym) == 2 &&
+		    !strcmp(sym, name))
+			found = addr;
+	fclose(f);
+	return found;
+}
+
+void host_emergency(void)
+{
+	const char *name = "cpu_emergency_disable_virtualization";
+	unsigned long addr = symbol(name);
+
+	if (!addr)
+		ERROR("this kernel has no %s", name);
+	host_command("emergency %lx", addr);
+}
+
+void host_lose_tsc(void)
+{
+	unsigned long addr = symbol("tsc_at_suspend");
+
+	if (!addr)
+		ERROR("the module has no tsc_at_suspend");
+	host_command("tsc %lx", addr);
 }
 
 int host_set_online(int cpu, bool on)

@@ -43,6 +43,9 @@ void host_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * panic.
  */
 void host_emergency(void);
+#define TSC_LOST (1ull << 44)
+/* In the next suspend, vigil sees the TSC go back by so much. */
+void host_lose_tsc(void);
 /* Returns 0, or the errno of the write to the CPU's "online". */
 int host_set_online(int cpu, bool on);
 
@@ -81,6 +84,7 @@ struct spinner {
 
 struct spinner *spin_start(int cpu); /* on that CPU at first; -1: anywhere */
 uint64_t spin_count(const struct spinner *s);
+uint64_t spin_tsc(const struct spinner *s); /* that the guest has read last */
 /* Fails if the guest does not count within ten seconds. */
 void spin_moves(struct spinner *s);
 void spin_stop(struct spinner *s);

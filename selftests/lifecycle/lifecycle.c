@@ -553,6 +553,7 @@ static void suspend(long arg)
 {
 	char *before, *after;
 	struct spinner *s;
+	uint64_t tsc;
 
 	if (!file_has("/sys/power/pm_test", "core") ||
 	    !file_has("/sys/power/state", "mem"))
@@ -565,10 +566,19 @@ static void suspend(long arg)
 	s = spin_start(1);
 	spin_moves(s);
 	REQUIRE_EQ(to_file("/sys/power/pm_test", "core"), 0);
+	tsc = spin_tsc(s);
 	REQUIRE_EQ(to_file("/sys/power/state", "mem"), 0);
+	spin_moves(s);
+	CHECK(spin_tsc(s) - tsc < TSC_LOST);
+	/* What the host's TSC loses, the guest's does not. */
+	host_lose_tsc();
+	tsc = spin_tsc(s);
+	REQUIRE_EQ(to_file("/sys/power/state", "mem"), 0);
+	spin_moves(s);
+	CHECK(spin_tsc(s) - tsc >= TSC_LOST - (1ull << 40));
+	CHECK(spin_tsc(s) - tsc < 2 * TSC_LOST);
 	CHECK_EQ(to_file("/sys/power/pm_test", "none"), 0);
 	host_extension_is(true);
-	spin_moves(s);
 	spin_stop(s);
 	host_extension_is(false);
 	after = host_state();

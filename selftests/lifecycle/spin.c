@@ -16,7 +16,8 @@
 DECLARE_PAYLOAD(spin);
 
 /*
- * Debug registers, XCR0, then a count, with CPUID and port exits in between.
+ * Debug registers, XCR0, then a count and the TSC, with CPUID and port exits in
+ * between.
  * DR7 stays off: QEMU crashes when a nested guest arms a breakpoint.
  */
 asm(".section .rodata\n"
@@ -39,6 +40,10 @@ asm(".section .rodata\n"
     "	mov $1, %eax\n"
     "	xsetbv\n"
     "1:	incq 0x20000\n"
+    "	rdtsc\n"
+    "	shl $32, %rdx\n"
+    "	or %rdx, %rax\n"
+    "	mov %rax, 0x20008\n"
     "	xor %eax, %eax\n"
     "	cpuid\n"
     "	incl %esi\n"
@@ -139,6 +144,11 @@ struct spinner *spin_start(int cpu)
 uint64_t spin_count(const struct spinner *s)
 {
 	return rd64(s->vm, GUEST_DATA);
+}
+
+uint64_t spin_tsc(const struct spinner *s)
+{
+	return rd64(s->vm, GUEST_DATA + 8);
 }
 
 void spin_moves(struct spinner *s)

@@ -8,17 +8,16 @@
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
-#include <linux/timex.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/msr-index.h>
-#include <asm/tsc.h>
 
 #include "cpuid.h"
 #include "inject.h"
 #include "msr.h"
 #include "msr_feature.h"
+#include "tsc.h"
 #include "shadow/shadow.h"
 #include "vmm/host.h"
 #include "vmm/ops.h"
@@ -255,59 +254,6 @@ static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 	return 0;
 }
 
-/* --- TSC --- */
-
-/* Returns what RDTSC would give the guest now. */
-static u64 msr_guest_tsc(const struct vigil_vcpu *vcpu)
-{
-	return rdtsc() + vcpu->tsc_offset;
-}
-
-/*
- * Returns the vCPU whose TSC the others follow, NULL for that vCPU itself. Any
- * vCPU's thread.
- */
-static const struct vigil_vcpu *tsc_leader(const struct vigil_vcpu *vcpu)
-{
-	struct vigil_vm *vm = vcpu->vm;
-	const struct vigil_vcpu *first;
-
-	/* Pairs with vcpu_publish(). */
-	if (!smp_load_acquire(&vm->nr_vcpus))
-		return NULL;
-	first = vm->vcpus[0];
-	return first == vcpu ? NULL : first;
-}
-
-static void tsc_set(struct vigil_vcpu *vcpu, u64 v, bool host)
-{
-	const struct vigil_vcpu *leader = host ? tsc_leader(vcpu) : NULL;
-	u64 offset = v - rdtsc(), first;
-	s64 apart;
-
-	/*
-	 * A VMM sets the vCPUs' TSCs one after the other and means them to be
-	 * equal: a value less than a second from the first vCPU's counts as the
-	 * same.
-	 */
-	if (leader) {
-		first = READ_ONCE(leader->tsc_offset);
-		apart = offset - first;
-		if (abs(apart) < (s64)tsc_khz * 1000)
-			offset = first;
-	}
-	WRITE_ONCE(vcpu->tsc_offset, offset);
-	vmm_ops->set_tsc_offset(vcpu);
-}
-
-static void tsc_reset(struct vigil_vcpu *vcpu)
-{
-	const struct vigil_vcpu *leader = tsc_leader(vcpu);
-
-	WRITE_ONCE(vcpu->tsc_offset,
-		   leader ? READ_ONCE(leader->tsc_offset) : -rdtsc());
-}
-
 /* --- MSRs whose value does not matter --- */
 
 /*
@@ -392,7 +338,7 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 		*v = vcpu->efer;
 		return 0;
 	case MSR_IA32_TSC:
-		*v = msr_guest_tsc(vcpu);
+		*v = tsc_guest(vcpu);
 		return 0;
 	case MSR_TSC_AUX:
 		if (!host && !guest_has(vcpu, GUEST_HAS_RDTSCP))

@@ -9,7 +9,9 @@
  * 0|1": set it on each CPU that comes online, before any module that was loaded
  * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind;
  * "emergency ADDRESS": what a panic does to virtualization, on all CPUs, with the
- * address of cpu_emergency_disable_virtualization(), which nobody may call else.
+ * address of cpu_emergency_disable_virtualization(), which nobody may call else;
+ * "tsc ADDRESS": in the next suspend, adds TSC_LOST to the 64 bits at ADDRESS, where
+ * vigil keeps the TSC that it has seen last.
  *
  * On a reboot it tells that bit of every CPU in the log, after everybody else was
  * told of it.
@@ -22,6 +24,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/syscore_ops.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 #include <asm/debugreg.h>
@@ -32,6 +35,7 @@
 #include <asm/tlbflush.h>
 
 #define MAX_VALUES 64
+#define TSC_LOST (1ull << 44) /* hours */
 
 struct state {
 	int n;
@@ -211,6 +215,20 @@ static void after_kvm(void *unused)
 	load_idt(&idt);
 }
 
+static u64 *tsc_seen; /* NULL: nothing to do */
+
+static int sleeping(void)
+{
+	if (tsc_seen)
+		*tsc_seen += TSC_LOST;
+	tsc_seen = NULL;
+	return 0;
+}
+
+static struct syscore_ops sleep_ops = {
+	.suspend = sleeping,
+};
+
 static int going_online(unsigned int cpu)
 {
 	if (on_at_online)
@@ -248,6 +266,10 @@ static ssize_t command(struct file *file, const char __user *user, size_t len,
 	}
 	if (sscanf(buf, "emergency %lx", &func) == 1) {
 		on_each_cpu((smp_call_func_t)func, NULL, 1);
+		return len;
+	}
+	if (sscanf(buf, "tsc %lx", &func) == 1) {
+		tsc_seen = (u64 *)func;
 		return len;
 	}
 	if (sscanf(buf, "online %d", &on) == 1) {
@@ -297,8 +319,10 @@ static int __init hoststate_init(void)
 	if (ret < 0)
 		return ret;
 	cpuhp = ret;
-	if (proc_create("hoststate", 0600, NULL, &ops))
+	if (proc_create("hoststate", 0600, NULL, &ops)) {
+		register_syscore_ops(&sleep_ops);
 		return register_reboot_notifier(&reboot_nb);
+	}
 	cpuhp_remove_state_nocalls(cpuhp);
 	return -ENOMEM;
 }
@@ -306,6 +330,7 @@ static int __init hoststate_init(void)
 static void __exit hoststate_exit(void)
 {
 	unregister_reboot_notifier(&reboot_nb);
+	unregister_syscore_ops(&sleep_ops);
 	remove_proc_entry("hoststate", NULL);
 	cpuhp_remove_state_nocalls(cpuhp);
 }
