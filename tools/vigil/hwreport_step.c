@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -168,27 +170,19 @@ static bool end_all(pid_t group)
 	return false;
 }
 
-/* Has the program ended? It stays a zombie, so that its group's number is kept. */
-static bool ended(pid_t pid)
-{
-	siginfo_t si = { 0 };
-
-	return !waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT) &&
-	       si.si_pid == pid;
-}
-
 /*
- * Takes what comes: output, a signal, the end of time. SIGCHLD is one of the signals
- * of @signals, so poll() returns when the program ends.
+ * Takes what comes: output, a signal, the end of time, the end of the program, which
+ * stays a zombie, so that the number of its group is kept.
  */
-static void attend(pid_t pid, struct output *o, int out, int signals,
+static void attend(int ended, struct output *o, int out, int signals,
 		   unsigned int limit_s, struct outcome *how)
 {
 	struct pollfd fds[] = { { .fd = out, .events = POLLIN },
-				{ .fd = signals, .events = POLLIN } };
+				{ .fd = signals, .events = POLLIN },
+				{ .fd = ended, .events = POLLIN } };
 	int64_t end = now_ms() + limit_s * 1000ll;
 
-	while (!ended(pid)) {
+	while (!fds[2].revents) {
 		struct signalfd_siginfo si;
 		int64_t left = end - now_ms();
 
@@ -196,14 +190,12 @@ static void attend(pid_t pid, struct output *o, int out, int signals,
 			how->timed_out = true;
 			return;
 		}
-		/* An end of the program shows at the latest a second later. */
-		if (poll(fds, 2, left < 1000 ? left : 1000) <= 0)
+		if (poll(fds, 3, left < INT_MAX ? left : INT_MAX) <= 0)
 			continue;
 		if (fds[0].revents && !output_read(o, out))
 			fds[0].fd = -1;
 		if (fds[1].revents &&
-		    read(signals, &si, sizeof(si)) == sizeof(si) &&
-		    si.ssi_signo != SIGCHLD) {
+		    read(signals, &si, sizeof(si)) == sizeof(si)) {
 			how->signal = si.ssi_signo;
 			return;
 		}
@@ -215,7 +207,7 @@ static struct outcome run(struct output *o, const char *path,
 			  unsigned int limit_s)
 {
 	struct outcome how = { .status = 127 << 8 };
-	int out;
+	int out, ended;
 	pid_t pid = start(path, command, &out);
 
 	if (pid < 0) {
@@ -224,11 +216,19 @@ static struct outcome run(struct output *o, const char *path,
 				 "it cannot be started: %s", strerror(errno));
 		return how;
 	}
-	attend(pid, o, out, signals, limit_s, &how);
-	if (how.timed_out || how.signal)
-		how.status = SIGKILL;
-	else
-		waitpid(pid, &how.status, WNOHANG);
+	ended = syscall(SYS_pidfd_open, pid, 0);
+	if (ended < 0) {
+		if (o->reason)
+			snprintf(o->reason, HWREPORT_REASON_MAX,
+				 "pidfd_open: %s", strerror(errno));
+	} else {
+		attend(ended, o, out, signals, limit_s, &how);
+		close(ended);
+		if (how.timed_out || how.signal)
+			how.status = SIGKILL;
+		else
+			waitpid(pid, &how.status, WNOHANG);
+	}
 	how.immortal = !end_all(pid);
 	while (output_read(o, out) && o->len < sizeof(o->buf)) {
 		struct pollfd more = { .fd = out, .events = POLLIN };
