@@ -144,6 +144,16 @@ static void refusing_nonsense(long arg)
 	CHECK_SAYS("needs --action ask");
 	CHECK_SH("vigil watch " NAME " --symbol jiffies 2>&1", 1);
 	CHECK_SH("vigil watch " NAME " --gva 0x100000000 2>&1", 1);
+	/* The guest's memory ends at 4 MiB. */
+	CHECK_SH("vigil watch " NAME " --gpa 0x400000 2>&1", 1);
+	CHECK_SAYS("no memory at the guest-physical address 0x400000");
+	CHECK_SH("vigil watch " NAME " --gpa 0x3ffff8 --len 9 2>&1", 1);
+	CHECK_SAYS("no memory at the guest-physical address 0x400000");
+	CHECK_SH("vigil watch " NAME " --gpa ffffffffffff8 2>&1", 1);
+	CHECK_SAYS("no memory");
+	/* One address is beyond the 52 bits of any CPU, the other wraps around. */
+	CHECK_SH("vigil watch " NAME " --gpa 10000000000000 2>&1", 1);
+	CHECK_SH("vigil watch " NAME " --gpa ffffffffffffffff 2>&1", 1);
 	CHECK_SH("vigil symbols " NAME " --symbols /etc/passwd 2>&1", 66);
 	stop_guest();
 }

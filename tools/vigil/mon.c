@@ -253,8 +253,37 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 		       strerror(errno));
 }
 
+/*
+ * A watch of guest-physical addresses is refused where the VM has no memory now: a
+ * guest cannot write there, so nothing would be protected.
+ */
+static int check_memory(struct mon *mon, const struct vigil_watch *w)
+{
+	const uint64_t ends[] = { w->start, w->start + w->len - 1 };
+	uint8_t byte;
+	long ret;
+
+	for (int i = 0; i < 2; i++) {
+		ret = mon_read(mon, ends[i], &byte, 1);
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			return lv_fail(
+				EFAULT,
+				"cannot watch %#llx: the VM has no memory "
+				"at the guest-physical address %#llx",
+				(unsigned long long)w->start,
+				(unsigned long long)ends[i]);
+	}
+	return 0;
+}
+
 int mon_watch_add(struct mon *mon, struct vigil_watch *w)
 {
+	int ret = w->kind == VIGIL_WATCH_GPA ? check_memory(mon, w) : 0;
+
+	if (ret)
+		return ret;
 	if (!ioctl(mon->fd, VIGIL_WATCH_ADD, w))
 		return 0;
 	switch (errno) {
