@@ -252,12 +252,11 @@ static void audit_logged(struct audit *a, struct shadow_page *sp,
 	if (slot_logs_dirty(slot) &&
 	    !test_bit_le(gfn - slot->base, slot->dirty))
 		complain(a, sp, i, "writable, logged and clean");
-	for_each_alias(other, vigil_slots(a->vm), slot, gfn,
-		       &it) if (slot_logs_dirty(other) &&
-				!test_bit_le(it.gfn - other->base,
-					     other->dirty))
-		complain(a, sp, i,
-			 "writable, logged by another slot and clean");
+	for_each_alias(other, vigil_slots(a->vm), slot, gfn, &it)
+		if (slot_logs_dirty(other) &&
+		    !test_bit_le(it.gfn - other->base, other->dirty))
+			complain(a, sp, i,
+				 "writable, logged by another slot and clean");
 }
 
 static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
