@@ -10,6 +10,7 @@
 #include "host.h"
 #include "main.h"
 #include "ops.h"
+#include "vcpu.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
@@ -135,9 +136,12 @@ static int __init vigil_init(void)
 	if (ret)
 		return ret;
 	emulctl_init();
-	ret = shadow_module_init();
+	ret = vcpu_module_init();
 	if (ret)
 		goto host;
+	ret = shadow_module_init();
+	if (ret)
+		goto vcpu;
 	ret = stat_init();
 	if (ret)
 		goto shadow;
@@ -154,6 +158,8 @@ stat:
 	stat_exit();
 shadow:
 	shadow_module_exit();
+vcpu:
+	vcpu_module_exit();
 host:
 	host_exit();
 	return ret;
@@ -164,6 +170,7 @@ static void __exit vigil_exit(void)
 	misc_deregister(&vigil_device);
 	stat_exit();
 	shadow_module_exit();
+	vcpu_module_exit();
 	host_exit();
 }
 

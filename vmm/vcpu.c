@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vCPU life, the ioctls of a vCPU fd, kicks and requests. */
 #include <linux/anon_inodes.h>
+#include <linux/cpumask.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/sched/signal.h>
@@ -26,6 +27,34 @@
 
 /* ---- kicks and requests ---- */
 
+/*
+ * CPUs that one call interrupts. The caller uses the mask of its own CPU, with
+ * preemption off; no interrupt handler uses it.
+ */
+static DEFINE_PER_CPU(cpumask_var_t, kick_mask);
+
+void vcpu_module_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		free_cpumask_var(per_cpu(kick_mask, cpu));
+}
+
+int __init vcpu_module_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (zalloc_cpumask_var_node(&per_cpu(kick_mask, cpu),
+					    GFP_KERNEL, cpu_to_node(cpu)))
+			continue;
+		vcpu_module_exit();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 static void kick_ack(void *unused)
 {
 	/* The interrupt itself has made the vCPU leave the guest. */
@@ -49,7 +78,9 @@ void vigil_kick(struct vigil_vcpu *vcpu)
 void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 {
 	struct vigil_vcpu *vcpu;
+	struct cpumask *mask;
 	unsigned int i;
+	int cpu, me;
 
 	if (!wait) {
 		vigil_for_each_vcpu(i, vcpu, vm) {
@@ -65,22 +96,23 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 	 * the test of requests.
 	 */
 	smp_mb();
+	me = get_cpu();
+	mask = this_cpu_cpumask_var_ptr(kick_mask);
+	cpumask_clear(mask);
 	vigil_for_each_vcpu(i, vcpu, vm) {
-		int cpu, me = get_cpu();
-
 		cpu = READ_ONCE(vcpu->cpu);
-		/*
-		 * A synchronous call returns when the CPU has taken the
-		 * interrupt, so after the guest was left. One per vCPU that is
-		 * inside: there are seldom many.
-		 */
-		if (cpu >= 0 && cpu != me &&
-		    READ_ONCE(vcpu->mode) != VCPU_OUTSIDE) {
-			smp_call_function_single(cpu, kick_ack, NULL, 1);
-			vcpu->stat.tlb_flushes_remote += r == REQ_FLUSH_TLB;
-		}
-		put_cpu();
+		if (cpu < 0 || cpu == me ||
+		    READ_ONCE(vcpu->mode) == VCPU_OUTSIDE)
+			continue;
+		cpumask_set_cpu(cpu, mask);
+		vcpu->stat.tlb_flushes_remote += r == REQ_FLUSH_TLB;
 	}
+	/*
+	 * A synchronous call returns when the CPUs have taken the interrupt, so
+	 * after the guests were left.
+	 */
+	smp_call_function_many(mask, kick_ack, NULL, true);
+	put_cpu();
 }
 
 /* ---- requests, in the vCPU's own thread ---- */

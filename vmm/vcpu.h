@@ -290,6 +290,9 @@ static inline void fetch_flush(struct vigil_vcpu *vcpu)
 	vcpu->fetch.page = ~0ul;
 }
 
+/* At load: 0, -ENOMEM. */
+int vcpu_module_init(void);
+void vcpu_module_exit(void);
 int vigil_create_vcpu(struct vigil_vm *vm, unsigned long id);
 void vigil_destroy_vcpus(struct vigil_vm *vm);
 /* Loads the vCPU on this CPU, and puts it again; vcpu->mutex is held. */
