@@ -5,153 +5,36 @@
  * that KVM has too, and the host has to survive. VIGIL_SEED=n in the
  * environment chooses other random numbers, VIGIL_FULL=n multiplies the rounds.
  */
-#include <stdlib.h>
-
 #include "guest.h"
+#include "random.h"
 
 #define ROUNDS 15
-#define MAX_STOPS 60
 #define CODE_SIZE 0x800
 
-static void fill(void *to, size_t len)
-{
-	uint8_t *p = to;
-
-	while (len--)
-		*p++ = random() >> 7;
-}
-
-static uint64_t rnd64(void)
-{
-	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ random();
-}
-
-/* Returns numbers that have a meaning more often than random ones do. */
-static uint64_t interesting(void)
-{
-	static const uint64_t list[] = {
-		0,
-		1,
-		2,
-		0x7f,
-		0x80,
-		0xff,
-		0xfff,
-		0x1000,
-		0xffff,
-		0x10000,
-		0x7fffffff,
-		0x80000000,
-		0xffffffff,
-		0x100000000,
-		0x00007fffffffffff,
-		0x0000800000000000,
-		0xffff800000000000,
-		0xffffffffffffffff,
-		GUEST_CODE,
-		GUEST_DATA,
-		GUEST_IDT,
-		GUEST_GDT,
-		GUEST_PT,
-		GUEST_MMIO,
-		GUEST_STACK,
-	};
-
-	return random() & 3 ? list[random() % ARRAY_SIZE(list)] : rnd64();
-}
-
-static const char *describe_errno(void)
-{
-	return strerror(errno);
-}
-
-/* Runs the guest until it has died or has stopped often enough. */
-static void run(struct vcpu *v, unsigned long round)
-{
-	unsigned int stops, ticks_seen = 0;
-
-	v->stop_on_signal = true;
-	v->nr_vals = 0;
-	for (stops = 0; stops < MAX_STOPS && ticks_seen < 3; stops++) {
-		enum stop stop = vcpu_go(v);
-
-		switch (stop) {
-		case STOP_SHUTDOWN:
-		case STOP_HLT:
-			return;
-		case STOP_SIGNAL:
-			ticks_seen++;
-			break;
-		case STOP_MMIO:
-			fill(v->run->mmio.data, 8);
-			break;
-		case STOP_IO:
-			if (v->run->io.direction == KVM_EXIT_IO_IN)
-				fill((uint8_t *)v->run + v->run->io.data_offset,
-				     v->run->io.size * v->run->io.count);
-			break;
-		case STOP_OTHER:
-			if (v->run->exit_reason == KVM_EXIT_SET_TPR)
-				break;
-			if (v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
-			    v->run->exit_reason == KVM_EXIT_FAIL_ENTRY ||
-			    v->run->exit_reason == KVM_EXIT_HYPERCALL)
-				return;
-			FAIL("round %lu: exit reason %u", round,
-			     v->run->exit_reason);
-			return;
-		case STOP_ERRNO:
-			/* The guest has accessed an address without memory. */
-			if (errno != EFAULT)
-				FAIL("round %lu: KVM_RUN: %s", round,
-				     describe_errno());
-			return;
-		case STOP_TIMEOUT:
-			FAIL("round %lu does not stop", round);
-			test_abort();
-		default:
-			break;
-		}
-	}
-}
+static struct rng rng;
 
 static void random_regs(struct vcpu *v)
 {
 	struct kvm_regs r;
 
 	get_regs(v, &r);
-	r.rax = interesting();
-	r.rbx = interesting();
-	r.rcx = interesting();
-	r.rdx = interesting();
-	r.rsi = interesting();
-	r.rdi = interesting();
-	r.rbp = interesting();
-	r.r8 = interesting();
-	r.r15 = rnd64();
+	r.rax = rng_number(&rng);
+	r.rbx = rng_number(&rng);
+	r.rcx = rng_number(&rng);
+	r.rdx = rng_number(&rng);
+	r.rsi = rng_number(&rng);
+	r.rdi = rng_number(&rng);
+	r.rbp = rng_number(&rng);
+	r.r8 = rng_number(&rng);
+	r.r15 = rng_next(&rng);
 	set_regs(v, &r);
 }
 
+/* Each case begins with the same numbers. */
 static unsigned long rounds(void)
 {
-	const char *seed = getenv("VIGIL_SEED");
-
-	srandom(seed ? atol(seed) : 1);
+	rng_seed(&rng, rng_wanted_seed(), 0);
 	return test_rounds(ROUNDS);
-}
-
-/*
- * Keep the emulator of the emulated host alive: it aborts when a 32-bit ring
- * switch meets a TSS that it does not like, and when a breakpoint is armed.
- */
-static void defuse(uint8_t *code, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < len; i++)
-		if (code[i] == 0x0f &&
-		    (code[i + 1] == 0x23 || code[i + 1] == 0x00))
-			code[i + 1] = 0xa2;
 }
 
 static void random_code(long mode)
@@ -163,11 +46,11 @@ static void random_code(long mode)
 		struct vcpu *v = guest_start(mode, nop, nop + 4);
 		uint8_t *code = vm_ram(v->vm, GUEST_CODE, CODE_SIZE);
 
-		fill(code, CODE_SIZE);
-		defuse(code, CODE_SIZE);
+		rng_fill(&rng, code, CODE_SIZE);
+		code_defuse(code, CODE_SIZE);
 		random_regs(v);
 		ticks(4000);
-		run(v, i);
+		run_random(v, &rng, i);
 		ticks(0);
 		vm_destroy(v->vm);
 	}
@@ -186,56 +69,24 @@ static void random_tables(long mode)
 		};
 		struct vcpu *v = guest_start(mode, code, code + sizeof(code));
 		struct vm *vm = v->vm;
-		unsigned int what = random() & 7, k;
+		unsigned int what = rng_next(&rng) & 7, k;
 
 		if (what & 1)
-			fill(vm_ram(vm, GUEST_IDT, 0x1000), 0x1000);
+			rng_fill(&rng, vm_ram(vm, GUEST_IDT, 0x1000), 0x1000);
 		if (what & 2)
-			fill(vm_ram(vm, GUEST_GDT + SEL_FREE, 0x400), 0x400);
+			rng_fill(&rng, vm_ram(vm, GUEST_GDT + SEL_FREE, 0x400),
+				 0x400);
 		if (what & 4)
 			for (k = 0; k < 300; k++)
-				wr64(vm, GUEST_PT + (random() & 0x3fff8),
-				     rnd64() &
-					     (random() & 1 ? ~0ull : 0x3fffff));
+				wr64(vm, GUEST_PT + (rng_next(&rng) & 0x3fff8),
+				     rng_next(&rng) &
+					     (rng_next(&rng) & 1 ? ~0ull :
+								   0x3fffff));
 		random_regs(v);
 		ticks(4000);
-		run(v, i);
+		run_random(v, &rng, i);
 		ticks(0);
 		vm_destroy(vm);
-	}
-}
-
-static void random_segment(struct kvm_segment *s)
-{
-	switch (random() & 7) {
-	case 0:
-		s->base = interesting();
-		break;
-	case 1:
-		s->limit = interesting();
-		break;
-	case 2:
-		s->type = random();
-		break;
-	case 3:
-		s->dpl = random();
-		break;
-	case 4:
-		s->present = random();
-		s->unusable = random();
-		break;
-	case 5:
-		s->l = random();
-		s->db = random();
-		s->g = random();
-		break;
-	case 6:
-		s->s = random();
-		s->avl = random();
-		break;
-	case 7:
-		fill(s, sizeof(*s));
-		break;
 	}
 }
 
@@ -251,53 +102,53 @@ static void random_state(long mode)
 		struct vcpu *v = guest_start(mode, code, code + sizeof(code));
 		struct kvm_sregs s;
 		struct kvm_segment tr;
-		unsigned int changes = 1 + random() % 3;
+		unsigned int changes = 1 + rng_next(&rng) % 3;
 
 		get_sregs(v, &s);
 		tr = s.tr;
 		while (changes--) {
-			switch (random() % 14) {
+			switch (rng_next(&rng) % 14) {
 			case 0:
-				s.cr0 ^= 1ull << random() % 64;
+				s.cr0 ^= 1ull << rng_next(&rng) % 64;
 				break;
 			case 1:
-				s.cr4 ^= 1ull << random() % 64;
+				s.cr4 ^= 1ull << rng_next(&rng) % 64;
 				break;
 			case 2:
-				s.efer ^= 1ull << random() % 64;
+				s.efer ^= 1ull << rng_next(&rng) % 64;
 				break;
 			case 3:
-				s.cr3 = interesting();
+				s.cr3 = rng_number(&rng);
 				break;
 			case 4:
-				s.cr8 = interesting();
+				s.cr8 = rng_number(&rng);
 				break;
 			case 5:
-				random_segment(&s.cs);
+				rng_segment(&rng, &s.cs);
 				break;
 			case 6:
-				random_segment(&s.ss);
+				rng_segment(&rng, &s.ss);
 				break;
 			case 7:
-				random_segment(&s.ds);
+				rng_segment(&rng, &s.ds);
 				break;
 			case 8:
-				random_segment(&s.fs);
+				rng_segment(&rng, &s.fs);
 				break;
 			case 9:
-				random_segment(&s.ldt);
+				rng_segment(&rng, &s.ldt);
 				break;
 			case 10:
-				s.gdt.base = interesting();
+				s.gdt.base = rng_number(&rng);
 				break;
 			case 11:
-				s.idt.base = interesting();
+				s.idt.base = rng_number(&rng);
 				break;
 			case 12:
-				s.idt.limit = random();
+				s.idt.limit = rng_next(&rng);
 				break;
 			case 13:
-				random_segment(&s.gs);
+				rng_segment(&rng, &s.gs);
 				break;
 			}
 		}
@@ -313,7 +164,7 @@ static void random_state(long mode)
 		} else {
 			taken++;
 			ticks(4000);
-			run(v, i);
+			run_random(v, &rng, i);
 			ticks(0);
 		}
 		vm_destroy(v->vm);
@@ -336,33 +187,34 @@ static void random_structs(long unused)
 			struct kvm_msrs h;
 			struct kvm_msr_entry e[4];
 		} m;
-		struct kvm_mp_state mp = { .mp_state = random() & 15 };
+		struct kvm_mp_state mp = { .mp_state = rng_next(&rng) & 15 };
 		unsigned int k;
 
-		fill(&f, sizeof(f));
+		rng_fill(&rng, &f, sizeof(f));
 		ioctl(v->fd, KVM_SET_FPU, &f);
 		ioctl(v->fd, KVM_SET_MP_STATE, &mp);
 		memset(&m, 0, sizeof(m));
 		m.h.nmsrs = 4;
 		for (k = 0; k < 4; k++) {
-			m.e[k].index = random() & 1 ?
-					       0xc0000080 + random() % 5 :
-				       random() & 1 ? 0x170 + random() % 16 :
-						      (uint32_t)random();
-			m.e[k].data = interesting();
+			m.e[k].index = rng_next(&rng) & 1 ?
+					       0xc0000080 + rng_next(&rng) % 5 :
+				       rng_next(&rng) & 1 ?
+					       0x170 + rng_next(&rng) % 16 :
+					       (uint32_t)rng_next(&rng);
+			m.e[k].data = rng_number(&rng);
 		}
 		ioctl(v->fd, KVM_SET_MSRS, &m);
 		get_regs(v, &r);
-		r.rflags = rnd64();
-		r.rsp = interesting();
-		if (random() & 1)
-			r.rip = interesting();
+		r.rflags = rng_next(&rng);
+		r.rsp = rng_number(&rng);
+		if (rng_next(&rng) & 1)
+			r.rip = rng_number(&rng);
 		if (ioctl(v->fd, KVM_SET_REGS, &r) && errno != EINVAL)
 			FAIL("KVM_SET_REGS: errno %d", errno);
 		ioctl(v->fd, KVM_INTERRUPT,
-		      &(struct kvm_interrupt){ .irq = random() });
+		      &(struct kvm_interrupt){ .irq = rng_next(&rng) });
 		ticks(4000);
-		run(v, i);
+		run_random(v, &rng, i);
 		ticks(0);
 		vm_destroy(v->vm);
 	}
