@@ -281,7 +281,8 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 		return;
 	if ((spte & SPTE_LOG_ONLY) != SPTE_LOG_ONLY)
 		complain(a, sp, i, "writable without the right to be");
-	if (watch_gfn(a->vm, gfn))
+	/* A watch that is being added takes W away under the lock, later. */
+	if (watch_gfn(a->vm, gfn) && !atomic_read(&a->vm->watches_arming))
 		complain(a, sp, i, "a watched page is writable");
 	audit_logged(a, sp, i, slot, gfn);
 }

@@ -66,6 +66,8 @@ struct vigil_vm {
 	struct mutex monitor_lock; /* [w] */
 	/* watch.c: read under vm->srcu, replaced under [w] */
 	struct vigil_watches __rcu *watches;
+	/* Watches in the tree whose pages may still be writable: watch_add() */
+	atomic_t watches_arming;
 	struct list_head monitors; /* [w] monitor.c */
 	unsigned int nr_monitors; /* [w] without those that only read */
 	unsigned int nr_readers; /* [w] read-only monitors */

@@ -431,6 +431,7 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	ret = mutex_lock_killable(&mon->watch_lock);
 	if (ret)
 		goto free;
+	atomic_inc(&vm->watches_arming);
 	mutex_lock(&vm->monitor_lock);
 	ret = watch_insert(mon, w);
 	mutex_unlock(&vm->monitor_lock);
@@ -449,10 +450,10 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 		goto unlock;
 	}
 	u->id = w->uapi.id;
-	mutex_unlock(&mon->watch_lock);
-	return 0;
+	w = NULL;
 
 unlock:
+	atomic_dec(&vm->watches_arming);
 	mutex_unlock(&mon->watch_lock);
 free:
 	kvfree(w);
