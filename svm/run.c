@@ -105,7 +105,7 @@ static noinline void begin_step(struct vigil_vcpu *vcpu)
 		svm->vmcb->save.rflags |= X86_EFLAGS_TF;
 }
 
-static void svm_run(struct vigil_vcpu *vcpu)
+static noinstr void svm_run(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
@@ -114,6 +114,7 @@ static void svm_run(struct vigil_vcpu *vcpu)
 	struct vmcb_save *save = &vmcb->save;
 	u16 ldt;
 
+	instrumentation_begin();
 	if (unlikely(!svm->host_loaded))
 		save_host(vcpu, sc);
 	if (unlikely(svm->flush || svm->asid_generation != sc->generation))
@@ -145,7 +146,9 @@ static void svm_run(struct vigil_vcpu *vcpu)
 	store_ldt(ldt);
 	amd_clear_divider();
 
+	switch_to_guest();
 	svm_enter(vcpu->regs, svm->vmcb_pa, sc->save_pa);
+	switch_to_host();
 
 	if (unlikely(ldt | sc->ldt))
 		asm volatile("lldt %0" : : "rm"(ldt));
@@ -167,6 +170,7 @@ static void svm_run(struct vigil_vcpu *vcpu)
 		svm_event_exit(vcpu);
 	if (unlikely(svm->stepping || svm->await_iret))
 		svm_nmi_progress(vcpu);
+	instrumentation_end();
 }
 
 static void svm_set_root(struct vigil_vcpu *vcpu, hpa_t root)

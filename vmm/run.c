@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_RUN: the loop between guest, kernel and userspace. */
-#include <linux/context_tracking.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -42,9 +41,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	trace_vigil_entry(vcpu);
 	shadow_audit_entry(vcpu);
 	fpu_enter(vcpu);
-	context_tracking_guest_enter();
 	vmm_ops->run(vcpu);
-	context_tracking_guest_exit();
 	compat_guest_ran();
 	fpu_leave(vcpu);
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tracepoints, /sys/kernel/tracing/events/vigil/. Documentation/tracing.rst has the
- * list. None stands where RCU does not watch: between context_tracking_guest_enter()
- * and context_tracking_guest_exit() of vmm/run.c.
+ * list. None stands where RCU does not watch: between switch_to_guest() and
+ * switch_to_host() of vmm/cpu/switch.h.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vigil

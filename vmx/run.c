@@ -340,13 +340,14 @@ static noinline void split_lock_detect(struct vmx_cpu *vc)
 }
 
 /* selftests/models/vmcs.pml explores this */
-static void vmx_run(struct vigil_vcpu *vcpu)
+static noinstr void vmx_run(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *vc = this_cpu_ptr(&vmx_cpu);
 	unsigned long debugctl;
 	u16 ldt;
 
+	instrumentation_begin();
 	/*
 	 * Real mode needs EPT. Without it an entry would run the guest in
 	 * another mode, so it is refused here as the CPU would.
@@ -354,7 +355,7 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	if (unlikely(!is_protmode(vcpu) && !vmx->on_ept)) {
 		vmx->failed = false;
 		vmx->exit_reason = EXIT_ENTRY_FAILED | EXIT_INVALID_GUEST;
-		return;
+		goto out;
 	}
 	if (unlikely(!vmx->host_loaded))
 		save_host(vcpu);
@@ -385,12 +386,14 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	if (static_branch_unlikely(&vmx_split_lock) && vmx->split_locks)
 		split_lock_allow(vc);
 
+	switch_to_guest();
 	vmx->failed = vmx_enter(vcpu->regs, &vmx->host_rsp, vmx->launched);
+	vcpu->cr2 = native_read_cr2();
+	switch_to_host();
 
 	if (static_branch_unlikely(&vmx_split_lock) && vmx->split_locks)
 		split_lock_detect(vc);
 	pebs_leave(vc);
-	vcpu->cr2 = native_read_cr2();
 	if (unlikely(ldt))
 		asm volatile("lldt %0" : : "rm"(ldt));
 	if (unlikely(debugctl))
@@ -398,17 +401,19 @@ static void vmx_run(struct vigil_vcpu *vcpu)
 	switch_leave_dr(vcpu);
 	if (unlikely(vmx->failed)) {
 		event_cancel(vcpu);
-		return;
+		goto out;
 	}
 	vmx->cached = 0;
 	vmx->exit_reason = vmcs_read32(EXIT_REASON);
 	read_guest(vcpu, vmx);
 	if (unlikely(vmx->exit_reason & EXIT_ENTRY_FAILED)) {
 		event_cancel(vcpu);
-		return;
+		goto out;
 	}
 	vmx->launched = true;
 	vmx_event_exit(vcpu);
+out:
+	instrumentation_end();
 }
 
 static void vmx_set_root(struct vigil_vcpu *vcpu, hpa_t root)

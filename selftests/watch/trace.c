@@ -127,11 +127,45 @@ static void off(long unused)
 	CHECK_EQ(lines("vigil_", ""), 0);
 }
 
+/* Defines a probe at a function of the module, and removes it. */
+static bool probe(const char *function)
+{
+	char text[128];
+	int fd = open(TRACING "kprobe_events", O_WRONLY | O_APPEND);
+	bool ok;
+
+	if (fd < 0)
+		ERROR("kprobe_events: errno %d", errno);
+	snprintf(text, sizeof(text), "p:vigiltest/one vigil:%s", function);
+	ok = write(fd, text, strlen(text)) > 0;
+	if (ok && write(fd, "-:vigiltest/one", 15) < 0)
+		FAIL("the probe stays: errno %d", errno);
+	close(fd);
+	return ok;
+}
+
+/*
+ * RCU may not watch while a guest is entered, so no probe may be set there. A
+ * neighbour can be probed.
+ */
+static void no_probe(long unused)
+{
+	if (access(TRACING "kprobe_events", W_OK))
+		SKIP("the host's kernel has no kprobe events");
+	CHECK(probe("svm_vcpu_put"));
+	CHECK(probe("vmx_vcpu_put"));
+	CHECK(!probe("svm_run"));
+	CHECK(!probe("vmx_run"));
+	CHECK(!probe("svm_enter"));
+	CHECK(!probe("vmx_enter"));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "entry, exit, fault, watch and verdict", events },
 		{ "nothing is traced with the events off", off },
+		{ "the entry takes no probe", no_probe },
 		{ 0 },
 	};
 

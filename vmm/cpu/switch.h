@@ -6,6 +6,8 @@
 #ifndef VIGIL_SWITCH_H
 #define VIGIL_SWITCH_H
 
+#include <linux/context_tracking.h>
+#include <linux/instrumentation.h>
 #include <linux/sched.h>
 #include <asm/debugreg.h>
 
@@ -57,6 +59,23 @@ static inline void switch_enter_tsc_aux(struct vigil_vcpu *vcpu,
 {
 	if (unlikely(vcpu->tsc_aux != sw->tsc_aux))
 		switch_tsc_aux(vcpu, sw, vcpu->tsc_aux);
+}
+
+/*
+ * With NO_HZ_FULL, RCU does not watch this CPU between the two: nothing that can be
+ * traced or probed may run there. So only the entry itself stands between them, in a
+ * function that is noinstr. IRQs off.
+ */
+static __always_inline void switch_to_guest(void)
+{
+	instrumentation_end();
+	context_tracking_guest_enter();
+}
+
+static __always_inline void switch_to_host(void)
+{
+	context_tracking_guest_exit();
+	instrumentation_begin();
 }
 
 /* Called right before an entry; IRQs off. */
