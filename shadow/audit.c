@@ -9,7 +9,7 @@
 #include "internal.h"
 #include "vmm/mem/alias.h"
 #include "walk_inline.h"
-#include "vmm/monitor/watch.h"
+#include "vmm/mem/watched.h"
 
 #ifdef VIGIL_DEBUG
 

@@ -6,7 +6,7 @@
 #include "walk_inline.h"
 #include "vmm/mem/hostpte.h"
 #include "vmm/mem/notifier.h"
-#include "vmm/monitor/watch.h"
+#include "vmm/mem/watched.h"
 
 /* ---- the guest walk over gmem ---- */
 
@@ -28,13 +28,6 @@ static noinline int watched_set(struct vigil_vcpu *vcpu,
 				struct vigil_slot *slot, u64 gpa, u64 old,
 				u64 new_, unsigned int bytes)
 {
-	const struct watch_store st = {
-		.gpa = gpa,
-		.len = bytes,
-		.by_walk = true,
-		.old = &old,
-		.new_ = &new_,
-	};
 	u64 now;
 	int ret;
 
@@ -44,7 +37,7 @@ static noinline int watched_set(struct vigil_vcpu *vcpu,
 	ret = gmem_get_entry(slot, gpa, &now, bytes);
 	if (!ret && now != old)
 		ret = 1;
-	if (!ret && watch_store(vcpu, &st) == WATCH_GO) {
+	if (!ret && shadow_ask_bits(vcpu, gpa, &old, &new_, bytes)) {
 		ret = gmem_set_entry(slot, gpa, old, new_, bytes);
 	} else if (!ret) {
 		WRITE_ONCE(vcpu->vm->shadow.bits_refused, true);

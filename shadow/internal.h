@@ -312,6 +312,9 @@ static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
 	return slot;
 }
 
+/* Asks the watches about A and D: shadow_module_init() has set it. */
+extern shadow_ask *shadow_ask_bits;
+
 /* ---- fault.c ---- */
 /*
  * Forgets the last device's page. Called wherever a TLB of the guest is

@@ -18,6 +18,7 @@
 #include "vmm/exit/emulctl.h"
 #include "vmm/exit/reload.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/monitor/watch.h"
 
 long vigil_check_extension(unsigned long cap)
 {
@@ -139,7 +140,7 @@ static int __init vigil_init(void)
 	ret = vcpu_module_init();
 	if (ret)
 		goto host;
-	ret = shadow_module_init();
+	ret = shadow_module_init(watch_bits);
 	if (ret)
 		goto vcpu;
 	ret = stat_init();

@@ -34,7 +34,7 @@
 #define VIGIL_MAX_VCPUS 64
 
 struct vigil_vcpu;
-struct vigil_watches;
+struct watched_tree;
 
 struct vigil_vm {
 	refcount_t users; /* VM fd, vCPU fds, monitor fds */
@@ -65,7 +65,7 @@ struct vigil_vm {
 	struct shadow_vm shadow;
 	struct mutex monitor_lock; /* [w] */
 	/* watch.c: read under vm->srcu, replaced under [w] */
-	struct vigil_watches __rcu *watches;
+	struct watched_tree __rcu *watches;
 	/* Watches in the tree whose pages may still be writable: watch_add() */
 	atomic_t watches_arming;
 	struct list_head monitors; /* [w] monitor.c */

@@ -14,6 +14,7 @@
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/segment.h"
 #include "vmm/mem/gmem.h"
+#include "vmm/mem/watched.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
 

@@ -11,7 +11,7 @@
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/cpu/msr.h"
-#include "vmm/monitor/watch.h"
+#include "vmm/mem/watched.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 

@@ -14,10 +14,10 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/rbtree.h>
 #include <linux/spinlock.h>
 
 #include "queue.h"
+#include "vmm/mem/watched.h"
 #include "vmm/vcpu.h"
 
 /* Maximum number of guest-physical ranges of all watches of a VM together. */
@@ -46,8 +46,7 @@ struct mon_watch {
 
 /* One span in the tree that vCPUs search. It never changes. */
 struct watch_range {
-	struct rb_node rb;
-	u64 start, last, subtree_last;
+	struct watched_range where;
 	struct monitor *mon;
 	u64 cookie;
 	u32 id, action, on_death;

@@ -6,7 +6,6 @@
  * tree is freed after they have left SRCU, and nobody waits for that. A VM
  * without watches has no tree.
  */
-#include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -17,31 +16,20 @@
 #include "watch.h"
 #include "shadow/shadow.h"
 #include "vmm/mem/alias.h"
+#include "vmm/mem/watched.h"
 #include "vmm/trace.h"
 
-struct vigil_watches {
+/* What vm->watches points into. */
+struct watch_set {
+	struct watched_tree tree;
 	struct rcu_head rcu;
-	struct rb_root_cached root;
 	unsigned int count;
 	struct watch_range range[];
 };
 
-#define RANGE_START(r) ((r)->start)
-#define RANGE_LAST(r) ((r)->last)
-
-INTERVAL_TREE_DEFINE(struct watch_range, rb, u64, subtree_last, RANGE_START,
-		     RANGE_LAST, static __maybe_unused, ranges)
-
-/* selftests/models/watch.pml explores this */
-bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
+static struct watch_range *watch_of(struct watched_range *r)
 {
-	struct vigil_watches *set = srcu_dereference_check(
-		vm->watches, &vm->srcu, lockdep_is_held(&vm->monitor_lock));
-	u64 start = gfn << PAGE_SHIFT;
-
-	if (likely(!set))
-		return false;
-	return ranges_iter_first(&set->root, start, start + PAGE_SIZE - 1);
+	return container_of(r, struct watch_range, where);
 }
 
 /*
@@ -62,18 +50,19 @@ static bool stronger(const struct watch_range *a, const struct watch_range *b)
 static struct watch_range *strongest(struct vigil_vm *vm,
 				     const struct watch_store *st)
 {
-	struct vigil_watches *set = srcu_dereference(vm->watches, &vm->srcu);
-	struct watch_range *r, *best = NULL;
+	struct watched_tree *tree = srcu_dereference(vm->watches, &vm->srcu);
+	struct watch_range *best = NULL;
+	struct watched_range *r;
 	u64 last;
 
-	if (!set || !st->len)
+	if (!tree || !st->len)
 		return NULL;
 	/* The spans of one watch do not overlap, so this loop is short. */
 	last = st->gpa + st->len - 1;
-	for (r = ranges_iter_first(&set->root, st->gpa, last); r;
-	     r = ranges_iter_next(r, st->gpa, last))
-		if (!best || stronger(r, best))
-			best = r;
+	for (r = watched_first(tree, st->gpa, last); r;
+	     r = watched_next(r, st->gpa, last))
+		if (!best || stronger(watch_of(r), best))
+			best = watch_of(r);
 	return best;
 }
 
@@ -91,6 +80,20 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 	vcpu->stat.watch_hits++;
 	trace_vigil_watch_hit(vcpu, best->id, best->action, st->gpa, st->len);
 	return mevent_store(vcpu, best, st);
+}
+
+bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
+		const u64 *new_, unsigned int bytes)
+{
+	const struct watch_store st = {
+		.gpa = gpa,
+		.len = bytes,
+		.by_walk = true,
+		.old = old,
+		.new_ = new_,
+	};
+
+	return watch_store(vcpu, &st) == WATCH_GO;
 }
 
 enum watch_answer watch_again(struct vigil_vcpu *vcpu,
@@ -111,8 +114,7 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
  */
 static void watches_free(struct rcu_head *rcu)
 {
-	struct vigil_watches *set =
-		container_of(rcu, struct vigil_watches, rcu);
+	struct watch_set *set = container_of(rcu, struct watch_set, rcu);
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++)
@@ -128,7 +130,7 @@ static void watches_free(struct rcu_head *rcu)
  */
 struct watch_plan {
 	const struct vigil_slots *slots;
-	struct vigil_watches *set;
+	struct watch_set *set;
 	size_t count;
 };
 
@@ -141,15 +143,15 @@ static void plan_range(struct watch_plan *p, struct monitor *mon,
 	if (!p->set)
 		return;
 	r = &p->set->range[i];
-	r->start = start;
-	r->last = last;
+	r->where.start = start;
+	r->where.last = last;
 	r->mon = mon;
 	kref_get(&mon->ref);
 	r->cookie = w->uapi.cookie;
 	r->id = w->uapi.id;
 	r->action = w->uapi.action;
 	r->on_death = w->uapi.on_death;
-	ranges_insert(r, &p->set->root);
+	watched_insert(&p->set->tree, &r->where);
 }
 
 /* The ranges at which the guest has the memory of a span once more. */
@@ -200,7 +202,7 @@ static void plan_ranges(struct watch_plan *p, struct vigil_vm *vm)
 static int watch_publish(struct vigil_vm *vm, const struct vigil_slots *slots)
 {
 	struct watch_plan p = { .slots = slots };
-	struct vigil_watches *old;
+	struct watched_tree *old;
 
 	lockdep_assert_held(&vm->monitor_lock);
 	plan_ranges(&p, vm);
@@ -211,15 +213,17 @@ static int watch_publish(struct vigil_vm *vm, const struct vigil_slots *slots)
 				 GFP_KERNEL_ACCOUNT);
 		if (!p.set)
 			return -ENOMEM;
-		p.set->root = RB_ROOT_CACHED;
+		p.set->tree.root = RB_ROOT_CACHED;
 		p.set->count = p.count;
 		p.count = 0;
 		plan_ranges(&p, vm);
 	}
-	old = rcu_replace_pointer(vm->watches, p.set,
+	old = rcu_replace_pointer(vm->watches, p.set ? &p.set->tree : NULL,
 				  lockdep_is_held(&vm->monitor_lock));
 	if (old)
-		call_srcu(&vm->srcu, &old->rcu, watches_free);
+		call_srcu(&vm->srcu,
+			  &container_of(old, struct watch_set, tree)->rcu,
+			  watches_free);
 	return 0;
 }
 
@@ -522,7 +526,11 @@ int watch_vm_init(struct vigil_vm *vm)
 /* Called when no monitor, no vCPU and nobody else uses the VM. */
 void watch_vm_destroy(struct vigil_vm *vm)
 {
+	struct watched_tree *tree =
+		rcu_dereference_protected(vm->watches, true);
+
 	WARN_ON_ONCE(!list_empty(&vm->monitors));
-	kvfree(rcu_dereference_protected(vm->watches, true));
+	if (tree)
+		kvfree(container_of(tree, struct watch_set, tree));
 	RCU_INIT_POINTER(vm->watches, NULL);
 }

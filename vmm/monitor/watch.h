@@ -10,9 +10,6 @@ struct monitor;
 int watch_vm_init(struct vigil_vm *vm);
 void watch_vm_destroy(struct vigil_vm *vm);
 
-/* Is any byte of this guest page watched? Any context, under vm->srcu. */
-bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
-
 /**
  * struct watch_store - a store that is about to be made for a guest
  * @gva:	linear address, where there is one
@@ -48,6 +45,13 @@ enum watch_answer {
  */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
+
+/*
+ * A page walk sets A or D in a watched table: shadow_ask_bits(). False: a watch
+ * refuses it.
+ */
+bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
+		const u64 *new_, unsigned int bytes);
 
 /*
  * A monitor has allowed the store that its watch @id held. vm->srcu was left
