@@ -516,7 +516,12 @@ static void __init read_host_info(void)
 	host_info.efer &= ~(u64)EFER_SVME;
 	if (__read_cr4() & X86_CR4_OSXSAVE)
 		host_info.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	if (host_info.xcr0 && boot_cpu_has(X86_FEATURE_XSAVES))
+	/*
+	 * On VMX no control enables XSAVES, so XSS means nothing to a guest. SVM
+	 * cannot take XSAVES from a guest.
+	 */
+	if (vmm_ops == &svm_ops && host_info.xcr0 &&
+	    boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, host_info.xss);
 	fpu_init();
 	host_info.maxphyaddr = boot_cpu_data.x86_phys_bits;

@@ -16,7 +16,7 @@ struct device;
  * struct host_info - facts about the host that never change after load
  * @efer:	EFER bits that the kernel runs with (NX, SCE, LME)
  * @xcr0:	the host's XCR0, 0 without XSAVE
- * @xss:	the host's IA32_XSS, 0 without XSAVES
+ * @xss:	the host's IA32_XSS, 0 where guests have no XSAVES
  * @maxphyaddr:	physical address bits, after memory encryption took its share
  * @la57:	the host runs 5-level paging
  * @gbpages:	CPU has 1 GiB pages
