@@ -102,6 +102,29 @@ LABEL(exact_bp, loaded)
 	OUT_END
 END(exact_bp)
 
+/* Breakpoint 0 is at rBX with the R/W and LEN of rAX. */
+PAYLOAD(exact_ins)
+	mov %rbx, %dr0
+	mov %rax, %dr7
+LABEL(exact_ins, here)
+	rep insb
+LABEL(exact_ins, behind)
+	nop
+	nop
+	OUT_END
+END(exact_ins)
+
+PAYLOAD(exact_outs)
+	mov %rbx, %dr0
+	mov %rax, %dr7
+LABEL(exact_outs, here)
+	rep outsb
+LABEL(exact_outs, behind)
+	nop
+	nop
+	OUT_END
+END(exact_outs)
+
 PAYLOAD(exact_code_bp)
 	mov %rsi, %dr0
 	mov %rdx, %dr7

@@ -22,6 +22,12 @@ DECLARE_PAYLOAD(exact_stos);
 DECLARE_PAYLOAD(exact_movs);
 DECLARE_PAYLOAD(exact_movss);
 DECLARE_LABEL(exact_movss, due);
+DECLARE_PAYLOAD(exact_ins);
+DECLARE_LABEL(exact_ins, here);
+DECLARE_LABEL(exact_ins, behind);
+DECLARE_PAYLOAD(exact_outs);
+DECLARE_LABEL(exact_outs, here);
+DECLARE_LABEL(exact_outs, behind);
 DECLARE_PAYLOAD(exact_bp);
 DECLARE_LABEL(exact_bp, stored);
 DECLARE_LABEL(exact_bp, loaded);
@@ -405,6 +411,80 @@ static void bp_load(long arg)
 	vm_destroy(v->vm);
 }
 
+/*
+ * Runs REP INS or OUTS of three bytes at TARGET. @step: with TF; else breakpoint 0
+ * is on the second byte. Each trap comes behind its own element.
+ */
+static void string_io(const char *start, const char *end, uint64_t here,
+		      uint64_t behind, bool in, bool step)
+{
+	struct vcpu *v = guest_start(M_LONG, start, end);
+	unsigned int ios = 0, traps = 0, i;
+	uint8_t *data = (uint8_t *)v->run;
+	struct kvm_regs r;
+	enum stop stop;
+
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	get_regs(v, &r);
+	r.rbx = TARGET + 1;
+	r.rax = step ? 0x400 : DR7_ON | 3u << 16;
+	r.rdx = PORT_TEST;
+	r.rcx = 3;
+	r.rsi = TARGET;
+	r.rdi = TARGET;
+	set_regs(v, &r);
+	wr32(v->vm, TARGET, in ? 0 : 0x636261);
+	if (step) {
+		/* The two MOV to debug registers are stepped over. */
+		r.rip = here;
+		r.rflags |= RFLAGS_TF;
+		set_regs(v, &r);
+	}
+	while ((stop = vcpu_go(v)) == STOP_IO || stop == STOP_EXC) {
+		if (stop == STOP_IO) {
+			CHECK_EQ(v->run->io.port, PORT_TEST);
+			CHECK_EQ(v->run->io.count, 1);
+			data = (uint8_t *)v->run + v->run->io.data_offset;
+			if (in)
+				*data = 'a' + ios;
+			else
+				CHECK_EQ(*data, 'a' + ios);
+			ios++;
+			continue;
+		}
+		CHECK_EQ(v->exc.vector, DB);
+		traps++;
+		get_regs(v, &r);
+		if (!step || traps < 3)
+			CHECK_EQ(v->exc.rip, here);
+		if (step && traps == 3)
+			CHECK_EQ(v->exc.rip, behind);
+		if (step && traps >= 3)
+			exc_set_flags(v, 2);
+		/* The stub has rCX as it was. */
+		CHECK_EQ(ios, step ? traps : 2);
+	}
+	CHECK_EQ(stop, STOP_END);
+	CHECK_EQ(ios, 3);
+	CHECK_EQ(traps, step ? 3 : 1);
+	for (i = 0; in && i < 3; i++)
+		CHECK_EQ(rd32(v->vm, TARGET) >> 8 * i & 0xff, 'a' + i);
+	vm_destroy(v->vm);
+}
+
+static void bp_ins(long step)
+{
+	string_io(pl_exact_ins, pl_exact_ins_end, LABEL_AT(exact_ins, here),
+		  LABEL_AT(exact_ins, behind), true, step);
+}
+
+static void bp_outs(long step)
+{
+	string_io(pl_exact_outs, pl_exact_outs_end, LABEL_AT(exact_outs, here),
+		  LABEL_AT(exact_outs, behind), false, step);
+}
+
 static void bp_code(long arg)
 {
 	struct vcpu *v = START(M_LONG, exact_code_bp);
@@ -545,6 +625,10 @@ int main(int argc, char **argv)
 		{ "data breakpoint, store", bp_store },
 		{ "data breakpoint, not hit", bp_miss },
 		{ "data breakpoint, load", bp_load },
+		{ "data breakpoint, REP INS", bp_ins, false },
+		{ "data breakpoint, REP OUTS", bp_outs, false },
+		{ "single step, REP INS", bp_ins, true },
+		{ "single step, REP OUTS", bp_outs, true },
 		{ "code breakpoint", bp_code },
 		{ "PUSH of a segment (prot32)", push_seg, M_PROT32 },
 		{ "PUSH of a segment (compat)", push_seg, M_COMPAT },

@@ -3,6 +3,8 @@
  * Port I/O. Everything goes to userspace as KVM_EXIT_IO; string forms move as
  * many elements as fit the data page in one exit.
  */
+#include <uapi/asm/debugreg.h>
+
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -11,6 +13,7 @@
 #include "fetch.h"
 #include "io.h"
 #include "mmio.h"
+#include "vmm/cpu/cr.h"
 #include "vmm/cpu/inject.h"
 
 #define PIO_BYTES (PAGE_SIZE / 2)
@@ -139,10 +142,15 @@ static int string_linear(struct vigil_vcpu *vcpu, unsigned long ea, bool write,
 	return ret;
 }
 
+/*
+ * Moves on by @n elements. The trap of TF, and those of data breakpoints that the
+ * elements have hit, come behind the last of them, also in the middle of a REP.
+ */
 static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
 {
 	const struct insn *insn = string_insn(vcpu);
 	unsigned long mask = string_mask(insn), *rcx = &vcpu->regs[REG_RCX];
+	unsigned long dr6 = vcpu->emul_dr6;
 	long step = (long)n * vcpu->io.size;
 
 	if (vcpu->rflags & X86_EFLAGS_DF)
@@ -152,6 +160,11 @@ static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
 		*rcx = masked(*rcx, *rcx - n, mask);
 	if (!string_rep(insn) || !(*rcx & mask))
 		exit_skip(vcpu, insn->len);
+	vcpu->emul_dr6 = 0;
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		dr6 |= DR_STEP;
+	if (unlikely(dr6))
+		event_db(vcpu, dr6);
 }
 
 /*
@@ -329,6 +342,10 @@ static int string_io(struct vigil_vcpu *vcpu)
 			return 1;
 		}
 	}
+	/* Each element may raise a trap, behind which the device is asked again. */
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF) ||
+	    unlikely(vcpu->dr7 & DR7_ENABLES))
+		count = 1;
 	return in ? ins(vcpu, count) : outs(vcpu, count);
 }
 
