@@ -313,7 +313,7 @@ static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
 }
 
 /* Asks the watches about A and D: shadow_module_init() has set it. */
-extern shadow_ask *shadow_ask_bits;
+extern shadow_ask_t *shadow_ask_bits;
 
 /* ---- fault.c ---- */
 /*

@@ -22,17 +22,17 @@ struct vigil_slot;
 extern bool shadow_direct_ept; /* __ro_after_init */
 
 /**
- * typedef shadow_ask - may a page walk set A or D in a watched table?
+ * typedef shadow_ask_t - may a page walk set A or D in a watched table?
  *
  * In the vCPU's thread, vm->store_lock held: the vCPU, the entry's address, what is
  * there, what would be, and its size of 4 or 8 bytes. False: the bits stay clear.
  */
-typedef bool shadow_ask(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
-			const u64 *new_, unsigned int bytes);
+typedef bool shadow_ask_t(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
+			  const u64 *new_, unsigned int bytes);
 
 /* ---- life ---- */
 /* Makes kmem caches and the shrinker. @ask is what watches are asked with. */
-int shadow_module_init(shadow_ask *ask);
+int shadow_module_init(shadow_ask_t *ask);
 void shadow_module_exit(void);
 int shadow_vm_init(struct vigil_vm *vm);
 /* Frees every page. No vCPU is left, and the notifier is unregistered. */

@@ -358,11 +358,11 @@ static unsigned long shrink_scan(struct shrinker *sh, struct shrink_control *sc)
 	return n ? 2 * n : SHRINK_STOP;
 }
 
-shadow_ask *shadow_ask_bits __ro_after_init;
+shadow_ask_t *shadow_ask_bits __ro_after_init;
 
 static struct shrinker *shadow_shrinker;
 
-int __init shadow_module_init(shadow_ask *ask)
+int __init shadow_module_init(shadow_ask_t *ask)
 {
 	shadow_ask_bits = ask;
 	shadow_header_cache = KMEM_CACHE(shadow_page, SLAB_ACCOUNT);
