@@ -124,7 +124,7 @@ static void protect_page(struct vigil_vm *vm, struct vigil_slot *slot,
 	struct alias_iter it;
 
 	rmap_write_protect(vm, slot_word(slot, gfn), keep_log);
-	if (likely(!READ_ONCE(slot->shared)))
+	if (likely(!READ_ONCE(slot->shares)))
 		return;
 	for_each_alias(other, vigil_slots(vm), slot, gfn, &it)
 		rmap_write_protect(vm, slot_word(other, it.gfn), keep_log);

@@ -34,29 +34,42 @@ struct vigil_slot *alias_next(struct vigil_slots *slots,
 	return NULL;
 }
 
-bool alias_note(struct vigil_slots *slots, bool exact)
+/* vm->lock makes changes of a count one after the other; vCPUs only read. */
+static void count(unsigned int *n, int by)
 {
-	bool any = false, shared, logged;
+	WRITE_ONCE(*n, *n + by);
+}
+
+void alias_add(struct vigil_slots *slots, struct vigil_slot *slot)
+{
 	struct vigil_slot *s;
-	unsigned int i, j;
+	unsigned int i;
+
+	slot->shares = 0;
+	slot->shares_log = 0;
+	for (i = 0; i < slots->count; i++) {
+		s = slots->slot[i];
+		if (!alias_of(s, slot))
+			continue;
+		count(&s->shares, 1);
+		count(&s->shares_log, slot_logs_dirty(slot));
+		count(&slot->shares, 1);
+		count(&slot->shares_log, slot_logs_dirty(s));
+	}
+}
+
+void alias_del(struct vigil_slots *slots, const struct vigil_slot *slot)
+{
+	struct vigil_slot *s;
+	unsigned int i;
 
 	for (i = 0; i < slots->count; i++) {
 		s = slots->slot[i];
-		shared = false;
-		logged = false;
-		for (j = 0; j < slots->count; j++) {
-			if (!alias_of(s, slots->slot[j]))
-				continue;
-			shared = true;
-			logged |= slot_logs_dirty(slots->slot[j]);
-		}
-		any |= shared;
-		if (shared || exact)
-			WRITE_ONCE(s->shared, shared);
-		if (logged || exact)
-			WRITE_ONCE(s->shared_log, logged);
+		if (!alias_of(s, slot))
+			continue;
+		count(&s->shares, -1);
+		count(&s->shares_log, -(int)slot_logs_dirty(slot));
 	}
-	return any;
 }
 
 bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,

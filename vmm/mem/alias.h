@@ -27,15 +27,15 @@ struct vigil_slot *alias_next(struct vigil_slots *slots,
 	for ((it)->i = 0; ((other) = alias_next((slots), (slot), (gfn), (it)));)
 
 /**
- * alias_note() - find out which slots share memory, and whether that is logged
- * @slots:	all slots, published or about to be
- * @exact:	also note that a slot does not share any more; else only that it does
+ * alias_add() - a slot is about to be published
+ * @slots:	all slots, with @slot or without
+ * @slot:	counted in every slot that shares memory with it, and these in it
  *
- * vm->lock is held. A vCPU that uses the array before may still need what has
- * become untrue, so @exact is for when none is left that does.
- * Return: true, some slots share memory.
+ * vm->lock is held.
  */
-bool alias_note(struct vigil_slots *slots, bool exact);
+void alias_add(struct vigil_slots *slots, struct vigil_slot *slot);
+/* The opposite, for when no vCPU uses an array with @slot any more. */
+void alias_del(struct vigil_slots *slots, const struct vigil_slot *slot);
 /* Do the slots share memory? */
 bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b);
 /**

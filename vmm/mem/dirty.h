@@ -32,7 +32,7 @@ void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn);
 static inline void dirty_mark(struct vigil_slot *slot, gfn_t gfn)
 {
 	dirty_mark_own(slot, gfn);
-	if (unlikely(READ_ONCE(slot->shared_log)))
+	if (unlikely(READ_ONCE(slot->shares_log)))
 		dirty_mark_aliases(slot, gfn);
 }
 

@@ -54,17 +54,6 @@ struct vigil_slots *vigil_empty_slots(void)
 	return slots_alloc(0);
 }
 
-static bool shares(const struct vigil_slots *slots,
-		   const struct vigil_slot *slot)
-{
-	unsigned int i;
-
-	for (i = 0; i < slots->count; i++)
-		if (alias_of(slots->slot[i], slot))
-			return true;
-	return false;
-}
-
 /*
  * Copies the array @old, leaves @gone out and puts @added where it belongs;
  * either may be NULL.
@@ -90,21 +79,35 @@ static struct vigil_slots *slots_replace(struct vigil_slots *old,
 	}
 	if (added)
 		s->slot[n] = added;
-	/* Before anybody sees the array: a page of it may be written at once. */
-	if (old->shared || (added && shares(old, added)))
-		s->shared = alias_note(s, false);
 	return s;
 }
 
+static bool any_shares(const struct vigil_slots *slots)
+{
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (slots->slot[i]->shares)
+			return true;
+	return false;
+}
+
 /*
- * Publishes @new, and waits until nobody uses the array before. -ENOMEM, -ENOSPC:
- * what is watched has no room for the memory that slots share; @new is freed.
+ * Publishes @new, the array without @gone and with @added, and waits until nobody
+ * uses the array before. -ENOMEM, -ENOSPC: what is watched has no room for the
+ * memory that slots share; @new is freed.
  */
-static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
+static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new,
+			 const struct vigil_slot *gone,
+			 struct vigil_slot *added)
 {
 	struct vigil_slots *old = vigil_slots(vm);
 	int ret = 0;
 
+	/* Before anybody sees the array: a page of it may be written at once. */
+	if (added)
+		alias_add(new, added);
+	new->shared = any_shares(new);
 	/*
 	 * A watch goes with the memory: it holds for a page at each gfn that the
 	 * page has in the new array.
@@ -116,6 +119,8 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 		rcu_assign_pointer(vm->slots, new);
 	mutex_unlock(&vm->monitor_lock);
 	if (ret) {
+		if (added)
+			alias_del(new, added);
 		kvfree(new);
 		return ret;
 	}
@@ -126,8 +131,8 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new)
 	 */
 	if (vm_synchronize(vm))
 		synchronize_srcu_expedited(&vm->srcu);
-	if (old->shared)
-		alias_note(new, true);
+	if (gone)
+		alias_del(new, gone);
 	kvfree(old);
 	return 0;
 }
@@ -187,7 +192,7 @@ static int slot_remove(struct vigil_vm *vm, struct vigil_slot *slot)
 	gmem_block_range(vm, slot->uaddr,
 			 slot->uaddr + slot->npages * PAGE_SIZE);
 	shadow_zap_all(vm);
-	ret = slots_publish(vm, without);
+	ret = slots_publish(vm, without, slot, NULL);
 	gmem_unblock_range(vm);
 	/* Guest tables may have been shadowed between the two: drop those too. */
 	shadow_zap_all(vm);
@@ -201,9 +206,10 @@ static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
 
 	if (!with)
 		return -ENOMEM;
-	ret = slots_publish(vm, with);
+	ret = slots_publish(vm, with, NULL, new);
 	/* Pages that were writable so far may be logged or watched by now. */
-	if (!ret && new->shared)
+	if (!ret && new->shares &&
+	    (slot_logs_dirty(new) || rcu_access_pointer(vm->watches)))
 		shadow_zap_all(vm);
 	return ret;
 }
@@ -272,7 +278,7 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 		new->bitmap_bytes = old->bitmap_bytes;
 		swap(new->dirty, old->dirty);
 		/* Nobody told this log of stores through other slots meanwhile. */
-		if (READ_ONCE(old->shared))
+		if (old->shares)
 			bitmap_set(new->dirty, 0, new->npages);
 	}
 	ret = slot_insert(vm, new);
@@ -312,11 +318,11 @@ static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 	slots = slots_replace(vigil_slots(vm), old, new);
 	if (!slots)
 		goto free;
-	ret = slots_publish(vm, slots);
+	ret = slots_publish(vm, slots, old, new);
 	if (ret)
 		goto free;
 	/* Pages of the slot are then mapped through other slots as well. */
-	if (slot_logs_dirty(new) && new->shared)
+	if (slot_logs_dirty(new) && new->shares)
 		shadow_zap_all(vm);
 	else if (slot_logs_dirty(new))
 		shadow_slot_protect(vm, new);

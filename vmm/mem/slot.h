@@ -27,8 +27,8 @@ struct vigil_vm;
  * @bitmap_bytes: a bit for each page, rounded up to 64
  * @arch:	what shadow/ keeps for the slot
  * @vm:		whose slot
- * @shared:	[a] another slot has memory of this one: alias.c
- * @shared_log:	[a] one of those logs dirty pages
+ * @shares:	[a] how many other slots have memory of this one: alias.c
+ * @shares_log:	[a] how many of those log dirty pages
  *
  * Immutable once published, except the bitmap's bits, what shadow/ keeps in
  * @arch, and what is marked [a]. A change replaces the slot by a new one.
@@ -43,8 +43,8 @@ struct vigil_slot {
 	size_t bitmap_bytes;
 	struct shadow_slot arch;
 	struct vigil_vm *vm;
-	bool shared;
-	bool shared_log;
+	unsigned int shares;
+	unsigned int shares_log;
 };
 
 /* [r] the slots of a VM, sorted by base, never overlapping */
@@ -85,7 +85,7 @@ static inline bool slot_logs_dirty(const struct vigil_slot *slot)
 /* Has a write to the slot to be logged, for itself or for one that shares its memory? */
 static inline bool slot_logged(const struct vigil_slot *slot)
 {
-	return slot_logs_dirty(slot) || unlikely(READ_ONCE(slot->shared_log));
+	return slot_logs_dirty(slot) || unlikely(READ_ONCE(slot->shares_log));
 }
 
 /* KVM_SET_USER_MEMORY_REGION. */
