@@ -10,7 +10,7 @@ static hva_t slot_end(const struct vigil_slot *slot)
 }
 
 /* A slot that replaces another one has its number, and is no alias of it. */
-bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b)
+static bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b)
 {
 	return a->id != b->id && a->uaddr < slot_end(b) &&
 	       b->uaddr < slot_end(a);

@@ -36,8 +36,6 @@ struct vigil_slot *alias_next(struct vigil_slots *slots,
 void alias_add(struct vigil_slots *slots, struct vigil_slot *slot);
 /* The opposite, for when no vCPU uses an array with @slot any more. */
 void alias_del(struct vigil_slots *slots, const struct vigil_slot *slot);
-/* Do the slots share memory? */
-bool alias_of(const struct vigil_slot *a, const struct vigil_slot *b);
 /**
  * alias_span() - a range of bytes as it is seen through another slot
  * @a:		slot
