@@ -10,8 +10,8 @@
  * later sees the CPU; "kvm": put right on all CPUs what stock KVM leaves behind;
  * "emergency ADDRESS": what a panic does to virtualization, on all CPUs, with the
  * address of cpu_emergency_disable_virtualization(), which nobody may call else;
- * "tsc ADDRESS": in the next suspend, adds TSC_LOST to the 64 bits at ADDRESS, where
- * vigil keeps the TSC that it has seen last.
+ * "tsc ADDRESS": when a CPU next goes offline, as in a suspend, adds TSC_LOST to the
+ * 64 bits at ADDRESS, where vigil keeps the TSC that it has seen last.
  *
  * On a reboot it tells that bit of every CPU in the log, after everybody else was
  * told of it.
@@ -24,7 +24,6 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/syscore_ops.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 #include <asm/debugreg.h>
@@ -217,18 +216,6 @@ static void after_kvm(void *unused)
 
 static u64 *tsc_seen; /* NULL: nothing to do */
 
-static int sleeping(void)
-{
-	if (tsc_seen)
-		*tsc_seen += TSC_LOST;
-	tsc_seen = NULL;
-	return 0;
-}
-
-static struct syscore_ops sleep_ops = {
-	.suspend = sleeping,
-};
-
 static int going_online(unsigned int cpu)
 {
 	if (on_at_online)
@@ -236,8 +223,12 @@ static int going_online(unsigned int cpu)
 	return 0;
 }
 
+/* In a suspend, CPUs go offline behind what the devices' drivers have done. */
 static int going_offline(unsigned int cpu)
 {
+	if (tsc_seen)
+		*tsc_seen += TSC_LOST;
+	tsc_seen = NULL;
 	if (on_at_online)
 		set_extension(NULL);
 	return 0;
@@ -319,10 +310,8 @@ static int __init hoststate_init(void)
 	if (ret < 0)
 		return ret;
 	cpuhp = ret;
-	if (proc_create("hoststate", 0600, NULL, &ops)) {
-		register_syscore_ops(&sleep_ops);
+	if (proc_create("hoststate", 0600, NULL, &ops))
 		return register_reboot_notifier(&reboot_nb);
-	}
 	cpuhp_remove_state_nocalls(cpuhp);
 	return -ENOMEM;
 }
@@ -330,7 +319,6 @@ static int __init hoststate_init(void)
 static void __exit hoststate_exit(void)
 {
 	unregister_reboot_notifier(&reboot_nb);
-	unregister_syscore_ops(&sleep_ops);
 	remove_proc_entry("hoststate", NULL);
 	cpuhp_remove_state_nocalls(cpuhp);
 }
