@@ -7,8 +7,8 @@
 #include <linux/moduleparam.h>
 
 #include "internal.h"
-#include "vmm/mem/alias.h"
 #include "walk_inline.h"
+#include "vmm/mem/alias.h"
 #include "vmm/mem/watched.h"
 
 #ifdef VIGIL_DEBUG
@@ -242,6 +242,12 @@ static unsigned int leaf_access(u64 spte)
 	       (spte & SPTE_NX ? 0 : WALK_X);
 }
 
+static bool logged_clean(const struct vigil_slot *slot, gfn_t gfn)
+{
+	return slot_logs_dirty(slot) &&
+	       !test_bit_le(gfn - slot->base, slot->dirty);
+}
+
 /* A page that may be written is dirty in the logs of all slots that have it. */
 static void audit_logged(struct audit *a, struct shadow_page *sp,
 			 unsigned int i, struct vigil_slot *slot, gfn_t gfn)
@@ -249,12 +255,10 @@ static void audit_logged(struct audit *a, struct shadow_page *sp,
 	struct vigil_slot *other;
 	struct alias_iter it;
 
-	if (slot_logs_dirty(slot) &&
-	    !test_bit_le(gfn - slot->base, slot->dirty))
+	if (logged_clean(slot, gfn))
 		complain(a, sp, i, "writable, logged and clean");
 	for_each_alias(other, vigil_slots(a->vm), slot, gfn, &it)
-		if (slot_logs_dirty(other) &&
-		    !test_bit_le(it.gfn - other->base, other->dirty))
+		if (logged_clean(other, it.gfn))
 			complain(a, sp, i,
 				 "writable, logged by another slot and clean");
 }

@@ -132,14 +132,13 @@ static void protect_page(struct vigil_vm *vm, struct vigil_slot *slot,
 
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 {
-	unsigned long *word;
 	gfn_t gfn;
 
 	spin_lock(&vm->shadow.lock);
 	for (gfn = slot->base; gfn < slot->base + slot->npages; gfn++) {
-		word = slot_word(slot, gfn);
-		if (*word & ~RMAP_FLAGS)
-			rmap_write_protect(vm, word, true);
+		/* Most pages of a slot of their own are mapped nowhere. */
+		if (slot->shares || *slot_word(slot, gfn) & ~RMAP_FLAGS)
+			protect_page(vm, slot, gfn, true);
 		if (!(gfn & 511))
 			shadow_break(vm, true);
 	}

@@ -133,7 +133,8 @@ static pid_t start(const char *path, const char *command, int *out)
 		close(fds[0]);
 		return -1;
 	}
-	setpgid(pid, pid); /* whoever comes first */
+	/* The child does it too: the group exists, whichever of the two runs first. */
+	setpgid(pid, pid);
 	*out = fds[0];
 	return pid;
 }

@@ -190,9 +190,9 @@ void __init cpuid_init(void)
 	 */
 	offered[W_1_EDX] |= F(APIC);
 	/*
-	 * The MSR tells a guest on Intel's CPUs which faults it need not guard
-	 * against, page-table isolation first of all. It is made up where the CPU
-	 * has none.
+	 * IA32_ARCH_CAPABILITIES tells a guest on Intel's CPUs which faults it
+	 * need not guard against, so that it leaves out page-table isolation.
+	 * vigil makes the MSR up where the CPU has none.
 	 */
 	if (!host_info.amd && leaf_exists(7))
 		offered[W_7_EDX] |= F(ARCH_CAPABILITIES);

@@ -321,10 +321,7 @@ static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 	ret = slots_publish(vm, slots, old, new);
 	if (ret)
 		goto free;
-	/* Pages of the slot are then mapped through other slots as well. */
-	if (slot_logs_dirty(new) && new->shares)
-		shadow_zap_all(vm);
-	else if (slot_logs_dirty(new))
+	if (slot_logs_dirty(new))
 		shadow_slot_protect(vm, new);
 	/* The new slot has taken shadow/'s part over. */
 	kvfree(old->dirty);
