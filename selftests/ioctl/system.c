@@ -99,13 +99,15 @@ static void supported_cpuid_args(long unused)
 	CHECK_EQ(c->nent, n);
 }
 
+struct msr_list {
+	struct kvm_msr_list l;
+	uint32_t idx[1000];
+};
+
 static void msr_list(long unused)
 {
 	int dev = dev_open();
-	struct {
-		struct kvm_msr_list l;
-		uint32_t idx[1000];
-	} m = { 0 };
+	struct msr_list m = { 0 };
 	uint32_t i, n, star = 0;
 
 	CHECK_ERRNO(ioctl(dev, KVM_GET_MSR_INDEX_LIST, &m), E2BIG);
@@ -123,10 +125,7 @@ static void msr_list(long unused)
 static void feature_msrs(long unused)
 {
 	int dev = dev_open();
-	struct {
-		struct kvm_msr_list l;
-		uint32_t idx[1000];
-	} m = { 0 };
+	struct msr_list m = { 0 };
 	struct {
 		struct kvm_msrs h;
 		struct kvm_msr_entry e[2];
@@ -140,7 +139,7 @@ static void feature_msrs(long unused)
 	}
 	for (i = 0; i < m.l.nmsrs; i++) {
 		two.h.nmsrs = 2;
-		two.e[0].index = m.idx[i];
+		two.e[0].index = m.l.indices[i];
 		two.e[1].index = 0xdead;
 		CHECK_EQ(ioctl(dev, KVM_GET_MSRS, &two), 1);
 	}
@@ -158,10 +157,7 @@ static void msr_list_works(long unused)
 {
 	struct vm *vm = vm_create_bare();
 	struct vcpu *v = vcpu_create(vm);
-	struct {
-		struct kvm_msr_list l;
-		uint32_t idx[1000];
-	} m = { 0 };
+	struct msr_list m = { 0 };
 	struct {
 		struct kvm_msrs h;
 		struct kvm_msr_entry e[1];

@@ -54,25 +54,37 @@ static void one_monitor(long arg)
 	vm_destroy(v->vm);
 }
 
+#define NOT_CHANGED \
+	100 /* status of a child that could not become another user */
+
+/* Waits for a child that was forked. Returns its status. */
+static int child_status(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		ERROR("the child was lost");
+	return WEXITSTATUS(status);
+}
+
 /*
  * Runs @fn in a child as another user without capabilities. Returns the exit
  * status.
  */
 static int as_nobody(int (*fn)(int dev, uint32_t id), int dev, uint32_t id)
 {
-	int status;
 	pid_t pid = fork();
+	int status;
 
 	if (!pid) {
 		if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
-			_exit(100);
+			_exit(NOT_CHANGED);
 		_exit(fn(dev, id));
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		ERROR("the child was lost");
-	if (WEXITSTATUS(status) == 100)
+	status = child_status(pid);
+	if (status == NOT_CHANGED)
 		SKIP("only root can become another user");
-	return WEXITSTATUS(status);
+	return status;
 }
 
 static int stranger(int dev, uint32_t id)
@@ -127,21 +139,20 @@ static int may_watch(int dev, uint32_t id)
 static int attach_as(int who, int dev, uint32_t id)
 {
 	gid_t gid = who == WHO_GID ? 4321 : 1234;
-	int status;
 	pid_t pid = fork();
+	int status;
 
 	if (!pid) {
 		if (who != WHO_ROOT &&
 		    (setgroups(0, NULL) || setresgid(gid, gid, gid) ||
 		     setresuid(1234, 1234, 1234)))
-			_exit(100);
+			_exit(NOT_CHANGED);
 		_exit(may_watch(dev, id));
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		ERROR("the child was lost");
-	if (WEXITSTATUS(status) == 100)
+	status = child_status(pid);
+	if (status == NOT_CHANGED)
 		ERROR("a child could not become another user");
-	return WEXITSTATUS(status);
+	return status;
 }
 
 /*

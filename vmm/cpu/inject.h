@@ -10,6 +10,10 @@
 #ifndef VIGIL_EVENT_H
 #define VIGIL_EVENT_H
 
+#include <uapi/asm/debugreg.h>
+
+#include <asm/processor-flags.h>
+
 #include "vmm/vcpu.h"
 
 /* RESET: no event is pending or injected, and NMIs are unmasked. */
@@ -36,6 +40,18 @@ static inline void event_ud(struct vigil_vcpu *vcpu)
 
 /* Queues #DB. @dr6: the bits that its delivery sets in DR6 (BS, BD, B0-B3). */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
+/*
+ * Queues the #DB behind an instruction, if there is one: of TF in @rflags, as they
+ * were before it, and of the data breakpoints @dr6 that it has hit.
+ */
+static inline void event_trap(struct vigil_vcpu *vcpu, unsigned long rflags,
+			      unsigned long dr6)
+{
+	if (unlikely(rflags & X86_EFLAGS_TF))
+		dr6 |= DR_STEP;
+	if (unlikely(dr6))
+		event_db(vcpu, dr6);
+}
 
 /**
  * event_inject() - give the CPU what it should deliver with the next entry

@@ -3,8 +3,6 @@
  * One instruction in the emulator, from its fetch to its end: through MMIO exits to
  * userspace and stores that a monitor holds.
  */
-#include <uapi/asm/debugreg.h>
-
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -228,7 +226,6 @@ static int held_resume(struct vigil_vcpu *vcpu)
 
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 {
-	unsigned long dr6 = vcpu->emul_dr6;
 	struct emul_ctxt *c = &vcpu->emul;
 
 	vmm_ops->set_irq_shadow(vcpu, c->shadow);
@@ -238,10 +235,7 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 	 */
 	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS))
 		return;
-	if (unlikely(old_rflags & X86_EFLAGS_TF))
-		dr6 |= DR_STEP;
-	if (unlikely(dr6))
-		event_db(vcpu, dr6);
+	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
 }
 
 static int emul_once(struct vigil_vcpu *vcpu)

@@ -23,8 +23,7 @@ void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 		rip = (u32)rip;
 	vcpu->rip = rip;
 	vmm_ops->set_irq_shadow(vcpu, false);
-	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
-		event_db(vcpu, 1ul << 14);
+	event_trap(vcpu, vcpu->rflags, 0);
 	if (unlikely(vcpu->rflags & X86_EFLAGS_RF))
 		vcpu->rflags &= ~X86_EFLAGS_RF;
 }

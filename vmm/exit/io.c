@@ -3,8 +3,6 @@
  * Port I/O. Everything goes to userspace as KVM_EXIT_IO; string forms move as
  * many elements as fit the data page in one exit.
  */
-#include <uapi/asm/debugreg.h>
-
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -150,7 +148,6 @@ static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
 {
 	const struct insn *insn = string_insn(vcpu);
 	unsigned long mask = string_mask(insn), *rcx = &vcpu->regs[REG_RCX];
-	unsigned long dr6 = vcpu->emul_dr6;
 	long step = (long)n * vcpu->io.size;
 
 	if (vcpu->rflags & X86_EFLAGS_DF)
@@ -160,11 +157,9 @@ static void string_advance(struct vigil_vcpu *vcpu, int reg, unsigned int n)
 		*rcx = masked(*rcx, *rcx - n, mask);
 	if (!string_rep(insn) || !(*rcx & mask))
 		exit_skip(vcpu, insn->len);
+	/* This trap also stands for the one of exit_skip(). */
+	event_trap(vcpu, vcpu->rflags, vcpu->emul_dr6);
 	vcpu->emul_dr6 = 0;
-	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
-		dr6 |= DR_STEP;
-	if (unlikely(dr6))
-		event_db(vcpu, dr6);
 }
 
 /*
