@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory of the VMM's process that several slots share. */
 #include "alias.h"
-#include "dirty.h"
-#include "vmm/vm.h"
 
 static hva_t slot_end(const struct vigil_slot *slot)
 {
@@ -25,7 +23,7 @@ struct vigil_slot *alias_next(struct vigil_slots *slots,
 
 	while (it->i < slots->count) {
 		other = slots->slot[it->i++];
-		if (!alias_of(slot, other) || hva < other->uaddr ||
+		if (other->id == slot->id || hva < other->uaddr ||
 		    hva >= slot_end(other))
 			continue;
 		it->gfn = other->base + ((hva - other->uaddr) >> PAGE_SHIFT);
@@ -90,13 +88,4 @@ bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
 	*to_start = (b->base << PAGE_SHIFT) + (lo - b->uaddr);
 	*to_last = (b->base << PAGE_SHIFT) + (hi - b->uaddr);
 	return true;
-}
-
-void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn)
-{
-	struct alias_iter it;
-	struct vigil_slot *other;
-
-	for_each_alias(other, vigil_slots(slot->vm), slot, gfn, &it)
-		dirty_mark_own(other, it.gfn);
 }

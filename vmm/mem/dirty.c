@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "alias.h"
 #include "dirty.h"
 #include "shadow/shadow.h"
 #include "vmm/trace.h"
@@ -19,6 +20,15 @@ int dirty_bitmap_alloc(struct vigil_slot *slot)
 		return -ENOMEM;
 	slot->dirty = kvzalloc(2 * slot->bitmap_bytes, GFP_SLOT);
 	return slot->dirty ? 0 : -ENOMEM;
+}
+
+void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn)
+{
+	struct alias_iter it;
+	struct vigil_slot *other;
+
+	for_each_alias(other, vigil_slots(slot->vm), slot, gfn, &it)
+		dirty_mark_own(other, it.gfn);
 }
 
 /* Number of words after which the scheduler is asked. */

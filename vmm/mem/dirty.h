@@ -22,7 +22,7 @@ static inline void dirty_mark_own(struct vigil_slot *slot, gfn_t gfn)
 		set_bit_le(rel, slot->dirty);
 }
 
-/* The page in the logs of the other slots that share its memory: alias.c. */
+/* The page in the logs of the other slots that share its memory. */
 void dirty_mark_aliases(struct vigil_slot *slot, gfn_t gfn);
 
 /*
