@@ -134,11 +134,18 @@ LABEL(exact_code_bp, here)
 	OUT_END
 END(exact_code_bp)
 
-PAYLOAD(exact_fnsave)
-	fnsave (%rdi)
-LABEL(exact_fnsave, behind)
+/* The state comes from a device. */
+PAYLOAD(exact_frstor)
+	frstor (%rdi)
 	OUT_END
-END(exact_fnsave)
+END(exact_frstor)
+
+/* MM0 selects the bytes that are stored, and has them. */
+PAYLOAD(exact_maskmovq)
+	maskmovq %mm0, %mm0
+LABEL(exact_maskmovq, behind)
+	OUT_END
+END(exact_maskmovq)
 
 PAYLOAD(exact_paddb)
 	paddb (%rdi), %mm0

@@ -250,6 +250,69 @@ static int env_set_mmx(struct emul_ctxt *c, unsigned int reg, u64 val)
 	return EMUL_OK;
 }
 
+/* Runs x87 instructions of this CPU on the state in @image, which may be e->fx. */
+#define ON_FPU(image, insns, ...)                                     \
+	do {                                                          \
+		static u8 host[512] __attribute__((aligned(16)));     \
+                                                                      \
+		asm volatile("fxsave %1; fninit; fxrstor %0; " insns  \
+			     "; fxsave %0; fxrstor %1"                \
+			     : "+m"(*(u8(*)[512])(image)), "=m"(host) \
+			     : __VA_ARGS__                            \
+			     : "memory");                             \
+	} while (0)
+
+/* FLDCW takes back what FNSTENV does to the control word. */
+static void native_environment(u8 *image, u8 *env)
+{
+	ON_FPU(image, "fnstenv (%2); fldcw (%2)", "r"(env));
+}
+
+static u8 *fx_image(struct env *e)
+{
+	static u8 image[512] __attribute__((aligned(16)));
+	const u32 mxcsr = 0x1f80;
+
+	memset(image, 0, sizeof(image));
+	memcpy(image, e->fx, sizeof(e->fx));
+	memcpy(image + 24, &mxcsr, sizeof(mxcsr));
+	return image;
+}
+
+static int env_x87_stored(struct emul_ctxt *c, bool init)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 scratch[108], *image = fx_image(e);
+
+	if (!e->has_fx)
+		return EMUL_OK;
+	if (init)
+		ON_FPU(image, "fnsave (%2); fnstenv (%3); fldcw (%3)",
+		       "r"(scratch), "r"(e->x87_env));
+	else
+		ON_FPU(image, "fnstenv (%2); fnstenv (%3); fldcw (%3)",
+		       "r"(scratch), "r"(e->x87_env));
+	memcpy(e->fx, image, sizeof(e->fx));
+	return EMUL_OK;
+}
+
+static int env_load_x87(struct emul_ctxt *c, const u8 *from, bool regs)
+{
+	struct env *e = container_of(c, struct env, c);
+	u8 *image = fx_image(e);
+
+	if (!e->has_fx)
+		return EMUL_OK;
+	if (regs)
+		ON_FPU(image, "frstor (%2); fnstenv (%3); fldcw (%3)",
+		       "r"(from), "r"(e->x87_env));
+	else
+		ON_FPU(image, "fldenv (%2); fnstenv (%3); fldcw (%3)",
+		       "r"(from), "r"(e->x87_env));
+	memcpy(e->fx, image, sizeof(e->fx));
+	return EMUL_OK;
+}
+
 static int env_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)
 {
 	struct env *e = container_of(c, struct env, c);
@@ -294,7 +357,7 @@ static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
 				bool wide, u64 mask)
 {
 	struct env *e = container_of(c, struct env, c);
-	static u8 image[EMUL_SAVE_BYTES];
+	static u8 image[EMUL_SAVE_BYTES] __attribute__((aligned(16)));
 	const u16 fcw = 0x37f;
 	const u32 mxcsr[] = { 0x1f80, mxcsr_mask() };
 	bool compact = how == EMUL_SAVE_XSAVEC;
@@ -324,7 +387,9 @@ static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
 	}
 	if (e->has_fx)
 		memcpy(image, e->fx, sizeof(e->fx));
-	if (how != EMUL_SAVE_FXSAVE)
+	if (how == EMUL_SAVE_FNSTENV)
+		native_environment(image, image + EMUL_AT_ENV);
+	else if (how != EMUL_SAVE_FXSAVE)
 		memcpy(image + 512, header, sizeof(header));
 	return image;
 }
@@ -351,6 +416,8 @@ const struct emul_ops env_ops = {
 	.get_mmx = env_get_mmx,
 	.set_mmx = env_set_mmx,
 	.set_x87 = env_set_x87,
+	.x87_stored = env_x87_stored,
+	.load_x87 = env_load_x87,
 	.save_state = env_save_state,
 	.get_component = env_get_component,
 };

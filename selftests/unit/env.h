@@ -24,6 +24,7 @@ struct env {
 	u64 mmx[8];
 	u8 fx[160]; /* an FXSAVE image without XMM registers */
 	bool has_fx; /* fx is the x87 state, mmx is not */
+	u8 x87_env[28]; /* FNSTENV of it, behind an instruction that changes it */
 	u64 invlpg;
 	u8 mem[ENV_BYTES];
 

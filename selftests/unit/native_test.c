@@ -58,6 +58,12 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_STR:
 	case INSN_OP_SMSW:
 		return false;
+	/* The pointers in the environment would be those of another instruction. */
+	case INSN_OP_FNSTENV:
+	case INSN_OP_FNSAVE:
+	case INSN_OP_FLDENV:
+	case INSN_OP_FRSTOR:
+		return false;
 	case INSN_OP_XSAVE:
 		if (g->opcode == 0xc7)
 			return g->reg == 4 ? f->xsavec : f->xsaves;

@@ -159,6 +159,10 @@ static unsigned int mem_operand_bytes(const struct insn *insn)
 		return 512;
 	if (insn->op == INSN_OP_XSAVE)
 		return 832; /* up to the YMM registers */
+	if (insn->op == INSN_OP_FNSTENV || insn->op == INSN_OP_FLDENV)
+		return insn->opsize == 2 ? 14 : 28;
+	if (insn->op == INSN_OP_FNSAVE || insn->op == INSN_OP_FRSTOR)
+		return insn->opsize == 2 ? 94 : 108;
 	for (i = 0; i < 3; i++)
 		if (insn->opd[i].kind == INSN_OPD_MEM)
 			return insn->opd[i].size;

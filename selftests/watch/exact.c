@@ -34,8 +34,10 @@ DECLARE_LABEL(exact_bp, loaded);
 DECLARE_PAYLOAD(exact_code_bp);
 DECLARE_LABEL(exact_code_bp, here);
 DECLARE_PAYLOAD(exact_push);
-DECLARE_PAYLOAD(exact_fnsave);
-DECLARE_LABEL(exact_fnsave, behind);
+DECLARE_PAYLOAD3(exact_fsave);
+DECLARE_PAYLOAD(exact_frstor);
+DECLARE_PAYLOAD(exact_maskmovq);
+DECLARE_LABEL(exact_maskmovq, behind);
 DECLARE_PAYLOAD(exact_paddb);
 DECLARE_LABEL(exact_paddb, behind);
 
@@ -508,6 +510,131 @@ static void bp_code(long arg)
 	vm_destroy(v->vm);
 }
 
+/* ---- the x87 state ---- */
+
+static void get_fpu(struct vcpu *v, struct kvm_fpu *f)
+{
+	vcpu_settle(v);
+	CHECK_OK(ioctl(v->fd, KVM_GET_FPU, f));
+}
+
+static void set_fpu(struct vcpu *v, const struct kvm_fpu *f)
+{
+	CHECK_OK(ioctl(v->fd, KVM_SET_FPU, f));
+}
+
+static void same_fpu(const struct kvm_fpu *a, const struct kvm_fpu *b)
+{
+	CHECK_EQ(a->fcw, b->fcw);
+	CHECK_EQ(a->fsw, b->fsw);
+	CHECK_EQ(a->ftwx, b->ftwx);
+	CHECK_MEM(!memcmp(a->fpr, b->fpr, sizeof(a->fpr)));
+}
+
+#define FSAVE_RANGE 0x100
+#define FSAVE_ENV 0x80
+
+/*
+ * Clears the pointers of an environment: a context switch of the host loses those of
+ * them that XSAVE does not store.
+ */
+static void drop_pointers(uint8_t *env, bool narrow)
+{
+	if (narrow)
+		memset(env + 6, 0, 8);
+	else
+		memset(env + 12, 0, 16);
+}
+
+static void run_fsave(struct vcpu *v, struct kvm_regs *r, uint8_t *image,
+		      struct kvm_fpu *f)
+{
+	uint8_t *mem = vm_ram(v->vm, r->rdi, FSAVE_RANGE);
+	bool narrow = mode_16bit(v->mode);
+
+	vcpu_settle(v);
+	set_regs(v, r);
+	memset(mem, 0xa5, FSAVE_RANGE);
+	EXPECT(v, STOP_END);
+	memcpy(image, mem, FSAVE_RANGE);
+	drop_pointers(image, narrow);
+	drop_pointers(image + FSAVE_ENV, narrow);
+	get_fpu(v, f);
+}
+
+/* FNSAVE and FNSTENV do on a watched page what they do elsewhere, piece by piece. */
+static void fsave(long m)
+{
+	uint8_t plain[FSAVE_RANGE], image[FSAVE_RANGE];
+	unsigned int bytes = mode_16bit(m) ? 94 : 108, at;
+	struct kvm_fpu before, after;
+	struct kvm_regs r;
+	struct vcpu *v;
+	int mon;
+
+	if (!dev_has_mode(m))
+		SKIP("the CPU has no 5-level paging");
+	v = START3(m, exact_fsave);
+	mon = mon_open(v->vm);
+	get_regs(v, &r);
+	r.rdi = (mode_16bit(m) ? GUEST_LOW : PAGE) + 0x100;
+	run_fsave(v, &r, plain, &before);
+	mon_watch(mon, r.rdi, FSAVE_RANGE, VIGIL_ACTION_LOG);
+	run_fsave(v, &r, image, &after);
+	CHECK_MEM(!memcmp(plain, image, FSAVE_RANGE));
+	same_fpu(&before, &after);
+	for (at = 0; at < bytes;) {
+		struct vigil_event ev = mon_event(mon);
+
+		CHECK_EQ(ev.gpa, r.rdi + at);
+		REQUIRE_EQ(ev.len > 0, true);
+		at += ev.len;
+	}
+	CHECK_EQ(at, bytes);
+	CHECK_EQ(mon_event(mon).gpa, r.rdi + FSAVE_ENV);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* FRSTOR takes what FNSAVE has stored out of a device. */
+static void frstor(long arg)
+{
+	uint8_t image[FSAVE_RANGE];
+	struct kvm_fpu clean, f, loaded;
+	struct kvm_regs r;
+	unsigned int done = 0;
+	struct vcpu *v = START3(M_LONG, exact_fsave);
+	enum stop stop;
+
+	get_fpu(v, &clean);
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	run_fsave(v, &r, image, &f);
+	vm_destroy(v->vm);
+
+	v = START(M_LONG, exact_frstor);
+	set_fpu(v, &clean);
+	get_regs(v, &r);
+	r.rdi = GUEST_MMIO;
+	set_regs(v, &r);
+	while ((stop = vcpu_go(v)) == STOP_MMIO) {
+		CHECK_EQ(v->run->mmio.is_write, 0);
+		REQUIRE_EQ(v->run->mmio.phys_addr, GUEST_MMIO + done);
+		memcpy(v->run->mmio.data, image + done, v->run->mmio.len);
+		done += v->run->mmio.len;
+	}
+	CHECK_EQ(stop, STOP_END);
+	CHECK_EQ(done, 108);
+	get_fpu(v, &loaded);
+	CHECK_EQ(loaded.fcw, 0x37f);
+	CHECK_EQ(loaded.fsw >> 11 & 7, 6);
+	CHECK_EQ(loaded.ftwx, 0xc0);
+	CHECK_MEM(!memcmp(loaded.fpr[0], image + 28, 10));
+	CHECK_MEM(!memcmp(loaded.fpr[1], image + 38, 10));
+	vm_destroy(v->vm);
+}
+
 /* ---- what CPUs of one vendor do ---- */
 
 static void push_seg(long m)
@@ -570,11 +697,15 @@ static void unknown(const char *start, const char *end, const char *behind,
 	struct vcpu *v = guest_start(M_LONG, start, end);
 	int mon = mon_open(v->vm);
 	struct kvm_regs r;
+	struct kvm_fpu f;
 
 	get_regs(v, &r);
 	r.rdi = to;
 	r.rflags |= RFLAGS_IOPL; /* the payload ends with OUT */
 	set_regs(v, &r);
+	get_fpu(v, &f);
+	memset(f.fpr[0], 0xff, 10);
+	set_fpu(v, &f);
 	if (user)
 		enter_ring3(v);
 	wr64(v->vm, TARGET, 0x1111111111111111);
@@ -600,8 +731,8 @@ static void unknown(const char *start, const char *end, const char *behind,
 
 static void unknown_watched(long user)
 {
-	unknown(pl_exact_fnsave, pl_exact_fnsave_end, pl_exact_fnsave_behind,
-		TARGET, user);
+	unknown(pl_exact_maskmovq, pl_exact_maskmovq_end,
+		pl_exact_maskmovq_behind, TARGET, user);
 }
 
 static void unknown_device(long user)
@@ -632,6 +763,8 @@ int main(int argc, char **argv)
 		{ "code breakpoint", bp_code },
 		{ "PUSH of a segment (prot32)", push_seg, M_PROT32 },
 		{ "PUSH of a segment (compat)", push_seg, M_COMPAT },
+		CASE_ALL("FNSAVE and FNSTENV", fsave),
+		{ "FRSTOR from a device", frstor },
 		{ "unknown beside a watch, kernel", unknown_watched, false },
 		{ "unknown beside a watch, user", unknown_watched, true },
 		{ "unknown on a device, kernel", unknown_device, false },

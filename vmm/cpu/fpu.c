@@ -363,7 +363,7 @@ static bool can_save(enum emul_save how, u64 mask)
 {
 	unsigned int nr;
 
-	if (how == EMUL_SAVE_FXSAVE)
+	if (how == EMUL_SAVE_FXSAVE || how == EMUL_SAVE_FNSTENV)
 		return true;
 	if (!host_info.xcr0 || mask & ~user_xfeatures() ||
 	    (how == EMUL_SAVE_XSAVEC && !boot_cpu_has(X86_FEATURE_XSAVEC)))
@@ -381,6 +381,18 @@ static bool can_save(enum emul_save how, u64 mask)
 	asm volatile(insn " %0"                               \
 		     : "+m"(*(u8(*)[EMUL_SAVE_BYTES])(image)) \
 		     : "a"(lower_32_bits(mask)), "d"(upper_32_bits(mask)))
+
+/*
+ * FNSTENV masks all exceptions, and FLDCW takes the masks back. A CPU whose FNSTENV
+ * does not mask them may raise #MF at FLDCW, and has kept its control word then.
+ */
+static void store_environment(u8 *env)
+{
+	asm volatile("fnstenv %0\n"
+		     "1: fldcw %0\n"
+		     "2:\n" _ASM_EXTABLE(1b, 2b)
+		     : "+m"(*(u8(*)[EMUL_ENV_BYTES])env));
+}
 
 static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
 {
@@ -402,6 +414,10 @@ static void save_state(enum emul_save how, bool wide, u64 mask, u8 *image)
 			SAVE_INSN("xsavec64", image, mask);
 		else
 			SAVE_INSN("xsavec", image, mask);
+		break;
+	case EMUL_SAVE_FNSTENV:
+		SAVE_INSN("fxsave", image, mask);
+		store_environment(image + EMUL_AT_ENV);
 		break;
 	}
 }
@@ -472,4 +488,40 @@ int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state)
 	}
 	regs_end();
 	return 0;
+}
+
+#define FSAVE_BYTES (EMUL_ENV_BYTES + 80)
+
+/* What the instruction stores is dropped: it has been stored already. */
+int fpu_x87_stored(struct vigil_vcpu *vcpu, bool init)
+{
+	u8 *image = image_get(vcpu);
+
+	if (!image)
+		return -ENOMEM;
+	regs_begin();
+	if (init)
+		asm volatile("fnsave %0" : "=m"(*(u8(*)[FSAVE_BYTES])image));
+	else
+		asm volatile("fnstenv %0"
+			     : "=m"(*(u8(*)[EMUL_ENV_BYTES])image));
+	regs_end();
+	return 0;
+}
+
+void fpu_load_x87(const u8 *image, bool regs)
+{
+	regs_begin();
+	/* The caller has found no pending exception, which would raise #MF here. */
+	if (regs)
+		asm volatile("1: frstor %0\n"
+			     "2:\n" _ASM_EXTABLE(1b, 2b)
+			     :
+			     : "m"(*(const u8(*)[FSAVE_BYTES])image));
+	else
+		asm volatile("1: fldenv %0\n"
+			     "2:\n" _ASM_EXTABLE(1b, 2b)
+			     :
+			     : "m"(*(const u8(*)[EMUL_ENV_BYTES])image));
+	regs_end();
 }

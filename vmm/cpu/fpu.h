@@ -101,6 +101,18 @@ const u8 *fpu_save_state(struct vigil_vcpu *vcpu, enum emul_save how, bool wide,
 /* Loads x87 state. Returns 0 or -ENOMEM. Called like fpu_save_state(). */
 int fpu_set_x87(struct vigil_vcpu *vcpu, const struct emul_x87 *state);
 
+/*
+ * Does what FNSTENV, or with @init FNSAVE, does to the FPU behind its store. Returns 0
+ * or -ENOMEM. Called like fpu_save_state().
+ */
+int fpu_x87_stored(struct vigil_vcpu *vcpu, bool init);
+
+/*
+ * Runs FLDENV, or with @regs FRSTOR, of an image as emul_ops.load_x87() has it. Called
+ * like fpu_save_state().
+ */
+void fpu_load_x87(const u8 *image, bool regs);
+
 /* Describes a component. -EINVAL: fpu_save_state() does not store it. */
 int fpu_get_component(unsigned int nr, struct emul_component *comp);
 

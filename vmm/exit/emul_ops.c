@@ -422,6 +422,17 @@ static int op_set_x87(struct emul_ctxt *c, const struct emul_x87 *state)
 	return fpu_set_x87(emul_vcpu(c), state) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
+static int op_x87_stored(struct emul_ctxt *c, bool init)
+{
+	return fpu_x87_stored(emul_vcpu(c), init) ? EMUL_UNHANDLED : EMUL_OK;
+}
+
+static int op_load_x87(struct emul_ctxt *c, const u8 *image, bool regs)
+{
+	fpu_load_x87(image, regs);
+	return EMUL_OK;
+}
+
 static const u8 *op_save_state(struct emul_ctxt *c, enum emul_save how,
 			       bool wide, u64 mask)
 {
@@ -456,6 +467,8 @@ const struct emul_ops emulctl_ops = {
 	.get_mmx = op_get_mmx,
 	.set_mmx = op_set_mmx,
 	.set_x87 = op_set_x87,
+	.x87_stored = op_x87_stored,
+	.load_x87 = op_load_x87,
 	.save_state = op_save_state,
 	.get_component = op_get_component,
 };

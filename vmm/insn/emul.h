@@ -87,6 +87,12 @@ static inline u64 emul_sext(u64 v, unsigned int bytes)
 	return (u64)((s64)(v << shift) >> shift);
 }
 
+/* Linear addresses have 64 bits in 64-bit mode only. */
+static inline u64 emul_wrap(const struct emul_ctxt *c, u64 la)
+{
+	return emul_long(c) ? la : (u32)la;
+}
+
 /* Each raises an exception and returns EMUL_FAULT. */
 int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code);
 int emul_ud(struct emul_ctxt *c);
@@ -180,6 +186,21 @@ int emul_store_selected(struct emul_ctxt *c, u64 ea, const u8 *data, u64 select,
  */
 int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 
+/* state of the FPU */
+
+/* Raises #NM if CR0.EM or CR0.TS is set. */
+int emul_check_fpu(struct emul_ctxt *c);
+/* Raises #MF if c->image has an unmasked exception that is pending. */
+int emul_check_mf(struct emul_ctxt *c);
+/*
+ * Probes the first and the last byte of a store of less than a page, so that a fault
+ * stores nothing at all.
+ */
+int emul_probe_block(struct emul_ctxt *c, u64 la, unsigned int bytes);
+/* Stores pieces of up to EMUL_MAX_ACCESS bytes. A monitor may deny each. */
+int emul_write_block(struct emul_ctxt *c, u64 la, const u8 *data,
+		     unsigned int bytes);
+
 /* The handlers, in the order of the files that define them. */
 /* clang-format off */
 #define EMUL_HANDLERS(X)                                                   \
@@ -241,7 +262,10 @@ int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
 	X(FXSAVE, fxsave) X(XSAVE, xsave)                                  \
 	/* x87.c */                                                   \
-	X(FST, fst)
+	X(FST, fst)                                                        \
+	/* x87env.c */                                                \
+	X(FNSTENV, fnsave) X(FNSAVE, fnsave) X(FLDENV, frstor)             \
+	X(FRSTOR, frstor)
 /* clang-format on */
 
 #define X(op, fn) int emul_op_##fn(struct emul_ctxt *c);

@@ -56,7 +56,7 @@
  *       rSP moves
  *   FSTP, FISTP, FISTTP, FBSTP
  *       the stack pops
- *   FXSAVE, XSAVE and its like
+ *   FXSAVE, XSAVE and its like, FNSTENV, FNSAVE
  *       store in pieces of up to EMUL_MAX_ACCESS bytes, each denied for itself
  */
 #ifndef VIGIL_VMM_EMULATE_H
@@ -192,9 +192,15 @@ enum emul_save {
 	EMUL_SAVE_FXSAVE,
 	EMUL_SAVE_XSAVE,
 	EMUL_SAVE_XSAVEC,
+	/* as FXSAVE, and what FNSTENV stores at EMUL_AT_ENV */
+	EMUL_SAVE_FNSTENV,
 };
 
 #define EMUL_SAVE_BYTES 4096u /* no such image is larger */
+
+/* The x87 environment in the 32-bit format of protected mode. */
+#define EMUL_ENV_BYTES 28
+#define EMUL_AT_ENV 512
 
 /**
  * struct emul_component - a state component of XSAVE, from CPUID leaf 0Dh
@@ -340,6 +346,10 @@ struct emul_ctxt {
  * @get_mmx: MMX register
  * @set_mmx: MMX register
  * @set_x87: x87 state
+ * @x87_stored: what FNSTENV does behind its store, which masks all exceptions;
+ *	with @init what FNSAVE does, which initializes the FPU
+ * @load_x87: FLDENV, or with @regs FRSTOR: @image is the environment in the 32-bit
+ *	format of protected mode, and with @regs 8 registers of 10 bytes behind it
  * @save_state: an image of EMUL_SAVE_BYTES, good until the next call: what that
  *	instruction stores in 64-bit mode, with REX.W if @wide, to memory whose
  *	XSAVE header is 0. @mask is RFBM. Asked for once per instruction.
@@ -382,6 +392,8 @@ struct emul_ops {
 	int (*set_mmx)(struct emul_ctxt *c, unsigned int reg, u64 val);
 
 	int (*set_x87)(struct emul_ctxt *c, const struct emul_x87 *state);
+	int (*x87_stored)(struct emul_ctxt *c, bool init);
+	int (*load_x87)(struct emul_ctxt *c, const u8 *image, bool regs);
 
 	const u8 *(*save_state)(struct emul_ctxt *c, enum emul_save how,
 				bool wide, u64 mask);

@@ -61,46 +61,57 @@ static int add_area(struct save *s, unsigned int at, unsigned int bytes)
 static u64 address(const struct emul_ctxt *c, const struct save *s,
 		   unsigned int at)
 {
-	return emul_long(c) ? s->la + at : (u32)(s->la + at);
+	return emul_wrap(c, s->la + at);
 }
 
-/*
- * Probes the first and the last byte, so that a fault stores nothing at all: an
- * image is smaller than a page and lies in at most two.
- */
-static int probe_areas(struct emul_ctxt *c, const struct save *s)
+int emul_probe_block(struct emul_ctxt *c, u64 la, unsigned int bytes)
 {
-	u64 first = address(c, s, s->area[0].at);
-	u64 last = address(c, s,
-			   s->area[s->n - 1].at + s->area[s->n - 1].bytes - 1);
-	u64 page = last & ~(u64)(EMUL_PAGE_SIZE - 1);
+	u64 page = emul_wrap(c, la + bytes - 1) & ~(u64)(EMUL_PAGE_SIZE - 1);
 	int ret;
 
-	ret = emul_probe_linear(c, first, 1, 0);
-	if (ret || (first & ~(u64)(EMUL_PAGE_SIZE - 1)) == page)
+	ret = emul_probe_linear(c, la, 1, 0);
+	if (ret || (la & ~(u64)(EMUL_PAGE_SIZE - 1)) == page)
 		return ret;
 	return emul_probe_linear(c, page, 1, 0);
 }
 
-static int store_areas(struct emul_ctxt *c, const struct save *s)
+int emul_write_block(struct emul_ctxt *c, u64 la, const u8 *data,
+		     unsigned int bytes)
 {
-	unsigned int i, at, n, left;
-	const u8 *data;
+	unsigned int n;
 	int ret;
 
-	for (i = 0; i < s->n; i++) {
-		at = s->area[i].at;
-		for (left = s->area[i].bytes; left; left -= n, at += n) {
-			n = left < EMUL_MAX_ACCESS ? left : EMUL_MAX_ACCESS;
-			data = at == AT_XSTATE_BV ? (const u8 *)s->header :
-						    s->image + at;
-			ret = emul_write_linear(c, address(c, s, at), data, n,
-						0);
-			if (ret)
-				return ret;
-		}
+	for (; bytes; bytes -= n, la = emul_wrap(c, la + n), data += n) {
+		n = bytes < EMUL_MAX_ACCESS ? bytes : EMUL_MAX_ACCESS;
+		ret = emul_write_linear(c, la, data, n, 0);
+		if (ret)
+			return ret;
 	}
 	return EMUL_OK;
+}
+
+static int probe_areas(struct emul_ctxt *c, const struct save *s)
+{
+	unsigned int first = s->area[0].at, last = s->n - 1;
+
+	return emul_probe_block(c, address(c, s, first),
+				s->area[last].at + s->area[last].bytes - first);
+}
+
+static int store_areas(struct emul_ctxt *c, const struct save *s)
+{
+	unsigned int i, at;
+	const u8 *data;
+	int ret = EMUL_OK;
+
+	for (i = 0; !ret && i < s->n; i++) {
+		at = s->area[i].at;
+		data = at == AT_XSTATE_BV ? (const u8 *)s->header :
+					    s->image + at;
+		ret = emul_write_block(c, address(c, s, at), data,
+				       s->area[i].bytes);
+	}
+	return ret;
 }
 
 /* Raises #NM if any of @bits is set in CR0. */
@@ -112,6 +123,11 @@ static int check_cr0(struct emul_ctxt *c, u64 bits)
 	if (ret)
 		return ret;
 	return cr0 & bits ? emul_raise(c, X86_TRAP_NM, 0) : EMUL_OK;
+}
+
+int emul_check_fpu(struct emul_ctxt *c)
+{
+	return check_cr0(c, X86_CR0_EM | X86_CR0_TS);
 }
 
 int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask)
@@ -133,7 +149,7 @@ static int store_word(struct emul_ctxt *c, unsigned int at)
 
 int emul_op_fnstcw(struct emul_ctxt *c)
 {
-	int ret = check_cr0(c, X86_CR0_EM | X86_CR0_TS);
+	int ret = emul_check_fpu(c);
 
 	return ret ? ret :
 		     store_word(c,
@@ -201,7 +217,7 @@ int emul_op_fxsave(struct emul_ctxt *c)
 
 	if (c->insn.vex_pp)
 		return EMUL_UNHANDLED;
-	ret = check_cr0(c, X86_CR0_EM | X86_CR0_TS);
+	ret = emul_check_fpu(c);
 	if (!ret)
 		ret = c->ops->get_cr(c, 4, &cr4);
 	if (!ret)

@@ -88,18 +88,22 @@ static const struct insn_row pfx_90[4] = {
 	R2(XCHG, Zv, Av, 0),
 };
 
-/* of x87, what stores: FISTTP, FST, FIST, FSTP, FISTP, FBSTP, FNSTCW, FNSTSW */
+/*
+ * of x87, what stores: FISTTP, FST, FIST, FSTP, FISTP, FBSTP, FNSTCW, FNSTSW, FNSTENV,
+ * FNSAVE; and FLDENV, FRSTOR
+ */
 #define X87 R1(X87, E_, LEN | VEC)
 #define FST(m) R1(FST, m, VEC | WO)
 static const struct insn_row grp_d9[8] = {
-	X87, X87, FST(Md), FST(Md), X87, X87, X87, R1(FNSTCW, Mw, VEC | WO),
+	X87, X87, FST(Md), FST(Md), R1(FLDENV, M_, VEC | RO), X87,
+	R1(FNSTENV, M_, VEC | WO), R1(FNSTCW, Mw, VEC | WO),
 };
 static const struct insn_row grp_db[8] = {
 	X87, FST(Md), FST(Md), FST(Md), X87, X87, X87, FST(M80),
 };
 static const struct insn_row grp_dd[8] = {
-	X87, FST(Mq), FST(Mq), FST(Mq), X87, X87, X87,
-	R1(FNSTSW, Mw, VEC | WO),
+	X87, FST(Mq), FST(Mq), FST(Mq), R1(FRSTOR, M_, VEC | RO), X87,
+	R1(FNSAVE, M_, VEC | WO), R1(FNSTSW, Mw, VEC | WO),
 };
 static const struct insn_row grp_df[8] = {
 	X87, FST(Mw), FST(Mw), FST(Mw), X87, X87, FST(M80), FST(Mq),

@@ -355,6 +355,21 @@ static u64 image_le(const struct emul_ctxt *c, unsigned int at,
 	return v;
 }
 
+int emul_check_mf(struct emul_ctxt *c)
+{
+	u64 cr0;
+	int ret;
+
+	if (!(image_le(c, AT_FSW, 2) & SW_ES))
+		return EMUL_OK;
+	ret = c->ops->get_cr(c, 0, &cr0);
+	if (ret)
+		return ret;
+	/* Without CR0.NE the exception goes out by the FERR# pin. */
+	return cr0 & X86_CR0_NE ? emul_raise(c, X86_TRAP_MF, 0) :
+				  EMUL_UNHANDLED;
+}
+
 int emul_op_fst(struct emul_ctxt *c)
 {
 	struct emul_x87 s = { .wide = emul_long(c),
@@ -362,24 +377,19 @@ int emul_op_fst(struct emul_ctxt *c)
 			      .fdp = emul_ea(c) };
 	unsigned int top, unmasked;
 	struct fst x = { 0 };
-	u64 cr0;
 	int ret;
 
-	ret = c->ops->get_cr(c, 0, &cr0);
-	if (ret)
-		return ret;
-	if (cr0 & (X86_CR0_EM | X86_CR0_TS))
-		return emul_raise(c, X86_TRAP_NM, 0);
 	if (!c->ops->set_x87)
 		return EMUL_UNHANDLED;
-	ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
+	ret = emul_check_fpu(c);
+	if (!ret)
+		ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
+	if (!ret)
+		ret = emul_check_mf(c);
 	if (ret)
 		return ret;
 	s.fsw = image_le(c, AT_FSW, 2);
 	s.ftw = image_le(c, AT_FTW, 1);
-	if (s.fsw & SW_ES)
-		return cr0 & X86_CR0_NE ? emul_raise(c, X86_TRAP_MF, 0) :
-					  EMUL_UNHANDLED;
 
 	top = s.fsw >> SW_TOP_SHIFT & 7;
 	x.fcw = image_le(c, AT_FCW, 2);
