@@ -37,6 +37,7 @@ static const struct {
 	"SPEC_CTRL, PRED_CMD, DS_AREA, performance counters, APIC " \
 	"timer, thermal and energy MSRs"
 
+#define EFER_SVME (1u << 12)
 #define N_MSRS (sizeof(msrs) / sizeof(msrs[0]))
 #define MAX_CPUS 8192
 
@@ -145,6 +146,27 @@ static void differs(struct hwreport *r, const struct hwreport_value *was,
 	hwreport_output(r, text, n);
 }
 
+static bool has_svme(const struct hwreport_state *s, unsigned int cpu)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->value[i].cpu == cpu && !strcmp(s->value[i].name, "EFER"))
+			return s->value[i].value & EFER_SVME;
+	return false;
+}
+
+/*
+ * A hypervisor that had the CPU before and has it after, as a KVM that takes the
+ * hardware when it is loaded: VM_HSAVE_PA is an address in its memory, which is
+ * another one after a step that has loaded KVM anew.
+ */
+static bool is_owners(const struct hwreport_state *before,
+		      const struct hwreport_state *after,
+		      const struct hwreport_value *was)
+{
+	return !strcmp(was->name, "VM_HSAVE_PA") &&
+	       has_svme(before, was->cpu) && has_svme(after, was->cpu);
+}
+
 unsigned int hwreport_state_compare(struct hwreport *r,
 				    const struct hwreport_state *before,
 				    const struct hwreport_state *after)
@@ -155,7 +177,8 @@ unsigned int hwreport_state_compare(struct hwreport *r,
 		const struct hwreport_value *was = &before->value[i];
 		const struct hwreport_value *is = find(after, was);
 
-		if (is && is->value == was->value)
+		if (is &&
+		    (is->value == was->value || is_owners(before, after, was)))
 			continue;
 		differs(r, was, is);
 		n++;
