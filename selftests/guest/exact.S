@@ -52,7 +52,7 @@ PAYLOAD(exact_gdt)
 	push %rax
 	iretq
 1:	OUT_SYNC
-	.byte 0x48, 0xff, 0x1b		/* lcall *(%rbx), m16:64 */
+	.byte 0xff, 0x1b		/* lcall *(%rbx), m16:32 */
 LABEL(exact_gdt, called)
 	OUT_SYNC
 	ltr (%rdi)			/* the selector comes from a device */

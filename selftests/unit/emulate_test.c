@@ -304,7 +304,7 @@ static void test_unhandled(void)
 		const char *bytes;
 		u8 n;
 	} list[] = {
-		{ "\x66\x63\x07", 3 }, { "\x0f\xa2", 2 },
+		{ "\x0f\x03\x07", 3 }, { "\x0f\xa2", 2 },
 		{ "\xf4", 1 },	       { "\xe4\x70", 2 },
 		{ "\xee", 1 },	       { "\x6c", 1 },
 		{ "\xf3\x6f", 2 },     { "\x0f\x30", 2 },

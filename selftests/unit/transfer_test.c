@@ -36,6 +36,7 @@ static void load(enum insn_mode mode, u8 cpl, u16 sel)
 		word(ENV_MEM + 8 * (i + 1), descriptors[i].desc, 8);
 	e.gdt.base = ENV_MEM;
 	e.gdt.limit = 8 * ARRAY_SIZE(descriptors) + 7;
+	e.c.features |= EMUL_FEAT_FAR64;
 	e.c.regs[INSN_RAX] = sel;
 }
 
@@ -393,6 +394,70 @@ static void test_system_loads(void)
 	refuses("LLDT: of a data segment is #GP(sel)", STEP(LLDT_AX), GP, 8);
 }
 
+/* Puts an m16:32 to AT, whose selector is also part of an offset of 64 bits. */
+static void far_pointer32(u16 sel)
+{
+	load(INSN_MODE_64, 0, 0);
+	e.c.features &= ~EMUL_FEAT_FAR64;
+	word(AT, 0x80002000, 4);
+	word(AT + 4, sel, 2);
+	word(AT + 6, 0xffffffff, 4);
+}
+
+static void test_vendors(void)
+{
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+	const struct emul_seg *fs = &e.seg[INSN_SEG_FS];
+
+	far_pointer32(80);
+	unit_result(STEP("\x48\xff\x2f") == EMUL_OK && e.c.rip == 0x80002000 &&
+			    cs->sel == 80,
+		    "JMP far with REX.W: m16:32 on AMD");
+	far_pointer32(80);
+	unit_result(STEP("\x48\xff\x1f") == EMUL_OK && e.c.rip == 0x80002000 &&
+			    cs->sel == 80 && e.c.regs[INSN_RSP] == AT + 0x70 &&
+			    at(AT + 0x78, 8) == 0x2b &&
+			    at(AT + 0x70, 8) == 0x1003,
+		    "CALL far with REX.W: m16:32 on AMD, pushes of 8 bytes");
+	far_pointer32(8);
+	e.c.regs[INSN_RDX] = ~0ull;
+	unit_result(STEP("\x48\x0f\xb4\x17") == EMUL_OK && fs->sel == 8 &&
+			    e.c.regs[INSN_RDX] == 0x80002000 &&
+			    e.highest == AT + 6,
+		    "LFS with REX.W: m16:32 on AMD, a register of 32 bits");
+	load(INSN_MODE_64, 0, 0);
+	word(AT, 0x123456789abcdef0ull, 8);
+	word(AT + 8, 8, 2);
+	unit_result(STEP("\x48\x0f\xb4\x17") == EMUL_OK && fs->sel == 8 &&
+			    e.c.regs[INSN_RDX] == 0x123456789abcdef0ull,
+		    "LFS with REX.W: m16:64 on Intel");
+
+	load(INSN_MODE_64, 0, 0);
+	word(AT, 0x8000f123, 4);
+	e.c.regs[INSN_RAX] = ~0ull;
+	unit_result(STEP("\x66\x63\x07") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 0xfffffffffffff123ull &&
+			    e.highest == AT + 4,
+		    "MOVSXD r16: reads 32 bits on AMD");
+	e.c.features |= EMUL_FEAT_MOVSXD16;
+	env_begin(&e);
+	e.c.regs[INSN_RAX] = 0;
+	unit_result(STEP("\x66\x63\x07") == EMUL_OK &&
+			    e.c.regs[INSN_RAX] == 0xf123 && e.highest == AT + 2,
+		    "MOVSXD r16: reads 16 bits on Intel");
+
+	load(INSN_MODE_64, 0, 0);
+	e.seg[INSN_SEG_FS].base = 0x12345;
+	unit_result(STEP("\x8e\xe0") == EMUL_OK && fs->sel == 0 && !fs->base &&
+			    fs->attr & EMUL_SEG_UNUSABLE,
+		    "MOV FS: null clears the base");
+	e.seg[INSN_SEG_FS].base = 0x12345;
+	e.c.features |= EMUL_FEAT_NULL_KEEPS_BASE;
+	unit_result(STEP("\x8e\xe0") == EMUL_OK && fs->sel == 0 &&
+			    fs->base == 0x12345 && fs->attr & EMUL_SEG_UNUSABLE,
+		    "MOV FS: null keeps the base on older CPUs of AMD");
+}
+
 /* PUSH DS and PUSH CS with a 32-bit operand, onto a stack full of ones. */
 static void test_push_segment(void)
 {
@@ -421,6 +486,7 @@ int main(void)
 	test_far_calls();
 	test_far_returns();
 	test_system_loads();
+	test_vendors();
 	test_push_segment();
 	return unit_end();
 }

@@ -135,7 +135,8 @@ static void expect_push(int mon, uint64_t gpa, unsigned int len, uint64_t value)
 
 static void far_call(long m)
 {
-	unsigned int w = PICK(m, 2, 4, 8);
+	unsigned int w = PICK(m, 2, 4, 4);
+	bool has_9a = PICK(m, true, true, false);
 	uint64_t stack = (mode_16bit(m) ? GUEST_LOW : PAGE) + 0x100;
 	uint64_t ptr = stack + 0x80, first, second;
 	struct kvm_sregs s;
@@ -160,7 +161,7 @@ static void far_call(long m)
 		      LABEL_OFF(exact_far32, sel), LABEL_OFF(exact_far64, sel));
 	memcpy(vm_ram(v->vm, ptr, w), &first, w);
 	memcpy(vm_ram(v->vm, ptr + w, 2), &s.cs.selector, 2);
-	if (w != 8)
+	if (has_9a)
 		memcpy(vm_ram(v->vm,
 			      GUEST_CODE + PICK(m, LABEL_OFF(exact_far16, sel),
 						LABEL_OFF(exact_far32, sel), 0),
@@ -170,7 +171,7 @@ static void far_call(long m)
 	EXPECT(v, STOP_SYNC);
 	expect_push(mon, stack - w, w, s.cs.selector);
 	expect_push(mon, stack - 2 * w, w, first);
-	if (w != 8) {
+	if (has_9a) {
 		EXPECT(v, STOP_SYNC);
 		expect_push(mon, stack - 3 * w, w, s.cs.selector);
 		expect_push(mon, stack - 4 * w, w, second);
@@ -179,7 +180,7 @@ static void far_call(long m)
 	CHECK_NO_EVENT(mon);
 	vcpu_settle(v);
 	get_regs(v, &r);
-	CHECK_EQ(r.rsp, stack - (w == 8 ? 2 : 4) * w);
+	CHECK_EQ(r.rsp, stack - (has_9a ? 4 : 2) * w);
 	close(mon);
 	vm_destroy(v->vm);
 }
@@ -225,8 +226,8 @@ static void watched_gdt(long arg)
 	r.rbx = PAGE;
 	r.rdi = GUEST_MMIO;
 	set_regs(v, &r);
-	wr64(v->vm, PAGE, LABEL_AT(exact_gdt, called));
-	wr64(v->vm, PAGE + 8, SEL_FREE + 24);
+	wr64(v->vm, PAGE,
+	     LABEL_AT(exact_gdt, called) | (uint64_t)(SEL_FREE + 24) << 32);
 	mon_watch(mon, GUEST_GDT, 0x1000, VIGIL_ACTION_LOG);
 
 	EXPECT(v, STOP_SYNC);

@@ -53,7 +53,11 @@ void __init emulctl_init(void)
 {
 	emul_features =
 		(boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
-			 EMUL_FEAT_PUSH_SEG16 :
+			 EMUL_FEAT_PUSH_SEG16 | EMUL_FEAT_FAR64 |
+				 EMUL_FEAT_MOVSXD16 :
+			 0) |
+		(boot_cpu_has_bug(X86_BUG_NULL_SEG) ?
+			 EMUL_FEAT_NULL_KEEPS_BASE :
 			 0) |
 		(static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
 		(static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |

@@ -93,6 +93,14 @@ static inline u64 emul_wrap(const struct emul_ctxt *c, u64 la)
 	return emul_long(c) ? la : (u32)la;
 }
 
+/* The bytes of the offset of a far pointer in memory. */
+static inline unsigned int emul_far_offset(const struct emul_ctxt *c)
+{
+	if (c->insn.opsize == 8 && !(c->features & EMUL_FEAT_FAR64))
+		return 4;
+	return c->insn.opsize;
+}
+
 /* Each raises an exception and returns EMUL_FAULT. */
 int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code);
 int emul_ud(struct emul_ctxt *c);

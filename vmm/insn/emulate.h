@@ -186,6 +186,22 @@ struct emul_log_entry {
  * upper half of its place on the stack, as Intel's CPUs do; AMD's write zeroes.
  */
 #define EMUL_FEAT_PUSH_SEG16 BIT(4)
+/*
+ * With REX.W a far pointer in memory is m16:64, as on Intel's CPUs. AMD's read
+ * m16:32, LSS, LFS and LGS load a register of 32 bits then, and CALL still pushes 8
+ * bytes each.
+ */
+#define EMUL_FEAT_FAR64 BIT(5)
+/*
+ * MOVSXD with a 16-bit operand reads 16 bits of memory, as on Intel's CPUs; AMD's
+ * read 32.
+ */
+#define EMUL_FEAT_MOVSXD16 BIT(6)
+/*
+ * A null selector leaves the base and the limit of its segment register as they
+ * were, as on AMD's CPUs before Zen 2; others clear them.
+ */
+#define EMUL_FEAT_NULL_KEEPS_BASE BIT(7)
 
 /* The instruction whose format an image of the guest's state has. */
 enum emul_save {

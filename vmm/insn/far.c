@@ -103,7 +103,7 @@ static int load_cs_protected(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
 int emul_op_far(struct emul_ctxt *c)
 {
 	bool call = c->insn.op == INSN_OP_CALL_FAR;
-	unsigned int bytes = c->insn.opsize;
+	unsigned int bytes = emul_far_offset(c);
 	u64 rip = c->insn.imm;
 	u16 sel = c->insn.imm2;
 	u8 buf[10];

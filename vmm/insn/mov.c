@@ -28,13 +28,18 @@ int emul_op_mov(struct emul_ctxt *c)
 
 int emul_op_movsx(struct emul_ctxt *c)
 {
-	u64 v;
+	const struct insn_opd *o = &c->insn.opd[1];
+	u64 v = 0;
 	int ret;
 
-	ret = emul_get(c, 1, &v);
+	if (unlikely(emul_size0(c) < o->size && o->kind == INSN_OPD_MEM))
+		ret = emul_read(c, c->insn.seg, emul_ea(c), &v,
+				c->features & EMUL_FEAT_MOVSXD16 ? 2 : 4, 0);
+	else
+		ret = emul_get(c, 1, &v);
 	if (ret)
 		return ret;
-	return emul_put(c, 0, emul_sext(v, c->insn.opd[1].size));
+	return emul_put(c, 0, emul_sext(v, o->size));
 }
 
 int emul_op_movbe(struct emul_ctxt *c)
@@ -139,16 +144,13 @@ int emul_op_mov_to_seg(struct emul_ctxt *c)
 /* LDS, LES, LFS, LGS, LSS: a far pointer */
 int emul_op_lds(struct emul_ctxt *c)
 {
-	unsigned int bytes = c->insn.opsize;
+	unsigned int bytes = emul_far_offset(c);
 	enum insn_seg seg;
 	u8 ptr[10] = { 0 };
 	u64 off = 0;
 	u16 sel;
 	int ret;
 
-	/* A 64-bit offset exists on Intel only; AMD ignores REX.W. */
-	if (bytes == 8)
-		return EMUL_UNHANDLED;
 	switch (c->insn.opcode) {
 	case 0xc4:
 		seg = INSN_SEG_ES;
@@ -168,8 +170,8 @@ int emul_op_lds(struct emul_ctxt *c)
 		return ret;
 	memcpy(&off, ptr, bytes);
 	memcpy(&sel, ptr + bytes, 2);
-	ret = emul_put(c, 0, off);
-	return ret ? ret : emul_load_seg(c, seg, sel);
+	emul_set_reg(c, c->insn.opd[0].reg, bytes, off);
+	return emul_load_seg(c, seg, sel);
 }
 
 /* ---- exchanges ---- */

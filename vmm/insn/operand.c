@@ -196,9 +196,6 @@ static void operand(struct insn *insn, struct insn_opd *o, u8 spec)
 	case SPEC_Wx ... SPEC_Rdq:
 	case SPEC_Qq:
 		rm_operand(insn, o, spec);
-		/* MOVSXD to 16 bits reads 4 bytes on AMD and 2 on Intel. */
-		if (insn->op == INSN_OP_MOVSX && insn->opsize < o->size)
-			insn->flags |= INSN_LENGTH_ONLY;
 		break;
 	case SPEC_Gb ... SPEC_Gz:
 		reg_operand(insn, o, reg_field(insn), size);

@@ -131,8 +131,16 @@ static int check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
 
 static int load_null(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 {
-	struct emul_seg s = { .sel = sel, .attr = EMUL_SEG_UNUSABLE };
+	struct emul_seg s = { 0 };
+	int ret;
 
+	if (c->features & EMUL_FEAT_NULL_KEEPS_BASE) {
+		ret = c->ops->get_seg(c, seg, &s);
+		if (ret)
+			return ret;
+	}
+	s.sel = sel;
+	s.attr = EMUL_SEG_UNUSABLE;
 	if (seg == INSN_SEG_SS) {
 		if (!emul_long(c) || c->cpl == 3 || sel != c->cpl)
 			return emul_gp(c, 0);
