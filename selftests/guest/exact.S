@@ -61,6 +61,16 @@ LABEL(exact_gdt, called)
 	OUT_END
 END(exact_gdt)
 
+/* Ring 3 calls ring 0 through the gate whose selector is behind rBX. */
+PAYLOAD(exact_gate)
+	.byte 0xff, 0x1b		/* lcall *(%rbx), m16:32 */
+LABEL(exact_gate, behind)
+	OUT_END
+LABEL(exact_gate, inner)
+	OUT_SYNC
+	lretq
+END(exact_gate)
+
 PAYLOAD(exact_stos)
 	rep stosb
 LABEL(exact_stos, behind)

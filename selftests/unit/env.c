@@ -206,6 +206,13 @@ static int env_set_sys_seg(struct emul_ctxt *c, bool tr,
 	return EMUL_OK;
 }
 
+static void env_unblock_nmi(struct emul_ctxt *c)
+{
+	struct env *e = container_of(c, struct env, c);
+
+	e->nmi_unblocked = true;
+}
+
 static int env_invlpg(struct emul_ctxt *c, u64 la)
 {
 	struct env *e = container_of(c, struct env, c);
@@ -410,6 +417,7 @@ const struct emul_ops env_ops = {
 	.set_dtable = env_set_dtable,
 	.get_sys_seg = env_get_sys_seg,
 	.set_sys_seg = env_set_sys_seg,
+	.unblock_nmi = env_unblock_nmi,
 	.invlpg = env_invlpg,
 	.get_vec = env_get_vec,
 	.set_vec = env_set_vec,

@@ -26,6 +26,7 @@ struct env {
 	bool has_fx; /* fx is the x87 state, mmx is not */
 	u8 x87_env[28]; /* FNSTENV of it, behind an instruction that changes it */
 	u64 invlpg;
+	bool nmi_unblocked;
 	u8 mem[ENV_BYTES];
 
 	/* The ops count what the emulator did. */

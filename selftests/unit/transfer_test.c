@@ -161,8 +161,8 @@ static void test_far_jumps(void)
 		far_jump(INSN_MODE_32, 0, 88), GP, 0);
 	refuses("JMP far: beyond the table is #GP(sel)",
 		far_jump(INSN_MODE_32, 0, 120), GP, 120);
-	unit_result(far_jump(INSN_MODE_32, 0, 56) == EMUL_UNHANDLED,
-		    "JMP far: what is no code segment is left to others");
+	refuses("JMP far: an LDT is #GP(sel)", far_jump(INSN_MODE_32, 0, 56),
+		GP, 56);
 	load(INSN_MODE_32, 0, 0);
 	e.c.long_mode = true;
 	unit_result(STEP("\xea\x00\x20\x00\x00\x50\x00") == EMUL_OK &&
@@ -256,8 +256,8 @@ static void test_far_calls(void)
 		    "CALL far: waits");
 	refuses("CALL far: another DPL is #GP(sel)",
 		STEP("\x9a\x00\x20\x00\x00\x60\x00"), GP, 96);
-	unit_result(STEP("\x9a\x00\x20\x00\x00\x38\x00") == EMUL_UNHANDLED,
-		    "CALL far: gates and tasks are left to others");
+	refuses("CALL far: an LDT is #GP(sel)",
+		STEP("\x9a\x00\x20\x00\x00\x38\x00"), GP, 56);
 	load(INSN_MODE_64, 0, 0);
 	word(AT, 0x123456789aull, 8);
 	word(AT + 8, 80, 2);
@@ -328,14 +328,221 @@ static void test_far_returns(void)
 	e.c.rflags |= X86_EFLAGS_NT;
 	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
 		    "IRET: a task return is left to others");
+}
+
+/* ---- call gates, and what IRET ends ---- */
+
+#define GATE 120
+#define TSS_AT (ENV_MEM + 0x800)
+#define INNER (ENV_MEM + 0x600)
+#define CALL_GATE "\x9a\x00\x00\x00\x00\x7b\x00" /* with RPL 3 */
+#define CALL_GATE0 "\x9a\x00\x00\x00\x00\x78\x00"
+#define JMP_GATE "\xea\x00\x00\x00\x00\x7b\x00"
+#define TS 10
+
+/* Makes a gate to @code, and a TSS whose ring 0 has its stack at INNER. */
+static void gate(enum insn_mode mode, u8 cpl, unsigned int type,
+		 unsigned int dpl, u16 code, u64 rip, unsigned int parameters)
+{
+	load(mode, cpl, 0);
+	e.gdt.limit = GATE + 15;
+	word(ENV_MEM + GATE,
+	     (rip & 0xffff) | (u64)code << 16 | (u64)parameters << 32 |
+		     (u64)(0x80 | dpl << 5 | type) << 40 |
+		     (rip & 0xffff0000) << 32,
+	     8);
+	word(ENV_MEM + GATE + 8, rip >> 32, 8);
+	e.tr = (struct emul_seg){
+		.base = TSS_AT, .limit = 0x67, .sel = 0x40, .attr = 0x8b
+	};
+	word(TSS_AT + 4, INNER, 8);
+	if (mode == INSN_MODE_32)
+		word(TSS_AT + 8, 8, 2);
+	word(AT, 0, 4);
+	word(AT + 4, GATE | 3, 2);
+}
+
+static void test_gate_calls(void)
+{
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+	const struct emul_seg *ss = &e.seg[INSN_SEG_SS];
+
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x12345678, 2);
+	word(AT + 0x80, 0x2222222211111111, 8);
+	unit_result(STEP(CALL_GATE) == EMUL_OK && e.c.rip == 0x12345678 &&
+			    cs->sel == 32 && ss->sel == 8 && marked(32) &&
+			    marked(8) && e.writes == 6 &&
+			    e.c.regs[INSN_RSP] == INNER - 24 &&
+			    at(INNER - 4, 4) == 0x2b &&
+			    at(INNER - 8, 4) == AT + 0x80 &&
+			    at(INNER - 16, 8) == 0x2222222211111111 &&
+			    at(INNER - 20, 4) == 0x2b &&
+			    at(INNER - 24, 4) == 0x1007,
+		    "CALL gate of 32 bits: another stack, two parameters");
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x12345678, 31);
+	unit_result(STEP(CALL_GATE) == EMUL_OK && e.writes == 35 &&
+			    e.c.regs[INSN_RSP] == INNER - 140,
+		    "CALL gate: 31 parameters");
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x12345678, 2);
+	e.deny = true;
+	unit_result(STEP(CALL_GATE) == EMUL_OK && e.c.rip == 0x12345678 &&
+			    cs->sel == 32 && !at(INNER - 24, 4),
+		    "CALL gate: denied, control goes to the target");
+	gate(INSN_MODE_32, 3, 4, 3, 32, 0x12345678, 1);
+	word(AT + 0x80, 0x1111, 2);
+	e.tr.attr = 0x83;
+	word(TSS_AT + 2, 0x00080600, 4);
+	/* a stack of 64K at ENV_MEM */
+	word(ENV_MEM + 8, 0x300093004000ffffull, 8);
+	unit_result(STEP(CALL_GATE) == EMUL_OK && e.c.rip == 0x5678 &&
+			    cs->sel == 32 && ss->sel == 8 && e.writes == 5 &&
+			    (e.c.regs[INSN_RSP] & 0xffff) == 0x600 - 10 &&
+			    at(INNER - 2, 2) == 0x2b &&
+			    at(INNER - 4, 2) == ((AT + 0x80) & 0xffff) &&
+			    at(INNER - 6, 2) == 0x1111 &&
+			    at(INNER - 10, 2) == 0x1007,
+		    "CALL gate of 16 bits: a TSS and a stack of 16 bits");
+	gate(INSN_MODE_32, 0, 4, 0, 32, 0x5678, 0);
+	unit_result(STEP(CALL_GATE0) == EMUL_OK && e.c.rip == 0x5678 &&
+			    cs->sel == 32 && e.writes == 2 &&
+			    e.c.regs[INSN_RSP] == AT + 0x7c &&
+			    at(AT + 0x7c, 4) == 0x002b1007,
+		    "CALL gate of 16 bits: same ring, pushes of 2 bytes");
+	gate(INSN_MODE_32, 3, 0xc, 3, 67, 0x2000, 0);
+	unit_result(STEP(CALL_GATE) == EMUL_OK && cs->sel == 67 &&
+			    ss->sel == 0x2b && e.c.regs[INSN_RSP] == AT + 0x78,
+		    "CALL gate: conforming code keeps ring and stack");
+	gate(INSN_MODE_32, 3, 0xc, 3, 99, 0x2000, 0);
+	unit_result(STEP(JMP_GATE) == EMUL_OK && e.c.rip == 0x2000 &&
+			    cs->sel == 99 && !e.writes,
+		    "JMP gate");
+	gate(INSN_MODE_64, 3, 0xc, 3, 80, 0x123456789aull, 0);
+	unit_result(STEP("\xff\x1f") == EMUL_OK && e.c.rip == 0x123456789aull &&
+			    cs->sel == 80 && ss->sel == 0 &&
+			    ss->attr == EMUL_SEG_UNUSABLE && e.writes == 4 &&
+			    e.c.regs[INSN_RSP] == INNER - 32 &&
+			    at(INNER - 8, 8) == 0x2b &&
+			    at(INNER - 16, 8) == AT + 0x80 &&
+			    at(INNER - 24, 8) == 0x2b &&
+			    at(INNER - 32, 8) == 0x1002,
+		    "CALL gate of 64 bits: another stack, a null SS");
+}
+
+static void test_gate_faults(void)
+{
+	int ret;
+
+	gate(INSN_MODE_32, 3, 0xc, 0, 32, 0x2000, 0);
+	refuses("CALL gate: of DPL 0 in ring 3 is #GP(gate)", STEP(CALL_GATE),
+		GP, GATE);
+	gate(INSN_MODE_32, 0, 0xc, 0, 32, 0x2000, 0);
+	refuses("CALL gate: RPL above DPL is #GP(gate)", STEP(CALL_GATE), GP,
+		GATE);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	e.mem[GATE + 5] &= 0x7f;
+	refuses("CALL gate: not present is #NP(gate)", STEP(CALL_GATE), NP,
+		GATE);
+	gate(INSN_MODE_32, 3, 0xc, 3, 0, 0x2000, 0);
+	refuses("CALL gate: to null is #GP(0)", STEP(CALL_GATE), GP, 0);
+	gate(INSN_MODE_32, 3, 0xc, 3, 8, 0x2000, 0);
+	refuses("CALL gate: to data is #GP(sel)", STEP(CALL_GATE), GP, 8);
+	gate(INSN_MODE_32, 3, 0xc, 3, 104, 0x2000, 0);
+	refuses("CALL gate: code not present is #NP(sel)", STEP(CALL_GATE), NP,
+		104);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	refuses("JMP gate: to an inner ring is #GP(sel)", STEP(JMP_GATE), GP,
+		32);
+	gate(INSN_MODE_32, 3, 0xc, 3, 88, 0x2000, 0);
+	refuses("CALL gate: beyond the limit is #GP(0)", STEP(CALL_GATE), GP,
+		0);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	e.tr.limit = 8;
+	refuses("CALL gate: a short TSS is #TS(TSS)", STEP(CALL_GATE), TS,
+		0x40);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	word(TSS_AT + 8, 0, 2);
+	refuses("CALL gate: a null SS is #TS(0)", STEP(CALL_GATE), TS, 0);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	word(TSS_AT + 8, 19, 2);
+	refuses("CALL gate: SS of ring 3 is #TS(sel)", STEP(CALL_GATE), TS, 16);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	word(TSS_AT + 8, 48, 2);
+	refuses("CALL gate: SS not present is #SS(sel)", STEP(CALL_GATE), SS,
+		48);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	word(TSS_AT + 8, 72, 2);
+	refuses("CALL gate: beyond the inner stack is #SS(sel)",
+		STEP(CALL_GATE), SS, 72);
+	gate(INSN_MODE_32, 3, 0xc, 3, 32, 0x2000, 0);
+	word(TSS_AT + 4, ENV_MEM + 8, 4);
+	ret = STEP(CALL_GATE);
+	unit_result(ret == EMUL_FAULT && e.c.exception.vector == ENV_PF &&
+			    !e.writes && !e.exchanges &&
+			    e.c.regs[INSN_RSP] == AT + 0x80,
+		    "CALL gate: no page for the last push, nothing is stored");
+	gate(INSN_MODE_32, 3, 9, 3, 0, 0, 0);
+	unit_result(STEP(CALL_GATE) == EMUL_UNHANDLED,
+		    "CALL far: a task switch is left to others");
+	gate(INSN_MODE_64, 3, 9, 3, 0, 0, 0);
+	refuses("CALL far: no tasks in long mode", STEP("\xff\x1f"), GP, GATE);
+	gate(INSN_MODE_64, 3, 0xc, 3, 80, 0x2000, 0);
+	e.mem[GATE + 13] = 1;
+	refuses("CALL gate: a type in the upper half is #GP(gate)",
+		STEP("\xff\x1f"), GP, GATE);
+	gate(INSN_MODE_64, 3, 0xc, 3, 32, 0x2000, 0);
+	refuses("CALL gate of 64 bits: to 32-bit code is #GP(sel)",
+		STEP("\xff\x1f"), GP, 32);
+	gate(INSN_MODE_64, 3, 0xc, 3, 80, 0x800000000000ull, 0);
+	refuses("CALL gate of 64 bits: not canonical is #GP(0)",
+		STEP("\xff\x1f"), GP, 0);
+}
+
+static void test_iret_ends(void)
+{
+	static const u32 vm86[] = { 0x2000,	0x1234,	    0x23202,
+				    0xabcd1000, 0x11110002, 3,
+				    4,		5,	    6 };
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+	unsigned int i;
+
 	load(INSN_MODE_32, 0, 0);
-	frame(4, 0x2000, 32, 0x20002, 0, 0);
-	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
-		    "IRET: to VM86 is left to others");
+	for (i = 0; i < ARRAY_SIZE(vm86); i++)
+		word(AT + 0x80 + 4 * i, vm86[i], 4);
+	unit_result(STEP("\xcf") == EMUL_OK && e.c.rip == 0x2000 &&
+			    e.c.rflags == 0x23202 &&
+			    e.c.regs[INSN_RSP] == 0xabcd1000 &&
+			    cs->sel == 0x1234 && cs->base == 0x12340 &&
+			    cs->limit == 0xffff && cs->attr == 0xf3 &&
+			    e.seg[INSN_SEG_SS].base == 0x20 &&
+			    e.seg[INSN_SEG_ES].sel == 3 &&
+			    e.seg[INSN_SEG_DS].sel == 4 &&
+			    e.seg[INSN_SEG_FS].sel == 5 &&
+			    e.seg[INSN_SEG_GS].base == 0x60,
+		    "IRET: to VM86, with all segments");
 	load(INSN_MODE_32, 0, 0);
+	for (i = 0; i < ARRAY_SIZE(vm86); i++)
+		word(AT + 0x80 + 4 * i, i ? vm86[i] : 0x10000, 4);
+	refuses("IRET: to VM86 beyond 64K is #GP(0)", STEP("\xcf"), GP, 0);
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0x46, 0, 0);
 	e.c.nmi_masked = true;
-	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
-		    "IRET: that unblocks NMIs is left to others");
+	unit_result(STEP("\xcf") == EMUL_OK && e.nmi_unblocked,
+		    "IRET: ends blocking of NMIs");
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0x46, 0, 0);
+	unit_result(STEP("\xcf") == EMUL_OK && !e.nmi_unblocked,
+		    "IRET: where NMIs are not blocked");
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 0, 0x46, 0, 0);
+	e.c.nmi_masked = true;
+	refuses("IRET: to null is #GP(0)", STEP("\xcf"), GP, 0);
+	unit_result(e.nmi_unblocked, "IRET: ends blocking of NMIs, with #GP");
+	load(INSN_MODE_32, 0, 0);
+	frame(4, 0x2000, 32, 0x46, 0, 0);
+	e.c.nmi_masked = true;
+	e.pend_at = 1;
+	unit_result(STEP("\xcf") == EMUL_PENDING && !e.nmi_unblocked,
+		    "IRET: blocks NMIs while it waits");
 }
 
 #define LTR_AX "\x0f\x00\xd8"
@@ -486,6 +693,9 @@ int main(void)
 	test_far_calls();
 	test_far_returns();
 	test_system_loads();
+	test_gate_calls();
+	test_gate_faults();
+	test_iret_ends();
 	test_vendors();
 	test_push_segment();
 	return unit_end();

@@ -18,6 +18,9 @@ DECLARE_PAYLOAD(exact_inc);
 DECLARE_PAYLOAD(exact_mov);
 DECLARE_PAYLOAD(exact_gdt);
 DECLARE_LABEL(exact_gdt, called);
+DECLARE_PAYLOAD(exact_gate);
+DECLARE_LABEL(exact_gate, behind);
+DECLARE_LABEL(exact_gate, inner);
 DECLARE_PAYLOAD(exact_stos);
 DECLARE_PAYLOAD(exact_movs);
 DECLARE_PAYLOAD(exact_movss);
@@ -265,6 +268,78 @@ static void watched_gdt(long arg)
 	get_sregs(v, &s);
 	CHECK_EQ(s.ldt.selector, SEL_LDT);
 	CHECK_EQ(s.ldt.base, GUEST_LDT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* ---- a call gate ---- */
+
+/* Puts the vCPU into ring 3, with the TSS for the way back. */
+static void enter_ring3(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	s.cs.selector = SEL_UCODE64;
+	s.cs.dpl = 3;
+	s.ss.selector = SEL_UDATA;
+	s.ss.dpl = 3;
+	s.tr = (struct kvm_segment){
+		.base = GUEST_TSS,
+		.limit = 0x168,
+		.selector = SEL_TSS,
+		.type = 0xb,
+		.present = 1,
+	};
+	set_sregs(v, &s);
+}
+
+static void call_gate(long arg)
+{
+	const uint64_t stack = PAGE + 0x440, to = LABEL_AT(exact_gate, inner);
+	struct vcpu *v = START(M_LONG, exact_gate);
+	int mon = mon_open(v->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	uint64_t rsp;
+
+	enter_ring3(v);
+	get_sregs(v, &s);
+	s.gdt.limit = 0xfff;
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	rsp = r.rsp;
+	r.rflags |= RFLAGS_IOPL;
+	r.rbx = TARGET;
+	set_regs(v, &r);
+	wr64(v->vm, TARGET, (uint64_t)SEL_FREE << 32);
+	/* present, DPL 3, a call gate of 64 bits */
+	wr64(v->vm, GUEST_GDT + SEL_FREE,
+	     (to & 0xffff) | SEL_CODE64 << 16 | 0xecull << 40 |
+		     (to & 0xffff0000) << 32);
+	wr64(v->vm, GUEST_GDT + SEL_FREE + 8, to >> 32);
+	wr64(v->vm, GUEST_TSS + 4, stack);
+	mon_watch(mon, stack - 0x40, 0x40, VIGIL_ACTION_LOG);
+
+	EXPECT(v, STOP_SYNC);
+	expect_push(mon, stack - 8, 8, s.ss.selector);
+	expect_push(mon, stack - 16, 8, rsp);
+	expect_push(mon, stack - 24, 8, s.cs.selector);
+	expect_push(mon, stack - 32, 8, LABEL_AT(exact_gate, behind));
+	CHECK_NO_EVENT(mon);
+	vcpu_settle(v);
+	get_sregs(v, &s);
+	CHECK_EQ(s.cs.selector, SEL_CODE64);
+	CHECK_EQ(s.ss.selector, 0);
+	CHECK_EQ(s.cs.dpl, 0);
+	get_regs(v, &r);
+	CHECK_EQ(r.rsp, stack - 32);
+	EXPECT(v, STOP_END);
+	vcpu_settle(v);
+	get_sregs(v, &s);
+	CHECK_EQ(s.cs.selector & 3, 3);
+	get_regs(v, &r);
+	CHECK_EQ(r.rsp, rsp);
 	close(mon);
 	vm_destroy(v->vm);
 }
@@ -672,26 +747,6 @@ static void push_seg(long m)
 
 /* ---- what the emulator does not know ---- */
 
-/* Puts the vCPU into ring 3, with the TSS for the way back. */
-static void enter_ring3(struct vcpu *v)
-{
-	struct kvm_sregs s;
-
-	get_sregs(v, &s);
-	s.cs.selector = SEL_UCODE64;
-	s.cs.dpl = 3;
-	s.ss.selector = SEL_UDATA;
-	s.ss.dpl = 3;
-	s.tr = (struct kvm_segment){
-		.base = GUEST_TSS,
-		.limit = 0x168,
-		.selector = SEL_TSS,
-		.type = 0xb,
-		.present = 1,
-	};
-	set_sregs(v, &s);
-}
-
 static void unknown(const char *start, const char *end, const char *behind,
 		    uint64_t to, bool user)
 {
@@ -749,6 +804,7 @@ int main(int argc, char **argv)
 		{ "two vCPUs, MOV", chain_mov },
 		CASE_ALL("far calls", far_call),
 		{ "a watched GDT", watched_gdt },
+		{ "call gate to a watched stack", call_gate },
 		{ "single step, REP STOS, watched", step_stos, false },
 		{ "single step, REP STOS, device", step_stos, true },
 		{ "single step, REP MOVS, watched", step_movs, false },

@@ -12,6 +12,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/fpu.h"
+#include "vmm/cpu/inject.h"
 #include "vmm/cpu/segment.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/mem/watched.h"
@@ -384,6 +385,11 @@ static int op_set_dtable(struct emul_ctxt *c, bool idt,
 	return EMUL_OK;
 }
 
+static void op_unblock_nmi(struct emul_ctxt *c)
+{
+	event_nmi_unmask(emul_vcpu(c));
+}
+
 static int op_invlpg(struct emul_ctxt *c, u64 la)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
@@ -461,6 +467,7 @@ const struct emul_ops emulctl_ops = {
 	.get_xcr0 = op_get_xcr0,
 	.get_dtable = op_get_dtable,
 	.set_dtable = op_set_dtable,
+	.unblock_nmi = op_unblock_nmi,
 	.invlpg = op_invlpg,
 	.get_vec = op_get_vec,
 	.set_vec = op_set_vec,

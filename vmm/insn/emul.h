@@ -114,6 +114,7 @@ void emul_set_reg(struct emul_ctxt *c, unsigned int reg, unsigned int bytes,
 
 /* memory */
 bool emul_canonical(const struct emul_ctxt *c, u64 la);
+bool emul_within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes);
 u64 emul_ea(const struct emul_ctxt *c);
 int emul_linear(struct emul_ctxt *c, enum insn_seg seg, u64 ea,
 		unsigned int bytes, bool write, u64 *la);
@@ -172,11 +173,25 @@ int emul_release(struct emul_ctxt *c, unsigned int bytes);
 /* Reads a descriptor to @desc and unpacks it to @s; @la is its linear address. */
 int emul_read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
 			 struct emul_seg *s);
+/*
+ * In long mode a system descriptor has 16 bytes: reads the 8 behind those at @la. #GP
+ * if they have a type.
+ */
+int emul_read_upper(struct emul_ctxt *c, u16 sel, u64 la, u64 *upper);
 /* Sets the accessed bit in the table and in @s, unless it is set. */
 int emul_mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
 		       struct emul_seg *s);
 int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
 			     unsigned int cpl);
+
+/*
+ * JMP, or with @call CALL, to @sel, whose descriptor @s is none of code or data: @desc,
+ * at @la.
+ */
+int emul_far_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
+		  const struct emul_seg *s, bool call);
+/* Checks the target against the limit of the new code segment, and goes there. */
+int emul_far_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip);
 
 /* vectors */
 

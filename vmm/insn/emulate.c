@@ -15,6 +15,7 @@ int emul_raise(struct emul_ctxt *c, u8 vector, u32 error_code)
 	memset(&c->exception, 0, sizeof(c->exception));
 	c->exception.vector = vector;
 	switch (vector) {
+	case X86_TRAP_TS:
 	case X86_TRAP_NP:
 	case X86_TRAP_SS:
 	case X86_TRAP_GP:

@@ -267,7 +267,7 @@ struct emul_ops;
  * @cpl: current privilege level (3 in VM86, 0 in real mode)
  * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
  * @long_mode: EFER.LMA
- * @nmi_masked: NMIs are blocked until IRET, which is EMUL_UNHANDLED then
+ * @nmi_masked: NMIs are blocked until IRET
  * @va_bits: 48, or 57 with CR4.LA57; 0 is taken as 48
  * @features: EMUL_FEAT_*
  * @rep_budget: iterations of a REP in one call; 0 is taken as 1
@@ -355,6 +355,8 @@ struct emul_ctxt {
  * @set_dtable: GDTR, or IDTR
  * @get_sys_seg: LDTR, or TR
  * @set_sys_seg: LDTR, or TR
+ * @unblock_nmi: IRET has ended blocking of NMIs, though it may have raised an
+ *	exception
  * @invlpg: flush one page
  * @get_vec: XMM (16 bytes) or YMM (32) register
  * @set_vec: the same; what is above @bytes becomes 0 with @zero_upper, and
@@ -398,6 +400,7 @@ struct emul_ops {
 	int (*get_sys_seg)(struct emul_ctxt *c, bool tr, struct emul_seg *s);
 	int (*set_sys_seg)(struct emul_ctxt *c, bool tr,
 			   const struct emul_seg *s);
+	void (*unblock_nmi)(struct emul_ctxt *c);
 	int (*invlpg)(struct emul_ctxt *c, u64 la);
 
 	int (*get_vec)(struct emul_ctxt *c, unsigned int reg, void *buf,

@@ -3,8 +3,8 @@
  * Far transfers: JMP, CALL and RET between code segments, and IRET. Each checks
  * everything, stores what it has to store, and loads CS last.
  *
- * Call gates, task switches, the way to and from VM86 by IRET, and an IRET that
- * ends blocking of NMIs are EMUL_UNHANDLED.
+ * gate.c has call gates. Task switches, and an IRET of VM86 that raises #GP or that
+ * CR4.VME virtualizes, are EMUL_UNHANDLED.
  */
 #include "emul.h"
 
@@ -13,9 +13,6 @@ static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
 	u32 ec = s->sel & ~SEL_RPL;
 
-	/* The emulator does not go through gates and does not switch tasks. */
-	if (!(s->attr & EMUL_SEG_S))
-		return EMUL_UNHANDLED;
 	if (!(s->attr & 8))
 		return emul_gp(c, ec);
 	if (s->attr & 4 ? dpl > c->cpl :
@@ -26,8 +23,7 @@ static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_NP, ec);
 }
 
-/* Checks the target against the limit of the new code segment, and goes there. */
-static int check_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip)
+int emul_far_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip)
 {
 	bool wide = c->long_mode && s->attr & EMUL_SEG_L;
 
@@ -61,7 +57,7 @@ static int load_cs_real(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
 	if (!ret && call)
 		ret = emul_probe_push(c, 2, c->insn.opsize);
 	if (!ret)
-		ret = check_target(c, &s, rip);
+		ret = emul_far_target(c, &s, rip);
 	if (!ret && call)
 		ret = push_return(c);
 	if (ret)
@@ -80,12 +76,14 @@ static int load_cs_protected(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
 	if (!(sel & ~SEL_RPL))
 		return emul_gp(c, 0);
 	ret = emul_read_descriptor(c, sel, &la, &desc, &s);
+	if (!ret && !(s.attr & EMUL_SEG_S))
+		return emul_far_gate(c, sel, la, desc, &s, call);
 	if (!ret)
 		ret = check_code_segment(c, &s);
 	if (!ret && call)
 		ret = emul_probe_push(c, 2, c->insn.opsize);
 	if (!ret)
-		ret = check_target(c, &s, rip);
+		ret = emul_far_target(c, &s, rip);
 	if (!ret)
 		ret = emul_mark_accessed(c, la, desc, &s);
 	if (!ret && call)
@@ -97,8 +95,7 @@ static int load_cs_protected(struct emul_ctxt *c, u16 sel, u64 rip, bool call)
 }
 
 /*
- * JMP and CALL to ptr16:16, ptr16:32, m16:16, m16:32, m16:64 within one privilege
- * level.
+ * JMP and CALL to ptr16:16, ptr16:32, m16:16, m16:32, m16:64.
  */
 int emul_op_far(struct emul_ctxt *c)
 {
@@ -134,6 +131,11 @@ struct ret_frame {
 	bool has_stack; /* rSP and SS were popped */
 };
 
+#define VM86_IRET_FLAGS                                                    \
+	(ARITH_FLAGS | X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF |     \
+	 X86_EFLAGS_IOPL | X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_VM | \
+	 X86_EFLAGS_AC | X86_EFLAGS_VIF | X86_EFLAGS_VIP | X86_EFLAGS_ID)
+
 /* The flags that IRET may change at this privilege level. */
 static u64 iret_flags(const struct emul_ctxt *c)
 {
@@ -156,7 +158,7 @@ static int return_real(struct emul_ctxt *c, const struct ret_frame *f)
 
 	ret = c->ops->get_seg(c, INSN_SEG_CS, &s);
 	if (!ret)
-		ret = check_target(c, &s, f->rip);
+		ret = emul_far_target(c, &s, f->rip);
 	if (ret)
 		return ret;
 	s.sel = f->cs;
@@ -236,7 +238,7 @@ static int return_protected(struct emul_ctxt *c, struct ret_frame *f)
 	unsigned int rpl = f->cs & SEL_RPL;
 	int ret;
 
-	ret = check_target(c, &f->cs_seg, f->rip);
+	ret = emul_far_target(c, &f->cs_seg, f->rip);
 	if (!ret)
 		ret = emul_mark_accessed(c, f->cs_la, f->cs_desc, &f->cs_seg);
 	if (!ret && f->has_stack && !(f->ss_seg.attr & EMUL_SEG_UNUSABLE))
@@ -301,15 +303,49 @@ int emul_op_retf(struct emul_ctxt *c)
 	return return_protected(c, &f);
 }
 
-int emul_op_iret(struct emul_ctxt *c)
+/* In VM86 a segment has its selector for a base, 64K, and DPL 3. */
+static int load_vm86_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
+{
+	const struct emul_seg s = {
+		.base = (u32)sel << 4, .limit = 0xffff, .sel = sel, .attr = 0xf3
+	};
+
+	return c->ops->set_seg(c, seg, &s);
+}
+
+/* IRET of ring 0 to VM86: the frame has rSP and all segments. */
+static int return_vm86(struct emul_ctxt *c, const struct ret_frame *f)
+{
+	static const u8 order[] = { INSN_SEG_SS, INSN_SEG_ES, INSN_SEG_DS,
+				    INSN_SEG_FS, INSN_SEG_GS };
+	const struct emul_seg cs = { .limit = 0xffff };
+	u64 rsp, sel[ARRAY_SIZE(order)];
+	unsigned int i;
+	int ret;
+
+	ret = emul_pop(c, &rsp, 4);
+	for (i = 0; !ret && i < ARRAY_SIZE(order); i++)
+		ret = emul_pop(c, &sel[i], 4);
+	if (!ret)
+		ret = emul_far_target(c, &cs, f->rip);
+	if (ret)
+		return ret;
+	c->w.regs[INSN_RSP] = rsp;
+	c->w.rflags = (f->flags & VM86_IRET_FLAGS) | X86_EFLAGS_FIXED;
+	ret = load_vm86_seg(c, INSN_SEG_CS, f->cs);
+	for (i = 0; !ret && i < ARRAY_SIZE(order); i++)
+		ret = load_vm86_seg(c, order[i], sel[i]);
+	c->set_rf = f->flags & X86_EFLAGS_RF;
+	return ret;
+}
+
+static int iret(struct emul_ctxt *c)
 {
 	unsigned int bytes = c->insn.opsize;
 	struct ret_frame f = { 0 };
 	u64 mask = iret_flags(c);
 	int ret;
 
-	if (!c->ops->set_seg || c->nmi_masked)
-		return EMUL_UNHANDLED;
 	if (emul_vm86(c) && emul_iopl(c) < 3)
 		return EMUL_UNHANDLED;
 	if (emul_protected(c) && c->w.rflags & X86_EFLAGS_NT)
@@ -326,7 +362,7 @@ int emul_op_iret(struct emul_ctxt *c)
 	} else {
 		if (f.flags & X86_EFLAGS_VM && !c->cpl && bytes >= 4 &&
 		    !c->long_mode)
-			return EMUL_UNHANDLED;
+			return return_vm86(c, &f);
 		ret = check_return_code(c, &f);
 		if (!ret && (emul_long(c) || (f.cs & SEL_RPL) > c->cpl)) {
 			ret = pop_stack(c, &f, bytes);
@@ -341,4 +377,17 @@ int emul_op_iret(struct emul_ctxt *c)
 	emul_set_flags(c, mask, f.flags);
 	c->set_rf = f.flags & mask & X86_EFLAGS_RF;
 	return EMUL_OK;
+}
+
+/* IRET ends blocking of NMIs, even when it raises an exception. */
+int emul_op_iret(struct emul_ctxt *c)
+{
+	int ret;
+
+	if (!c->ops->set_seg || !c->ops->unblock_nmi)
+		return EMUL_UNHANDLED;
+	ret = iret(c);
+	if (c->nmi_masked && (ret == EMUL_OK || ret == EMUL_FAULT))
+		c->ops->unblock_nmi(c);
+	return ret;
 }

@@ -17,7 +17,7 @@ static int seg_fault(struct emul_ctxt *c, enum insn_seg seg)
 	return emul_raise(c, seg == INSN_SEG_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
 }
 
-static bool within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes)
+bool emul_within_limit(const struct emul_seg *s, u64 ea, unsigned int bytes)
 {
 	u64 last = ea + bytes - 1;
 
@@ -57,7 +57,7 @@ static noinline int segment_linear(struct emul_ctxt *c, enum insn_seg seg,
 		    !type_allows(&s, write))
 			return seg_fault(c, seg);
 	}
-	if (!within_limit(&s, ea, bytes))
+	if (!emul_within_limit(&s, ea, bytes))
 		return seg_fault(c, seg);
 	*la = (u32)(s.base + ea);
 	return EMUL_OK;

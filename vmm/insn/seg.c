@@ -190,24 +190,31 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 
 /* ---- LDTR and TR ---- */
 
-/* In long mode a system descriptor has 16 bytes: the upper half of the base follows. */
-static int read_upper_base(struct emul_ctxt *c, u16 sel, u64 la,
-			   struct emul_seg *s)
+int emul_read_upper(struct emul_ctxt *c, u16 sel, u64 la, u64 *upper)
 {
-	u64 upper;
 	int ret;
 
 	ret = find_descriptor(c, sel, 2 * DESC_BYTES, &la);
 	if (!ret)
-		ret = emul_read_linear(c, la + DESC_BYTES, &upper, DESC_BYTES,
+		ret = emul_read_linear(c, la + DESC_BYTES, upper, DESC_BYTES,
 				       EMUL_F_SYSTEM);
 	if (ret)
 		return ret;
-	s->base |= upper << 32;
 	/* The type field of the upper half must be 0. */
-	if (upper >> 40 & 0x1f || !emul_canonical(c, s->base))
-		return emul_gp(c, sel & ~SEL_RPL);
-	return EMUL_OK;
+	return *upper >> 40 & 0x1f ? emul_gp(c, sel & ~SEL_RPL) : EMUL_OK;
+}
+
+static int read_upper_base(struct emul_ctxt *c, u16 sel, u64 la,
+			   struct emul_seg *s)
+{
+	u64 upper = 0;
+	int ret = emul_read_upper(c, sel, la, &upper);
+
+	if (ret)
+		return ret;
+	s->base |= upper << 32;
+	return emul_canonical(c, s->base) ? EMUL_OK :
+					    emul_gp(c, sel & ~SEL_RPL);
 }
 
 static bool is_available_tss(const struct emul_ctxt *c,
