@@ -140,9 +140,37 @@ static u64 *find_leaf(struct vigil_vcpu *vcpu, gva_t gva)
 }
 
 /*
+ * From here to dirty_fault_end() a harvest waits for this vCPU. Nothing in between
+ * sleeps or is preempted, which keeps the tables from being freed as well.
+ */
+static void dirty_fault_begin(struct vigil_vcpu *vcpu)
+{
+	preempt_disable();
+	WRITE_ONCE(vcpu->shadow.in_dirty_fault, true);
+	/* Whoever sees W, which is set below, sees this as well. */
+	smp_wmb();
+}
+
+static void dirty_fault_end(struct vigil_vcpu *vcpu)
+{
+	smp_store_release(&vcpu->shadow.in_dirty_fault, false);
+	preempt_enable();
+}
+
+/* selftests/models/dirty.pml explores this */
+void shadow_wait_dirty_faults(struct vigil_vm *vm)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i;
+
+	vigil_for_each_vcpu(i, vcpu, vm)
+		smp_cond_load_acquire(&vcpu->shadow.in_dirty_fault, !VAL);
+}
+
+/*
  * A write to a page that only the dirty log keeps read-only. The bit is set
- * before W, so that no page is writable and clean; and again after it, because
- * a harvest in between may have taken the bit before it took W.
+ * before W, so that no page is writable and clean; and again after it, because a
+ * harvest in between may have taken the bit before it took W.
  * selftests/models/dirty.pml and watch.pml explore this.
  */
 static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
@@ -153,7 +181,7 @@ static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 	bool done = false;
 	gfn_t gfn;
 
-	rcu_read_lock();
+	dirty_fault_begin(vcpu);
 	sptep = find_leaf(vcpu, gva);
 	if (!sptep)
 		goto out;
@@ -172,8 +200,8 @@ static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 	if (!try_cmpxchg64(sptep, &spte, spte | SPTE_W | SPTE_D))
 		goto out;
 	/*
-	 * The SPTE may have been made anew for another gfn, with the same
-	 * value, before the cmpxchg: mark the gfn that it maps now as well.
+	 * The SPTE may also have been made anew for another gfn, with the same
+	 * value, before the cmpxchg: mark the gfn that it maps now.
 	 */
 	gfn = leaf_gfn(sp, spte_index(sptep));
 	slot = cached_slot(vcpu, gfn);
@@ -181,7 +209,7 @@ static bool dirty_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 ec)
 		dirty_mark(slot, gfn);
 	done = true;
 out:
-	rcu_read_unlock();
+	dirty_fault_end(vcpu);
 	return done;
 }
 

@@ -75,6 +75,14 @@ void shadow_watches_gone(struct vigil_vm *vm);
  */
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot);
 /*
+ * Waits for each vCPU that lets its guest write to a page which only the dirty log
+ * kept read-only: when it returns, the pages that the guest could write to by then
+ * are in the log. Such a vCPU is not preempted meanwhile, so the wait is short.
+ * Under vm->lock.
+ */
+void shadow_wait_dirty_faults(struct vigil_vm *vm);
+
+/*
  * Write-protects the pages whose bit is set in @mask; bit 0 stands for gfn
  * @base. Returns whether an SPTE has lost W: then the caller flushes once at
  * the end with shadow_flush_vm(). Takes the shadow lock for the word.

@@ -140,6 +140,7 @@ struct shadow_vcpu {
 		u64 generation; /* of the slots that have no such gfn */
 	} mmio;
 	unsigned long large_dropped; /* [v] of the VM, at the last INVLPG */
+	bool in_dirty_fault; /* [v] written; a harvest waits for it */
 	struct shadow_cache headers; /* [v] struct shadow_page */
 	struct shadow_cache tables; /* [v] zeroed pages */
 	struct shadow_cache links; /* [v] struct rmap_block */

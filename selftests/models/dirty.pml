@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The dirty log's bit and W of an SPTE: dirty_fault(), map() (shadow/fault.c),
- * dirty_mark() (vmm/mem/dirty.h), gmem_write() with stored() (vmm/mem/gmem.c), harvest() and
- * vigil_get_dirty_log() (vmm/mem/dirty.c), shadow_protect_mask() (shadow/slots.c).
+ * The dirty log's bit and W of an SPTE: dirty_fault(), shadow_wait_dirty_faults(),
+ * map() (shadow/fault.c), dirty_mark() (vmm/mem/dirty.h), gmem_write() with stored()
+ * (vmm/mem/gmem.c), harvest() and vigil_get_dirty_log() (vmm/mem/dirty.c),
+ * shadow_protect_mask() (shadow/slots.c).
  *
  * One page. Two vCPUs store to it through their TLBs, after a lock-free or a slow fault
  * where it is not writable; the first stores once through the emulator. The log is
  * harvested twice while they run and once after they stand. An MMU notifier drops the
- * SPTE once and leaves the flush to whoever needs it.
+ * SPTE once and leaves the flush to whoever needs it. The SPTE may have been another
+ * page's when a lock-free fault read it: then the fault has marked that one.
  *
- * Shown: a store to the page is in the log of the harvest that is under way or of the
- * next one; what was stored before the vCPUs stand is in the last harvest. Two stores
- * may be one harvest late: the emulator's, when a harvest comes between the store and its
- * mark, before the instruction is done; and one of another vCPU through the W that a
- * lock-free fault has set, when a harvest has taken the bit of that fault before it set W
- * and another comes before it marks again (MUT_OTHER_VCPU_IN_BETWEEN shows that one).
+ * Shown: a harvest tells of each store that was made before it began; what was stored
+ * before the vCPUs stand is in the last harvest. A store of the emulator may be one
+ * harvest late, when a harvest comes between it and its mark, before the instruction is
+ * done.
  *
  * A plain store of the emulator stays in its CPU's buffer until memory takes it, as on
- * x86; an instruction with LOCK and smp_mb() wait for that.
+ * x86; so does the flag of a lock-free fault. An instruction with LOCK and smp_mb() wait
+ * for that.
  */
 
 #define VCPUS 2
@@ -30,25 +31,17 @@ bool present = true, w; /* the SPTE; what else it allows does not change */
 bool stale; /* narrowed and not flushed: flush.pml */
 bool tlb[VCPUS]; /* has the page, writable */
 bool buffered[VCPUS]; /* a store that only its own CPU knows of */
+bool flag_buffered[VCPUS];
+bool inside[VCPUS]; /* in_dirty_fault */
 
 bool stored; /* the page has changed since it was last told of */
-bool harvesting;
+bool unmarked; /* by a store of the emulator, whose mark is still to come */
 bool emulating; /* the store may be made, its mark is not yet */
-byte faults; /* lock-free ones under way */
-bool raced; /* a harvest took the bit since one of them began */
 byte finished;
 
 #define spin_lock() atomic { !lock -> lock = true }
 #define spin_unlock() lock = false
-#define smp_mb() !buffered[v]
-
-/* No harvest is under way. The next one reports all that was stored before. */
-#define told (!stored || logged || harvesting || emulating)
-#ifdef MUT_OTHER_VCPU_IN_BETWEEN
-#define INVARIANT told
-#else
-#define INVARIANT (told || raced)
-#endif
+#define smp_mb() !buffered[v] && !flag_buffered[v]
 
 inline dirty_mark()
 {
@@ -60,30 +53,30 @@ inline dirty_mark()
 
 inline dirty_fault()
 {
-#ifndef MUT_NO_MARK_BEFORE
-	dirty_mark();
-#endif
+	flag_buffered[v] = true;
+	/*
+	 * The first mark only keeps the auditor from seeing a page that is
+	 * writable and clean: the page may not be this one.
+	 */
+	if
+	:: dirty_mark()
+	:: skip
+	fi;
 	/* cmpxchg() */
+	smp_mb();
 	d_step {
 		if
 		:: present && !w -> w = true; done = true
 		:: else
 		fi
-	}
+	};
 #ifndef MUT_NO_MARK_AFTER
 	if
 	:: done -> dirty_mark()
 	:: else
 	fi;
 #endif
-	d_step {
-		done = false;
-		faults--;
-		if
-		:: faults == 0 -> raced = false
-		:: else
-		fi
-	}
+	d_step { done = false; flag_buffered[v] = false; inside[v] = false }
 }
 
 inline slow_fault()
@@ -105,8 +98,13 @@ inline gmem_write()
 #ifndef MUT_NO_BARRIER_AFTER_STORE
 	smp_mb();
 #endif
-	dirty_mark();
-	emulating = false
+	/* from here on the store is one that a harvest has to tell of */
+	d_step {
+		emulating = false;
+		logged = true;
+		stored = stored || unmarked;
+		unmarked = false
+	}
 }
 
 proctype vcpu(byte v)
@@ -118,12 +116,10 @@ proctype vcpu(byte v)
 	:: d_step {
 		n < STORES && tlb[v] ->
 		n++;
-		stored = true;
-		assert(INVARIANT)
+		stored = true
 	}
 	:: d_step { present && w && !tlb[v] -> tlb[v] = true }
-	:: d_step { n < STORES && !tlb[v] && present && !w -> faults++ };
-		dirty_fault()
+	:: d_step { n < STORES && !tlb[v] && present && !w } -> dirty_fault()
 	:: n < STORES && !tlb[v] && !w -> slow_fault()
 	:: v == 0 && !emulated -> emulated = true; gmem_write()
 	:: n == STORES && !buffered[v] && (v == 1 || emulated) -> break
@@ -135,7 +131,14 @@ proctype drain(byte v)
 {
 end:
 	do
-	:: d_step { buffered[v] -> buffered[v] = false; stored = true }
+	:: d_step {
+		buffered[v] -> buffered[v] = false;
+		if
+		:: emulating -> unmarked = true
+		:: else -> stored = true
+		fi
+	}
+	:: d_step { flag_buffered[v] -> flag_buffered[v] = false; inside[v] = true }
 	od
 }
 
@@ -145,10 +148,19 @@ inline flush_vm()
 	tlb[1] = false
 }
 
+inline shadow_wait_dirty_faults()
+{
+	!inside[0];
+	!inside[1]
+}
+
 /* The VMM reads the page when the call has returned. */
 inline vigil_get_dirty_log()
 {
-	harvesting = true;
+	must = stored;
+#ifndef MUT_NO_WAIT_FOR_FAULTS
+	shadow_wait_dirty_faults();
+#endif
 	if
 	:: logged ->
 #ifdef MUT_PROTECT_BEFORE_FETCH
@@ -162,7 +174,7 @@ inline vigil_get_dirty_log()
 		logged = false;
 #else
 		/* xchg() */
-		d_step { logged = false; raced = faults > 0 };
+		logged = false;
 		spin_lock();
 #ifdef MUT_ONLY_OWN_RIGHTS
 		d_step { if :: w -> w = false; flush = true :: else fi };
@@ -181,16 +193,16 @@ inline vigil_get_dirty_log()
 		:: else
 		fi;
 #endif
-		d_step { flush = false; stored = false; harvesting = false; assert(INVARIANT) }
-	:: !logged ->
-		d_step { harvesting = false; assert(INVARIANT) }
-	fi
+		d_step { flush = false; stored = false; unmarked = false }
+	:: !logged -> assert(!must)
+	fi;
+	must = false
 }
 
 proctype harvester()
 {
 	byte n;
-	bool flush;
+	bool flush, must;
 
 	do
 	:: n < HARVESTS && finished < VCPUS ->
@@ -214,6 +226,7 @@ proctype dropper()
 init {
 	atomic {
 		run drain(0);
+		run drain(1);
 		run vcpu(0);
 		run vcpu(1);
 		run harvester();

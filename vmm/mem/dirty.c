@@ -93,6 +93,11 @@ int vigil_get_dirty_log(struct vigil_vm *vm, const struct kvm_dirty_log *log)
 
 	words = slot->bitmap_bytes / sizeof(long);
 	copy = slot->dirty + words;
+	/*
+	 * A vCPU that has set W marks the page once more. Until it has, another
+	 * one may have stored to the page while its bit is clear.
+	 */
+	shadow_wait_dirty_faults(vm);
 	for (i = 0; i < words; i += HARVEST_WORDS) {
 		flush |= harvest(vm, slot, copy, i,
 				 min(words, i + HARVEST_WORDS));
