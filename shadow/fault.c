@@ -153,6 +153,7 @@ static void dirty_fault_begin(struct vigil_vcpu *vcpu)
 
 static void dirty_fault_end(struct vigil_vcpu *vcpu)
 {
+	/* pairs with the acquire in shadow_wait_dirty_faults() */
 	smp_store_release(&vcpu->shadow.in_dirty_fault, false);
 	preempt_enable();
 }
@@ -257,6 +258,7 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
  * @slot:	of the page
  * @pfn:	of the host's page
  * @w:		guest walk
+ * @freed:	shadow pages that were zapped for it
  */
 struct fault {
 	gva_t gva;
@@ -266,6 +268,7 @@ struct fault {
 	struct vigil_slot *slot;
 	unsigned long pfn;
 	struct guest_walk w;
+	struct list_head freed;
 };
 
 /* [s] Is the guest's entry at @gpa still what the walk has read? */
@@ -366,14 +369,15 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
  * the guest write that table, which becomes unsync. selftests/models/watch.pml
  * explores this.
  */
-static bool may_write(struct vigil_vcpu *vcpu, const struct fault *f,
+static bool may_write(struct vigil_vcpu *vcpu, struct fault *f,
 		      unsigned long *word)
 {
 	if (watch_gfn(vcpu->vm, f->w.gfn))
 		return false;
 	if (!(*word & RMAP_TABLE))
 		return true;
-	return f->write && table_unsync(vcpu->vm, f->w.gfn, word) == TABLE_OPEN;
+	return f->write &&
+	       table_unsync(vcpu->vm, f->w.gfn, word, &f->freed) == TABLE_OPEN;
 }
 
 /*
@@ -548,10 +552,8 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 			WRITE_ONCE(sp->snap[index], f->w.pte[0]);
 		spte_update(vcpu, sptep, spte, f->gva);
 	} else {
-		if (unlikely(rmap_count(*word) >= RMAP_MAX)) {
+		if (unlikely(rmap_count(*word) >= RMAP_MAX))
 			rmap_drop_all(vm, word);
-			shadow_flush_stale(vm);
-		}
 		spte_add(vcpu, sp, index, word, spte, f->w.pte[0]);
 		prefetch_around(vcpu, sp, index, f->w.table[0]);
 	}
@@ -614,6 +616,7 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f)
 		return ret;
 	}
 
+	INIT_LIST_HEAD(&f->freed);
 	spin_lock(&vm->shadow.lock);
 	if (vm_notify_retry(vm, seq, vigil_slot_hva(f->slot, f->w.gfn)) ||
 	    rcu_access_pointer(vm->slots) != slots ||
@@ -624,6 +627,7 @@ static int map_fault(struct vigil_vcpu *vcpu, struct fault *f)
 		ret = map(vcpu, f);
 	}
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &f->freed);
 	return ret;
 }
 

@@ -177,7 +177,10 @@ void spte_drop(struct vigil_vm *vm, u64 *spte);
  */
 void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 	      struct list_head *freed);
-/* [s] Flushes what may still lead to the pages, then frees them. */
+/*
+ * Not under [s], which nobody has to wait for because of a flush: flushes what may
+ * still lead to the pages, then frees them.
+ */
 void page_free_list(struct vigil_vm *vm, struct list_head *freed);
 /* Frees pages without a flush: no vCPU can use them any more. */
 void page_free_now(struct list_head *freed);
@@ -186,8 +189,8 @@ void page_put_root(struct shadow_page *sp, struct list_head *freed);
 unsigned long page_shrink(struct vigil_vm *vm, unsigned long want, bool roots,
 			  struct list_head *freed);
 /*
- * [s] In long work, lets go of the lock for a moment, after a flush for what
- * was done so far.
+ * [s] In long work, lets go of the lock for a moment. What was narrowed so far is
+ * flushed when the work is done.
  */
 void shadow_break(struct vigil_vm *vm, bool may_sleep);
 
@@ -209,8 +212,8 @@ static inline void audit_raise(atomic_long_t *count, long to)
 
 /*
  * [s] An SPTE has lost a right, so TLBs may allow more than the SPTEs. Where
- * the guest itself has to flush, that is fine. In all other places
- * shadow_flush_stale() must run before the lock is free.
+ * the guest itself has to flush, that is fine. Whoever relies on it calls
+ * shadow_flush_stale(), with the lock only when it must not be free in between.
  * selftests/models/flush.pml explores this.
  */
 static inline void shadow_narrowed(struct vigil_vm *vm)
@@ -281,10 +284,10 @@ enum table_write { TABLE_OPEN, TABLE_CLOSED };
 
 /*
  * [s] The guest faulted on a write to a shadowed table: may it write there from
- * now on?
+ * now on? Pages that are zapped for it come into @freed.
  */
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
-			      unsigned long *word);
+			      unsigned long *word, struct list_head *freed);
 
 /* ---- the last slot looked up by this vCPU ---- */
 static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,

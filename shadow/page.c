@@ -47,8 +47,8 @@ static noinline void make_room(struct vigil_vm *vm)
 	spin_lock(&vm->shadow.lock);
 	if (shadow_over_limit(vm) && !page_shrink(vm, 32, false, &freed))
 		page_shrink(vm, 32, true, &freed);
-	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &freed);
 }
 
 static noinline int refill(struct shadow_vcpu *s)
@@ -107,6 +107,7 @@ void page_free_now(struct list_head *freed)
 /* selftests/models/root.pml explores this */
 void page_free_list(struct vigil_vm *vm, struct list_head *freed)
 {
+	lockdep_assert_not_held(&vm->shadow.lock);
 	if (list_empty(freed))
 		return;
 	/*
@@ -303,7 +304,6 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 		table_unmark(vm, sp->gfn);
 	}
 	shadow_narrowed(vm);
-	shadow_must_flush(vm);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages - 1);
 	sp->invalid = true;
 	if (sp->roots) {
@@ -357,7 +357,6 @@ void shadow_break(struct vigil_vm *vm, bool may_sleep)
 {
 	if (!spin_needbreak(&vm->shadow.lock) && !need_resched())
 		return;
-	shadow_flush_stale(vm);
 	if (may_sleep) {
 		cond_resched_lock(&vm->shadow.lock);
 		return;
@@ -403,14 +402,15 @@ void shadow_zap_all(struct vigil_vm *vm)
 
 	spin_lock(&vm->shadow.lock);
 	generation = ++vm->shadow.generation;
-	do {
-		more = zap_old(vm, generation, &freed);
-		page_free_list(vm, &freed);
-		shadow_break(vm, true);
-	} while (more);
-	shadow_must_flush(vm);
-	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
+	do {
+		spin_lock(&vm->shadow.lock);
+		more = zap_old(vm, generation, &freed);
+		spin_unlock(&vm->shadow.lock);
+		page_free_list(vm, &freed);
+		cond_resched();
+	} while (more);
+	shadow_flush_stale(vm);
 }
 
 void shadow_watches_gone(struct vigil_vm *vm)
@@ -437,8 +437,8 @@ int shadow_set_limit(struct vigil_vm *vm, unsigned long pages)
 				   vm->shadow.nr_pages - shadow_get_limit(vm)) :
 			       0;
 		page_shrink(vm, over, true, &freed);
-		page_free_list(vm, &freed);
 		spin_unlock(&vm->shadow.lock);
+		page_free_list(vm, &freed);
 		cond_resched();
 	} while (over);
 	return 0;

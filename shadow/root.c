@@ -145,17 +145,15 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 	return sp;
 }
 
-static void roots_put(struct vigil_vcpu *vcpu, struct shadow_page **root)
+static void roots_put(struct shadow_page **root, struct list_head *freed)
 {
-	LIST_HEAD(freed);
 	unsigned int i;
 
 	for (i = 0; i < SHADOW_MAX_ROOTS; i++) {
 		if (root[i])
-			page_put_root(root[i], &freed);
+			page_put_root(root[i], freed);
 		root[i] = NULL;
 	}
-	page_free_list(vcpu->vm, &freed);
 }
 
 static hpa_t pae_root_fill(struct shadow_vcpu *s, struct shadow_page **root)
@@ -175,6 +173,7 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	struct shadow_page *root[SHADOW_MAX_ROOTS] = {};
 	struct vigil_vm *vm = vcpu->vm;
 	unsigned int i, n;
+	LIST_HEAD(freed);
 	hpa_t hpa;
 	int ret;
 
@@ -199,8 +198,9 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	 * others need memory behind CR3.
 	 */
 	if (!root[0] && s->mode.paging != WALK_PAE) {
-		roots_put(vcpu, root);
+		roots_put(root, &freed);
 		spin_unlock(&vm->shadow.lock);
+		page_free_list(vm, &freed);
 		return -EFAULT;
 	}
 	swap(s->root[0], root[0]);
@@ -210,8 +210,9 @@ static noinline int load_root(struct vigil_vcpu *vcpu)
 	hpa = n == 4 ? pae_root_fill(s, s->root) : __sme_pa(s->root[0]->spt);
 	s->root_cr3 = vcpu->cr3;
 	WRITE_ONCE(s->root_ok, true);
-	roots_put(vcpu, root);
+	roots_put(root, &freed);
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &freed);
 	vmm_ops->set_root(vcpu, hpa);
 	shadow_flush_tag(vcpu);
 	return 0;

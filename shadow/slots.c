@@ -142,9 +142,8 @@ void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
 		if (!(gfn & 511))
 			shadow_break(vm, true);
 	}
-	shadow_must_flush(vm);
-	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
+	shadow_flush_stale(vm);
 }
 
 /*
@@ -187,9 +186,8 @@ void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
 	spin_lock(&vm->shadow.lock);
 	if (slot)
 		protect_page(vm, slot, gfn, false);
-	shadow_must_flush(vm);
-	shadow_flush_stale(vm);
 	spin_unlock(&vm->shadow.lock);
+	shadow_flush_stale(vm);
 }
 
 /* ---- MMU notifier ---- */
@@ -330,8 +328,8 @@ static unsigned long shrink_vm(struct shadow_vm *s, unsigned long want)
 	if (!spin_trylock(&s->lock))
 		return 0;
 	n = page_shrink(vm, want, false, &freed);
-	page_free_list(vm, &freed);
 	spin_unlock(&s->lock);
+	page_free_list(vm, &freed);
 	return n;
 }
 

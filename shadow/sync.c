@@ -278,8 +278,8 @@ static noinline void sync_tables(struct vigil_vm *vm)
 		unsync_del(vm, sp);
 		reread_table(vm, sp);
 	}
-	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &freed);
 }
 
 void shadow_reread_tables(struct vigil_vm *vm)
@@ -343,19 +343,18 @@ static void unsync_all_of(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 }
 
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
-			      unsigned long *word)
+			      unsigned long *word, struct list_head *freed)
 {
 	enum table_write ret = TABLE_OPEN;
 	struct hlist_node *next;
 	struct shadow_page *sp;
 	unsigned int leaves = 0;
-	LIST_HEAD(freed);
 
 	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash) {
 		if (sp->gfn != gfn || sp->role.direct)
 			continue;
 		if (!rmap_count(sp->parents) && !sp->roots)
-			page_zap(vm, sp, &freed);
+			page_zap(vm, sp, freed);
 		else if (sp->role.level > 1)
 			ret = TABLE_CLOSED;
 		else
@@ -365,8 +364,7 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 	    vm->shadow.nr_unsync + leaves <= UNSYNC_MAX)
 		unsync_all_of(vm, gfn, word);
 	else if (ret == TABLE_OPEN && leaves)
-		page_zap_all_of(vm, gfn, &freed);
-	page_free_list(vm, &freed);
+		page_zap_all_of(vm, gfn, freed);
 	return ret;
 }
 
@@ -424,8 +422,8 @@ void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
 	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
 		if (sp->gfn == gfn && !sp->role.direct)
 			written_table(vm, sp, offset_in_page(gpa), len, &freed);
-	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &freed);
 }
 
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn)
@@ -436,8 +434,8 @@ bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn)
 	spin_lock(&vm->shadow.lock);
 	page_zap_all_of(vm, gfn, &freed);
 	any = !list_empty(&freed);
-	page_free_list(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
+	page_free_list(vm, &freed);
 	return any;
 }
 
