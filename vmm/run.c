@@ -7,6 +7,7 @@
 #include "ops.h"
 #include "run.h"
 #include "trace.h"
+#include "turn.h"
 #include "work.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
@@ -122,6 +123,14 @@ static noinline int do_thread_work(struct vigil_vcpu *vcpu)
 	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ? -EINTR : ret;
 }
 
+static __always_inline bool work_wanted(struct vigil_vcpu *vcpu)
+{
+	if (run_injected())
+		return false;
+	run_audit_looked(vcpu);
+	return thread_work_pending();
+}
+
 /*
  * Runs the guest until the VMM has to do something. Each round ends with a look
  * at signals, whatever it did. selftests/models/root.pml explores this.
@@ -131,10 +140,11 @@ static int run_loop(struct vigil_vcpu *vcpu)
 	int r;
 
 	for (;;) {
+		run_audit_turn(vcpu);
 		r = run_once(vcpu);
 		if (r <= 0)
 			return r;
-		if (thread_work_pending() && do_thread_work(vcpu)) {
+		if (work_wanted(vcpu) && do_thread_work(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
@@ -185,6 +195,7 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 		event_run_end(vcpu);
 		return -EINTR;
 	}
+	run_audit_looked(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	if (unlikely(vcpu->pid != task_pid(current))) {

@@ -222,6 +222,9 @@ struct vigil_vcpu {
 	} fetch;
 
 	struct vigil_vcpu_stat stat; /* [v] writes, [a] reads */
+#ifdef VIGIL_DEBUG
+	unsigned int turns; /* [v] since KVM_RUN looked at signals: work.h */
+#endif
 	void *vendor; /* [I] the vendor's part */
 };
 

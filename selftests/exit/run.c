@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -85,6 +86,46 @@ static void cpu_limit(long unused)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		ERROR("the child was lost");
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
+}
+
+#define RUN_INJECT "/sys/module/vigil/parameters/run_inject"
+
+static void inject(int on)
+{
+	FILE *f = fopen(RUN_INJECT, "w");
+
+	if (!f || fprintf(f, "%d\n", on) < 0 || fclose(f))
+		ERROR("%s: errno %d", RUN_INJECT, errno);
+}
+
+/*
+ * A debug module counts what KVM_RUN does between two looks at signals. With the
+ * injected fault it never looks, and no signal would end it.
+ */
+static void loop_auditor(long unused)
+{
+	static const uint8_t code[] = { 0x0f, 0xa2, 0xeb, 0xfc }; /* cpuid */
+	struct vcpu *v = START(M_LONG, spin);
+	struct kvm_regs r;
+	int ret, err;
+
+	if (access(RUN_INJECT, W_OK))
+		SKIP("the module was built without auditors");
+	memcpy(vm_ram(v->vm, GUEST_FREE, sizeof(code)), code, sizeof(code));
+	get_regs(v, &r);
+	r.rip = GUEST_FREE;
+	set_regs(v, &r);
+	v->stop_on_signal = true;
+	ticks(20000);
+	EXPECT(v, STOP_SIGNAL);
+	inject(1);
+	do {
+		ret = ioctl(v->fd, KVM_RUN, 0);
+		err = errno;
+	} while (ret && err == EINTR); /* before the first turn */
+	inject(0);
+	CHECK_EQ(ret, -1);
+	CHECK_EQ(err, EIO);
 }
 
 /*
@@ -356,6 +397,7 @@ static const struct test_case cases[] = {
 	{ "immediate_exit", immediate_exit },
 	{ "immediate_exit and CR8", immediate_cr8 },
 	{ "a limit of CPU time", cpu_limit, 0, 300 },
+	{ "a loop without a look at signals", loop_auditor },
 	{ "signal", signal_interrupts },
 	{ "KVM_SET_SIGNAL_MASK", signal_mask },
 	{ "CR8", task_priority },

@@ -17,6 +17,7 @@
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
+#include "vmm/turn.h"
 
 /* REP iterations after which interrupts are looked at again. */
 #define REP_BUDGET 64
@@ -164,6 +165,7 @@ static int held_verdict(struct vigil_vcpu *vcpu,
 	int ret;
 
 	while ((ret = monitor_wait(vcpu)) == -EINTR) {
+		run_audit_turn(vcpu);
 		vcpu->complete = again;
 		if (signal_pending(current) ||
 		    READ_ONCE(vcpu->run->immediate_exit__unsafe)) {
@@ -270,6 +272,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	 * and no recursion.
 	 */
 	while ((ret = emul_once(vcpu)) == EMUL_PENDING && vcpu->held) {
+		run_audit_turn(vcpu);
 		ret = held_settle(vcpu);
 		if (ret != 1)
 			return ret;
