@@ -33,11 +33,11 @@ PAYLOAD(mmio_exits)
 	OUT_END
 END(mmio_exits)
 
-/* Stores ten bytes from the x87, for which there is no emulation. */
+/* Stores eight bytes that a mask selects, for which there is no emulation. */
 PAYLOAD(mmio_unknown)
-	mov $GUEST_MMIO, %ebx
-	fldz
+	mov $GUEST_MMIO + 0x10, %edi
+	pcmpeqd %mm0, %mm0
 LABEL(mmio_unknown, insn)
-	fnstenv 0x10(%rbx)
+	maskmovq %mm0, %mm0
 	OUT_END
 END(mmio_unknown)

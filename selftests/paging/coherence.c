@@ -796,7 +796,7 @@ static void no_nested_paging(long mode)
 
 /*
  * A page that was a table becomes ordinary memory: for instructions that the
- * emulator knows (FXSAVE), and for those that it does not (FNSAVE).
+ * emulator knows (FXSAVE), and for those that it does not (MASKMOVQ).
  */
 static void was_a_table(long mode)
 {
@@ -804,31 +804,38 @@ static void was_a_table(long mode)
 	bool is64 = mode == M_LONG || mode == M_LA57;
 	uint64_t up = pt_entry(&pt, test_va, is64 ? 3 : 2);
 	uint64_t table = pt_entry(&pt, test_va, is64 ? 2 : 1) & ~0xfffull;
-	/* mov $at, %eax; fxsave or fnsave (%eax or %rax); ret */
-	static const uint8_t save[2][4] = { { 0x0f, 0xae, 0x00, 0xc3 },
-					    { 0xdd, 0x30, 0xc3 } };
-	uint8_t *code = vm_ram(v->vm, FRAME(0), 16);
+	/*
+	 * mov $at, %eax; then fxsave (%eax or %rax); ret
+	 * or push %rdi; mov %eax, %edi; pcmpeqd %mm0, %mm0; maskmovq %mm0, %mm0;
+	 * emms; pop %rdi; ret
+	 */
+	static const uint8_t save[2][13] = { { 0x0f, 0xae, 0x00, 0xc3 },
+					     { 0x57, 0x89, 0xc7, 0x0f, 0x76,
+					       0xc0, 0x0f, 0xf7, 0xc0, 0x0f,
+					       0x77, 0x5f, 0xc3 } };
+	static const uint16_t saved[2] = { 0x37f, 0xffff };
+	uint8_t *code = vm_ram(v->vm, FRAME(0), 32);
 	uint32_t at = table + 0x200;
 	unsigned int i;
 
 	code[0] = 0xb8;
 	memcpy(code + 1, &at, 4);
 	for (i = 0; i < 20; i++) {
-		memcpy(code + 5, save[i & 1], 4);
+		memcpy(code + 5, save[i & 1], sizeof(save[0]));
 		set_entry(v, up, table | FLAGS);
 		set_entry(v, pt_entry(&pt, test_va, 1), FRAME(3) | FLAGS);
 		CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 		/* The table is still in use, which the CPU would not notice. */
 		op(v, OP_CALL, FRAME(0), 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
-		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, saved[i & 1]);
 		CHECK_MEM_EQ(rd(v, test_va), MARK(3));
 		set_entry(v, up, 0);
 		invlpg(v, test_va);
 		wr64(v->vm, at, 0);
 		op(v, OP_CALL, FRAME(0), 0, 0);
 		CHECK_EQ(fault(v), NO_FAULT);
-		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, 0x37f);
+		CHECK_MEM_EQ(rd32(v->vm, at) & 0xffff, saved[i & 1]);
 	}
 }
 
@@ -960,7 +967,7 @@ static const struct test_case cases[] = {
 	PAGING5("remapped code", remap_code),
 	PAGING5("a device's page", device_page),
 	PAGING5("nested paging is off", no_nested_paging),
-	PAGING5("a table written by FXSAVE, FNSAVE", was_a_table),
+	PAGING5("a table written by FXSAVE, MASKMOVQ", was_a_table),
 	{}
 };
 
