@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 
+#include "../watch/mon.h"
 #include "guest.h"
 
 #define DECLARE_LABEL3(n, l)     \
@@ -16,6 +17,7 @@
 			      LABEL_OFF(n##64, l)))
 
 DECLARE_PAYLOAD3(ev_sti);
+DECLARE_LABEL3(ev_sti, shadow);
 DECLARE_LABEL3(ev_sti, due);
 DECLARE_PAYLOAD3(ev_softint);
 DECLARE_LABEL3(ev_softint, due);
@@ -53,9 +55,16 @@ static void answer(struct vcpu *v, uint8_t al)
 	*((uint8_t *)v->run + v->run->io.data_offset) = al;
 }
 
-static void sti_shadow(long mode)
+/*
+ * QEMU TCG drops the interrupt shadow at VMRUN: a host interrupt that ends the guest
+ * run behind STI takes the shadow away. Returns false where that has happened.
+ */
+static bool try_sti_shadow(enum mode mode)
 {
 	struct vcpu *v = START3(mode, ev_sti);
+	bool counted = test_on_tcg() && !test_on_kvm();
+	uint64_t irqs = 0;
+	bool lost = false;
 
 	EXPECT(v, STOP_SYNC);
 	CHECK_EQ(v->run->if_flag, 0);
@@ -65,11 +74,27 @@ static void sti_shadow(long mode)
 	EXPECT(v, STOP_SYNC);
 	CHECK_EQ(v->windows, 0);
 	CHECK_EQ(v->irqs_injected, 0);
+	if (counted)
+		irqs = mon_stat(v->vm->fd, "exits_irq");
 	EXPECT_EXC(v, VECTOR, 0);
-	CHECK_EQ(v->exc.rip, LABEL3(mode, ev_sti, due));
+	if (counted && v->exc.rip == LABEL3(mode, ev_sti, shadow))
+		lost = mon_stat(v->vm->fd, "exits_irq") != irqs;
+	if (!lost)
+		CHECK_EQ(v->exc.rip, LABEL3(mode, ev_sti, due));
 	CHECK(v->exc.rflags & RFLAGS_IF);
 	CHECK_EQ(v->irqs_injected, 1);
 	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+	return !lost;
+}
+
+static void sti_shadow(long mode)
+{
+	unsigned int tries = 20;
+
+	while (!try_sti_shadow(mode) && --tries)
+		;
+	CHECK(tries);
 }
 
 /* Interrupts wherever the host's ticks stop the guest, but not in a shadow. */
