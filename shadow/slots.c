@@ -116,18 +116,26 @@ void shadow_slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
 
 /* ---- write protection for the log and for watches ---- */
 
-/* [s] Protects the page at all gfns that the guest has it at. */
-static void protect_page(struct vigil_vm *vm, struct vigil_slot *slot,
-			 gfn_t gfn, bool keep_log)
+/* The other gfns of the page, in slots that share its memory. */
+static noinline void protect_aliases(struct vigil_vm *vm,
+				     struct vigil_slot *slot, gfn_t gfn,
+				     bool keep_log)
 {
 	struct vigil_slot *other;
 	struct alias_iter it;
 
-	rmap_write_protect(vm, slot_word(slot, gfn), keep_log);
-	if (likely(!READ_ONCE(slot->shares)))
-		return;
 	for_each_alias(other, vigil_slots(vm), slot, gfn, &it)
 		rmap_write_protect(vm, slot_word(other, it.gfn), keep_log);
+}
+
+/* [s] Protects the page at all gfns that the guest has it at. */
+static __always_inline void protect_page(struct vigil_vm *vm,
+					 struct vigil_slot *slot, gfn_t gfn,
+					 bool keep_log)
+{
+	rmap_write_protect(vm, slot_word(slot, gfn), keep_log);
+	if (unlikely(READ_ONCE(slot->shares)))
+		protect_aliases(vm, slot, gfn, keep_log);
 }
 
 void shadow_slot_protect(struct vigil_vm *vm, struct vigil_slot *slot)
