@@ -223,7 +223,7 @@ struct vigil_vcpu {
 
 	struct vigil_vcpu_stat stat; /* [v] writes, [a] reads */
 #ifdef VIGIL_DEBUG
-	unsigned int turns; /* [v] since KVM_RUN looked at signals: work.h */
+	unsigned int turns; /* [v] since KVM_RUN looked at signals: turn.h */
 #endif
 	void *vendor; /* [I] the vendor's part */
 };

@@ -118,7 +118,7 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu)
 	if (!vcpu->events.nmi_masked)
 		vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
 						      ~(u32)BLOCKED_BY_NMI);
-	vmx_set_cpu_ctl(to_vmx(vcpu), CPU_NMI_WINDOW, true);
+	vmx_set_cpu_ctl(vmx, CPU_NMI_WINDOW, true);
 }
 
 /*

@@ -9,8 +9,8 @@
 
 /* EBP */
 #define FPU_MASKED	1	/* no x87 exception is unmasked */
-#define FPU_ALL		2	/* FXSAVE to the device too */
-#define FPU_DEVICE	4	/* what stock KVM cannot store to a device */
+#define FPU_ALL		2	/* the guest makes FXSAVE to the device too */
+#define FPU_DEVICE	4	/* the guest makes the stores that stock KVM cannot make to a device */
 #define FPU_XCR0_SHIFT	8	/* above: XCR0 for 64-bit code, or 0 */
 
 #endif

@@ -213,8 +213,11 @@ int emul_get_image(struct emul_ctxt *c, enum emul_save how, u64 mask);
 
 /* Raises #NM if CR0.EM or CR0.TS is set. */
 int emul_check_fpu(struct emul_ctxt *c);
-/* Raises #MF if c->image has an unmasked exception that is pending. */
-int emul_check_mf(struct emul_ctxt *c);
+/*
+ * Begins an x87 instruction that waits for exceptions: checks CR0, fetches c->image
+ * in the format of FXSAVE, and raises #MF for an exception that is pending there.
+ */
+int emul_x87_image(struct emul_ctxt *c);
 /*
  * Probes the first and the last byte of a store of less than a page, so that a fault
  * stores nothing at all.

@@ -355,7 +355,7 @@ static u64 image_le(const struct emul_ctxt *c, unsigned int at,
 	return v;
 }
 
-int emul_check_mf(struct emul_ctxt *c)
+static int check_mf(struct emul_ctxt *c)
 {
 	u64 cr0;
 	int ret;
@@ -370,6 +370,15 @@ int emul_check_mf(struct emul_ctxt *c)
 				  EMUL_UNHANDLED;
 }
 
+int emul_x87_image(struct emul_ctxt *c)
+{
+	int ret = emul_check_fpu(c);
+
+	if (!ret)
+		ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
+	return ret ? ret : check_mf(c);
+}
+
 int emul_op_fst(struct emul_ctxt *c)
 {
 	struct emul_x87 s = { .wide = emul_long(c),
@@ -381,11 +390,7 @@ int emul_op_fst(struct emul_ctxt *c)
 
 	if (!c->ops->set_x87)
 		return EMUL_UNHANDLED;
-	ret = emul_check_fpu(c);
-	if (!ret)
-		ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
-	if (!ret)
-		ret = emul_check_mf(c);
+	ret = emul_x87_image(c);
 	if (ret)
 		return ret;
 	s.fsw = image_le(c, AT_FSW, 2);

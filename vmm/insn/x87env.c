@@ -179,11 +179,7 @@ int emul_op_frstor(struct emul_ctxt *c)
 
 	if (!c->ops->load_x87)
 		return EMUL_UNHANDLED;
-	ret = emul_check_fpu(c);
-	if (!ret)
-		ret = emul_get_image(c, EMUL_SAVE_FXSAVE, 0);
-	if (!ret)
-		ret = emul_check_mf(c);
+	ret = emul_x87_image(c);
 	if (!ret)
 		ret = locate(c, false, &la, &bytes);
 	for (at = 0; !ret && at < bytes; at += n) {
