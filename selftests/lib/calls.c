@@ -655,6 +655,7 @@ static void any_call(struct caller *c)
 	enum kind kind = rng_below(&c->rng, NR_KINDS);
 	unsigned int slot = rng_below(&c->rng, FILES);
 	int fd = calls_file(c, kind);
+	size_t len;
 	void *p;
 
 	switch (rng_below(&c->rng, 12)) {
@@ -680,11 +681,13 @@ static void any_call(struct caller *c)
 		break;
 	case 4:
 		about_to(c, "mmap", fd, 0, 0);
-		p = mmap(NULL, rng_below(&c->rng, 5) * PAGE_BYTES,
-			 rng_below(&c->rng, 8), 1 + rng_below(&c->rng, 2), fd,
+		len = rng_below(&c->rng, 5) * PAGE_BYTES;
+		p = mmap(NULL, len, rng_below(&c->rng, 8),
+			 1 + rng_below(&c->rng, 2), fd,
 			 rng_below(&c->rng, 4) * PAGE_BYTES);
+		/* No more than that: the stack of a thread may lie behind it. */
 		if (p != MAP_FAILED)
-			munmap(p, 4 * PAGE_BYTES);
+			munmap(p, len);
 		break;
 	default:
 		rng_fill(&c->rng, c->args, 512);
