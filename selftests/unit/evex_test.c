@@ -121,6 +121,51 @@ static void test_evex_stores(void)
 	}
 }
 
+/* Opmask register 3, in each size. */
+static void test_kmov(void)
+{
+	static const struct {
+		const char *name, *code;
+		u8 n, bytes;
+		enum insn_mode mode;
+	} kmovs[] = {
+		{ "KMOVB", "\xc5\xf9\x91\x1f", 4, 1, 64 },
+		{ "KMOVW", "\xc5\xf8\x91\x1f", 4, 2, 64 },
+		{ "KMOVW, 32-bit", "\xc5\xf8\x91\x1f", 4, 2, 32 },
+		{ "KMOVD", "\xc4\xe1\xf9\x91\x1f", 5, 4, 64 },
+		{ "KMOVQ", "\xc4\xe1\xf8\x91\x1f", 5, 8, 64 },
+	};
+	const u8 filled = 0xcc;
+	u8 want[ENV_BYTES];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kmovs); i++) {
+		memset(want, filled, sizeof(want));
+		memset(want + (AT - ENV_MEM), ENV_COMPONENT(5), kmovs[i].bytes);
+		begin_evex(kmovs[i].mode, filled);
+		unit_result(env_step(&e, (const u8 *)kmovs[i].code,
+				     kmovs[i].n) == EMUL_OK &&
+				    !memcmp(e.mem, want, sizeof(want)),
+			    "%s", kmovs[i].name);
+	}
+	begin_evex(INSN_MODE_64, filled);
+	refuses("KMOVW of a ninth register is #UD", STEP("\xc5\x78\x91\x1f"),
+		UD, -1);
+	begin_evex(INSN_MODE_64, filled);
+	refuses("KMOVW with L is #UD", STEP("\xc5\xfc\x91\x1f"), UD, -1);
+	begin_evex(INSN_MODE_64, filled);
+	e.xcr0 = 7;
+	refuses("KMOVW without AVX-512 in XCR0 is #UD",
+		STEP("\xc5\xf8\x91\x1f"), UD, -1);
+	begin_evex(INSN_MODE_64, filled);
+	e.pend_at = 0;
+	unit_result(STEP("\xc5\xf8\x91\x1f") == EMUL_PENDING &&
+			    vigil_emul_complete(&e.c, NULL) == EMUL_OK &&
+			    vigil_emulate(&e.c, &env_ops) == EMUL_OK &&
+			    e.c.rip == 0x1004,
+		    "KMOVW, held");
+}
+
 static void test_evex_faults(void)
 {
 	const u8 filled = 0xcc, *end = e.mem + ENV_BYTES;
@@ -179,6 +224,7 @@ static void test_evex_faults(void)
 int main(void)
 {
 	test_evex_stores();
+	test_kmov();
 	test_evex_faults();
 	return unit_end();
 }

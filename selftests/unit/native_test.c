@@ -69,6 +69,7 @@ static bool runs_natively(const struct gen_row *g)
 			return g->reg == 4 ? f->xsavec : f->xsaves;
 		return g->reg == 4 || f->xsaveopt;
 	case INSN_OP_VSTORE:
+	case INSN_OP_KSTORE:
 		return false;
 	case INSN_OP_MOVDIRI:
 		return f->movdiri;

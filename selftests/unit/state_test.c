@@ -40,6 +40,16 @@ static void test_state_stores(void)
 	e.cr[0] |= 4;
 	refuses("FXSAVE with EM is #NM", STEP("\x0f\xae\x07"), NM, -1);
 	refuses("STMXCSR with EM is #UD", STEP("\x0f\xae\x1f"), UD, -1);
+	kernel(INSN_MODE_64);
+	refuses("VSTMXCSR with L is #UD", STEP("\xc5\xfc\xae\x1f"), UD, -1);
+	refuses("VSTMXCSR with vvvv is #UD", STEP("\xc5\xf0\xae\x1f"), UD, -1);
+	unit_result(STEP("\xc5\xf8\xae\x1f") == EMUL_OK && image[0] == 0x80 &&
+			    image[1] == 0x1f,
+		    "VSTMXCSR");
+	kernel(INSN_MODE_64);
+	e.xcr0 = 3;
+	refuses("VSTMXCSR without AVX in XCR0 is #UD", STEP("\xc5\xf8\xae\x1f"),
+		UD, -1);
 	unit_result(STEP("\x0f\xae\x27") == EMUL_OK, "XSAVE with EM");
 	kernel(INSN_MODE_64);
 	e.cr[4] &= ~(1ull << 18);

@@ -258,19 +258,6 @@ static const struct insn_row *find_sparse(const struct insn_sparse_row *rows,
 	return NULL;
 }
 
-static const struct insn_row *sparse(const struct insn_sparse_row *rows,
-				     unsigned int count,
-				     const struct insn *insn)
-{
-	const struct insn_row *row = find_sparse(rows, count, insn);
-
-	if (row)
-		return row;
-	if (insn->map == INSN_MAP_0F3A)
-		return &vigil_insn_vector_imm8;
-	return &vigil_insn_vector;
-}
-
 static const struct insn_row *vex_0f(const struct insn *insn)
 {
 	const struct insn_row *row = &vigil_insn_map_0f[insn->opcode];
@@ -291,6 +278,21 @@ static const struct insn_row *vex_0f(const struct insn *insn)
 	return &vigil_insn_vector;
 }
 
+static const struct insn_row *sparse(const struct insn_sparse_row *rows,
+				     unsigned int count,
+				     const struct insn *insn)
+{
+	const struct insn_row *row = find_sparse(rows, count, insn);
+
+	if (row)
+		return row;
+	if (insn->map == INSN_MAP_0F) /* with VEX: else it is no sparse map */
+		return vex_0f(insn);
+	if (insn->map == INSN_MAP_0F3A)
+		return &vigil_insn_vector_imm8;
+	return &vigil_insn_vector;
+}
+
 /* Finds the row of the opcode; its groups are resolved later, with ModRM. */
 static int find_row(struct insn *insn, struct stream *s, u8 b,
 		    const struct insn_row **row)
@@ -301,10 +303,7 @@ static int find_row(struct insn *insn, struct stream *s, u8 b,
 		ret = vex_prefix(insn, s, b);
 		if (ret)
 			return ret;
-		*row = insn->map == INSN_MAP_0F ?
-			       vex_0f(insn) :
-			       sparse(vigil_insn_vex, vigil_insn_vex_count,
-				      insn);
+		*row = sparse(vigil_insn_vex, vigil_insn_vex_count, insn);
 		return INSN_OK;
 	}
 	/* 62 is EVEX only where is_vex() says so; else it is BOUND. */

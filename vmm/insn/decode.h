@@ -125,7 +125,7 @@ enum insn_map {
 	/* vector loads and stores */ \
 	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
 	X(MOVD_MMX) X(MOVQ_MMX) X(VEXTRACT) X(MASKMOV) \
-	X(VMASKMOV) X(VSTORE) \
+	X(VMASKMOV) X(VSTORE) X(KSTORE) \
 	/* known by length only: everything else of x87, MMX, SSE and AVX */ \
 	X(X87) X(VECTOR)
 /* clang-format on */

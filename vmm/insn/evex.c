@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stores that EVEX encodes: 32 registers of up to 64 bytes, of which an opmask
- * register selects elements. SDM volume 1, "Programming with Intel AVX-512".
+ * Stores of AVX-512. EVEX encodes 32 registers of up to 64 bytes, of which an opmask
+ * register selects elements; the opmask registers are stored too. SDM volume 1, "Programming with Intel AVX-512".
  *
  * The registers are taken from an image of the guest's state, so the emulator
  * itself needs no AVX-512.
@@ -99,4 +99,23 @@ int emul_op_vstore(struct emul_ctxt *c)
 		select &= BIT_ULL(bytes / each) - 1;
 	return emul_store_selected(c, ea, zmm + first_byte(&c->insn), select,
 				   bytes / each, each);
+}
+
+/* KMOVB, KMOVW, KMOVD, KMOVQ, which are encoded by VEX */
+int emul_op_kstore(struct emul_ctxt *c)
+{
+	u64 mask;
+	int ret;
+
+	if (!c->ops->get_component)
+		return EMUL_UNHANDLED;
+	ret = emul_check_vex(c, COMP_AVX512);
+	if (!ret)
+		ret = emul_get_image(c, EMUL_SAVE_XSAVE, COMP_AVX512);
+	if (!ret)
+		ret = from_component(c, NR_OPMASK, c->insn.modrm >> 3 & 7,
+				     &mask, 8);
+	return ret ? ret :
+		     emul_write(c, c->insn.seg, emul_ea(c), &mask,
+				c->insn.opd[0].size, 0);
 }

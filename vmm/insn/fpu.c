@@ -163,6 +163,10 @@ int emul_op_stmxcsr(struct emul_ctxt *c)
 
 	if (c->insn.vex_pp)
 		return EMUL_UNHANDLED;
+	if (c->insn.prefix & INSN_PFX_VEX) {
+		ret = emul_check_vex(c, COMP_SSE | COMP_AVX);
+		return ret ? ret : store_word(c, AT_MXCSR);
+	}
 	ret = c->ops->get_cr(c, 0, &cr0);
 	if (!ret)
 		ret = c->ops->get_cr(c, 4, &cr4);

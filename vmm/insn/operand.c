@@ -288,6 +288,7 @@ static void check_forms(struct insn *insn)
 		break;
 	case INSN_OP_VMOVD:
 	case INSN_OP_VMOVQ:
+	case INSN_OP_STMXCSR:
 		if (insn->vex_v || insn->vex_l)
 			insn->flags |= INSN_BAD_FORM;
 		break;
@@ -310,6 +311,11 @@ static void check_forms(struct insn *insn)
 		break;
 	case INSN_OP_VMASKMOV:
 		if (insn->opcode < 0x30 && insn->rex & REX_W)
+			insn->flags |= INSN_BAD_FORM;
+		break;
+	case INSN_OP_KSTORE:
+		/* There are eight opmask registers. */
+		if (insn->vex_v || insn->vex_l || insn->rex & REX_R)
 			insn->flags |= INSN_BAD_FORM;
 		break;
 	case INSN_OP_MASKMOV:

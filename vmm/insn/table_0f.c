@@ -371,8 +371,21 @@ const unsigned int vigil_insn_sparse_count = ARRAY_SIZE(vigil_insn_sparse);
 
 /*
  * VEX.  Map 0F has the moves of the legacy table, which decode.c finds there;
- * this is what only VEX encodes.
+ * this is what only VEX encodes, and VLDMXCSR and VSTMXCSR, which are in a group.
  */
+static const struct insn_row vex_ldmxcsr[4] = { R1(LDMXCSR, Md, LEN | VEC) };
+static const struct insn_row vex_stmxcsr[4] = { R1(STMXCSR, Md, VEC | WO) };
+static const struct insn_row grp_vex_ae[8] = {
+	{}, {}, GRP(PFX, vex_ldmxcsr), GRP(PFX, vex_stmxcsr),
+};
+/* KMOVW, KMOVQ; KMOVB, KMOVD */
+static const struct insn_row w_vex_91[4][2] = {
+	{ R1(KSTORE, Mw, VEC | WO), R1(KSTORE, Mq, VEC | WO) },
+	{ R1(KSTORE, Mb, VEC | WO), R1(KSTORE, Md, VEC | WO) },
+};
+static const struct insn_row pfx_vex_91[4] = {
+	GRP(W, w_vex_91[0]), GRP(W, w_vex_91[1]),
+};
 static const struct insn_row pfx_vex_maskload[4] = {
 	{}, R2(VMASKMOV, Vx, Mx, VEC | WO),
 };
@@ -403,6 +416,8 @@ static const struct insn_row pfx_vex_3af0[4] = {
 };
 
 const struct insn_sparse_row vigil_insn_vex[] = {
+	{ INSN_MAP_0F, 0x91, GRP(PFX, pfx_vex_91) },
+	{ INSN_MAP_0F, 0xae, GRP(REG, grp_vex_ae) },
 	{ INSN_MAP_0F38, 0x2a, GRP(PFX, pfx_0f382a) },
 	{ INSN_MAP_0F38, 0x2c, GRP(PFX, pfx_vex_maskload) },
 	{ INSN_MAP_0F38, 0x2d, GRP(PFX, pfx_vex_maskload) },
