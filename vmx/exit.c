@@ -210,6 +210,8 @@ static int on_ept_violation(struct vigil_vcpu *vcpu)
 {
 	u32 info = vmcs_readl(EXIT_QUALIFICATION);
 
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		vmx_event_refetch(vcpu);
 	return exit_page_fault(vcpu, vmcs_read64(GUEST_PHYSICAL_ADDRESS),
 			       (info & EPT_WRITE ? PFERR_W : 0) |
 				       (info & EPT_FETCH ? PFERR_I : 0) |

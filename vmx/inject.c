@@ -136,6 +136,18 @@ void vmx_event_enter(struct vigil_vcpu *vcpu)
 /* ---- after the entry ---- */
 
 /*
+ * The instruction has not been executed, so the trap of its single step is not due:
+ * the pending debug exceptions are clear then, except for what MOV SS holds back. An
+ * emulator that leaves BS there would have the trap come before the instruction.
+ */
+void vmx_event_refetch(struct vigil_vcpu *vcpu)
+{
+	if (!(vmx_interruptibility(to_vmx(vcpu)) & BLOCKED_BY_MOV_SS))
+		vmcs_writel(GUEST_PENDING_DEBUG,
+			    vmcs_readl(GUEST_PENDING_DEBUG) & ~PENDING_BS);
+}
+
+/*
  * A faulting IRET has also ended blocking by NMI. It is executed again, so
  * blocking is restored. Otherwise the end of blocking is the end of the
  * handler.

@@ -232,6 +232,8 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu);
  * interruptibility state.
  */
 void vmx_event_enter(struct vigil_vcpu *vcpu);
+/* A fault of EPT: the instruction is executed again, or emulated. */
+void vmx_event_refetch(struct vigil_vcpu *vcpu);
 /*
  * Called after an exit: finds out whether the injected event was delivered, and
  * whether blocking by NMI has ended.

@@ -421,6 +421,35 @@ static void bad_vectors(long mode)
 	EXPECT(v, STOP_END);
 }
 
+/*
+ * A step from where nothing is mapped yet: the trap comes behind the instruction,
+ * not before it, whether the CPU or vigil has executed it.
+ */
+static void first_step(long mode)
+{
+	static const char code[] = {
+		0x90, /* nop */
+		0x0f, 0xa2, /* cpuid */
+		0xe6, PORT_END, /* out */
+	};
+	static const unsigned int behind[] = { 1, 3 };
+	struct vcpu *v = guest_start(mode, code, code + sizeof(code));
+	struct kvm_regs r;
+	unsigned int i;
+
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_TF;
+	set_regs(v, &r);
+	for (i = 0; i < ARRAY_SIZE(behind); i++) {
+		EXPECT_EXC(v, DB, 0);
+		CHECK_EQ(v->exc.rip, mode_entry(mode) + behind[i]);
+		CHECK(v->exc.rflags & RFLAGS_TF);
+	}
+	EXPECT(v, STOP_END);
+}
+
 static const struct test_case cases[] = {
 	CASE_REAL16("STI shadow and window", sti_shadow),
 	CASE_PROT("STI shadow and window", sti_shadow),
@@ -432,6 +461,7 @@ static const struct test_case cases[] = {
 	CASE_PROT("MOV SS shadow", movss_shadow),
 	CASE_REAL16("MOV SS shadow, single steps", movss_step),
 	CASE_PROT("MOV SS shadow, single steps", movss_step),
+	CASE_ALL("single steps from the first instruction", first_step),
 	CASE_REAL16("HLT, interrupt", hlt_irq),
 	CASE_PROT("HLT, interrupt", hlt_irq),
 	CASE_REAL16("HLT, NMI", hlt_nmi),
