@@ -406,6 +406,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_READ_CR0 ... EXIT_WRITE_CR15]	= on_cr,
 	[EXIT_READ_DR0 ... EXIT_WRITE_DR15]	= on_dr,
 	[EXIT_EXCP_DB]		= on_debug,
+	[EXIT_EXCP_UD]		= exit_invalid_opcode,
 	[EXIT_EXCP_PF]		= on_page_fault,
 	[EXIT_EXCP_AC]		= on_align,
 	[EXIT_EXCP_MC]		= on_host_event,

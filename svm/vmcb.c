@@ -11,6 +11,7 @@
 #include "svm.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/exit/exit.h"
+#include "vmm/pv/pv.h"
 
 /*
  * The I/O map has one bit for each port, and three more bits for accesses that
@@ -97,9 +98,10 @@ void svm_intercept(struct vmcb *vmcb, int word, u32 bits, bool on)
 /*
  * #PF is intercepted for shadow paging; #DB and #AC, because their own delivery
  * can raise them again, for ever, without ever leaving the guest; #MC, because
- * it is the host's. All other exceptions reach the guest without an exit.
+ * it is the host's; #UD, for the hypercalls of a paravirtual guest. All other
+ * exceptions reach the guest without an exit.
  */
-static void set_intercepts(struct vmcb *vmcb)
+static void set_intercepts(struct vigil_vcpu *vcpu, struct vmcb *vmcb)
 {
 	u32 *icpt = vmcb->control.intercept;
 
@@ -107,7 +109,7 @@ static void set_intercepts(struct vmcb *vmcb)
 			ICPT_CR_WRITE(0) | ICPT_CR_WRITE(3) | ICPT_CR_WRITE(4) |
 			ICPT_CR_WRITE(8);
 	icpt[ICPT_DR] = ~0u;
-	icpt[ICPT_EXCEPTION] = EXIT_EXCEPTIONS;
+	icpt[ICPT_EXCEPTION] = EXIT_EXCEPTIONS | pv_exceptions(vcpu->vm);
 	icpt[ICPT_MISC1] = ICPT_INTR | ICPT_NMI | ICPT_SMI | ICPT_INIT |
 			   ICPT_RDPMC | ICPT_CPUID | ICPT_RSM | ICPT_INVD |
 			   ICPT_HLT | ICPT_INVLPG | ICPT_INVLPGA | ICPT_IOIO |
@@ -164,7 +166,7 @@ void svm_vcpu_reset(struct vigil_vcpu *vcpu)
 	u64 cr3 = vmcb->save.cr3;
 
 	memset(&vmcb->control, 0, sizeof(vmcb->control));
-	set_intercepts(vmcb);
+	set_intercepts(vcpu, vmcb);
 	vmcb->control.iopm_pa = __sme_set(page_to_phys(iopm));
 	vmcb->control.msrpm_pa = __sme_set(page_to_phys(msrpm));
 	vmcb->control.int_control = V_INTR_MASKING;

@@ -337,6 +337,92 @@ struct vigil_fail_entry {
 	char why[112];
 };
 
+/* struct vigil_hypercalls: flags */
+#define VIGIL_HC_PAGE		(1 << 0) /* Xen's hypercalls, page and registers */
+#define VIGIL_HC_EXIT_XEN	(1 << 1) /* KVM_EXIT_XEN for what the module does not answer */
+
+/* struct vigil_hypercalls, struct vigil_iopl: refuse */
+#define VIGIL_REFUSE_EPERM	0	/* the call returns -1, and the guest goes on */
+#define VIGIL_REFUSE_FAULT	1	/* #GP at the instruction, error code 0 */
+
+/**
+ * struct vigil_hypercalls - which hypercalls a VM has, and who may make them
+ * @flags:	VIGIL_HC_*; 0: the VM has KVM's hypercalls
+ * @msr:	number of the MSR to which the guest writes the address of a page
+ *		that it wants to be filled with hypercalls, 0x40000000 to
+ *		0x4000ffff; 0: none
+ * @max_iopl:	the highest @iopl that the guest may ask for
+ * @iopl:	the least privileged level (CPL) whose hypercalls are accepted
+ * @refuse:	VIGIL_REFUSE_*: what a hypercall from a level above @iopl gets
+ * @pad:	zero
+ * @kernel:	numbers that the module answers: bit 13 multicall, bit 29 the
+ *		yield of sched_op, bit 55 set_hypercall_iopl
+ * @user:	numbers that levels above 0 may call, when @iopl lets them
+ * @user_max:	the numbers that the guest may add to @user
+ * @reserved:	zero
+ *
+ * VIGIL_SET_HYPERCALLS on a VM's fd, by the process that created the VM, sets all
+ * of it. When the VM has a vCPU, and on a monitor's fd always, only @iopl, @refuse
+ * and @user may differ from what they are; they hold from the next hypercall of
+ * each vCPU on, also for one whose guest has asked for something else.
+ *
+ * A real-mode guest counts as level 0, and virtual-8086 mode as level 3.
+ * Numbers above 63 are never open to levels above 0, and neither is 55.
+ *
+ * Errors: -EINVAL padding, an unknown flag, a wrong MSR, @iopl above @max_iopl,
+ * @user beyond @user_max, a number in @kernel that the module does not know, 55 in
+ * @user_max; -EBUSY another field would change and there is a vCPU; -EPERM another
+ * process, or on a monitor's fd another field would change.
+ */
+struct vigil_hypercalls {
+	__u32 flags;
+	__u32 msr;
+	__u8  max_iopl;
+	__u8  iopl;
+	__u8  refuse;
+	__u8  pad[5];
+	__u64 kernel;
+	__u64 user;
+	__u64 user_max;
+	__u64 reserved[3];
+};
+
+/*
+ * Hypercalls that vigil adds to Xen's, in the numbers that Xen leaves to an
+ * architecture.
+ */
+#define VIGIL_HYPERVISOR_set_hypercall_iopl	55 /* (command, struct vigil_iopl *) */
+
+/* the command of set_hypercall_iopl */
+#define VIGIL_IOPL_SET		0
+#define VIGIL_IOPL_GET		1
+
+/* struct vigil_iopl: scope */
+#define VIGIL_IOPL_VCPU		0	/* this vCPU alone */
+#define VIGIL_IOPL_VM		1	/* each vCPU that has nothing of its own */
+
+/**
+ * struct vigil_iopl - in the guest's memory: argument of set_hypercall_iopl
+ * @iopl:	as in struct vigil_hypercalls
+ * @scope:	VIGIL_IOPL_*; with VIGIL_IOPL_VM the calling vCPU gives up what it
+ *		has of its own. VIGIL_IOPL_GET: in: whose values; a vCPU that has
+ *		nothing of its own tells the VM's
+ * @refuse:	VIGIL_REFUSE_*
+ * @pad:	zero
+ * @user:	as in struct vigil_hypercalls
+ *
+ * Any alignment. Only level 0 may call it. Returns 0, or a negative errno of Xen:
+ * -EPERM from another level, or beyond max_iopl or user_max; -EINVAL a field or the
+ * command; -EFAULT.
+ */
+struct vigil_iopl {
+	__u8  iopl;
+	__u8  scope;
+	__u8  refuse;
+	__u8  pad[5];
+	__u64 user;
+};
+
 /* on /dev/vigil */
 #define VIGIL_GET_VERSION	_IO(VIGIL_IOC, 0x00)
 #define VIGIL_LIST_VMS		_IOWR(VIGIL_IOC, 0x01, struct vigil_vm_list)
@@ -346,6 +432,9 @@ struct vigil_fail_entry {
 #define VIGIL_CREATE_MONITOR	_IO(VIGIL_IOC, 0x10) /* argument: VIGIL_ATTACH_* */
 #define VIGIL_SET_NAME		_IOW(VIGIL_IOC, 0x11, struct vigil_name)
 #define VIGIL_SET_ATTACH	_IO(VIGIL_IOC, 0x13) /* argument: VIGIL_ATTACH_BY_* */
+/* also on a monitor fd */
+#define VIGIL_GET_HYPERCALLS	_IOR(VIGIL_IOC, 0x14, struct vigil_hypercalls)
+#define VIGIL_SET_HYPERCALLS	_IOW(VIGIL_IOC, 0x15, struct vigil_hypercalls)
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
 

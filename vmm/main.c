@@ -19,6 +19,7 @@
 #include "vmm/exit/reload.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/monitor/watch.h"
+#include "vmm/pv/pv.h"
 
 long vigil_check_extension(unsigned long cap)
 {
@@ -137,6 +138,7 @@ static int __init vigil_init(void)
 	if (ret)
 		return ret;
 	emulctl_init();
+	pv_init();
 	ret = vcpu_module_init();
 	if (ret)
 		goto host;

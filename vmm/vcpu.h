@@ -207,6 +207,8 @@ struct vigil_vcpu {
 	} mmio;
 	int (*complete)(struct vigil_vcpu *vcpu); /* before the next entry */
 
+	struct pv_vcpu pv; /* [v] */
+
 	void *held; /* monitor.c: event that waits for a verdict */
 	struct mutex snapshot_lock; /* [n] one asker at a time: view.c */
 	struct vigil_vcpu_state *snapshot; /* view.c */

@@ -21,6 +21,7 @@
 #include "vmm/mem/dirty.h"
 #include "vmm/mem/notifier.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/pv/pv.h"
 
 /*
  * Fewer pages cannot hold the tables for one instruction; KVM has the same
@@ -185,6 +186,7 @@ static struct vigil_vm *vm_create(void)
 	ret = shadow_vm_init(vm);
 	if (ret)
 		goto vendor;
+	pv_vm_init(vm);
 	ret = watch_vm_init(vm);
 	if (ret)
 		goto shadow;

@@ -28,6 +28,7 @@
 #include "types.h"
 #include "uapi/vigil.h"
 #include "vmm/mem/slot.h"
+#include "vmm/pv/types.h"
 
 /* KVM's own number, which VMMs size a table by before they know if there are any */
 #define VIGIL_MAX_ROUTES 4096
@@ -81,6 +82,7 @@ struct vigil_vm {
 	void *vendor; /* [I] the vendor's part */
 	u64 tsc_khz; /* [I] */
 	u32 hypercall_exits; /* [a] numbers that go to the VMM */
+	struct pv_vm pv; /* vmm/pv/types.h says who may change what */
 };
 
 extern struct list_head vigil_vms; /* vigil_vms_lock */

@@ -190,6 +190,8 @@ static int on_exception(struct vigil_vcpu *vcpu)
 		return on_page_fault(vcpu);
 	case 1:
 		return on_debug(vcpu, info);
+	case 6:
+		return exit_invalid_opcode(vcpu);
 	case 17:
 		if (is_split_lock(vcpu))
 			return 1;

@@ -12,6 +12,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/exit/exit.h"
+#include "vmm/pv/pv.h"
 
 /*
  * Bitmaps for reads and writes of the low and the high MSRs. All guests share
@@ -144,9 +145,10 @@ void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on)
 /*
  * #PF is intercepted for shadow paging; #DB and #AC, because their own delivery
  * can raise them again, for ever, without ever leaving the guest; #MC, because
- * it is the host's. All other exceptions reach the guest without an exit.
+ * it is the host's; #UD, for the hypercalls of a paravirtual guest. All other
+ * exceptions reach the guest without an exit.
  */
-static void reset_controls(struct vmx_vcpu *vmx)
+static void reset_controls(struct vigil_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vmx->pin_ctl = vmx_caps.pin;
 	vmx->cpu_ctl = vmx_caps.cpu;
@@ -166,7 +168,8 @@ static void reset_controls(struct vmx_vcpu *vmx)
 
 	if (vmx_if0_timer)
 		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);
-	vmcs_write32(EXCEPTION_BITMAP, EXIT_EXCEPTIONS);
+	vmcs_write32(EXCEPTION_BITMAP,
+		     EXIT_EXCEPTIONS | pv_exceptions(vcpu->vm));
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);
 	vmcs_write64(MSR_BITMAP, __pa(msr_map));
@@ -247,7 +250,7 @@ void vmx_vcpu_reset(struct vigil_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	reset_controls(vmx);
+	reset_controls(vcpu, vmx);
 	reset_host(vmx);
 	reset_guest(vmx);
 	vmx_set_tsc_offset(vcpu);

@@ -21,6 +21,7 @@
 #include "shadow/shadow.h"
 #include "vmm/host.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 
 #define MTRR_CAP_VALUE (VIGIL_MTRR_VAR | BIT(8) | BIT(10)) /* FIX, WC */
 #define MTRR_DEF_VALID 0xcffull /* E, FE, type */
@@ -511,7 +512,14 @@ int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host)
 {
 	int ret = vmm_ops->get_msr(vcpu, msr, value);
 
-	return ret == -ENOENT ? core_get(vcpu, msr, value, host) : ret;
+	if (ret == -ENOENT)
+		ret = core_get(vcpu, msr, value, host);
+	/* That of the hypercall page can only be written: it reads as 0. */
+	if (ret == -ENOENT && !host && msr && msr == vcpu->vm->pv.msr) {
+		*value = 0;
+		ret = 0;
+	}
+	return ret;
 }
 
 int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
@@ -526,7 +534,11 @@ int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return ret == -ENOENT ? 0 : ret;
 	}
 	ret = vmm_ops->set_msr(vcpu, msr, value, host);
-	return ret == -ENOENT ? core_set(vcpu, msr, value, host) : ret;
+	if (ret == -ENOENT)
+		ret = core_set(vcpu, msr, value, host);
+	if (ret == -ENOENT && !host && msr && msr == vcpu->vm->pv.msr)
+		ret = pv_write_page(vcpu, value);
+	return ret;
 }
 
 void msr_vcpu_reset(struct vigil_vcpu *vcpu)

@@ -5,6 +5,7 @@
 
 #include "emulctl.h"
 #include "exit.h"
+#include "fetch.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/cr.h"
@@ -13,6 +14,7 @@
 #include "vmm/cpu/msr.h"
 #include "vmm/mem/watched.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
@@ -176,6 +178,8 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 
 	u64 nr = vcpu->regs[REG_RAX] & mask;
 
+	if (pv_on(vcpu->vm))
+		return pv_hypercall(vcpu, len);
 	vcpu->stat.exits_hypercall++;
 	if (vmm_ops->get_cpl(vcpu)) {
 		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
@@ -231,6 +235,21 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 	}
 	return done_or_gp(vcpu, fpu_set_xcr0(vcpu, vcpu->regs[REG_RCX], value),
 			  len);
+}
+
+int exit_invalid_opcode(struct vigil_vcpu *vcpu)
+{
+	u8 insn[INSN_MAX_LEN];
+	int n;
+
+	vcpu->stat.exits_exception++;
+	n = exit_fetch(vcpu, insn);
+	if (n <= 0)
+		return n < 0 ? n : 1;
+	if (n >= 3 && pv_is_call(insn))
+		return exit_hypercall(vcpu, 3);
+	event_ud(vcpu);
+	return 1;
 }
 
 int exit_undefined(struct vigil_vcpu *vcpu)

@@ -37,6 +37,11 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len);
 int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len);
 int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code);
 int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len);
+/*
+ * #UD of a VM for which pv_exceptions() has it intercepted: the hypercall of the
+ * other vendor's CPUs, or the guest's own.
+ */
+int exit_invalid_opcode(struct vigil_vcpu *vcpu);
 /* RDPMC, MONITOR, VMRUN in a guest...: #UD or #GP as the manual says */
 int exit_undefined(struct vigil_vcpu *vcpu);
 /* Reflects an exception into the guest as it is. */

@@ -14,6 +14,7 @@
 
 #include "monitor.h"
 #include "view.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
 /*
@@ -399,6 +400,11 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 		return stat_get(mon->vm, user);
 	case VIGIL_GET_INFO:
 		return ioc_get_info(mon, user);
+	case VIGIL_GET_HYPERCALLS:
+		return pv_ioctl(mon->vm, cmd, user, false);
+	case VIGIL_SET_HYPERCALLS:
+		return mon->read_only ? -EPERM :
+					pv_ioctl(mon->vm, cmd, user, false);
 	default:
 		return -ENOTTY;
 	}
@@ -568,6 +574,11 @@ long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
 		return set_name(vm, (void __user *)arg);
 	case VIGIL_GET_STATS:
 		return stat_get(vm, (void __user *)arg);
+	case VIGIL_GET_HYPERCALLS:
+	case VIGIL_SET_HYPERCALLS:
+		if (cmd == VIGIL_SET_HYPERCALLS && current->mm != vm->mm)
+			return -EPERM;
+		return pv_ioctl(vm, cmd, (void __user *)arg, true);
 	default:
 		return -ENOTTY;
 	}
