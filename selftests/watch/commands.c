@@ -119,6 +119,10 @@ static void looking(long arg)
 	CHECK_SAYS("exits ");
 	CHECK_SH("vigil stat --json " NAME, 0);
 	CHECK_SAYS("\"exits_page_fault\":");
+	CHECK_SH("vigil hypercalls " NAME, 0);
+	CHECK_SAYS("KVM's");
+	CHECK_SH("vigil hypercalls --json " NAME, 0);
+	CHECK_SAYS("\"abi\":\"kvm\"");
 	/* The guest has no kernel, so no symbols. */
 	CHECK_SH("vigil symbols " NAME " 2>&1", 1);
 	CHECK_SAYS("no kernel's symbol tables");

@@ -87,6 +87,7 @@ int vigil_cmd_run(int argc, char **argv);
 int vigil_cmd_list(int argc, char **argv);
 int vigil_cmd_regs(int argc, char **argv);
 int vigil_cmd_stat(int argc, char **argv);
+int vigil_cmd_hypercalls(int argc, char **argv);
 int vigil_cmd_symbols(int argc, char **argv);
 int vigil_cmd_watch(int argc, char **argv);
 int vigil_cmd_demo(int argc, char **argv);

@@ -28,6 +28,8 @@ static const struct vigil_command commands[] = {
 	{ "regs", vigil_cmd_regs,
 	  "registers of a guest, the hidden parts too" },
 	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
+	{ "hypercalls", vigil_cmd_hypercalls,
+	  "which hypercalls a guest has, and who may make them" },
 	{ "demo", vigil_cmd_demo,
 	  "a rootkit's write, told of and then refused" },
 	{ "hwreport", vigil_cmd_hwreport,

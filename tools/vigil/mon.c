@@ -253,6 +253,28 @@ int mon_state(struct mon *mon, unsigned int vcpu,
 		       strerror(errno));
 }
 
+int mon_hypercalls(struct mon *mon, struct vigil_hypercalls *h)
+{
+	if (!ioctl(mon->fd, VIGIL_GET_HYPERCALLS, h))
+		return 0;
+	return lv_fail(errno, "cannot ask about the VM's hypercalls: %s",
+		       strerror(errno));
+}
+
+int mon_set_hypercalls(struct mon *mon, const struct vigil_hypercalls *h)
+{
+	if (!ioctl(mon->fd, VIGIL_SET_HYPERCALLS, h))
+		return 0;
+	if (errno == EINVAL)
+		return lv_fail(
+			errno,
+			"the VM's creator does not allow that: level %u at most, "
+			"and no hypercall that is not in \"at most\"",
+			h->max_iopl);
+	return lv_fail(errno, "cannot change who may make hypercalls: %s",
+		       strerror(errno));
+}
+
 /*
  * A watch of guest-physical addresses is refused where the VM has no memory now: a
  * guest cannot write there, so nothing would be protected.

@@ -100,6 +100,10 @@ int mon_verdict(struct mon *mon, uint64_t seq, bool allow);
  */
 int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room);
 
+int mon_hypercalls(struct mon *mon, struct vigil_hypercalls *h);
+/* Not with mon_attach_read(). Only iopl, refuse and user may differ. */
+int mon_set_hypercalls(struct mon *mon, const struct vigil_hypercalls *h);
+
 struct mon_stat {
 	char name[VIGIL_NAME_LEN];
 	uint64_t value;
