@@ -121,6 +121,7 @@ int svm_vcpu_create(struct vigil_vcpu *vcpu);
 void svm_vcpu_destroy(struct vigil_vcpu *vcpu);
 void svm_vcpu_reset(struct vigil_vcpu *vcpu);
 void svm_intercept(struct vmcb *vmcb, int word, u32 bits, bool on);
+void svm_update_msr_map(struct vigil_vcpu *vcpu);
 void svm_set_tsc_offset(struct vigil_vcpu *vcpu);
 const char *svm_entry_problem(struct vigil_vcpu *vcpu);
 

@@ -159,6 +159,18 @@ static void reset_save(struct vmcb_save *save)
 	save->g_pat = 0x0007040600070406ull;
 }
 
+/* In the map of ports each bit is set, so it also serves as one for MSRs. */
+void svm_update_msr_map(struct vigil_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	struct page *map = rcu_access_pointer(vcpu->vm->msr_filter) ? iopm :
+								      msrpm;
+
+	BUILD_BUG_ON(MSRPM_ORDER > IOPM_ORDER);
+	vmcb->control.msrpm_pa = __sme_set(page_to_phys(map));
+	vmcb_dirty(vmcb, CLEAN_PERM_MAPS);
+}
+
 void svm_vcpu_reset(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -168,7 +180,7 @@ void svm_vcpu_reset(struct vigil_vcpu *vcpu)
 	memset(&vmcb->control, 0, sizeof(vmcb->control));
 	set_intercepts(vcpu, vmcb);
 	vmcb->control.iopm_pa = __sme_set(page_to_phys(iopm));
-	vmcb->control.msrpm_pa = __sme_set(page_to_phys(msrpm));
+	svm_update_msr_map(vcpu);
 	vmcb->control.int_control = V_INTR_MASKING;
 	vmcb->control.tsc_offset = vcpu->tsc_offset;
 	reset_save(&vmcb->save);

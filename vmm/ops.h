@@ -83,6 +83,10 @@ struct vmm_ops {
 	 */
 	int (*get_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
+	/*
+	 * Which MSRs exit: all of them while vm->msr_filter is there.
+	 */
+	void (*update_msr_map)(struct vigil_vcpu *vcpu);
 	void (*set_tsc_offset)(
 		struct vigil_vcpu *vcpu); /* from vcpu->tsc_offset */
 

@@ -143,6 +143,8 @@ int vcpu_requests(struct vigil_vcpu *vcpu)
 	}
 	if (vigil_test_request(vcpu, REQ_TSC))
 		vmm_ops->set_tsc_offset(vcpu);
+	if (vigil_test_request(vcpu, REQ_MSR_MAP))
+		vmm_ops->update_msr_map(vcpu);
 	return 1;
 }
 

@@ -65,6 +65,7 @@ enum vigil_request {
 	REQ_SRCU, /* drop and retake the SRCU read lock */
 	REQ_SNAPSHOT, /* a monitor wants the registers */
 	REQ_TSC, /* tsc_offset was changed for it: tell the CPU */
+	REQ_MSR_MAP, /* vm->msr_filter has changed: choose the map of MSRs anew */
 	REQ_DEAD, /* vm->dead is set */
 };
 
@@ -183,7 +184,7 @@ struct vigil_vcpu {
 		u64 exits;
 		unsigned int times;
 	} unprotected;
-	struct vigil_io { /* pending port, MMIO or hypercall exit */
+	struct vigil_io { /* pending port, MMIO, MSR or hypercall exit */
 		int kind; /* of what vcpu->complete ends: IO_... */
 		u8 size;
 		bool in;
@@ -230,7 +231,7 @@ struct vigil_vcpu {
 	void *vendor; /* [I] the vendor's part */
 };
 
-enum { IO_NONE, IO_PIO, IO_MMIO, IO_HYPERCALL };
+enum { IO_NONE, IO_PIO, IO_MMIO, IO_HYPERCALL, IO_MSR };
 
 /**
  * vigil_request() - ask a vCPU to do something before it next enters

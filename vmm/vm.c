@@ -18,6 +18,7 @@
 #include "trace.h"
 #include "vm.h"
 #include "shadow/shadow.h"
+#include "vmm/cpu/msr_filter.h"
 #include "vmm/mem/dirty.h"
 #include "vmm/mem/notifier.h"
 #include "vmm/monitor/monitor.h"
@@ -114,6 +115,7 @@ static void vm_destroy(struct vigil_vm *vm)
 	mmu_notifier_unregister(&vm->notifier, vm->mm);
 	vigil_destroy_vcpus(vm);
 	watch_vm_destroy(vm);
+	msr_filter_free(vm);
 	shadow_vm_destroy(vm);
 	vigil_free_slots(vm);
 	vmm_ops->vm_destroy(vm);
@@ -240,17 +242,32 @@ static long set_memory_region(struct vigil_vm *vm, void __user *user,
 	return vigil_set_slot(vm, &r);
 }
 
+#define USER_MSR_REASONS                                           \
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+	 KVM_MSR_EXIT_REASON_FILTER)
+
 static long vm_enable_cap(struct vigil_vm *vm, void __user *user)
 {
 	struct kvm_enable_cap cap;
 
 	if (copy_from_user(&cap, user, sizeof(cap)))
 		return -EFAULT;
-	if (cap.cap != KVM_CAP_EXIT_HYPERCALL || cap.flags ||
-	    cap.args[0] > INT_MAX)
+	if (cap.flags)
 		return -EINVAL;
-	WRITE_ONCE(vm->hypercall_exits, cap.args[0]);
-	return 0;
+	switch (cap.cap) {
+	case KVM_CAP_EXIT_HYPERCALL:
+		if (cap.args[0] > INT_MAX)
+			return -EINVAL;
+		WRITE_ONCE(vm->hypercall_exits, cap.args[0]);
+		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		if (cap.args[0] & ~(u64)USER_MSR_REASONS)
+			return -EINVAL;
+		WRITE_ONCE(vm->user_msrs, cap.args[0]);
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }
 
 static long vm_audit(struct vigil_vm *vm)
@@ -334,6 +351,9 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EINVAL;
 	case KVM_ENABLE_CAP:
 		return vm_enable_cap(vm, user);
+	case KVM_X86_SET_MSR_FILTER:
+	case COMPAT_SET_MSR_FILTER:
+		return msr_filter_set(vm, user, cmd == COMPAT_SET_MSR_FILTER);
 	case VIGIL_AUDIT:
 		return vm_audit(vm);
 	default:

@@ -36,6 +36,7 @@
 
 struct vigil_vcpu;
 struct watched_tree;
+struct msr_filter;
 
 struct vigil_vm {
 	refcount_t users; /* VM fd, vCPU fds, monitor fds */
@@ -82,6 +83,8 @@ struct vigil_vm {
 	void *vendor; /* [I] the vendor's part */
 	u64 tsc_khz; /* [I] */
 	u32 hypercall_exits; /* [a] numbers that go to the VMM */
+	u32 user_msrs; /* [a] KVM_MSR_EXIT_REASON_*: accesses that the VMM answers */
+	struct msr_filter __rcu *msr_filter; /* read under vm->srcu, replaced under [m] */
 	struct pv_vm pv; /* vmm/pv/types.h says who may change what */
 };
 

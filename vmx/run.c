@@ -490,6 +490,7 @@ const struct vmm_ops vmx_ops = {
 	.update_cpuid		= vmx_update_cpuid,
 	.get_msr		= vmx_get_msr,
 	.set_msr		= vmx_set_msr,
+	.update_msr_map		= vmx_update_msr_map,
 	.set_tsc_offset		= vmx_set_tsc_offset,
 	.run			= vmx_run,
 	.handle_exit		= vmx_handle_exit,

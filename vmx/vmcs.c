@@ -16,9 +16,9 @@
 
 /*
  * Bitmaps for reads and writes of the low and the high MSRs. All guests share
- * them.
+ * them; msr_all is for those with a filter.
  */
-static u8 *msr_map;
+static u8 *msr_map, *msr_all;
 /* Numbers of vCPUs for the TLB; VPID 0 belongs to the host. */
 static DEFINE_IDA(vpids);
 #define MAX_VPID 0xffff
@@ -26,9 +26,13 @@ static DEFINE_IDA(vpids);
 int vmx_maps_alloc(void)
 {
 	msr_map = (u8 *)__get_free_page(GFP_KERNEL);
-	if (!msr_map)
+	msr_all = (u8 *)__get_free_page(GFP_KERNEL);
+	if (!msr_map || !msr_all) {
+		vmx_maps_free();
 		return -ENOMEM;
+	}
 	memset(msr_map, 0xff, PAGE_SIZE);
+	memset(msr_all, 0xff, PAGE_SIZE);
 	vmx_msr_map_init(msr_map);
 	return 0;
 }
@@ -36,7 +40,9 @@ int vmx_maps_alloc(void)
 void vmx_maps_free(void)
 {
 	free_page((unsigned long)msr_map);
+	free_page((unsigned long)msr_all);
 	msr_map = NULL;
+	msr_all = NULL;
 	ida_destroy(&vpids);
 }
 
@@ -172,7 +178,7 @@ static void reset_controls(struct vigil_vcpu *vcpu, struct vmx_vcpu *vmx)
 		     EXIT_EXCEPTIONS | pv_exceptions(vcpu->vm));
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);
-	vmcs_write64(MSR_BITMAP, __pa(msr_map));
+	vmx_update_msr_map(vcpu);
 	vmcs_writel(CR0_MASK, ~0ul);
 	vmcs_writel(CR4_MASK, ~0ul);
 	vmcs_write32(CR3_TARGET_COUNT, 0);
@@ -262,6 +268,13 @@ void vmx_vcpu_reset(struct vigil_vcpu *vcpu)
 	vmx->kernel_gs_base = 0;
 	vmx->injected = 0;
 	vmx->flush = true;
+}
+
+void vmx_update_msr_map(struct vigil_vcpu *vcpu)
+{
+	vmcs_write64(MSR_BITMAP,
+		     __pa(rcu_access_pointer(vcpu->vm->msr_filter) ? msr_all :
+								     msr_map));
 }
 
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu)

@@ -170,6 +170,7 @@ int vmx_vcpu_create(struct vigil_vcpu *vcpu);
 void vmx_vcpu_destroy(struct vigil_vcpu *vcpu);
 void vmx_vcpu_reset(struct vigil_vcpu *vcpu);
 void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on);
+void vmx_update_msr_map(struct vigil_vcpu *vcpu);
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu);
 const char *vmx_entry_problem(struct vigil_vcpu *vcpu);
 /*

@@ -387,13 +387,52 @@ static void get_stats(struct caller *c, int fd)
 	call_as_is(c, fd, VIGIL_GET_STATS, sizeof(*s));
 }
 
+/* Mostly a policy that a guest can do something with. */
+static void hypercalls(struct caller *c, int fd)
+{
+	struct vigil_hypercalls *h = calls_zeroed(c, sizeof(*h));
+	struct rng *r = &c->rng;
+
+	if (rng_once_in(r, 4)) {
+		calls_ioctl_with(c, fd, VIGIL_GET_HYPERCALLS, sizeof(*h));
+		return;
+	}
+	h->flags = VIGIL_HC_PAGE | rng_below(r, 4);
+	h->msr = 0x40000000 + rng_below(r, 2);
+	h->max_iopl = rng_below(r, 4);
+	h->iopl = rng_below(r, h->max_iopl + 1);
+	h->refuse = rng_below(r, 2);
+	h->kernel = 1ull << 13 | 1ull << 29 |
+		    1ull << VIGIL_HYPERVISOR_set_hypercall_iopl;
+	h->user_max = rng_next(r) & 0xffffffff;
+	h->user = rng_next(r) & h->user_max;
+	calls_ioctl_with(c, fd, VIGIL_SET_HYPERCALLS, sizeof(*h));
+}
+
+static void msr_filter(struct caller *c, int fd)
+{
+	struct kvm_msr_filter *f = calls_zeroed(c, sizeof(*f));
+	struct rng *r = &c->rng;
+	unsigned int i;
+
+	f->flags = rng_once_in(r, 4);
+	rough(c, sizeof(*f));
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		f->ranges[i].flags = rng_below(r, 4);
+		f->ranges[i].base = 0xc0000080 + rng_below(r, 0x200);
+		f->ranges[i].nmsrs = rng_once_in(r, 3) ? rng_below(r, 300) : 0;
+		f->ranges[i].bitmap = (void *)pointer(c, 64);
+	}
+	call_as_is(c, fd, KVM_X86_SET_MSR_FILTER, sizeof(*f));
+}
+
 static void vm_call(struct caller *c)
 {
 	int fd = calls_file(c, K_VM);
 	struct kvm_enable_cap *cap;
 	struct vigil_name *name;
 
-	switch (rng_below(&c->rng, 16)) {
+	switch (rng_below(&c->rng, 18)) {
 	case 0:
 	case 1:
 		keep(c, K_VCPU,
@@ -425,8 +464,10 @@ static void vm_call(struct caller *c)
 		break;
 	case 9:
 		cap = calls_zeroed(c, sizeof(*cap));
-		cap->cap = rng_once_in(&c->rng, 4) ? rng_below(&c->rng, 250) :
-						     KVM_CAP_EXIT_HYPERCALL;
+		cap->cap =
+			rng_once_in(&c->rng, 4) ? rng_below(&c->rng, 250) :
+			rng_once_in(&c->rng, 2) ? KVM_CAP_X86_USER_SPACE_MSR :
+						  KVM_CAP_EXIT_HYPERCALL;
 		cap->args[0] = rng_number(&c->rng);
 		calls_ioctl_with(c, fd, KVM_ENABLE_CAP, sizeof(*cap));
 		break;
@@ -448,6 +489,12 @@ static void vm_call(struct caller *c)
 		break;
 	case 14:
 		get_stats(c, fd);
+		break;
+	case 15:
+		hypercalls(c, fd);
+		break;
+	case 16:
+		msr_filter(c, fd);
 		break;
 	default:
 		keep(c, K_MON,
@@ -544,7 +591,10 @@ static void mon_call(struct caller *c)
 	struct pollfd p;
 	uint32_t *n;
 
-	switch (rng_below(&c->rng, 14)) {
+	switch (rng_below(&c->rng, 15)) {
+	case 14:
+		hypercalls(c, fd);
+		break;
 	case 0:
 	case 1:
 	case 2:
@@ -641,6 +691,8 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_GET_VCPU,
 		VIGIL_GET_STATS,
 		VIGIL_GET_INFO,
+		VIGIL_GET_HYPERCALLS,
+		VIGIL_SET_HYPERCALLS,
 	};
 
 	if (rng_once_in(r, 4))

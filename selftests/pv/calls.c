@@ -735,8 +735,7 @@ static void held(long mode)
 		REQUIRE_EQ(read(mon, &ev, sizeof(ev)), (long)sizeof(ev));
 		CHECK_EQ(ev.gpa, w.start);
 		verdict.seq = ev.seq;
-		verdict.verdict =
-			i ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
+		verdict.verdict = i ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
 		REQUIRE_EQ(ioctl(mon, VIGIL_VERDICT, &verdict), 0);
 		EXPECT(v, STOP_END);
 		CHECK_EQ(result(v), 0);

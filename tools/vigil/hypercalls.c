@@ -72,8 +72,9 @@ static int number_of(const char *text)
 		if (names[i] && !strcmp(names[i], text))
 			return i;
 	n = strtoul(text, &end, 0);
-	return *text >= '0' && *text <= '9' && !*end && n < NR_NUMBERS ? (int)n :
-									 -1;
+	return *text >= '0' && *text <= '9' && !*end && n < NR_NUMBERS ?
+		       (int)n :
+		       -1;
 }
 
 static uint64_t parse_list(const char *arg, struct argp_state *state)
@@ -90,9 +91,10 @@ static uint64_t parse_list(const char *arg, struct argp_state *state)
 	     word = strtok_r(NULL, ",", &save)) {
 		n = number_of(word);
 		if (n < 0)
-			argp_error(state,
-				   "there is no hypercall `%s' (names as in Xen, or 0 to 63)",
-				   word);
+			argp_error(
+				state,
+				"there is no hypercall `%s' (names as in Xen, or 0 to 63)",
+				word);
 		else
 			set |= 1ull << n;
 	}
@@ -176,8 +178,8 @@ static void print_json(const struct vigil_hypercalls *h)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "abi",
-			       json_object_new_string(h->flags ? "xen" : "kvm"));
+	json_object_object_add(
+		o, "abi", json_object_new_string(h->flags ? "xen" : "kvm"));
 	json_object_object_add(o, "msr", json_object_new_int64(h->msr));
 	json_object_object_add(o, "iopl", json_object_new_int(h->iopl));
 	json_object_object_add(o, "max_iopl", json_object_new_int(h->max_iopl));
@@ -186,9 +188,9 @@ static void print_json(const struct vigil_hypercalls *h)
 	add_set(o, "user", h->user);
 	add_set(o, "user_max", h->user_max);
 	add_set(o, "kernel", h->kernel);
-	json_object_object_add(
-		o, "vmm",
-		json_object_new_boolean(h->flags & VIGIL_HC_EXIT_XEN));
+	json_object_object_add(o, "vmm",
+			       json_object_new_boolean(h->flags &
+						       VIGIL_HC_EXIT_XEN));
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
 	json_object_put(o);
 }

@@ -12,6 +12,7 @@
 #include "vmm/cpu/fpu.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/cpu/msr_filter.h"
 #include "vmm/mem/watched.h"
 #include "vmm/ops.h"
 #include "vmm/pv/pv.h"
@@ -59,15 +60,70 @@ int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len)
 	return 1;
 }
 
-int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len)
-{
-	u64 value;
+/* ---- MSRs, of which the VMM may answer some ---- */
 
-	vcpu->stat.exits_msr++;
-	if (msr_get(vcpu, vcpu->regs[REG_RCX], &value, false)) {
+static int msr_done(struct vigil_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 value = READ_ONCE(run->msr.data);
+
+	vcpu->io.kind = IO_NONE;
+	if (READ_ONCE(run->msr.error)) {
 		event_gp(vcpu);
 		return 1;
 	}
+	if (vcpu->io.in) {
+		vcpu->regs[REG_RAX] = (u32)value;
+		vcpu->regs[REG_RDX] = value >> 32;
+	}
+	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
+	return 1;
+}
+
+/*
+ * An access that the filter or the module refuses: #GP, unless the VMM has asked to
+ * answer those.
+ */
+static noinline int msr_refused(struct vigil_vcpu *vcpu, u32 reason, bool read,
+				u64 value, unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (!(READ_ONCE(vcpu->vm->user_msrs) & reason)) {
+		event_gp(vcpu);
+		return 1;
+	}
+	run->exit_reason = read ? KVM_EXIT_X86_RDMSR : KVM_EXIT_X86_WRMSR;
+	memset(&run->msr, 0, sizeof(run->msr));
+	run->msr.reason = reason;
+	run->msr.index = vcpu->regs[REG_RCX];
+	run->msr.data = value;
+	vcpu->io.kind = IO_MSR;
+	vcpu->io.in = read;
+	vcpu->io.next_rip = vcpu->rip + len;
+	vcpu->complete = msr_done;
+	return 0;
+}
+
+static u32 msr_reason(int ret)
+{
+	return ret == -ENOENT ? KVM_MSR_EXIT_REASON_UNKNOWN :
+				KVM_MSR_EXIT_REASON_INVAL;
+}
+
+int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u32 msr = vcpu->regs[REG_RCX];
+	u64 value;
+	int ret;
+
+	vcpu->stat.exits_msr++;
+	if (!msr_filter_allows(vcpu->vm, msr, false))
+		return msr_refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, true, 0,
+				   len);
+	ret = msr_get(vcpu, msr, &value, false);
+	if (unlikely(ret))
+		return msr_refused(vcpu, msr_reason(ret), true, 0, len);
 	vcpu->regs[REG_RAX] = (u32)value;
 	vcpu->regs[REG_RDX] = value >> 32;
 	exit_skip(vcpu, len);
@@ -77,10 +133,18 @@ int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len)
 int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
 {
 	u64 value = (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
+	u32 msr = vcpu->regs[REG_RCX];
+	int ret;
 
 	vcpu->stat.exits_msr++;
-	return done_or_gp(
-		vcpu, msr_set(vcpu, vcpu->regs[REG_RCX], value, false), len);
+	if (!msr_filter_allows(vcpu->vm, msr, true))
+		return msr_refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, false,
+				   value, len);
+	ret = msr_set(vcpu, msr, value, false);
+	if (unlikely(ret))
+		return msr_refused(vcpu, msr_reason(ret), false, value, len);
+	exit_skip(vcpu, len);
+	return 1;
 }
 
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)

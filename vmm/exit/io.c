@@ -24,7 +24,7 @@ static inline void *pio_data(struct vigil_vcpu *vcpu)
 void io_forget(struct vigil_vcpu *vcpu)
 {
 	/* Queued MMIO stores still leave: their instruction is finished */
-	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
+	if (vcpu->io.kind != IO_NONE && vcpu->io.kind != IO_MMIO)
 		vcpu->complete = NULL;
 	vcpu->io.kind = IO_NONE;
 }

@@ -180,8 +180,7 @@ static int store_piece(struct vigil_vcpu *vcpu, const struct pv_out *o,
 	int ret;
 
 	for (;;) {
-		ret = vcpu->held ? EMUL_OK :
-				   emulctl_ops.probe(c, la, n, 0);
+		ret = vcpu->held ? EMUL_OK : emulctl_ops.probe(c, la, n, 0);
 		if (!ret && !vcpu->held && emulctl_is_mmio(vcpu, la))
 			return 1;
 		if (!ret)

@@ -7,7 +7,7 @@
 #include "pv.h"
 
 /* Numbers that the module can answer. */
-#define KERNEL_CALLS                                                  \
+#define KERNEL_CALLS                                                        \
 	(BIT_ULL(__HYPERVISOR_multicall) | BIT_ULL(__HYPERVISOR_sched_op) | \
 	 BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl))
 /* Numbers that no user mode may ever call. */
