@@ -110,7 +110,7 @@ struct vigil_msrs {
 	u64 mce[VIGIL_MCE_BANKS * 4];
 	u64 ucode_rev;
 	u64 arch_capabilities;
-	u64 syscfg, hwcr;
+	u64 syscfg, hwcr, power_ctl;
 };
 
 struct vigil_vcpu {

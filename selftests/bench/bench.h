@@ -23,6 +23,9 @@
 #define PTE_RW 0x3ull
 #define PTE_A 0x20ull
 #define PTE_D 0x40ull
+#define PTE_USER 0x4ull
+
+#define PV_CALL 13 /* multicall, with no entries */
 
 /* Counters of the device under test. */
 struct counts {
@@ -30,6 +33,7 @@ struct counts {
 };
 
 struct bench {
+	const char *path; /* of the device */
 	int dev, vm, vcpu;
 	struct kvm_run *run;
 	size_t run_size;
@@ -39,6 +43,7 @@ struct bench {
 	int64_t runs; /* KVM_RUN calls */
 	bool vigil;
 	bool svm; /* the host's CPU is AMD's */
+	bool user; /* user_mode() */
 };
 
 /* The cost of a row, for one operation. */
@@ -66,6 +71,8 @@ extern const unsigned int nr_rows;
 
 /* vm.c */
 void bench_open(struct bench *b, const char *dev);
+/* Again, with a VM that has Xen's hypercalls where the device knows them. */
+void bench_open_pv(struct bench *b);
 void bench_close(struct bench *b);
 uint64_t table_page(struct bench *b);
 uint64_t new_root(struct bench *b);
@@ -78,6 +85,8 @@ void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa,
 	      uint64_t pages, uint64_t flags);
 void data_slot(struct bench *b, bool log);
 void handler(struct bench *b, unsigned int vector, const char *op);
+/* What start() begins from here on runs at CPL 3, and may use ports. */
+void user_mode(struct bench *b);
 struct regs {
 	uint64_t rcx, rsi, rdi, rdx, r10, r11;
 };
@@ -105,7 +114,7 @@ extern const char bench_guest[], bench_guest_end[];
 #define OPS(X) \
 	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
 	X(vmcall) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
-	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy)
+	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy) X(pv_vmmcall) X(pv_vmcall)
 /* clang-format on */
 #define X(n) extern const char op_##n[];
 OPS(X)

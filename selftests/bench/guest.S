@@ -68,6 +68,21 @@ OP(vmcall)
 	jnz 1b
 	END
 
+/* Hypercall number r11, whose arguments are rdi and rsi. */
+OP(pv_vmmcall)
+1:	mov %r11d, %eax
+	vmmcall
+	dec %rcx
+	jnz 1b
+	END
+
+OP(pv_vmcall)
+1:	mov %r11d, %eax
+	vmcall
+	dec %rcx
+	jnz 1b
+	END
+
 /* Writes, or reads, one word in each page from rsi on. */
 OP(write)
 1:	mov %rcx, (%rsi)

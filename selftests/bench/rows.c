@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../uapi/vigil.h"
 #include "bench.h"
 
 #define N bench_ops
@@ -137,6 +138,43 @@ static void hypercall(struct bench *b, struct result *r)
 {
 	run_op(b, r, b->svm ? op_vmmcall : op_vmcall, (struct regs){ .rcx = N },
 	       N);
+}
+
+/* A paravirtual guest's. The peer does not know it, and answers with an error. */
+static void call_pv(struct bench *b, struct result *r)
+{
+	run_op(b, r, b->svm ? op_pv_vmmcall : op_pv_vmcall,
+	       (struct regs){ .rcx = N, .r11 = PV_CALL }, N);
+}
+
+static void pv_call(struct bench *b, struct result *r)
+{
+	bench_open_pv(b);
+	call_pv(b, r);
+}
+
+static void pv_refused(struct bench *b, struct result *r)
+{
+	bench_open_pv(b);
+	user_mode(b);
+	call_pv(b, r);
+}
+
+static void pv_user(struct bench *b, struct result *r)
+{
+	struct vigil_hypercalls h;
+
+	bench_open_pv(b);
+	if (b->vigil) {
+		if (ioctl(b->vm, VIGIL_GET_HYPERCALLS, &h))
+			die("VIGIL_GET_HYPERCALLS: %s", strerror(errno));
+		h.iopl = 3;
+		h.user = h.user_max;
+		if (ioctl(b->vm, VIGIL_SET_HYPERCALLS, &h))
+			die("VIGIL_SET_HYPERCALLS: %s", strerror(errno));
+	}
+	user_mode(b);
+	call_pv(b, r);
 }
 
 /* ---- faults ---- */
@@ -441,6 +479,10 @@ const struct row rows[] = {
 	{ "rdmsr", "RDMSR handled in the kernel", 1000, 600, rdmsr },
 	{ "hypercall", "hypercall handled in the kernel", 1000, 600,
 	  hypercall },
+	{ "pv-call", "paravirtual hypercall", 1000, 600, pv_call },
+	{ "pv-refused", "the same from user mode, refused", 1000, 600,
+	  pv_refused },
+	{ "pv-user", "the same from user mode, accepted", 1000, 600, pv_user },
 	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800,
 	  first_write },
 	{ "first-write-absent", "the same, host memory not there yet", 0, 0,

@@ -162,12 +162,45 @@ static bool on_svm(void)
 	return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 2);
 }
 
-void bench_open(struct bench *b, const char *dev)
+/* Flat segments of ring 3, and a code page that it may use. */
+void user_mode(struct bench *b)
+{
+	struct kvm_sregs s;
+	int level;
+
+	for (level = 4; level; level--)
+		*entry(b, b->cr3, CODE, level) |= PTE_USER;
+	if (ioctl(b->vcpu, KVM_GET_SREGS, &s))
+		die("KVM_GET_SREGS: %s", strerror(errno));
+	s.cs.dpl = s.ss.dpl = 3;
+	s.cs.selector |= 3;
+	s.ss.selector |= 3;
+	if (ioctl(b->vcpu, KVM_SET_SREGS, &s))
+		die("KVM_SET_SREGS: %s", strerror(errno));
+	b->user = true;
+}
+
+/* The VM has Xen's hypercalls; user mode may call the one that the rows call. */
+static void ask_for_hypercalls(struct bench *b)
+{
+	struct vigil_hypercalls h = {
+		.flags = VIGIL_HC_PAGE,
+		.max_iopl = 3,
+		.kernel = 1ull << PV_CALL,
+		.user_max = 1ull << PV_CALL,
+	};
+
+	if (ioctl(b->vm, VIGIL_SET_HYPERCALLS, &h))
+		die("VIGIL_SET_HYPERCALLS: %s", strerror(errno));
+}
+
+static void open_vm(struct bench *b, const char *dev, bool pv)
 {
 	struct kvm_cpuid2 *c =
 		calloc(1, sizeof(*c) + 256 * sizeof(c->entries[0]));
 
 	memset(b, 0, sizeof(*b));
+	b->path = dev;
 	b->vigil = !strstr(dev, "kvm");
 	b->svm = on_svm();
 	b->dev = open(dev, O_RDWR | O_CLOEXEC);
@@ -181,6 +214,8 @@ void bench_open(struct bench *b, const char *dev)
 	memset(b->low, 0, LOW);
 	slot(b, 0, 0, LOW, b->low, 0);
 	data_slot(b, false);
+	if (pv && b->vigil)
+		ask_for_hypercalls(b);
 	b->vcpu = ioctl(b->vm, KVM_CREATE_VCPU, 0);
 	b->run_size = ioctl(b->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	b->run = mmap(NULL, b->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -198,6 +233,19 @@ void bench_open(struct bench *b, const char *dev)
 	set_mode(b);
 }
 
+void bench_open(struct bench *b, const char *dev)
+{
+	open_vm(b, dev, false);
+}
+
+void bench_open_pv(struct bench *b)
+{
+	const char *path = b->path;
+
+	bench_close(b);
+	open_vm(b, path, true);
+}
+
 void bench_close(struct bench *b)
 {
 	munmap(b->run, b->run_size);
@@ -213,7 +261,7 @@ void start(struct bench *b, const char *op, const struct regs *r)
 	struct kvm_regs regs = {
 		.rip = CODE + (op - bench_guest),
 		.rsp = STACK,
-		.rflags = 2,
+		.rflags = b->user ? 0x3002 : 2,
 		.rcx = r->rcx,
 		.rsi = r->rsi,
 		.rdi = r->rdi,

@@ -391,6 +391,9 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 	case MSR_IA32_MCG_CTL:
 		*v = vcpu->msrs.mcg_ctl;
 		return vcpu->msrs.mcg_cap & MCG_CTL_PRESENT ? 0 : -EINVAL;
+	case MSR_IA32_POWER_CTL:
+		*v = vcpu->msrs.power_ctl;
+		return 0;
 	case MSR_AMD64_SYSCFG:
 		*v = vcpu->msrs.syscfg;
 		return 0;
@@ -474,6 +477,10 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		if (!(vcpu->msrs.mcg_cap & MCG_CTL_PRESENT) || (v && ~v))
 			return -EINVAL;
 		vcpu->msrs.mcg_ctl = v;
+		return 0;
+	case MSR_IA32_POWER_CTL:
+		/* It is kept; the power of the host is not the guest's. */
+		vcpu->msrs.power_ctl = v;
 		return 0;
 	case MSR_AMD64_SYSCFG:
 		/*
@@ -577,6 +584,7 @@ static u32 saved_msrs[] __ro_after_init = {
 	MSR_IA32_APICBASE,
 	MSR_EFER,
 	MSR_IA32_MISC_ENABLE,
+	MSR_IA32_POWER_CTL,
 	MSR_IA32_UCODE_REV,
 	MSR_IA32_MCG_STATUS,
 	MSR_K7_HWCR,

@@ -237,13 +237,14 @@ static int hypercall_done(struct vigil_vcpu *vcpu)
 int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 {
 	struct kvm_run *run = vcpu->run;
-	bool wide = vmm_ops->code_bits(vcpu) == 64;
-	u64 mask = wide ? ~0ull : ~0u;
-
-	u64 nr = vcpu->regs[REG_RAX] & mask;
+	u64 mask, nr;
+	bool wide;
 
 	if (pv_on(vcpu->vm))
 		return pv_hypercall(vcpu, len);
+	wide = vmm_ops->code_bits(vcpu) == 64;
+	mask = wide ? ~0ull : ~0u;
+	nr = vcpu->regs[REG_RAX] & mask;
 	vcpu->stat.exits_hypercall++;
 	if (vmm_ops->get_cpl(vcpu)) {
 		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;

@@ -131,8 +131,7 @@ static void add_out(struct vigil_vcpu *vcpu, u64 la, const void *data,
 
 static void set_result(struct vigil_vcpu *vcpu, s64 result)
 {
-	vcpu->regs[REG_RAX] = vmm_ops->code_bits(vcpu) == 64 ? (u64)result :
-							       (u32)result;
+	vcpu->regs[REG_RAX] = vcpu->pv.wide ? (u64)result : (u32)result;
 }
 
 /* The register of an argument, by the caller's ABI. */
@@ -152,7 +151,7 @@ static unsigned int arg_reg(unsigned int n, bool wide)
  */
 static void next_entry(struct vigil_vcpu *vcpu)
 {
-	bool wide = vmm_ops->code_bits(vcpu) == 64;
+	bool wide = vcpu->pv.wide;
 	unsigned long *list = &vcpu->regs[arg_reg(0, wide)];
 	unsigned long *count = &vcpu->regs[arg_reg(1, wide)];
 
@@ -210,7 +209,7 @@ static int finish(struct vigil_vcpu *vcpu)
 	unsigned int n;
 	int ret;
 
-	while (pv->next_out < pv->nr_out) {
+	while (unlikely(pv->next_out < pv->nr_out)) {
 		o = &pv->out[pv->next_out];
 		n = in_page(o->la + o->done, o->len - o->done);
 		vcpu->io.kind = IO_HYPERCALL;
@@ -302,8 +301,7 @@ static int user_done(struct vigil_vcpu *vcpu)
 	pv->result = result;
 	if (pv->multi) {
 		mem_begin(vcpu);
-		add_out(vcpu, pv->entry_la, &result,
-			vmm_ops->code_bits(vcpu) == 64 ? 8 : 4);
+		add_out(vcpu, pv->entry_la, &result, pv->wide ? 8 : 4);
 	}
 	return finish(vcpu);
 }
@@ -430,31 +428,41 @@ static int multicall(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	return 1;
 }
 
+static void load_args(const struct vigil_vcpu *vcpu, struct pv_call *call)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(call->arg); i++) {
+		call->arg[i] = vcpu->regs[arg_reg(i, call->wide)];
+		if (!call->wide)
+			call->arg[i] = (u32)call->arg[i];
+	}
+}
+
 int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 {
 	struct pv_vcpu *pv = &vcpu->pv;
-	struct pv_call call = {
-		.wide = vmm_ops->code_bits(vcpu) == 64,
-		.cpl = vmm_ops->get_cpl(vcpu),
-	};
-	u64 mask = call.wide ? ~0ull : U32_MAX;
-	unsigned int i;
+	struct pv_call call;
 	int ret;
 
 	vcpu->stat.exits_hypercall++;
+	call.wide = vmm_ops->code_bits(vcpu) == 64;
+	call.cpl = vmm_ops->get_cpl(vcpu);
+	call.nr = vcpu->regs[REG_RAX];
+	if (!call.wide)
+		call.nr = (u32)call.nr;
+	pv->wide = call.wide;
 	pv->len = len;
 	pv->multi = false;
 	pv->nr_out = 0;
 	pv->next_out = 0;
 	pv->result = 0;
-	call.nr = vcpu->regs[REG_RAX] & mask;
 	if (!accepted(vcpu, call.cpl, call.nr))
 		return refuse(vcpu);
-	for (i = 0; i < ARRAY_SIZE(call.arg); i++)
-		call.arg[i] = vcpu->regs[arg_reg(i, call.wide)] & mask;
 	if (call.nr == __HYPERVISOR_multicall &&
 	    (vcpu->vm->pv.kernel & BIT_ULL(__HYPERVISOR_multicall)))
 		return multicall(vcpu, &call);
+	load_args(vcpu, &call);
 	ret = answer(vcpu, &call);
 	if (ret == CALL_AGAIN)
 		return 1;

@@ -43,6 +43,7 @@ struct pv_vcpu {
 	s64 result;
 	u64 entry_la; /* where a multicall's entry has its result */
 	u8 len; /* of the instruction */
+	bool wide; /* the caller runs 64-bit code */
 	bool multi; /* an entry of a multicall */
 };
 
