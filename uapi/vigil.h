@@ -340,6 +340,9 @@ struct vigil_fail_entry {
 /* struct vigil_hypercalls: flags */
 #define VIGIL_HC_PAGE		(1 << 0) /* Xen's hypercalls, page and registers */
 #define VIGIL_HC_EXIT_XEN	(1 << 1) /* KVM_EXIT_XEN for what the module does not answer */
+/* The module emulates an instruction behind UD2 and the letters "xen", or "kvm". */
+#define VIGIL_HC_FEP_XEN	(1 << 4)
+#define VIGIL_HC_FEP_KVM	(1 << 5)
 
 /* struct vigil_hypercalls, struct vigil_iopl: refuse */
 #define VIGIL_REFUSE_EPERM	0	/* the call returns -1, and the guest goes on */

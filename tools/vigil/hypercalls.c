@@ -14,6 +14,7 @@
 #include "mon.h"
 
 #define NR_NUMBERS 64
+#define PREFIXES (VIGIL_HC_FEP_XEN | VIGIL_HC_FEP_KVM)
 
 /* clang-format off */
 #define XEN_CALLS(X) \
@@ -145,7 +146,11 @@ static void print_set(const char *what, uint64_t set)
 
 static void print_text(const struct vigil_hypercalls *h)
 {
-	if (!h->flags) {
+	if (h->flags & PREFIXES)
+		printf("emulated         what stands behind UD2 and%s%s\n",
+		       h->flags & VIGIL_HC_FEP_XEN ? " xen" : "",
+		       h->flags & VIGIL_HC_FEP_KVM ? " kvm" : "");
+	if (!(h->flags & VIGIL_HC_PAGE)) {
 		puts("hypercalls       KVM's: the VM's creator has asked for no others");
 		return;
 	}
@@ -176,10 +181,12 @@ static void add_set(struct json_object *o, const char *key, uint64_t set)
 
 static void print_json(const struct vigil_hypercalls *h)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *list;
 
-	json_object_object_add(
-		o, "abi", json_object_new_string(h->flags ? "xen" : "kvm"));
+	json_object_object_add(o, "abi",
+			       json_object_new_string(h->flags & VIGIL_HC_PAGE ?
+							      "xen" :
+							      "kvm"));
 	json_object_object_add(o, "msr", json_object_new_int64(h->msr));
 	json_object_object_add(o, "iopl", json_object_new_int(h->iopl));
 	json_object_object_add(o, "max_iopl", json_object_new_int(h->max_iopl));
@@ -191,6 +198,12 @@ static void print_json(const struct vigil_hypercalls *h)
 	json_object_object_add(o, "vmm",
 			       json_object_new_boolean(h->flags &
 						       VIGIL_HC_EXIT_XEN));
+	list = json_object_new_array();
+	if (h->flags & VIGIL_HC_FEP_XEN)
+		json_object_array_add(list, json_object_new_string("xen"));
+	if (h->flags & VIGIL_HC_FEP_KVM)
+		json_object_array_add(list, json_object_new_string("kvm"));
+	json_object_object_add(o, "forced_emulation", list);
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
 	json_object_put(o);
 }

@@ -6,6 +6,7 @@
 #include "emulctl.h"
 #include "exit.h"
 #include "fetch.h"
+#include "mmio.h"
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/cr.h"
@@ -302,6 +303,25 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 			  len);
 }
 
+/*
+ * Emulates the instruction behind a forced-emulation prefix. It is the one that
+ * faults, and that raises #UD when the emulator does not know it.
+ */
+static noinline int forced(struct vigil_vcpu *vcpu)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret;
+
+	vcpu->rip += PV_PREFIX_LEN;
+	if (!is_long_mode(vcpu) || vmm_ops->code_bits(vcpu) != 64)
+		vcpu->rip = (u32)vcpu->rip;
+	ret = emulctl_run(vcpu);
+	if (ret || vcpu->stat.emul_failed == failed)
+		return ret;
+	event_ud(vcpu);
+	return mmio_drain(vcpu);
+}
+
 int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 {
 	u8 insn[INSN_MAX_LEN];
@@ -311,8 +331,10 @@ int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 	n = exit_fetch(vcpu, insn);
 	if (n <= 0)
 		return n < 0 ? n : 1;
-	if (n >= 3 && pv_is_call(insn))
+	if (n >= 3 && pv_on(vcpu->vm) && pv_is_call(insn))
 		return exit_hypercall(vcpu, 3);
+	if (pv_is_forced(vcpu->vm, insn, n))
+		return forced(vcpu);
 	event_ud(vcpu);
 	return 1;
 }

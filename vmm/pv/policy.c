@@ -13,6 +13,8 @@
 /* Numbers that no user mode may ever call. */
 #define NEVER_USER BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl)
 
+#define PREFIXES (VIGIL_HC_FEP_XEN | VIGIL_HC_FEP_KVM)
+
 void pv_vm_init(struct vigil_vm *vm)
 {
 	seqlock_init(&vm->pv.lock);
@@ -102,11 +104,11 @@ static void get(const struct pv_vm *pv, struct vigil_hypercalls *h)
 
 static bool valid(const struct vigil_hypercalls *h)
 {
-	return !(h->flags & ~(VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN)) &&
-	       /* nothing without the hypercalls themselves */
+	return !(h->flags & ~(VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN | PREFIXES)) &&
+	       /* nothing but prefixes without the hypercalls themselves */
 	       (h->flags & VIGIL_HC_PAGE ||
-		(!h->flags && !h->msr && !h->max_iopl && !h->kernel &&
-		 !h->user_max)) &&
+		(!(h->flags & ~PREFIXES) && !h->msr && !h->max_iopl &&
+		 !h->kernel && !h->user_max)) &&
 	       (!h->msr || h->msr >> 16 == 0x4000) && h->max_iopl <= 3 &&
 	       h->iopl <= h->max_iopl && h->refuse <= VIGIL_REFUSE_FAULT &&
 	       !memchr_inv(h->pad, 0, sizeof(h->pad)) &&

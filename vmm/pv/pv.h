@@ -4,13 +4,14 @@
 #define VIGIL_PV_H
 
 #include <linux/bits.h>
+#include <linux/string.h>
 #include <asm/trapnr.h>
 
 #include "vmm/vcpu.h"
 
 static inline bool pv_on(const struct vigil_vm *vm)
 {
-	return unlikely(vm->pv.flags);
+	return unlikely(vm->pv.flags & VIGIL_HC_PAGE);
 }
 
 /* ---- policy.c ---- */
@@ -58,13 +59,26 @@ static inline bool pv_is_call(const u8 insn[3])
 	       (insn[2] == 0xc1 || insn[2] == 0xd9);
 }
 
+#define PV_PREFIX_LEN 5
+
+/* Do these @n bytes begin with a forced-emulation prefix of this VM? */
+static inline bool pv_is_forced(const struct vigil_vm *vm, const u8 *insn,
+				int n)
+{
+	u32 flags = vm->pv.flags;
+
+	return n >= PV_PREFIX_LEN && insn[0] == 0x0f && insn[1] == 0x0b &&
+	       ((flags & VIGIL_HC_FEP_XEN && !memcmp(insn + 2, "xen", 3)) ||
+		(flags & VIGIL_HC_FEP_KVM && !memcmp(insn + 2, "kvm", 3)));
+}
+
 /*
- * Exceptions that exit besides EXIT_EXCEPTIONS: the other vendor's hypercall raises
- * #UD.
+ * Exceptions that exit besides EXIT_EXCEPTIONS: the other vendor's hypercall and the
+ * forced-emulation prefix raise #UD.
  */
 static inline u32 pv_exceptions(const struct vigil_vm *vm)
 {
-	return pv_on(vm) ? BIT(X86_TRAP_UD) : 0;
+	return vm->pv.flags ? BIT(X86_TRAP_UD) : 0;
 }
 
 #endif

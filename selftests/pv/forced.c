@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The forced-emulation prefix: the emulator, tested from inside of a guest. */
+#include <sys/ioctl.h>
+
+#include <vigil.h>
+
+#include "../watch/mon.h"
+#include "guest.h"
+
+#define PREFIX 5
+
+static struct vcpu *start(enum mode mode, uint32_t flags)
+{
+	const struct vigil_hypercalls h = { .flags = flags };
+	struct vm *vm;
+	struct vcpu *v;
+
+	if (test_on_kvm())
+		SKIP("VIGIL_SET_HYPERCALLS is vigil's");
+	if (!dev_has_mode(mode))
+		SKIP("no %s mode on this CPU", mode_name[mode]);
+	if (mode == M_VM86 && test_without_vm86())
+		SKIP("Bochs 2.7 dies of an exit from VM86 to long mode");
+	vm = vm_create(4 << 20);
+	REQUIRE_EQ(ioctl(vm->fd, VIGIL_SET_HYPERCALLS, &h), 0);
+	v = vcpu_create(vm);
+	vcpu_set_mode(v, mode);
+	return v;
+}
+
+/* The guest's code from its entry on: the prefix, if any, an instruction, the end. */
+static void load(struct vcpu *v, const char *prefix, const void *insn,
+		 unsigned int len)
+{
+	static const uint8_t end[] = { 0xe6, PORT_END };
+	unsigned int n = prefix ? PREFIX : 0;
+	uint8_t *at = vm_ram(v->vm, GUEST_CODE, n + len + sizeof(end));
+	struct kvm_regs r;
+
+	if (prefix) {
+		memcpy(at, "\x0f\x0b", 2);
+		memcpy(at + 2, prefix, 3);
+	}
+	memcpy(at + n, insn, len);
+	memcpy(at + n + len, end, sizeof(end));
+	get_regs(v, &r);
+	r.rip = mode_entry(v->mode);
+	r.rax = 0x41;
+	r.rsi = 0;
+	set_regs(v, &r);
+}
+
+static uint64_t rax(struct vcpu *v)
+{
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	return r.rax;
+}
+
+static uint64_t emulated(struct vcpu *v)
+{
+	return mon_stat(v->vm->fd, "emulated");
+}
+
+static const uint8_t inc_ax[] = { 0xff, 0xc0 };
+
+static void works(long mode)
+{
+	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN | VIGIL_HC_FEP_KVM);
+	uint64_t n = emulated(v);
+
+	load(v, NULL, inc_ax, sizeof(inc_ax));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rax(v), 0x42);
+	CHECK_EQ(emulated(v), n);
+	load(v, "xen", inc_ax, sizeof(inc_ax));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rax(v), 0x42);
+	CHECK_EQ(emulated(v), n + 1);
+	load(v, "kvm", inc_ax, sizeof(inc_ax));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rax(v), 0x42);
+	CHECK_EQ(emulated(v), n + 2);
+	vm_destroy(v->vm);
+}
+
+/* Each spelling works for those alone who have asked for it. */
+static void refused(long mode)
+{
+	static const struct {
+		uint32_t flags;
+		const char *prefix;
+	} t[] = {
+		{ 0, "xen" },
+		{ 0, "kvm" },
+		{ VIGIL_HC_PAGE, "xen" },
+		{ VIGIL_HC_FEP_XEN, "kvm" },
+		{ VIGIL_HC_FEP_KVM, "xen" },
+		{ VIGIL_HC_FEP_KVM | VIGIL_HC_FEP_XEN, "kvn" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		struct vcpu *v = start(mode, t[i].flags);
+		uint64_t n = emulated(v);
+
+		load(v, t[i].prefix, inc_ax, sizeof(inc_ax));
+		EXPECT_EXC(v, UD, 0);
+		CHECK_EQ(v->exc.rip, mode_entry(mode));
+		CHECK_EQ(emulated(v), n);
+		vm_destroy(v->vm);
+	}
+}
+
+/*
+ * An instruction that faults does so itself, behind the prefix; one that the emulator
+ * does not know raises #UD there.
+ */
+static void faults(long mode)
+{
+	static const uint8_t cpuid[] = { 0x0f, 0xa2 };
+	static const uint8_t divide[] = { 0xf7, 0xf6 }; /* div esi */
+	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN);
+
+	load(v, "xen", divide, sizeof(divide));
+	EXPECT_EXC(v, DE, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + PREFIX);
+	vcpu_set_mode(v, mode);
+	load(v, "xen", cpuid, sizeof(cpuid));
+	EXPECT_EXC(v, UD, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + PREFIX);
+	vm_destroy(v->vm);
+}
+
+/* A step over the prefix and its instruction is one step. */
+static void stepped(long mode)
+{
+	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN);
+	struct kvm_regs r;
+
+	load(v, "xen", inc_ax, sizeof(inc_ax));
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_TF;
+	set_regs(v, &r);
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + PREFIX + sizeof(inc_ax));
+	exc_set_flags(v, v->exc.rflags & ~(uint64_t)RFLAGS_TF);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rax(v), 0x42);
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE_ALL("an instruction is emulated", works),
+		CASE_ALL("nobody has asked for it", refused),
+		CASE_PROT("an instruction that faults", faults),
+		CASE_PROT("single step", stepped),
+		{}
+	};
+
+	return test_main(argc, argv, cases);
+}
