@@ -84,7 +84,8 @@ struct vigil_vm {
 	u64 tsc_khz; /* [I] */
 	u32 hypercall_exits; /* [a] numbers that go to the VMM */
 	u32 user_msrs; /* [a] KVM_MSR_EXIT_REASON_*: accesses that the VMM answers */
-	struct msr_filter __rcu *msr_filter; /* read under vm->srcu, replaced under [m] */
+	/* [r] read, [m] replaced */
+	struct msr_filter __rcu *msr_filter;
 	struct pv_vm pv; /* vmm/pv/types.h says who may change what */
 };
 

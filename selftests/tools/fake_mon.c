@@ -153,6 +153,22 @@ int mon_stats(struct mon *mon, struct mon_stat **stats)
 	return 2;
 }
 
+int mon_hypercalls(struct mon *mon, struct vigil_hypercalls *h)
+{
+	*h = (struct vigil_hypercalls){
+		.flags = VIGIL_HC_PAGE | VIGIL_HC_FEP_XEN,
+		.max_iopl = 3,
+		.iopl = 1,
+		.user_max = 1ull << 18,
+	};
+	return 0;
+}
+
+int mon_set_hypercalls(struct mon *mon, const struct vigil_hypercalls *h)
+{
+	return 0;
+}
+
 int mon_exit_code(int err)
 {
 	vigil_msg("%s", lv_error());

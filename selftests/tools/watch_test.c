@@ -281,14 +281,26 @@ static void full_command(const char *cmd, bool closed)
 static void full_commands(long closed)
 {
 	static const char *const cmds[] = {
-		"--help",	  "--usage",
-		"--version",	  "list",
-		"list --json",	  "regs 7",
-		"regs 7 --json",  "stat --all 7",
-		"stat 7 --json",  "list --help",
-		"regs --help",	  "stat --help",
-		"symbols --help", "watch --help",
-		"watch --usage",  NULL,
+		"--help",
+		"--usage",
+		"--version",
+		"list",
+		"list --json",
+		"regs 7",
+		"regs 7 --json",
+		"stat --all 7",
+		"stat 7 --json",
+		"list --help",
+		"regs --help",
+		"stat --help",
+		"symbols --help",
+		"watch --help",
+		"watch --usage",
+		"hypercalls 7",
+		"hypercalls 7 --json",
+		"hypercalls 7 --iopl=2",
+		"hypercalls --help",
+		NULL,
 	};
 
 	for (int i = 0; cmds[i]; i++)
