@@ -9,7 +9,7 @@
 #include <vigil.h>
 
 #include "../watch/mon.h"
-#include "guest.h"
+#include "pv.h"
 
 #define MSR_PAGE 0x40000000
 #define NR_SCHED_OP 29
@@ -51,19 +51,8 @@ static void put_code(struct vcpu *v, const uint8_t *insn, unsigned int len)
 
 static struct vcpu *start(enum mode mode, const struct vigil_hypercalls *h)
 {
-	struct vm *vm;
-	struct vcpu *v;
+	struct vcpu *v = pv_start(mode, h);
 
-	if (test_on_kvm())
-		SKIP("the hypercalls of paravirtual guests are vigil's");
-	if (!dev_has_mode(mode))
-		SKIP("no %s mode on this CPU", mode_name[mode]);
-	if (mode == M_VM86 && test_without_vm86())
-		SKIP("Bochs 2.7 dies of an exit from VM86 to long mode");
-	vm = vm_create(4 << 20);
-	REQUIRE_EQ(set_hypercalls(vm->fd, h), 0);
-	v = vcpu_create(vm);
-	vcpu_set_mode(v, mode);
 	put_code(v, test_on_svm() ? vmmcall : vmcall, 3);
 	return v;
 }

@@ -5,27 +5,15 @@
 #include <vigil.h>
 
 #include "../watch/mon.h"
-#include "guest.h"
+#include "pv.h"
 
 #define PREFIX 5
 
 static struct vcpu *start(enum mode mode, uint32_t flags)
 {
 	const struct vigil_hypercalls h = { .flags = flags };
-	struct vm *vm;
-	struct vcpu *v;
 
-	if (test_on_kvm())
-		SKIP("VIGIL_SET_HYPERCALLS is vigil's");
-	if (!dev_has_mode(mode))
-		SKIP("no %s mode on this CPU", mode_name[mode]);
-	if (mode == M_VM86 && test_without_vm86())
-		SKIP("Bochs 2.7 dies of an exit from VM86 to long mode");
-	vm = vm_create(4 << 20);
-	REQUIRE_EQ(ioctl(vm->fd, VIGIL_SET_HYPERCALLS, &h), 0);
-	v = vcpu_create(vm);
-	vcpu_set_mode(v, mode);
-	return v;
+	return pv_start(mode, &h);
 }
 
 /* The guest's code from its entry on: the prefix, if any, an instruction, the end. */

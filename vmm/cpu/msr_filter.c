@@ -21,7 +21,7 @@ struct msr_range {
 
 struct msr_filter {
 	struct rcu_head rcu;
-	bool deny; /* what no range decides about */
+	bool deny; /* the filter denies what no range decides about */
 	unsigned int n;
 	struct msr_range range[KVM_MSR_FILTER_MAX_RANGES];
 };

@@ -19,13 +19,20 @@
 #include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
-void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
+/* Outside of 64-bit code RIP has 32 bits. */
+static __always_inline void advance_rip(struct vigil_vcpu *vcpu,
+					unsigned int len)
 {
 	unsigned long rip = vcpu->rip + len;
 
 	if (!is_long_mode(vcpu) || vmm_ops->code_bits(vcpu) != 64)
 		rip = (u32)rip;
 	vcpu->rip = rip;
+}
+
+void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	advance_rip(vcpu, len);
 	vmm_ops->set_irq_shadow(vcpu, false);
 	event_trap(vcpu, vcpu->rflags, 0);
 	if (unlikely(vcpu->rflags & X86_EFLAGS_RF))
@@ -312,9 +319,7 @@ static noinline int forced(struct vigil_vcpu *vcpu)
 	u64 failed = vcpu->stat.emul_failed;
 	int ret;
 
-	vcpu->rip += PV_PREFIX_LEN;
-	if (!is_long_mode(vcpu) || vmm_ops->code_bits(vcpu) != 64)
-		vcpu->rip = (u32)vcpu->rip;
+	advance_rip(vcpu, PV_PREFIX_LEN);
 	ret = emulctl_run(vcpu);
 	if (ret || vcpu->stat.emul_failed == failed)
 		return ret;

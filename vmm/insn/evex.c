@@ -72,18 +72,24 @@ static unsigned int first_byte(const struct insn *insn)
 	return insn->opcode == 0x17 ? 8 : 0;
 }
 
-int emul_op_vstore(struct emul_ctxt *c)
+/* Checks that the guest may use AVX-512, and takes its image. */
+static int begin_avx512(struct emul_ctxt *c)
 {
-	unsigned int bytes = c->insn.opd[0].size, each = element(&c->insn);
-	u64 ea = emul_ea(c), select = ~0ULL, la;
-	u8 zmm[ZMM_BYTES];
 	int ret;
 
 	if (!c->ops->get_component)
 		return EMUL_UNHANDLED;
 	ret = emul_check_vex(c, COMP_AVX512);
-	if (!ret)
-		ret = emul_get_image(c, EMUL_SAVE_XSAVE, COMP_AVX512);
+	return ret ? ret : emul_get_image(c, EMUL_SAVE_XSAVE, COMP_AVX512);
+}
+
+int emul_op_vstore(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opd[0].size, each = element(&c->insn);
+	u64 ea = emul_ea(c), select = ~0ULL, la;
+	u8 zmm[ZMM_BYTES];
+	int ret = begin_avx512(c);
+
 	if (!ret)
 		ret = get_zmm(c, c->insn.opd[1].reg, zmm);
 	if (!ret && c->insn.evex_k)
@@ -105,13 +111,8 @@ int emul_op_vstore(struct emul_ctxt *c)
 int emul_op_kstore(struct emul_ctxt *c)
 {
 	u64 mask;
-	int ret;
+	int ret = begin_avx512(c);
 
-	if (!c->ops->get_component)
-		return EMUL_UNHANDLED;
-	ret = emul_check_vex(c, COMP_AVX512);
-	if (!ret)
-		ret = emul_get_image(c, EMUL_SAVE_XSAVE, COMP_AVX512);
 	if (!ret)
 		ret = from_component(c, NR_OPMASK, c->insn.modrm >> 3 & 7,
 				     &mask, 8);
