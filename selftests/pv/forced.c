@@ -8,6 +8,7 @@
 #include "pv.h"
 
 #define PREFIX 5
+#define RFLAGS_OF (1u << 11)
 
 static struct vcpu *start(enum mode mode, uint32_t flags)
 {
@@ -139,6 +140,56 @@ static void stepped(long mode)
 	vm_destroy(v->vm);
 }
 
+/* Where an instruction's handler finds itself, and what it finds on its stack. */
+static struct exc handler_of(struct vcpu *v, const char *prefix,
+			     const void *insn, unsigned int len)
+{
+	struct kvm_regs r;
+	unsigned int i;
+
+	vcpu_set_mode(v, v->mode);
+	/* From ring 3, INT n needs a gate that is open to it. */
+	for (i = 0; v->mode == M_VM86 && i < 256; i++)
+		idt_gate(v->vm, M_PROT32, i, idt_stub(M_PROT32, i), SEL_CODE32,
+			 0xe, 3);
+	load(v, prefix, insn, len);
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_OF | RFLAGS_IF;
+	set_regs(v, &r);
+	EXPECT(v, STOP_EXC);
+	if (prefix)
+		v->exc.rip -= PREFIX;
+	return v->exc;
+}
+
+/* The handlers of INT n, INT3 and INTO cannot tell who has called them. */
+static void interrupts(long mode)
+{
+	static const uint8_t insn[][2] = { { 0xcd, 0x30 }, { 0xcc }, { 0xce } };
+	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN);
+	uint64_t n = emulated(v);
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		unsigned int len = i ? 1 : 2;
+		struct exc cpu, us;
+
+		if (i == 2 && (mode == M_LONG || mode == M_LA57))
+			break;
+		cpu = handler_of(v, NULL, insn[i], len);
+		CHECK_EQ(emulated(v), n + i);
+		us = handler_of(v, "xen", insn[i], len);
+		CHECK_EQ(emulated(v), n + i + 1);
+		CHECK_EQ(us.vector, cpu.vector);
+		CHECK_EQ(us.rip, cpu.rip);
+		CHECK_EQ(us.cs, cpu.cs);
+		CHECK_EQ(us.rflags, cpu.rflags);
+		CHECK_EQ(us.rsp, cpu.rsp);
+		CHECK_EQ(us.ss, cpu.ss);
+	}
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -146,6 +197,7 @@ int main(int argc, char **argv)
 		CASE_ALL("nobody has asked for it", refused),
 		CASE_PROT("an instruction that faults", faults),
 		CASE_PROT("single step", stepped),
+		CASE_ALL("INT n, INT3, INTO", interrupts),
 		{}
 	};
 

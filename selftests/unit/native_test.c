@@ -50,6 +50,10 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_CALL_FAR:
 	case INSN_OP_RET_FAR:
 	case INSN_OP_IRET:
+	case INSN_OP_INT:
+	case INSN_OP_INT3:
+	case INSN_OP_INTO:
+	case INSN_OP_INT1:
 	case INSN_OP_LLDT:
 	case INSN_OP_LTR:
 	case INSN_OP_SGDT:

@@ -241,6 +241,8 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 	 */
 	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS))
 		return;
+	if (unlikely(c->no_step))
+		old_rflags &= ~X86_EFLAGS_TF;
 	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
 }
 

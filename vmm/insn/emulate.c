@@ -154,6 +154,7 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	c->branched = false;
 	c->shadow = 0;
 	c->set_rf = false;
+	c->no_step = false;
 	c->log_pos = 0;
 	c->w = c->st;
 	memset(&c->exception, 0, sizeof(c->exception));

@@ -279,6 +279,7 @@ struct emul_ops;
  * @branched: result, with EMUL_OK: rip is not the next instruction
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
+ * @no_step: result, with EMUL_OK: no trap of a single step comes behind it
  * @set_rf: private: IRET has loaded RF, which other instructions clear
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
@@ -313,6 +314,7 @@ struct emul_ctxt {
 	bool more;
 	bool branched;
 	u8 shadow;
+	bool no_step;
 	bool set_rf;
 	struct emul_exception exception;
 	struct emul_pending pending;

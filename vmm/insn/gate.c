@@ -7,43 +7,14 @@
  * All is checked and probed first, then stored, and CS is loaded last. Task gates
  * and TSSs are EMUL_UNHANDLED.
  */
-#include "emul.h"
+#include "gate.h"
 
 #define TYPE_GATE16 4
 #define TYPE_GATE32 0xc
 
-#define MAX_PARAMETERS 31
-
-/* A call through a gate: what it pushes, and where. */
-struct gate {
-	unsigned int width; /* of what is pushed, and of the TSS's entries */
-	unsigned int parameters;
-	u16 sel;
-	u64 rip;
-	u64 cs_la, cs_desc, ss_la, ss_desc;
-	struct emul_seg cs, ss;
-	bool inner; /* the call goes to an inner ring */
-	u64 tss_sp; /* of an inner ring */
-	u64 sp; /* the stack pointer, as it moves */
-	unsigned int sp_width;
-	/* the values to push, in order */
-	u64 frame[MAX_PARAMETERS + 4];
-	unsigned int n;
-};
-
-static unsigned int dpl_of(const struct emul_seg *s)
-{
-	return (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
-}
-
-static u32 without_rpl(u16 sel)
-{
-	return sel & ~SEL_RPL;
-}
-
 /* Takes the fields of the gate, whose descriptor is @desc, at @la. */
 static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
-		     const struct emul_seg *s, struct gate *g)
+		     const struct emul_seg *s, struct emul_gate *g)
 {
 	unsigned int type = s->attr & EMUL_SEG_TYPE;
 	u64 upper = 0;
@@ -51,7 +22,7 @@ static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 
 	if (c->long_mode) {
 		if (type != TYPE_GATE32)
-			return emul_gp(c, without_rpl(sel));
+			return emul_gp(c, emul_without_rpl(sel));
 		ret = emul_read_upper(c, sel, la, &upper);
 		if (ret)
 			return ret;
@@ -59,12 +30,12 @@ static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 		/* a TSS or a task gate; other types are no target */
 		return type == 1 || type == 5 || type == 9 ?
 			       EMUL_UNHANDLED :
-			       emul_gp(c, without_rpl(sel));
+			       emul_gp(c, emul_without_rpl(sel));
 	}
-	if (dpl_of(s) < c->cpl || (sel & SEL_RPL) > dpl_of(s))
-		return emul_gp(c, without_rpl(sel));
+	if (emul_dpl(s) < c->cpl || (sel & SEL_RPL) > emul_dpl(s))
+		return emul_gp(c, emul_without_rpl(sel));
 	if (!(s->attr & EMUL_SEG_P))
-		return emul_raise(c, X86_TRAP_NP, without_rpl(sel));
+		return emul_raise(c, X86_TRAP_NP, emul_without_rpl(sel));
 	g->width = c->long_mode ? 8 : type == TYPE_GATE32 ? 4 : 2;
 	g->parameters = c->long_mode ? 0 : desc >> 32 & 31;
 	g->sel = desc >> 16;
@@ -74,11 +45,10 @@ static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 	return EMUL_OK;
 }
 
-/* The code segment that the gate names. Its DPL is the new CPL, if it is not conforming. */
-static int read_code(struct emul_ctxt *c, struct gate *g, bool call)
+int emul_gate_code(struct emul_ctxt *c, struct emul_gate *g, bool call)
 {
 	struct emul_seg *s = &g->cs;
-	u32 ec = without_rpl(g->sel);
+	u32 ec = emul_without_rpl(g->sel);
 	bool conforming;
 	int ret;
 
@@ -88,19 +58,22 @@ static int read_code(struct emul_ctxt *c, struct gate *g, bool call)
 	if (ret)
 		return ret;
 	conforming = s->attr & 4;
-	if (!(s->attr & EMUL_SEG_S) || !(s->attr & 8) || dpl_of(s) > c->cpl ||
-	    (!call && !conforming && dpl_of(s) != c->cpl))
+	if (!(s->attr & EMUL_SEG_S) || !(s->attr & 8) || emul_dpl(s) > c->cpl ||
+	    (!call && !conforming && emul_dpl(s) != c->cpl))
 		return emul_gp(c, ec);
 	if (c->long_mode && (!(s->attr & EMUL_SEG_L) || s->attr & EMUL_SEG_DB))
 		return emul_gp(c, ec);
 	if (!(s->attr & EMUL_SEG_P))
 		return emul_raise(c, X86_TRAP_NP, ec);
-	g->inner = call && !conforming && dpl_of(s) < c->cpl;
+	g->inner = call && !conforming && emul_dpl(s) < c->cpl;
 	return EMUL_OK;
 }
 
-/* Reads SS and rSP of ring @cpl from the TSS. In long mode SS becomes null. */
-static int read_tss(struct emul_ctxt *c, struct gate *g, unsigned int cpl,
+/*
+ * Reads SS and rSP of ring @cpl from the TSS, or rSP of g->ist. In long mode SS becomes
+ * null.
+ */
+static int read_tss(struct emul_ctxt *c, struct emul_gate *g, unsigned int cpl,
 		    u16 *ss)
 {
 	bool tss16;
@@ -116,9 +89,11 @@ static int read_tss(struct emul_ctxt *c, struct gate *g, unsigned int cpl,
 	tss16 = !(tr.attr & 8);
 	width = c->long_mode ? 8 : tss16 ? 2 : 4;
 	at = c->long_mode || !tss16 ? 4 + 8 * cpl : 2 + 4 * cpl;
+	if (g->ist)
+		at = 36 + 8 * (g->ist - 1);
 	bytes = width + (c->long_mode ? 0 : 2);
 	if (at + bytes - 1 > tr.limit)
-		return emul_raise(c, X86_TRAP_TS, without_rpl(tr.sel));
+		return emul_raise(c, X86_TRAP_TS, emul_without_rpl(tr.sel));
 	ret = emul_read_linear(
 		c, c->long_mode ? tr.base + at : (u32)(tr.base + at), buf,
 		bytes, EMUL_F_SYSTEM);
@@ -132,9 +107,9 @@ static int read_tss(struct emul_ctxt *c, struct gate *g, unsigned int cpl,
 	return EMUL_OK;
 }
 
-static int inner_stack(struct emul_ctxt *c, struct gate *g)
+int emul_gate_stack(struct emul_ctxt *c, struct emul_gate *g)
 {
-	unsigned int cpl = dpl_of(&g->cs);
+	unsigned int cpl = emul_dpl(&g->cs);
 	struct emul_seg *s = &g->ss;
 	u16 sel;
 	int ret;
@@ -143,25 +118,27 @@ static int inner_stack(struct emul_ctxt *c, struct gate *g)
 	if (ret)
 		return ret;
 	if (c->long_mode) {
+		g->sp_width = 8;
+		if (!g->inner)
+			return EMUL_OK;
 		s->sel = sel;
 		s->attr = EMUL_SEG_UNUSABLE | cpl << EMUL_SEG_DPL_SHIFT;
-		g->sp_width = 8;
 		return EMUL_OK;
 	}
-	if (!without_rpl(sel))
+	if (!emul_without_rpl(sel))
 		return emul_raise(c, X86_TRAP_TS, 0);
 	ret = emul_read_descriptor(c, sel, &g->ss_la, &g->ss_desc, s);
 	if (!ret)
 		ret = emul_check_stack_segment(c, s, cpl);
 	/* What is #GP for MOV SS is #TS for a stack of the TSS. */
 	if (ret == EMUL_FAULT && c->exception.vector == X86_TRAP_GP)
-		return emul_raise(c, X86_TRAP_TS, without_rpl(sel));
+		return emul_raise(c, X86_TRAP_TS, emul_without_rpl(sel));
 	g->sp_width = s->attr & EMUL_SEG_DB ? 4 : 2;
 	return ret;
 }
 
 /* Adds SS, rSP and the parameters, which the outer stack has. */
-static int add_outer_stack(struct emul_ctxt *c, struct gate *g)
+static int add_outer_stack(struct emul_ctxt *c, struct emul_gate *g)
 {
 	unsigned int i;
 	struct emul_seg ss;
@@ -186,9 +163,9 @@ static int add_outer_stack(struct emul_ctxt *c, struct gate *g)
 }
 
 /* The linear address of the next push; #SS beyond the stack's limit. */
-static int next_push(struct emul_ctxt *c, struct gate *g, u64 *la)
+static int next_push(struct emul_ctxt *c, struct emul_gate *g, u64 *la)
 {
-	u32 ec = g->inner ? without_rpl(g->ss.sel) : 0;
+	u32 ec = g->inner ? emul_without_rpl(g->ss.sel) : 0;
 
 	g->sp = (g->sp - g->width) & emul_mask(g->sp_width);
 	*la = g->sp;
@@ -201,13 +178,7 @@ static int next_push(struct emul_ctxt *c, struct gate *g, u64 *la)
 	return EMUL_OK;
 }
 
-/*
- * Pushes the frame, or only checks and probes the places: the frame lies in two pages
- * at most, those of the first and of the last push, unless the stack wraps around. The
- * pushes to an inner stack are those of the inner ring, so they are not checked as the
- * user's.
- */
-static int push_frame(struct emul_ctxt *c, struct gate *g, bool probe)
+int emul_gate_push(struct emul_ctxt *c, struct emul_gate *g, bool probe)
 {
 	unsigned int flags = EMUL_F_STACK | (g->inner ? EMUL_F_SYSTEM : 0), i;
 	u64 sp = g->sp, la;
@@ -228,21 +199,28 @@ static int push_frame(struct emul_ctxt *c, struct gate *g, bool probe)
 	return ret;
 }
 
-static int prepare_call(struct emul_ctxt *c, struct gate *g)
+int emul_gate_same_stack(struct emul_ctxt *c, struct emul_gate *g)
+{
+	int ret = c->ops->get_seg(c, INSN_SEG_SS, &g->ss);
+
+	g->sp = c->w.regs[INSN_RSP];
+	g->sp_width = c->long_mode && g->width == 8 ? 8 :
+		      g->ss.attr & EMUL_SEG_DB	    ? 4 :
+						      2;
+	return ret;
+}
+
+static int prepare_call(struct emul_ctxt *c, struct emul_gate *g)
 {
 	struct emul_seg cs;
 	int ret;
 
 	if (g->inner) {
-		ret = inner_stack(c, g);
+		ret = emul_gate_stack(c, g);
 		if (!ret)
 			ret = add_outer_stack(c, g);
 	} else {
-		g->sp = c->w.regs[INSN_RSP];
-		ret = c->ops->get_seg(c, INSN_SEG_SS, &g->ss);
-		g->sp_width = emul_long(c)	       ? 8 :
-			      g->ss.attr & EMUL_SEG_DB ? 4 :
-							 2;
+		ret = emul_gate_same_stack(c, g);
 	}
 	if (!ret)
 		ret = c->ops->get_seg(c, INSN_SEG_CS, &cs);
@@ -250,12 +228,12 @@ static int prepare_call(struct emul_ctxt *c, struct gate *g)
 		return ret;
 	g->frame[g->n++] = cs.sel;
 	g->frame[g->n++] = emul_next_rip(c);
-	return push_frame(c, g, true);
+	return emul_gate_push(c, g, true);
 }
 
-static int finish_call(struct emul_ctxt *c, struct gate *g)
+int emul_gate_finish(struct emul_ctxt *c, struct emul_gate *g)
 {
-	int ret = push_frame(c, g, false);
+	int ret = emul_gate_push(c, g, false);
 
 	if (ret)
 		return ret;
@@ -265,27 +243,38 @@ static int finish_call(struct emul_ctxt *c, struct gate *g)
 	return g->inner ? c->ops->set_seg(c, INSN_SEG_SS, &g->ss) : EMUL_OK;
 }
 
+int emul_gate_mark(struct emul_ctxt *c, struct emul_gate *g)
+{
+	int ret = EMUL_OK;
+
+	if (g->inner && !(g->ss.attr & EMUL_SEG_UNUSABLE))
+		ret = emul_mark_accessed(c, g->ss_la, g->ss_desc, &g->ss);
+	return ret ? ret : emul_mark_accessed(c, g->cs_la, g->cs_desc, &g->cs);
+}
+
+int emul_gate_enter(struct emul_ctxt *c, struct emul_gate *g)
+{
+	g->cs.sel = emul_without_rpl(g->sel) |
+		    (g->inner ? emul_dpl(&g->cs) : c->cpl);
+	return c->ops->set_seg(c, INSN_SEG_CS, &g->cs);
+}
+
 int emul_far_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 		  const struct emul_seg *s, bool call)
 {
-	struct gate g = { 0 };
+	struct emul_gate g = { 0 };
 	int ret;
 
 	ret = read_gate(c, sel, la, desc, s, &g);
 	if (!ret)
-		ret = read_code(c, &g, call);
+		ret = emul_gate_code(c, &g, call);
 	if (!ret && call)
 		ret = prepare_call(c, &g);
 	if (!ret)
 		ret = emul_far_target(c, &g.cs, g.rip);
-	if (!ret && g.inner && !(g.ss.attr & EMUL_SEG_UNUSABLE))
-		ret = emul_mark_accessed(c, g.ss_la, g.ss_desc, &g.ss);
 	if (!ret)
-		ret = emul_mark_accessed(c, g.cs_la, g.cs_desc, &g.cs);
+		ret = emul_gate_mark(c, &g);
 	if (!ret && call)
-		ret = finish_call(c, &g);
-	if (ret)
-		return ret;
-	g.cs.sel = without_rpl(g.sel) | (g.inner ? dpl_of(&g.cs) : c->cpl);
-	return c->ops->set_seg(c, INSN_SEG_CS, &g.cs);
+		ret = emul_gate_finish(c, &g);
+	return ret ? ret : emul_gate_enter(c, &g);
 }

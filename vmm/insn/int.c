@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * INT n, INT3, INTO and INT1: through the vector table of real mode, or through an
+ * interrupt or trap gate. SDM volume 2, "INT n/INTO/INT3/INT1"; volume 3, "Exception and
+ * Interrupt Handling in 64-bit Mode".
+ *
+ * A handler of the guest's finds the frame that its CPU would have pushed. Task gates,
+ * and INT n of VM86 that CR4.VME redirects, are EMUL_UNHANDLED.
+ */
+#include "gate.h"
+
+#define TYPE_TASK 5
+#define TYPE_INT16 6
+#define TYPE_TRAP16 7
+#define TYPE_INT32 0xe
+#define TYPE_TRAP32 0xf
+
+/* In an error code: the index is one of the IDT; an event from outside. */
+#define EC_IDT 2
+#define EC_EXT 1
+
+/**
+ * struct soft - a software interrupt
+ * @vector:	its number
+ * @int1:	INT1, which the checks take for an event from outside
+ * @masks:	the gate clears IF
+ */
+struct soft {
+	u8 vector;
+	bool int1;
+	bool masks;
+};
+
+/* ---- real mode ---- */
+
+static int push_real(struct emul_ctxt *c)
+{
+	struct emul_seg cs;
+	int ret;
+
+	ret = c->ops->get_seg(c, INSN_SEG_CS, &cs);
+	if (!ret)
+		ret = emul_push(c, c->w.rflags & ~(u64)X86_EFLAGS_RF, 2);
+	if (!ret)
+		ret = emul_push(c, cs.sel, 2);
+	return ret ? ret : emul_push(c, emul_next_rip(c), 2);
+}
+
+static int int_real(struct emul_ctxt *c, const struct soft *s)
+{
+	unsigned int at = s->vector * 4;
+	struct emul_dtable idt;
+	struct emul_seg cs;
+	u16 vec[2];
+	int ret;
+
+	ret = c->ops->get_dtable(c, true, &idt);
+	if (ret)
+		return ret;
+	if (at + 3 > idt.limit)
+		return emul_gp(c, 0);
+	ret = emul_read_linear(c, (u32)(idt.base + at), vec, sizeof(vec),
+			       EMUL_F_SYSTEM);
+	if (!ret)
+		ret = c->ops->get_seg(c, INSN_SEG_CS, &cs);
+	if (!ret)
+		ret = emul_probe_push(c, 3, 2);
+	if (!ret)
+		ret = push_real(c);
+	if (!ret)
+		ret = emul_far_target(c, &cs, vec[0]);
+	if (ret)
+		return ret;
+	c->w.rflags &= ~(u64)(X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_AC |
+			      X86_EFLAGS_RF);
+	cs.sel = vec[1];
+	cs.base = (u32)vec[1] << 4;
+	return c->ops->set_seg(c, INSN_SEG_CS, &cs);
+}
+
+/* ---- through a gate ---- */
+
+static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
+{
+	unsigned int bytes = c->long_mode ? 16 : 8, type, dpl;
+	u32 ec = s->vector * 8 + EC_IDT;
+	u32 at = s->vector * bytes;
+	struct emul_dtable idt;
+	u64 d[2] = { 0 };
+	int ret;
+
+	ret = c->ops->get_dtable(c, true, &idt);
+	if (ret)
+		return ret;
+	if (at + bytes - 1 > idt.limit)
+		return emul_gp(c, ec);
+	ret = emul_read_linear(
+		c, c->long_mode ? idt.base + at : (u32)(idt.base + at), d,
+		bytes, EMUL_F_SYSTEM);
+	if (ret)
+		return ret;
+	type = d[0] >> 40 & 0x1f;
+	dpl = d[0] >> 45 & 3;
+	if (type == TYPE_TASK && !c->long_mode)
+		return EMUL_UNHANDLED;
+	if (type != TYPE_INT32 && type != TYPE_TRAP32 &&
+	    (c->long_mode || (type != TYPE_INT16 && type != TYPE_TRAP16)))
+		return emul_gp(c, ec);
+	if (!s->int1 && dpl < c->cpl)
+		return emul_gp(c, ec);
+	if (!(d[0] >> 47 & 1))
+		return emul_raise(c, X86_TRAP_NP, ec);
+	s->masks = type == TYPE_INT32 || type == TYPE_INT16;
+	g->width = c->long_mode ? 8 : type >= TYPE_INT32 ? 4 : 2;
+	g->sel = d[0] >> 16;
+	g->rip = d[0] & 0xffff;
+	if (type >= TYPE_INT32)
+		g->rip |= d[0] >> 32 & 0xffff0000;
+	if (c->long_mode) {
+		g->rip |= d[1] << 32;
+		g->ist = d[0] >> 32 & 7;
+	}
+	return EMUL_OK;
+}
+
+static const u8 vm86_segs[] = { INSN_SEG_GS, INSN_SEG_FS, INSN_SEG_DS,
+				INSN_SEG_ES };
+
+static int add_segment(struct emul_ctxt *c, struct emul_gate *g,
+		       enum insn_seg seg)
+{
+	struct emul_seg s;
+	int ret = c->ops->get_seg(c, seg, &s);
+
+	g->frame[g->n++] = s.sel;
+	return ret;
+}
+
+/* Collects what is pushed. In long mode SS and RSP are pushed always. */
+static int collect(struct emul_ctxt *c, struct emul_gate *g)
+{
+	unsigned int i;
+	int ret = EMUL_OK;
+
+	for (i = 0; !ret && emul_vm86(c) && i < ARRAY_SIZE(vm86_segs); i++)
+		ret = add_segment(c, g, vm86_segs[i]);
+	if (!ret && (g->inner || c->long_mode)) {
+		ret = add_segment(c, g, INSN_SEG_SS);
+		g->frame[g->n++] = c->w.regs[INSN_RSP];
+	}
+	g->frame[g->n++] = c->w.rflags & ~(u64)X86_EFLAGS_RF;
+	if (!ret)
+		ret = add_segment(c, g, INSN_SEG_CS);
+	g->frame[g->n++] = emul_next_rip(c);
+	return ret;
+}
+
+/* The data segments of VM86 are not those of the handler. */
+static int drop_vm86_segments(struct emul_ctxt *c)
+{
+	const struct emul_seg null = { .attr = EMUL_SEG_UNUSABLE };
+	unsigned int i;
+	int ret = EMUL_OK;
+
+	for (i = 0; !ret && i < ARRAY_SIZE(vm86_segs); i++)
+		ret = c->ops->set_seg(c, vm86_segs[i], &null);
+	return ret;
+}
+
+static int int_protected(struct emul_ctxt *c, struct soft *s)
+{
+	struct emul_gate g = { 0 };
+	bool vm86 = emul_vm86(c);
+	int ret;
+
+	ret = read_gate(c, s, &g);
+	if (!ret)
+		ret = emul_gate_code(c, &g, true);
+	if (ret)
+		return ret;
+	if (vm86 && (!g.inner || emul_dpl(&g.cs)))
+		return emul_gp(c, emul_without_rpl(g.sel));
+	ret = emul_gate_same_stack(c, &g);
+	if (!ret && (g.inner || g.ist))
+		ret = emul_gate_stack(c, &g);
+	if (c->long_mode)
+		g.sp &= ~15ull;
+	if (!ret)
+		ret = collect(c, &g);
+	if (!ret)
+		ret = emul_gate_push(c, &g, true);
+	if (!ret)
+		ret = emul_far_target(c, &g.cs, g.rip);
+	if (!ret)
+		ret = emul_gate_mark(c, &g);
+	if (!ret)
+		ret = emul_gate_finish(c, &g);
+	if (!ret && vm86)
+		ret = drop_vm86_segments(c);
+	if (ret)
+		return ret;
+	c->w.rflags &= ~(u64)(X86_EFLAGS_TF | X86_EFLAGS_NT | X86_EFLAGS_RF |
+			      X86_EFLAGS_VM);
+	if (s->masks)
+		c->w.rflags &= ~(u64)X86_EFLAGS_IF;
+	return emul_gate_enter(c, &g);
+}
+
+/* Says in the error code that INT1's event was one from outside. */
+static void fault_of_int1(struct emul_exception *e)
+{
+	switch (e->vector) {
+	case X86_TRAP_TS:
+	case X86_TRAP_NP:
+	case X86_TRAP_SS:
+	case X86_TRAP_GP:
+		e->error_code |= EC_EXT;
+	}
+}
+
+int emul_op_int(struct emul_ctxt *c)
+{
+	struct soft s = { .vector = c->insn.imm };
+	u64 cr4;
+	int ret;
+
+	if (!c->ops->set_seg || !c->ops->get_dtable || !c->ops->get_sys_seg)
+		return EMUL_UNHANDLED;
+	if (c->insn.op == INSN_OP_INTO) {
+		if (!(c->w.rflags & X86_EFLAGS_OF))
+			return EMUL_OK;
+		s.vector = X86_TRAP_OF;
+	} else if (c->insn.op == INSN_OP_INT3) {
+		s.vector = X86_TRAP_BP;
+	} else if (c->insn.op == INSN_OP_INT1) {
+		s.vector = X86_TRAP_DB;
+		s.int1 = true;
+	} else if (emul_vm86(c)) {
+		ret = c->ops->get_cr(c, 4, &cr4);
+		if (ret)
+			return ret;
+		if (cr4 & X86_CR4_VME)
+			return EMUL_UNHANDLED;
+		if (emul_iopl(c) < 3)
+			return emul_gp(c, 0);
+	}
+	ret = c->protected_mode ? int_protected(c, &s) : int_real(c, &s);
+	if (ret == EMUL_FAULT && s.int1 && c->protected_mode)
+		fault_of_int1(&c->exception);
+	/* TF was clear before it could have trapped behind this instruction. */
+	c->no_step = ret == EMUL_OK;
+	return ret;
+}
