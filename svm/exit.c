@@ -365,6 +365,16 @@ static int on_debug(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
+/*
+ * The emulator delivers the #DB of ICEBP: a fault of that delivery has the
+ * instruction's own RIP, its handler's frame that of the next one.
+ */
+static int on_icebp(struct vigil_vcpu *vcpu)
+{
+	vcpu->stat.exits_exception++;
+	return exit_emulate(vcpu);
+}
+
 static int on_align(struct vigil_vcpu *vcpu)
 {
 	return exit_reflect(vcpu, X86_TRAP_AC, true,
@@ -436,6 +446,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_CLGI]		= exit_undefined,
 	[EXIT_SKINIT]		= exit_undefined,
 	[EXIT_RDTSCP]		= exit_undefined,
+	[EXIT_ICEBP]		= on_icebp,
 	[EXIT_WBINVD]		= on_wbinvd,
 	[EXIT_MONITOR]		= exit_undefined,
 	[EXIT_MWAIT]		= exit_undefined,

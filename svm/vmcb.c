@@ -117,8 +117,8 @@ static void set_intercepts(struct vigil_vcpu *vcpu, struct vmcb *vmcb)
 			   ICPT_SHUTDOWN;
 	icpt[ICPT_MISC2] = ICPT_VMRUN | ICPT_VMMCALL | ICPT_VMLOAD |
 			   ICPT_VMSAVE | ICPT_STGI | ICPT_CLGI | ICPT_SKINIT |
-			   ICPT_WBINVD | ICPT_MONITOR | ICPT_MWAIT |
-			   ICPT_XSETBV;
+			   ICPT_ICEBP | ICPT_WBINVD | ICPT_MONITOR |
+			   ICPT_MWAIT | ICPT_XSETBV;
 	if (svm_caps.rdpru)
 		icpt[ICPT_MISC2] |= ICPT_RDPRU;
 	if (svm_caps.invpcid)

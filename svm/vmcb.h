@@ -54,6 +54,7 @@ enum {
 #define ICPT_CLGI		BIT(5)
 #define ICPT_SKINIT		BIT(6)
 #define ICPT_RDTSCP		BIT(7)
+#define ICPT_ICEBP		BIT(8)
 #define ICPT_WBINVD		BIT(9)
 #define ICPT_MONITOR		BIT(10)
 #define ICPT_MWAIT		BIT(11)
@@ -147,6 +148,7 @@ enum svm_exit_code {
 	EXIT_CLGI		= 0x85,
 	EXIT_SKINIT		= 0x86,
 	EXIT_RDTSCP		= 0x87,
+	EXIT_ICEBP		= 0x88,
 	EXIT_WBINVD		= 0x89,
 	EXIT_MONITOR		= 0x8a,
 	EXIT_MWAIT		= 0x8b,

@@ -111,6 +111,7 @@ struct vigil_msrs {
 	u64 ucode_rev;
 	u64 arch_capabilities;
 	u64 syscfg, hwcr, power_ctl;
+	u64 platform_info, misc_features; /* CPUID faulting */
 };
 
 struct vigil_vcpu {

@@ -143,14 +143,15 @@ static int on_page_fault(struct vigil_vcpu *vcpu)
 
 /*
  * The exit comes before the delivery: a #DB that its own delivery raises again
- * exits each time instead of looping in the CPU. ICEBP is a trap whose RIP is
- * still the instruction's own.
+ * exits each time instead of looping in the CPU. The emulator delivers the #DB of
+ * ICEBP: a fault of that delivery has the instruction's own RIP, its handler's frame
+ * that of the next one.
  */
 static int on_debug(struct vigil_vcpu *vcpu, u32 info)
 {
 	vcpu->stat.exits_exception++;
 	if ((info & INFO_TYPE) == INFO_TYPE_PRIV_EXCEPTION)
-		vcpu->rip += insn_len();
+		return exit_emulate(vcpu);
 	event_db(vcpu, vmcs_readl(EXIT_QUALIFICATION) & DR6_REASONS);
 	return 1;
 }

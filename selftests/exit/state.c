@@ -291,6 +291,54 @@ static void msrs(long unused)
 	EXPECT(v, STOP_END);
 }
 
+/* Has the guest execute CPUID. True: it raised #GP, at the instruction. */
+static bool cpuid_faults(struct vcpu *v, bool user)
+{
+	static const uint8_t code[] = { 0x0f, 0xa2, 0xe6, PORT_END };
+	struct kvm_regs r;
+
+	vcpu_set_mode(v, v->mode);
+	memcpy(vm_ram(v->vm, GUEST_CODE, sizeof(code)), code, sizeof(code));
+	if (user)
+		vcpu_enter_user(v);
+	get_regs(v, &r);
+	r.rip = mode_entry(v->mode);
+	r.rax = 0;
+	set_regs(v, &r);
+	if (vcpu_go(v) == STOP_END)
+		return false;
+	CHECK_EQ(v->exc.vector, GP);
+	CHECK_EQ(v->exc.rip, mode_entry(v->mode));
+	return true;
+}
+
+/* As the hardware of Intel's that has it: the kernel may, user code gets #GP. */
+static void cpuid_faulting(long mode)
+{
+	struct vcpu *v = START(mode, cpuid);
+	bool vm86 = mode == M_VM86;
+	uint64_t val = 0;
+
+	CHECK_EQ(msr_ioctl(v, KVM_GET_MSRS, 0xce, &val), 1);
+	CHECK_EQ(val, 1u << 31);
+	CHECK(!cpuid_faults(v, false));
+	val = 2;
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x140, &val), 0);
+	val = 1;
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x140, &val), 1);
+	CHECK_EQ(cpuid_faults(v, false), vm86);
+	if (mode_paged(mode) || mode == M_PROT32)
+		CHECK(cpuid_faults(v, true));
+	/* What is in use cannot be taken away. */
+	val = 0;
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0xce, &val), 0);
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x140, &val), 1);
+	CHECK(!cpuid_faults(v, false));
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0xce, &val), 1);
+	val = 1;
+	CHECK_EQ(msr_ioctl(v, KVM_SET_MSRS, 0x140, &val), 0);
+}
+
 /*
  * Windows reads these without asking CPUID: the platform's number, and what RAPL
  * counts. A read gives 0, as in KVM, and what was read can be written back.
@@ -563,6 +611,7 @@ static const struct test_case cases[] = {
 	{ "KVM_GET_CPUID2 follows XCR0", cpuid_get_xcr0 },
 	{ "MSRs", msrs },
 	{ "MSRs of the platform", platform_msrs },
+	CASE_ALL("CPUID faulting", cpuid_faulting),
 	{ "ARCH_CAPABILITIES", arch_capabilities },
 	{ "FPU of two guests and the host", fpu },
 	{ "XMM registers of the host", fpu_host },

@@ -486,6 +486,16 @@ static void misc(long unused)
 	CHECK_ERRNO(ioctl(v->fd, KVM_TRANSLATE, NULL), EFAULT);
 }
 
+static void check_rights(struct vcpu *v, uint64_t la, bool write, bool user)
+{
+	struct kvm_translation t = { .linear_address = la };
+
+	CHECK_OK(ioctl(v->fd, KVM_TRANSLATE, &t));
+	CHECK_EQ(t.valid, 1);
+	CHECK_EQ(t.writeable, write);
+	CHECK_EQ(t.usermode, user);
+}
+
 static void translate(long mode)
 {
 	struct vcpu *v = START(mode, spin);
@@ -513,6 +523,17 @@ static void translate(long mode)
 	t.linear_address = 0x50000000;
 	CHECK_OK(ioctl(v->fd, KVM_TRANSLATE, &t));
 	CHECK(!t.valid);
+	if (test_on_kvm())
+		return; /* it always says: writable, not for user mode */
+	CHECK(!t.writeable && !t.usermode);
+	pt_map(&pt, 0x40001000, 0x13000, 1, PTE_U | PTE_W);
+	pt_map(&pt, 0x40002000, 0x13000, 1, PTE_U);
+	s.cr0 |= 1 << 16; /* WP */
+	set_sregs(v, &s);
+	check_rights(v, 0x40000000, false, false);
+	check_rights(v, 0x40001000, true, true);
+	check_rights(v, 0x40002000, false, true);
+	check_rights(v, GUEST_CODE, true, false);
 }
 
 /* A VM belongs to the address space that made it. */

@@ -142,6 +142,10 @@ void mode_sregs(struct vm *vm, enum mode mode, struct kvm_sregs *s);
  * needed.
  */
 void vcpu_set_mode(struct vcpu *v, enum mode mode);
+/* Makes it run code of ring 3, which may use ports; after vcpu_set_mode(). */
+void vcpu_enter_user(struct vcpu *v);
+/* KVM_GET_SREGS, such that rings can be changed once it is set again. */
+void vcpu_ring_sregs(struct vcpu *v, struct kvm_sregs *s);
 static inline bool mode_long(enum mode m)
 {
 	return m == M_LONG || m == M_LA57 || m == M_COMPAT;

@@ -264,3 +264,32 @@ void vcpu_set_mode(struct vcpu *v, enum mode mode)
 	set_regs(v, &r);
 	v->mode = mode;
 }
+
+/*
+ * QEMU's TCG aborts on a 32-bit change of rings through a TSS that VMLOAD has loaded
+ * as busy, as KVM_GET_SREGS tells of it.
+ */
+void vcpu_ring_sregs(struct vcpu *v, struct kvm_sregs *s)
+{
+	get_sregs(v, s);
+	if (test_on_svm() && !mode_long(v->mode))
+		s->tr.type = 9;
+}
+
+void vcpu_enter_user(struct vcpu *v)
+{
+	bool wide = v->mode == M_LONG || v->mode == M_LA57;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_IOPL;
+	set_regs(v, &r);
+
+	vcpu_ring_sregs(v, &s);
+	s.cs.selector = wide ? SEL_UCODE64 : SEL_UCODE32;
+	s.cs.dpl = 3;
+	s.ss.selector = s.ds.selector = s.es.selector = SEL_UDATA;
+	s.ss.dpl = s.ds.dpl = s.es.dpl = 3;
+	set_sregs(v, &s);
+}

@@ -62,35 +62,6 @@ static bool is_wide(const struct vcpu *v)
 	return v->mode == M_LONG || v->mode == M_LA57;
 }
 
-/*
- * QEMU's TCG aborts on a 32-bit change of rings through a TSS that VMLOAD has loaded
- * as busy, as KVM_GET_SREGS tells of it.
- */
-static void get_state(struct vcpu *v, struct kvm_sregs *s)
-{
-	get_sregs(v, s);
-	if (test_on_svm() && !mode_long(v->mode))
-		s->tr.type = 9;
-}
-
-/* Code of ring 3, which may end by its port. */
-static void enter_user(struct vcpu *v)
-{
-	struct kvm_sregs s;
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	r.rflags |= RFLAGS_IOPL;
-	set_regs(v, &r);
-
-	get_state(v, &s);
-	s.cs.selector = is_wide(v) ? SEL_UCODE64 : SEL_UCODE32;
-	s.cs.dpl = 3;
-	s.ss.selector = s.ds.selector = s.es.selector = SEL_UDATA;
-	s.ss.dpl = s.ds.dpl = s.es.dpl = 3;
-	set_sregs(v, &s);
-}
-
 static void load_call(struct vcpu *v, uint64_t nr, uint64_t a, uint64_t b)
 {
 	struct kvm_regs r;
@@ -370,10 +341,10 @@ static void user_calls(long mode)
 	uint64_t open = 1ull << NR_SCHED_OP;
 	struct kvm_regs r;
 
-	get_state(v, &kernel);
+	vcpu_ring_sregs(v, &kernel);
 	if (mode != M_VM86)
-		enter_user(v);
-	get_state(v, &user);
+		vcpu_enter_user(v);
+	vcpu_ring_sregs(v, &user);
 	/* The default: nobody but the kernel. */
 	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), -XEN_EPERM);
 	CHECK_EQ(set_iopl(v, 3, VIGIL_IOPL_VM, 0, open), -XEN_EPERM);
@@ -478,8 +449,8 @@ static void user_pointers(long mode)
 	h.iopl = 3;
 	h.user = 1ull << NR_MULTICALL | 1ull << NR_SCHED_OP;
 	v = start(mode, &h);
-	enter_user(v);
-	get_state(v, &s);
+	vcpu_enter_user(v);
+	vcpu_ring_sregs(v, &s);
 	pt_init(&pt, v->vm, mode);
 	pt.root = s.cr3;
 	/* An entry of a multicall on a user's page that a kernel's page follows. */
@@ -581,7 +552,7 @@ static void multicall_by_user(long mode)
 	h.user = 1ull << NR_MULTICALL | 1ull << NR_SCHED_OP;
 	h.refuse = VIGIL_REFUSE_FAULT;
 	v = start(mode, &h);
-	enter_user(v);
+	vcpu_enter_user(v);
 	set_word(v, list, 0, 0, NR_SCHED_OP);
 	set_word(v, list, 0, 2, 0);
 	set_word(v, list, 1, 0, NR_IOPL);
@@ -648,7 +619,7 @@ static void exit_xen(long mode)
 	CHECK_EQ(v->end, 0x55);
 	if (mode == M_VM86 || mode_16bit(mode))
 		goto out;
-	enter_user(v);
+	vcpu_enter_user(v);
 	load_call(v, NR_CONSOLE_IO, 0, 0);
 	expect_xen(v, NR_CONSOLE_IO, 3);
 	EXPECT(v, STOP_END);

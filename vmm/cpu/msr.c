@@ -271,9 +271,7 @@ static const struct constant_msr {
 	{ MSR_IA32_EBL_CR_POWERON, 0, 0 },
 	{ MSR_EBC_FREQUENCY_ID, 1 << 24, 0 },
 	{ MSR_IA32_UCODE_WRITE, 0, ~0ull },
-	{ MSR_PLATFORM_INFO, 0, 0 },
 	{ MSR_IA32_BBL_CR_CTL3, 0xbe702111, 0 },
-	{ MSR_MISC_FEATURES_ENABLES, 0, 0 },
 	{ MSR_IA32_PERF_STATUS, 4ull << 40 | 1000, 0 },
 	{ MSR_IA32_PERF_CTL, 0, 0 },
 	{ MSR_IA32_DEBUGCTLMSR, 0, 0 },
@@ -394,6 +392,12 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 	case MSR_IA32_POWER_CTL:
 		*v = vcpu->msrs.power_ctl;
 		return 0;
+	case MSR_PLATFORM_INFO:
+		*v = vcpu->msrs.platform_info;
+		return 0;
+	case MSR_MISC_FEATURES_ENABLES:
+		*v = vcpu->msrs.misc_features;
+		return 0;
 	case MSR_AMD64_SYSCFG:
 		*v = vcpu->msrs.syscfg;
 		return 0;
@@ -416,6 +420,25 @@ static int core_get(struct vigil_vcpu *vcpu, u32 msr, u64 *v, bool host)
 	if (!c)
 		return -ENOENT;
 	*v = c->value;
+	return 0;
+}
+
+/* What a VMM takes away from a guest that has switched it on cannot be. */
+static int set_platform_info(struct vigil_vcpu *vcpu, u64 v, bool host)
+{
+	if (!host || v & ~(u64)MSR_PLATFORM_INFO_CPUID_FAULT ||
+	    (!v && vcpu->msrs.misc_features))
+		return -EINVAL;
+	vcpu->msrs.platform_info = v;
+	return 0;
+}
+
+static int set_misc_features(struct vigil_vcpu *vcpu, u64 v)
+{
+	if (v & ~(u64)MSR_MISC_FEATURES_ENABLES_CPUID_FAULT ||
+	    (v && !vcpu->msrs.platform_info))
+		return -EINVAL;
+	vcpu->msrs.misc_features = v;
 	return 0;
 }
 
@@ -482,6 +505,10 @@ static int core_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
 		/* It is kept; the power of the host is not the guest's. */
 		vcpu->msrs.power_ctl = v;
 		return 0;
+	case MSR_PLATFORM_INFO:
+		return set_platform_info(vcpu, v, host);
+	case MSR_MISC_FEATURES_ENABLES:
+		return set_misc_features(vcpu, v);
 	case MSR_AMD64_SYSCFG:
 		/*
 		 * TOM2 and memory encryption do not exist; the MTRR bits have
@@ -554,6 +581,7 @@ void msr_vcpu_reset(struct vigil_vcpu *vcpu)
 
 	memset(m, 0, sizeof(*m));
 	m->mcg_cap = VIGIL_MCE_BANKS;
+	m->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	m->arch_capabilities = msr_arch_capabilities();
 	m->ucode_rev = host_info.amd ? UCODE_REV_AMD : UCODE_REV_INTEL;
 	vcpu->pat = PAT_RESET;
@@ -585,6 +613,8 @@ static u32 saved_msrs[] __ro_after_init = {
 	MSR_EFER,
 	MSR_IA32_MISC_ENABLE,
 	MSR_IA32_POWER_CTL,
+	MSR_PLATFORM_INFO,
+	MSR_MISC_FEATURES_ENABLES, /* after the one that allows it */
 	MSR_IA32_UCODE_REV,
 	MSR_IA32_MCG_STATUS,
 	MSR_K7_HWCR,

@@ -138,16 +138,20 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 
 int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr)
 {
+	bool user = vmm_ops->get_cpl(vcpu) == 3;
+	gva_t gva = tr->linear_address;
 	u32 error_code;
 	gpa_t gpa;
 
-	if (shadow_gva_to_gpa(vcpu, tr->linear_address, 0, false, &gpa,
-			      &error_code))
-		gpa = INVALID_GPA;
-	tr->physical_address = gpa;
-	tr->valid = gpa != INVALID_GPA;
-	tr->writeable = 1;
-	tr->usermode = 0;
+	/* Under SMAP the kernel may not read what user code may. */
+	tr->usermode = !shadow_gva_to_gpa(vcpu, gva, PFERR_U, false, &gpa,
+					  &error_code);
+	tr->valid = tr->usermode ||
+		    !shadow_gva_to_gpa(vcpu, gva, 0, false, &gpa, &error_code);
+	tr->physical_address = tr->valid ? gpa : INVALID_GPA;
+	tr->writeable = !shadow_gva_to_gpa(vcpu, gva,
+					   PFERR_W | (user ? PFERR_U : 0),
+					   false, &gpa, &error_code);
 	return 0;
 }
 

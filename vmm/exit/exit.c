@@ -59,6 +59,11 @@ int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len)
 	u32 eax = vcpu->regs[REG_RAX], ecx = vcpu->regs[REG_RCX], ebx, edx;
 
 	vcpu->stat.exits_cpuid++;
+	/* CPUID faulting, which the guest's kernel has switched on */
+	if (unlikely(vcpu->msrs.misc_features) && vmm_ops->get_cpl(vcpu)) {
+		event_gp(vcpu);
+		return 1;
+	}
 	cpuid_query(vcpu, &eax, &ebx, &ecx, &edx);
 	vcpu->regs[REG_RAX] = eax;
 	vcpu->regs[REG_RBX] = ebx;
@@ -310,16 +315,33 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 			  len);
 }
 
-/*
- * Emulates the instruction behind a forced-emulation prefix. It is the one that
- * faults, and that raises #UD when the emulator does not know it.
- */
-static noinline int forced(struct vigil_vcpu *vcpu)
+/* The length of CPUID; 0: the bytes are another instruction. */
+static unsigned int cpuid_len(struct vigil_vcpu *vcpu, const u8 *bytes,
+			      unsigned int n)
 {
+	struct insn insn;
+
+	if (vigil_decode_layout(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
+	    insn.op != INSN_OP_CPUID)
+		return 0;
+	return insn.len;
+}
+
+/*
+ * Emulates the instruction behind a forced-emulation prefix, of which there are @n
+ * @bytes. It is the one that faults, and that raises #UD when the emulator does not
+ * know it. CPUID is not the emulator's, but exits anyway.
+ */
+static noinline int forced(struct vigil_vcpu *vcpu, const u8 *bytes,
+			   unsigned int n)
+{
+	unsigned int len = n ? cpuid_len(vcpu, bytes, n) : 0;
 	u64 failed = vcpu->stat.emul_failed;
 	int ret;
 
 	advance_rip(vcpu, PV_PREFIX_LEN);
+	if (len)
+		return exit_cpuid(vcpu, len);
 	ret = emulctl_run(vcpu);
 	if (ret || vcpu->stat.emul_failed == failed)
 		return ret;
@@ -339,7 +361,7 @@ int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 	if (n >= 3 && pv_on(vcpu->vm) && pv_is_call(insn))
 		return exit_hypercall(vcpu, 3);
 	if (pv_is_forced(vcpu->vm, insn, n))
-		return forced(vcpu);
+		return forced(vcpu, insn + PV_PREFIX_LEN, n - PV_PREFIX_LEN);
 	event_ud(vcpu);
 	return 1;
 }
