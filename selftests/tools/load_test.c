@@ -343,6 +343,92 @@ static void test_multiboot_bad(long arg)
 	teardown();
 }
 
+/* A multiboot image that Xen can boot too. @type: of its note. */
+static uint32_t *make_pvh(uint32_t type)
+{
+	static const uint32_t note[] = { 4, 4, 0, 0x006e6558, 0x200040 };
+	uint32_t *at_note;
+	Elf32_Phdr *ph;
+	Elf32_Ehdr *e;
+
+	make_multiboot(3, 0x200000);
+	e = (void *)args.kernel.data;
+	e->e_ident[EI_VERSION] = EV_CURRENT;
+	e->e_version = EV_CURRENT;
+	e->e_ehsize = sizeof(*e);
+	e->e_phnum = 2;
+	ph = (void *)(args.kernel.data + 64);
+	ph[1] = (Elf32_Phdr){ .p_type = PT_NOTE,
+			      .p_offset = 256,
+			      .p_filesz = sizeof(note) };
+	at_note = (void *)(args.kernel.data + 256);
+	memcpy(at_note, note, sizeof(note));
+	at_note[2] = type;
+	return at_note;
+}
+
+static void test_pvh(long arg)
+{
+	const uint32_t *info, *map, *mod;
+
+	setup();
+	make_pvh(18);
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK_EQ(boot.eax, 0x2badb002);
+	args.xen = true;
+	add_initrd(100);
+	args.append = "a b";
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK_EQ(boot.eip, 0x200040);
+	CHECK(boot.pvh && boot.protected_mode);
+	CHECK_EQ(*(uint8_t *)at(0x200fff), 0xee);
+	info = at(boot.ebx);
+	CHECK_EQ(info[0], 0x336ec578);
+	CHECK_EQ(info[1], 1);
+	CHECK_EQ(info[3], 1);
+	mod = at(info[4]);
+	CHECK_EQ(*(uint8_t *)at(mod[0]), 0x1d);
+	CHECK_EQ(mod[2], 100);
+	CHECK(!strcmp(at(info[6]), "a b"));
+	map = at(info[10]);
+	CHECK_EQ(info[12], 2);
+	CHECK_EQ(map[6], MIB);
+	CHECK_EQ(map[10], E820_RAM);
+	/* Without the header of multiboot there is no other way. */
+	args.xen = false;
+	memset(args.kernel.data + 4096, 0, 12);
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK(boot.pvh);
+	teardown();
+}
+
+static void test_pvh_bad(long arg)
+{
+	uint32_t *note;
+
+	setup();
+	args.xen = true;
+	note = make_pvh(17);
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK(!boot.pvh);
+	note[2] = 18;
+	note[3] = 0x006e6559;
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK(!boot.pvh);
+	note[3] = 0x006e6558;
+	/* A note that is longer than its segment. */
+	note[1] = 8;
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK(!boot.pvh);
+	note[1] = 0xfffffff0;
+	CHECK_EQ(load_kernel(&args, &boot), 0);
+	CHECK(!boot.pvh);
+	note[1] = 4;
+	((Elf32_Phdr *)(args.kernel.data + 64))->p_paddr = MEM;
+	CHECK_EQ(load_kernel(&args, &boot), -EFAULT);
+	teardown();
+}
+
 static void test_flat(long arg)
 {
 	setup();
@@ -403,6 +489,11 @@ static void test_mutations(long arg)
 			make_linux();
 			base = 0x1f1;
 			span = sizeof(struct setup_header);
+		} else if (arg == 3) {
+			make_pvh(18);
+			args.xen = true;
+			base = 0;
+			span = 276;
 		} else {
 			make_multiboot(arg == 1 ? 3 : 0x10003, 0x200000);
 			base = arg == 1 ? 0 : 4096 + 12;
@@ -433,11 +524,14 @@ int main(int argc, char **argv)
 		{ "multiboot: addresses in the header",
 		  test_multiboot_addresses },
 		{ "multiboot: bad headers", test_multiboot_bad },
+		{ "PVH", test_pvh },
+		{ "PVH: bad notes", test_pvh_bad },
 		{ "flat binary", test_flat },
 		{ "files", test_files },
 		{ "linux: damaged headers", test_mutations, 0 },
 		{ "multiboot ELF: damaged headers", test_mutations, 1 },
 		{ "multiboot: damaged addresses", test_mutations, 2 },
+		{ "PVH: damaged headers", test_mutations, 3 },
 		{}
 	};
 

@@ -37,6 +37,12 @@ const char *lv_exit_name(uint32_t reason)
 		return "SYSTEM_EVENT";
 	case KVM_EXIT_DIRTY_RING_FULL:
 		return "DIRTY_RING_FULL";
+	case KVM_EXIT_XEN:
+		return "XEN";
+	case KVM_EXIT_X86_RDMSR:
+		return "X86_RDMSR";
+	case KVM_EXIT_X86_WRMSR:
+		return "X86_WRMSR";
 	}
 	return "(not known to libvigil)";
 }

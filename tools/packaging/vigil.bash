@@ -69,6 +69,7 @@ _vigil() {
 	case $cmd in
 	'' | help) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_commands)" -- "$cur") ;;
 	run) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	xtf) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	list | demo | hwreport) ;;
 	*) mapfile -t COMPREPLY < <(compgen -W "$(_vigil_vms)" -- "$cur") ;;
 	esac

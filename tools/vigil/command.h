@@ -23,6 +23,7 @@
  * @VIGIL_EX_ENTRY: `run`: the CPU refused to enter the guest
  * @VIGIL_EX_INTERNAL: `run`: the hypervisor could not go on with this guest
  * @VIGIL_EX_UNKNOWN: `run`: an exit that this program does not know
+ * @VIGIL_EX_CRASH: `run --xen`: the guest says that it has crashed
  *
  * A command that a signal ended returns 128 plus the signal's number.
  */
@@ -39,6 +40,7 @@ enum vigil_exit {
 	VIGIL_EX_ENTRY = 81,
 	VIGIL_EX_INTERNAL = 82,
 	VIGIL_EX_UNKNOWN = 83,
+	VIGIL_EX_CRASH = 84,
 };
 
 /**
@@ -88,6 +90,7 @@ int vigil_cmd_list(int argc, char **argv);
 int vigil_cmd_regs(int argc, char **argv);
 int vigil_cmd_stat(int argc, char **argv);
 int vigil_cmd_hypercalls(int argc, char **argv);
+int vigil_cmd_xtf(int argc, char **argv);
 int vigil_cmd_symbols(int argc, char **argv);
 int vigil_cmd_watch(int argc, char **argv);
 int vigil_cmd_demo(int argc, char **argv);

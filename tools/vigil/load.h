@@ -70,6 +70,7 @@ struct blob {
  * @tsc_khz: the guest's TSC frequency, 0 if not known
  * @default_append: put our defaults in front of @append (Linux only)
  * @flat: take the image as a flat binary, whatever it looks like
+ * @xen: what Xen can boot is booted as Xen does
  * @load_addr: for flat binaries
  * @entry: for flat binaries
  */
@@ -80,13 +81,14 @@ struct load_args {
 	struct blob kernel, initrd;
 	const char *append;
 	unsigned int tsc_khz;
-	bool default_append, flat;
+	bool default_append, flat, xen;
 	uint32_t load_addr, entry;
 };
 
 /**
  * struct boot_state - how the CPU starts
  * @protected_mode: 32-bit flat segments without paging; else real mode
+ * @pvh: CR0 and TR are those that Xen's boot protocol wants
  * @cs: code selector; real mode: base is @cs << 4
  * @ds: selector of the data segments
  * @eip: and the registers that carry the loader's message
@@ -98,7 +100,7 @@ struct load_args {
  * @what: for the user: what kind of image it was
  */
 struct boot_state {
-	bool protected_mode;
+	bool protected_mode, pvh;
 	uint16_t cs, ds;
 	uint32_t eip, eax, ebx, edx, esi, esp;
 	const char *what;
@@ -124,12 +126,33 @@ int load_copy(struct lv_vm *vm, uint64_t gpa, const void *data, uint64_t size);
 int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
 	     uint64_t size, uint64_t *addr);
 
+/**
+ * load_segment() - copy a part of the image, and clear what follows
+ * @args: the image
+ * @addr: guest-physical address
+ * @off: of the part in the image
+ * @filesz: bytes of it
+ * @memsz: bytes that it has in memory; those behind @filesz are cleared
+ * @end: raised to the end of the part
+ *
+ * Return: 0 or -errno with lv_error().
+ */
+int load_segment(const struct load_args *args, uint64_t addr, uint64_t off,
+		 uint64_t filesz, uint64_t memsz, uint64_t *end);
+
+/*
+ * Loads an ELF image by its physical addresses, which 32-bit code without paging must
+ * reach. 1: it is none; 0; -errno with lv_error().
+ */
+int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry);
+
 /* A flat 32-bit GDT at LOAD_GDT: 0x08/0x10 code, 0x18 data (0x10 for Linux). */
 int load_gdt(struct lv_vm *vm);
 
 /* Each Return: 1 not mine, 0 loaded, -errno with lv_error(). */
 int load_linux(const struct load_args *args, struct boot_state *boot);
 int load_multiboot(const struct load_args *args, struct boot_state *boot);
+int load_pvh(const struct load_args *args, struct boot_state *boot);
 int load_flat(const struct load_args *args, struct boot_state *boot);
 
 /* Tries the loaders in turn. Return: 0 or -errno with lv_error(). */

@@ -158,15 +158,22 @@ int load_kernel(const struct load_args *args, struct boot_state *boot)
 		ret = load_linux(args, boot);
 		if (ret <= 0)
 			return ret;
+		ret = args->xen ? load_pvh(args, boot) : 1;
+		if (ret <= 0)
+			return ret;
 		ret = load_multiboot(args, boot);
+		if (ret <= 0)
+			return ret;
+		ret = load_pvh(args, boot);
 		if (ret <= 0)
 			return ret;
 		if (args->kernel.size >= 4 &&
 		    !memcmp(args->kernel.data, "\177ELF", 4))
 			return lv_fail(
 				ENOEXEC,
-				"%s is an ELF file without a multiboot header; for "
-				"Linux take the bzImage (arch/x86/boot/bzImage, "
+				"%s is an ELF file without a multiboot header and "
+				"without a note of Xen's that names a 32-bit entry; "
+				"for Linux take the bzImage (arch/x86/boot/bzImage, "
 				"/boot/vmlinuz), or say --flat",
 				args->path);
 		/*

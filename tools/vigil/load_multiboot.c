@@ -3,7 +3,6 @@
  * Multiboot 1 kernels: ELF (32- or 64-bit with 32-bit addresses), or any format
  * whose header gives the load addresses itself. The initrd becomes module 0.
  */
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,7 +15,6 @@
 #define MB_VIDEO 0x4u
 #define MB_ADDRESSES 0x10000u
 #define MB_BOOT_MAGIC 0x2badb002u
-#define MAX_SEGMENTS 128
 
 struct mb_header {
 	uint32_t magic, flags, checksum;
@@ -83,40 +81,6 @@ static long find_header(const struct blob *k, struct mb_header *hdr)
 	return -1;
 }
 
-/* Copies @filesz bytes to @addr and clears up to @memsz. */
-static int put_segment(const struct load_args *args, uint64_t addr,
-		       uint64_t off, uint64_t filesz, uint64_t memsz,
-		       uint64_t *end)
-{
-	void *p;
-
-	if (memsz < filesz)
-		memsz = filesz;
-	if (!memsz)
-		return 0;
-	if (off > args->kernel.size || filesz > args->kernel.size - off)
-		return lv_fail(ENOEXEC, "%s is cut short", args->path);
-	if (addr < LOAD_AREA_END && addr + memsz > LOAD_AREA)
-		return lv_fail(ENOEXEC,
-			       "%s wants to be loaded at %#llx, where the boot "
-			       "information is (%#x to %#x)",
-			       args->path, (unsigned long long)addr, LOAD_AREA,
-			       LOAD_AREA_END);
-	p = lv_vm_ptr(args->vm, addr, memsz);
-	if (!p)
-		return lv_fail(
-			EFAULT,
-			"%s wants %#llx bytes at %#llx, where the guest has no "
-			"RAM (try --mem)",
-			args->path, (unsigned long long)memsz,
-			(unsigned long long)addr);
-	memcpy(p, args->kernel.data + off, filesz);
-	memset((uint8_t *)p + filesz, 0, memsz - filesz);
-	if (addr + memsz > *end)
-		*end = addr + memsz;
-	return 0;
-}
-
 static int load_by_header(const struct load_args *args,
 			  const struct mb_header *hdr, long hdr_off,
 			  uint64_t *end)
@@ -139,7 +103,7 @@ static int load_by_header(const struct load_args *args,
 			goto bad;
 		memsz = hdr->bss_end_addr - hdr->load_addr;
 	}
-	return put_segment(args, hdr->load_addr, off, filesz, memsz, end);
+	return load_segment(args, hdr->load_addr, off, filesz, memsz, end);
 bad:
 	return lv_fail(
 		ENOEXEC,
@@ -147,74 +111,17 @@ bad:
 		args->path);
 }
 
-/*
- * Loads an ELF image by its physical addresses, which 32-bit code without
- * paging must reach.
- */
-static int load_elf(const struct load_args *args, uint64_t *end,
-		    uint32_t *entry)
+static int load_multiboot_elf(const struct load_args *args, uint64_t *end,
+			      uint32_t *entry)
 {
-	const struct blob *k = &args->kernel;
-	const uint8_t *d = k->data;
-	bool elf64;
-	uint64_t phoff, phentsize, e_entry;
-	unsigned int phnum;
-	int err;
+	int err = load_elf(args, end, entry);
 
-	if (k->size < sizeof(Elf64_Ehdr) || memcmp(d, ELFMAG, SELFMAG) ||
-	    d[EI_DATA] != ELFDATA2LSB ||
-	    (d[EI_CLASS] != ELFCLASS32 && d[EI_CLASS] != ELFCLASS64))
-		return lv_fail(
-			ENOEXEC,
-			"%s has a multiboot header, but is no ELF file and gives "
-			"no load address",
-			args->path);
-	elf64 = d[EI_CLASS] == ELFCLASS64;
-	if (elf64) {
-		const Elf64_Ehdr *e = (const void *)d;
-
-		phoff = e->e_phoff;
-		phnum = e->e_phnum;
-		phentsize = e->e_phentsize;
-		e_entry = e->e_entry;
-	} else {
-		const Elf32_Ehdr *e = (const void *)d;
-
-		phoff = e->e_phoff;
-		phnum = e->e_phnum;
-		phentsize = e->e_phentsize;
-		e_entry = e->e_entry;
-	}
-	if (!phnum || phnum > MAX_SEGMENTS || e_entry > UINT32_MAX ||
-	    phentsize < (elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) ||
-	    phoff > k->size || phentsize * phnum > k->size - phoff)
-		return lv_fail(ENOEXEC, "%s: bad ELF program headers",
-			       args->path);
-	for (unsigned int i = 0; i < phnum; i++) {
-		const uint8_t *p = d + phoff + i * phentsize;
-
-		if (elf64) {
-			Elf64_Phdr ph;
-
-			memcpy(&ph, p, sizeof(ph));
-			if (ph.p_type != PT_LOAD)
-				continue;
-			err = put_segment(args, ph.p_paddr, ph.p_offset,
-					  ph.p_filesz, ph.p_memsz, end);
-		} else {
-			Elf32_Phdr ph;
-
-			memcpy(&ph, p, sizeof(ph));
-			if (ph.p_type != PT_LOAD)
-				continue;
-			err = put_segment(args, ph.p_paddr, ph.p_offset,
-					  ph.p_filesz, ph.p_memsz, end);
-		}
-		if (err)
-			return err;
-	}
-	*entry = e_entry;
-	return 0;
+	return err == 1 ?
+		       lv_fail(ENOEXEC,
+			       "%s has a multiboot header, but is no ELF file and "
+			       "gives no load address",
+			       args->path) :
+		       err;
 }
 
 static int write_info(const struct load_args *args, uint64_t kernel_end)
@@ -299,7 +206,7 @@ int load_multiboot(const struct load_args *args, struct boot_state *boot)
 		entry = hdr.entry_addr;
 		err = load_by_header(args, &hdr, off, &end);
 	} else {
-		err = load_elf(args, &end, &entry);
+		err = load_multiboot_elf(args, &end, &entry);
 	}
 	if (!err)
 		err = write_info(args, end);

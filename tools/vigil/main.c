@@ -30,6 +30,7 @@ static const struct vigil_command commands[] = {
 	{ "stat", vigil_cmd_stat, "what the hypervisor counted for a guest" },
 	{ "hypercalls", vigil_cmd_hypercalls,
 	  "which hypercalls a guest has, and who may make them" },
+	{ "xtf", vigil_cmd_xtf, "run the images of the Xen Test Framework" },
 	{ "demo", vigil_cmd_demo,
 	  "a rootkit's write, told of and then refused" },
 	{ "hwreport", vigil_cmd_hwreport,
@@ -144,7 +145,7 @@ static char *help_filter(int key, const char *text, void *input)
 	      "\nExit status: 0 done, 1 the answer is no, 2 not all was looked at, 64 bad command line, 66 file\n"
 	      "cannot be used, 69 no hypervisor, 71 host error, 74 standard output cannot\n"
 	      "be written; `run' adds 80 triple fault, 81 entry refused, 82 hypervisor\n"
-	      "error, 83 unknown exit; 128+N ended by signal N.",
+	      "error, 83 unknown exit, 84 the guest says that it has crashed; 128+N ended by signal N.",
 	      f);
 	if (fclose(f)) {
 		free(buf);

@@ -28,6 +28,9 @@ enum {
 	OPT_OVERCOMMIT,
 	OPT_AUTO,
 	OPT_BUSYBOX,
+	OPT_XEN,
+	OPT_MAX_IOPL,
+	OPT_FORCED_EMULATION,
 };
 
 static const struct argp_option options[] = {
@@ -56,6 +59,16 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0,
 	  "A byte that the guest writes to port 0xf4 ends it with that exit status",
+	  0 },
+	{ "xen", OPT_XEN, NULL, 0,
+	  "The guest finds Xen: hypercalls, event channels, the console's ring",
+	  0 },
+	{ "max-iopl", OPT_MAX_IOPL, "LEVEL", 0,
+	  "With --xen: the guest may open its hypercalls to privilege levels up to LEVEL "
+	  "(default 0)",
+	  0 },
+	{ "forced-emulation", OPT_FORCED_EMULATION, NULL, 0,
+	  "With --xen: instructions with Xen's forced-emulation prefix are emulated",
 	  0 },
 	{ "flat", OPT_FLAT, NULL, 0,
 	  "KERNEL is a flat binary, whatever it looks like; it starts in real mode, or in "
@@ -156,6 +169,10 @@ static void check_together(struct argp_state *state,
 		argp_error(state, "--auto boots Linux, not a flat binary");
 	if (opt->busybox && !opt->auto_root)
 		argp_error(state, "--busybox is for --auto");
+	if (opt->max_iopl && !opt->xen)
+		argp_error(state, "--max-iopl is for --xen");
+	if (opt->forced_emulation && !opt->xen)
+		argp_error(state, "--forced-emulation is for --xen");
 }
 
 static error_t parse_run(int key, char *arg, struct argp_state *state)
@@ -207,6 +224,16 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case OPT_BUSYBOX:
 		p->opt.busybox = arg;
 		return 0;
+	case OPT_XEN:
+		p->opt.xen = true;
+		return 0;
+	case OPT_MAX_IOPL:
+		p->opt.max_iopl =
+			parse_number(state, "--max-iopl", arg, 3, NULL);
+		return 0;
+	case OPT_FORCED_EMULATION:
+		p->opt.forced_emulation = true;
+		return 0;
 	case OPT_FLAT:
 		p->opt.flat = true;
 		return 0;
@@ -244,6 +271,8 @@ static const char *outcome_text(enum outcome outcome)
 		return "reset";
 	case OUTCOME_HALT:
 		return "halt";
+	case OUTCOME_CRASH:
+		return "crash";
 	case OUTCOME_DEBUG_EXIT:
 		return "debug-exit";
 	case OUTCOME_QUIT:
@@ -340,8 +369,8 @@ int vigil_cmd_run(int argc, char **argv)
 		.options = options,
 		.parser = parse_run,
 		.args_doc = "KERNEL\n--auto [KERNEL]",
-		.doc = "Boots KERNEL as a guest: a Linux bzImage, a multiboot kernel or a flat "
-		       "binary. Its first serial port is this terminal; Ctrl-a x ends it.\v"
+		.doc = "Boots KERNEL as a guest: a Linux bzImage, a multiboot kernel, a "
+		       "kernel for Xen (PVH) or a flat binary. Its first serial port is this terminal; Ctrl-a x ends it.\v"
 		       "Linux gets the command line `console=ttyS0 noapic nolapic acpi=off "
 		       "pci=off no_timer_check reboot=k io_delay=none tsc=reliable "
 		       "tsc_early_khz=N' and then what --append says.",

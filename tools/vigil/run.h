@@ -17,6 +17,7 @@
 #include "dev_pit.h"
 #include "dev_rtc.h"
 #include "dev_uart.h"
+#include "domain.h"
 #include "load.h"
 
 /**
@@ -25,6 +26,7 @@
  * @OUTCOME_RESET: it asked for a reset
  * @OUTCOME_HALT: it halted for good (HLT with interrupts off), as Linux does to
  *	power off a machine that has no ACPI
+ * @OUTCOME_CRASH: --xen: it says that it has crashed
  * @OUTCOME_DEBUG_EXIT: it wrote its exit status to port 0xf4
  * @OUTCOME_QUIT: the user asked, by the console's escape
  * @OUTCOME_SIGNAL: a signal asked
@@ -34,6 +36,7 @@ enum outcome {
 	OUTCOME_RUNNING,
 	OUTCOME_RESET,
 	OUTCOME_HALT,
+	OUTCOME_CRASH,
 	OUTCOME_DEBUG_EXIT,
 	OUTCOME_QUIT,
 	OUTCOME_SIGNAL,
@@ -54,6 +57,9 @@ enum outcome {
  * @flat: treat @kernel as a flat binary
  * @auto_root: --auto: @kernel may be NULL for the host's own, and @initrd is made
  * @busybox: the guest's shell with @auto_root; NULL: the host's
+ * @xen: the guest finds Xen
+ * @forced_emulation: with @xen: and the prefix of those who test emulators
+ * @max_iopl: with @xen: up to which level the guest may open hypercalls
  * @load_addr: of a flat binary
  * @entry: of a flat binary
  */
@@ -61,7 +67,21 @@ struct run_options {
 	const char *kernel, *initrd, *append, *name, *busybox;
 	uint64_t mem;
 	bool default_append, reboot, debug_exit, overcommit, flat, auto_root;
+	bool xen, forced_emulation;
+	unsigned int max_iopl;
 	uint32_t load_addr, entry;
+};
+
+/**
+ * struct console_sink - who in the guest gets input
+ * @room: for how many bytes there is room
+ * @put: takes a byte, if there is room
+ * @ctx: first argument of both
+ */
+struct console_sink {
+	unsigned int (*room)(void *ctx);
+	void (*put)(void *ctx, uint8_t byte);
+	void *ctx;
 };
 
 /**
@@ -78,7 +98,7 @@ struct run_options {
  * @in_len: how many
  * @timers: queue of the timers, NULL while no machine is attached
  * @flush_timer: writes an unfinished line after a moment
- * @uart: where input goes
+ * @sink: where input goes; @room is NULL while no machine is attached
  * @listening: the guest has listened for a moment; until then input waits
  * @listen_timer: armed when the guest begins to listen
  */
@@ -91,7 +111,7 @@ struct console {
 	unsigned int in_head, in_len;
 	struct timers *timers;
 	struct dev_timer flush_timer, listen_timer;
-	struct uart *uart;
+	struct console_sink sink;
 	bool listening;
 };
 
@@ -109,6 +129,8 @@ struct console {
  * @com1: the serial port
  * @kbc: the keyboard controller
  * @misc: other ports
+ * @xen: with --xen
+ * @xen_ring: the guest prints by the ring in its memory
  * @console: what @com1 is connected to
  * @outcome: set by devices, ends the vCPU loop
  * @status: exit status that belongs to @outcome
@@ -130,6 +152,8 @@ struct machine {
 	struct uart com1;
 	struct i8042 kbc;
 	struct misc misc;
+	struct xen_domain xen;
+	bool xen_ring;
 	struct console *console;
 	enum outcome outcome;
 	int status;
@@ -165,11 +189,11 @@ int console_open(struct console *con);
 /* Writes what is buffered and gives the terminal back. */
 void console_close(struct console *con);
 void console_attach(struct console *con, struct timers *timers,
-		    struct uart *uart);
+		    const struct console_sink *sink);
 void console_detach(struct console *con);
 void console_put(struct console *con, uint8_t byte);
 void console_flush(struct console *con);
-/* Moves input to the UART as far as there is input and room. */
+/* Moves input to the sink as far as there is input and room. */
 void console_pull(struct console *con);
 
 /* Return: 0, or an exit code (the reason was printed). */
@@ -186,10 +210,26 @@ int setup_cpu(struct machine *m, const struct boot_state *boot);
 
 /* Runs the vCPU until m->outcome is set. */
 void run_vcpu(struct machine *m);
+/* Handles signals, timers and input after a kick. */
+void handle_kick(struct machine *m);
+
+/* ---- --xen; all do nothing without it ---- */
+
+/* Before there is a vCPU. Return: 0 or -errno with lv_error(). */
+int run_xen_policy(struct machine *m);
+/* The domain, when vCPU and memory are there. Return: as above. */
+int run_xen_create(struct machine *m);
+void run_xen_destroy(struct machine *m);
+/* Adds Xen's leaves. Return: the list, maybe at another place; NULL: no memory. */
+struct kvm_cpuid2 *run_xen_cpuid(struct machine *m, struct kvm_cpuid2 *cpuid);
+/* Answers KVM_EXIT_XEN. */
+void run_xen_exit(struct machine *m);
 
 /* Prints what happened, the registers, and what to do; sets m->outcome. */
 void report_shutdown(struct machine *m);
 void report_fail_entry(struct machine *m);
+/* The guest itself says why it ends. */
+void report_crash(struct machine *m, const char *why);
 void report_internal_error(struct machine *m);
 void report_unknown_exit(struct machine *m);
 void report_run_error(struct machine *m);

@@ -101,10 +101,10 @@ static void listen_expired(void *arg)
 }
 
 void console_attach(struct console *con, struct timers *timers,
-		    struct uart *uart)
+		    const struct console_sink *sink)
 {
 	con->timers = timers;
-	con->uart = uart;
+	con->sink = *sink;
 	con->flush_timer =
 		(struct dev_timer){ .fn = flush_expired, .arg = con };
 	con->listen_timer =
@@ -116,7 +116,7 @@ void console_detach(struct console *con)
 {
 	console_flush(con);
 	con->timers = NULL;
-	con->uart = NULL;
+	con->sink = (struct console_sink){ 0 };
 }
 
 void console_flush(struct console *con)
@@ -236,7 +236,7 @@ static bool read_input(struct console *con)
 
 static unsigned int console_room(struct console *con)
 {
-	unsigned int room = uart_room(con->uart);
+	unsigned int room = con->sink.room(con->sink.ctx);
 
 	if (!room || con->listening)
 		return room;
@@ -250,7 +250,7 @@ void console_pull(struct console *con)
 {
 	bool more;
 
-	if (!con->uart)
+	if (!con->sink.room)
 		return;
 	do {
 		more = read_input(con);
@@ -259,7 +259,7 @@ void console_pull(struct console *con)
 
 			con->in_head = (con->in_head + 1) % sizeof(con->in);
 			con->in_len--;
-			uart_receive(con->uart, byte);
+			con->sink.put(con->sink.ctx, byte);
 		}
 	} while (more && !con->quit && !kick_signal());
 }

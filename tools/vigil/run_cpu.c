@@ -67,6 +67,9 @@ int setup_cpuid(struct machine *m)
 		n++;
 	}
 	cpuid->nent = n;
+	cpuid = run_xen_cpuid(m, cpuid);
+	if (!cpuid)
+		return -ENOMEM;
 	err = lv_vcpu_set_cpuid(&m->vcpu, cpuid);
 	free(cpuid);
 	return err;
@@ -118,6 +121,10 @@ int setup_cpu(struct machine *m, const struct boot_state *boot)
 	err = lv_vcpu_get_sregs(&m->vcpu, &sregs);
 	if (err)
 		return err;
+	if (boot->pvh) {
+		sregs.cr0 = 0x10;
+		sregs.tr.limit = 0x67;
+	}
 	if (boot->protected_mode) {
 		sregs.cr0 |= 1;
 		sregs.cs = flat_segment(boot->cs, 0xb);

@@ -56,6 +56,16 @@ static void on_output(void *ctx, uint8_t byte)
 	console_put(m->console, byte);
 }
 
+static unsigned int com1_room(void *ctx)
+{
+	return uart_room(ctx);
+}
+
+static void com1_put(void *ctx, uint8_t byte)
+{
+	uart_receive(ctx, byte);
+}
+
 static void on_drained(void *ctx)
 {
 	struct machine *m = ctx;
@@ -83,12 +93,18 @@ static int add_memory(struct machine *m)
 		ret = lv_vm_add_ram(&m->vm, 0xc0000, low - 0xc0000, 0);
 	if (ret >= 0 && m->mem.high_bytes)
 		ret = lv_vm_add_ram(&m->vm, 4 * GIB, m->mem.high_bytes, 0);
+	if (ret >= 0 && m->opt->xen)
+		ret = lv_vm_add_ram(&m->vm, XEN_SPECIAL_GPA, XEN_SPECIAL_SIZE,
+				    0);
 	if (ret < 0)
 		return ret;
 	add_range(&m->mem, 0, CONVENTIONAL_END, E820_RAM);
 	add_range(&m->mem, CONVENTIONAL_END, 0xa0000, E820_RESERVED);
 	add_range(&m->mem, 0xc0000, MIB, E820_RESERVED);
 	add_range(&m->mem, MIB, low, E820_RAM);
+	if (m->opt->xen)
+		add_range(&m->mem, XEN_SPECIAL_GPA,
+			  XEN_SPECIAL_GPA + XEN_SPECIAL_SIZE, E820_RESERVED);
 	if (m->mem.high_bytes)
 		add_range(&m->mem, 4 * GIB, 4 * GIB + m->mem.high_bytes,
 			  E820_RAM);
@@ -135,6 +151,7 @@ static int load_guest(struct machine *m)
 		.append = opt->append,
 		.default_append = opt->default_append,
 		.flat = opt->flat,
+		.xen = opt->xen,
 		.load_addr = opt->load_addr,
 		.entry = opt->entry,
 	};
@@ -182,6 +199,7 @@ static int set_name(struct machine *m, const char *name)
 int machine_create(struct machine *m, const struct run_options *opt,
 		   struct console *con)
 {
+	const struct console_sink com1 = { com1_room, com1_put, &m->com1 };
 	int status = VIGIL_EX_OS;
 
 	memset(m, 0, sizeof(*m));
@@ -201,8 +219,9 @@ int machine_create(struct machine *m, const struct run_options *opt,
 			goto fail;
 		status = VIGIL_EX_DEVICE;
 	}
-	if (add_memory(m) || lv_vcpu_create(&m->vm, &m->vcpu, 0) ||
-	    setup_cpuid(m))
+	if (run_xen_policy(m) || add_memory(m) ||
+	    lv_vcpu_create(&m->vm, &m->vcpu, 0) || setup_cpuid(m) ||
+	    run_xen_create(m))
 		goto fail;
 	status = VIGIL_EX_OS;
 	if (add_devices(m))
@@ -211,7 +230,7 @@ int machine_create(struct machine *m, const struct run_options *opt,
 	if (status)
 		goto fail;
 	kick_attach(m->vcpu.run);
-	console_attach(con, &m->timers, &m->com1);
+	console_attach(con, &m->timers, &com1);
 	return 0;
 fail:
 	machine_destroy(m);
@@ -225,6 +244,7 @@ void machine_destroy(struct machine *m)
 	kick_attach(NULL);
 	kick_at(UINT64_MAX);
 	console_detach(m->console);
+	run_xen_destroy(m);
 	lv_vcpu_destroy(&m->vcpu);
 	lv_vm_destroy(&m->vm);
 }

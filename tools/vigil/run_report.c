@@ -97,6 +97,14 @@ void report_fail_entry(struct machine *m)
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_ENTRY);
 }
 
+void report_crash(struct machine *m, const char *why)
+{
+	begin(m);
+	vigil_msg("%s:", why);
+	report_state(m);
+	machine_stop(m, OUTCOME_CRASH, VIGIL_EX_CRASH);
+}
+
 void report_internal_error(struct machine *m)
 {
 	const struct kvm_run *run = m->vcpu.run;

@@ -9,8 +9,7 @@
 /* The error for an unknown hypercall in KVM guests (linux/kvm_para.h). */
 #define HYPERCALL_ENOSYS 1000ull
 
-/* Handles signals, timers and input after a kick. */
-static void handle_kick(struct machine *m)
+void handle_kick(struct machine *m)
 {
 	int sig;
 
@@ -34,9 +33,14 @@ static void handle_kick(struct machine *m)
 static int inject(struct machine *m)
 {
 	struct kvm_run *run = m->vcpu.run;
+	int vector = -1;
 
 	run->request_interrupt_window = 0;
-	if (!pic_pending(&m->pic))
+	if (m->opt->xen) {
+		xen_before_entry(&m->xen);
+		vector = xen_vector(&m->xen);
+	}
+	if (vector < 0 && !pic_pending(&m->pic))
 		return 0;
 	if (!run->ready_for_interrupt_injection) {
 		run->request_interrupt_window = 1;
@@ -44,8 +48,10 @@ static int inject(struct machine *m)
 	}
 	m->irqs++;
 	run->ready_for_interrupt_injection = 0;
+	if (vector < 0)
+		vector = pic_ack(&m->pic);
 	/* A second interrupt waits until the CPU can take it. */
-	if (lv_vcpu_interrupt(&m->vcpu, pic_ack(&m->pic)))
+	if (lv_vcpu_interrupt(&m->vcpu, vector))
 		return -1;
 	run->request_interrupt_window = pic_pending(&m->pic);
 	return 0;
@@ -96,7 +102,12 @@ static void handle_hlt(struct machine *m)
 		machine_stop(m, OUTCOME_HALT, VIGIL_EX_OK);
 		return;
 	}
-	while (!pic_pending(&m->pic) && m->outcome == OUTCOME_RUNNING) {
+	while (m->outcome == OUTCOME_RUNNING) {
+		if (m->opt->xen)
+			xen_before_entry(&m->xen);
+		if (pic_pending(&m->pic) ||
+		    (m->opt->xen && xen_vector(&m->xen) >= 0))
+			break;
 		kick_wait();
 		handle_kick(m);
 	}
@@ -117,6 +128,9 @@ static void handle_exit(struct machine *m)
 		break;
 	case KVM_EXIT_HLT:
 		handle_hlt(m);
+		break;
+	case KVM_EXIT_XEN:
+		run_xen_exit(m);
 		break;
 	case KVM_EXIT_HYPERCALL:
 		/* This program has no hypercalls. */
