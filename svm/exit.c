@@ -13,6 +13,7 @@
 #include "vmm/exit/io.h"
 #include "vmm/host.h"
 #include "vmm/insn/decode.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
 #define DR6_REASONS 0xe00ful /* B0-B3, BD, BS, BT */
@@ -381,6 +382,15 @@ static int on_align(struct vigil_vcpu *vcpu)
 			    to_svm(vcpu)->vmcb->control.exit_info_1);
 }
 
+/* Real mode knows no error codes. */
+static int on_gate_fault(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+
+	return pv_gate_fault(vcpu, c->exit_code - EXIT_EXCP_DB + X86_TRAP_DB,
+			     vcpu->cr0 & X86_CR0_PE, c->exit_info_1);
+}
+
 /*
  * The event is handled already: by svm_handle_exit_irqoff(), or by the host at
  * STGI.
@@ -417,6 +427,8 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_READ_DR0 ... EXIT_WRITE_DR15]	= on_dr,
 	[EXIT_EXCP_DB]		= on_debug,
 	[EXIT_EXCP_UD]		= exit_invalid_opcode,
+	[EXIT_EXCP_NP]		= on_gate_fault,
+	[EXIT_EXCP_GP]		= on_gate_fault,
 	[EXIT_EXCP_PF]		= on_page_fault,
 	[EXIT_EXCP_AC]		= on_align,
 	[EXIT_EXCP_MC]		= on_host_event,

@@ -119,6 +119,8 @@ enum svm_exit_code {
 	EXIT_WRITE_DR15		= 0x3f,
 	EXIT_EXCP_DB		= 0x41,
 	EXIT_EXCP_UD		= 0x46,
+	EXIT_EXCP_NP		= 0x4b,
+	EXIT_EXCP_GP		= 0x4d,
 	EXIT_EXCP_PF		= 0x4e,
 	EXIT_EXCP_AC		= 0x51,
 	EXIT_EXCP_MC		= 0x52,

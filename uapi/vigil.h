@@ -340,6 +340,11 @@ struct vigil_fail_entry {
 /* struct vigil_hypercalls: flags */
 #define VIGIL_HC_PAGE		(1 << 0) /* Xen's hypercalls, page and registers */
 #define VIGIL_HC_EXIT_XEN	(1 << 1) /* KVM_EXIT_XEN for what the module does not answer */
+/*
+ * INT 0x82 makes a hypercall, and the page makes its hypercalls so while the guest has
+ * opened them to user mode by set_hypercall_iopl.
+ */
+#define VIGIL_HC_INT82		(1 << 2)
 /* The module emulates an instruction behind UD2 and the letters "xen", or "kvm". */
 #define VIGIL_HC_FEP_XEN	(1 << 4)
 #define VIGIL_HC_FEP_KVM	(1 << 5)

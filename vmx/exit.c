@@ -13,6 +13,7 @@
 #include "vmm/exit/exit.h"
 #include "vmm/exit/io.h"
 #include "vmm/host.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
 #define DR6_REASONS 0x600ful /* B0-B3, BD, BS: as in the qualification */
@@ -193,6 +194,11 @@ static int on_exception(struct vigil_vcpu *vcpu)
 		return on_debug(vcpu, info);
 	case 6:
 		return exit_invalid_opcode(vcpu);
+	case 11:
+	case 13:
+		return pv_gate_fault(vcpu, info & INFO_VECTOR,
+				     info & INFO_ERROR_CODE,
+				     vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
 	case 17:
 		if (is_split_lock(vcpu))
 			return 1;

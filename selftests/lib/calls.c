@@ -397,7 +397,7 @@ static void hypercalls(struct caller *c, int fd)
 		calls_ioctl_with(c, fd, VIGIL_GET_HYPERCALLS, sizeof(*h));
 		return;
 	}
-	h->flags = VIGIL_HC_PAGE | rng_below(r, 4) | rng_below(r, 4) << 4;
+	h->flags = VIGIL_HC_PAGE | rng_below(r, 8) | rng_below(r, 4) << 4;
 	h->msr = 0x40000000 + rng_below(r, 2);
 	h->max_iopl = rng_below(r, 4);
 	h->iopl = rng_below(r, h->max_iopl + 1);

@@ -3,119 +3,10 @@
  * Hypercalls of paravirtual guests: the page, who may call, what the module answers,
  * multicalls, KVM_EXIT_XEN.
  */
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <vigil.h>
-
 #include "../watch/mon.h"
-#include "pv.h"
-
-#define MSR_PAGE 0x40000000
-#define NR_SCHED_OP 29
-#define NR_MULTICALL 13
-#define NR_CONSOLE_IO 18
-#define NR_IOPL VIGIL_HYPERVISOR_set_hypercall_iopl
-#define XEN_EPERM 1
-#define XEN_EFAULT 14
-#define XEN_EINVAL 22
-#define XEN_ENOSYS 38
-
-/* ---- the guest: one instruction, then the end ---- */
-
-static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1 };
-static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9 };
-
-static const struct vigil_hypercalls usual = {
-	.flags = VIGIL_HC_PAGE,
-	.msr = MSR_PAGE,
-	.max_iopl = 3,
-	.kernel = 1ull << NR_SCHED_OP | 1ull << NR_MULTICALL | 1ull << NR_IOPL,
-	.user_max = 1ull << NR_SCHED_OP | 1ull << NR_CONSOLE_IO |
-		    1ull << NR_MULTICALL,
-};
-
-static int set_hypercalls(int fd, const struct vigil_hypercalls *h)
-{
-	return ioctl(fd, VIGIL_SET_HYPERCALLS, h);
-}
-
-static void put_code(struct vcpu *v, const uint8_t *insn, unsigned int len)
-{
-	static const uint8_t end[] = { 0xe6, PORT_END };
-	uint8_t *at = vm_ram(v->vm, GUEST_CODE, len + sizeof(end));
-
-	memcpy(at, insn, len);
-	memcpy(at + len, end, sizeof(end));
-}
-
-static struct vcpu *start(enum mode mode, const struct vigil_hypercalls *h)
-{
-	struct vcpu *v = pv_start(mode, h);
-
-	put_code(v, test_on_svm() ? vmmcall : vmcall, 3);
-	return v;
-}
-
-static bool is_wide(const struct vcpu *v)
-{
-	return v->mode == M_LONG || v->mode == M_LA57;
-}
-
-static void load_call(struct vcpu *v, uint64_t nr, uint64_t a, uint64_t b)
-{
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	r.rip = mode_entry(v->mode);
-	r.rax = nr;
-	if (is_wide(v)) {
-		r.rdi = a;
-		r.rsi = b;
-		r.rdx = 0x33;
-		r.r10 = 0x44;
-		r.r8 = 0x55;
-		r.r9 = 0x66;
-	} else {
-		r.rbx = a;
-		r.rcx = b;
-		r.rdx = 0x33;
-		r.rsi = 0x44;
-		r.rdi = 0x55;
-		r.rbp = 0x66;
-	}
-	set_regs(v, &r);
-}
-
-static int64_t result(struct vcpu *v)
-{
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	return is_wide(v) ? (int64_t)r.rax : (int32_t)r.rax;
-}
-
-/* Makes a call that no one but the module answers. */
-static int64_t call(struct vcpu *v, uint64_t nr, uint64_t a, uint64_t b)
-{
-	load_call(v, nr, a, b);
-	EXPECT(v, STOP_END);
-	return result(v);
-}
-
-static int64_t set_iopl(struct vcpu *v, unsigned int iopl, unsigned int scope,
-			unsigned int refuse, uint64_t user)
-{
-	struct vigil_iopl arg = {
-		.iopl = iopl,
-		.scope = scope,
-		.refuse = refuse,
-		.user = user,
-	};
-
-	memcpy(vm_ram(v->vm, GUEST_LOW, sizeof(arg)), &arg, sizeof(arg));
-	return call(v, NR_IOPL, VIGIL_IOPL_SET, GUEST_LOW);
-}
+#include "pv_calls.h"
 
 /* ---- ioctls ---- */
 
@@ -190,21 +81,6 @@ static void policy(long unused)
 }
 
 /* ---- the page ---- */
-
-static enum stop write_msr(struct vcpu *v, uint64_t value)
-{
-	static const uint8_t wrmsr[] = { 0x0f, 0x30 };
-	struct kvm_regs r;
-
-	put_code(v, wrmsr, sizeof(wrmsr));
-	get_regs(v, &r);
-	r.rip = mode_entry(v->mode);
-	r.rcx = MSR_PAGE;
-	r.rax = (uint32_t)value;
-	r.rdx = value >> 32;
-	set_regs(v, &r);
-	return vcpu_go(v);
-}
 
 static void check_page(const uint8_t *page)
 {

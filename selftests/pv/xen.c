@@ -151,6 +151,9 @@ static void hello(long unused)
 		ERROR("cannot write the guest");
 	run("vigil run --xen --max-iopl 3 " DIR "/hello </dev/null", 0);
 	says("Hello from user mode, without an IDT.\n");
+	/* The page that it opens makes calls by INT 0x82 then. */
+	run("vigil run --xen --max-iopl 3 --int82 " DIR "/hello </dev/null", 0);
+	says("Hello from user mode, without an IDT.\n");
 	/* Refused calls return, and behind the last one there is no code. */
 	if (!sh("timeout 60 vigil run --xen " DIR "/hello </dev/null") ||
 	    strstr(out, "Hello"))
@@ -182,6 +185,7 @@ static void without(long unused)
 	run("vigil run -m 8 --max-iopl 1 " IMAGE " </dev/null", 64);
 	says("is for --xen");
 	run("vigil run -m 8 --forced-emulation " IMAGE " </dev/null", 64);
+	run("vigil run -m 8 --int82 " IMAGE " </dev/null", 64);
 }
 
 static void framework(long unused)

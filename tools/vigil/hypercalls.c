@@ -159,6 +159,8 @@ static void print_text(const struct vigil_hypercalls *h)
 		       h->msr);
 	else
 		puts("hypercalls       Xen's; there is no page");
+	if (h->flags & VIGIL_HC_INT82)
+		puts("besides          by INT 0x82; so by the page, while user mode may call");
 	printf("iopl             %u, and the guest may ask for %u\n", h->iopl,
 	       h->max_iopl);
 	printf("refused          %s\n", refusals[h->refuse & 1]);
@@ -192,6 +194,8 @@ static void print_json(const struct vigil_hypercalls *h)
 	json_object_object_add(o, "max_iopl", json_object_new_int(h->max_iopl));
 	json_object_object_add(o, "refuse",
 			       json_object_new_string(refusals[h->refuse & 1]));
+	json_object_object_add(
+		o, "int82", json_object_new_boolean(h->flags & VIGIL_HC_INT82));
 	add_set(o, "user", h->user);
 	add_set(o, "user_max", h->user_max);
 	add_set(o, "kernel", h->kernel);

@@ -31,6 +31,7 @@ enum {
 	OPT_XEN,
 	OPT_MAX_IOPL,
 	OPT_FORCED_EMULATION,
+	OPT_INT82,
 };
 
 static const struct argp_option options[] = {
@@ -66,6 +67,10 @@ static const struct argp_option options[] = {
 	{ "max-iopl", OPT_MAX_IOPL, "LEVEL", 0,
 	  "With --xen: the guest may open its hypercalls to privilege levels up to LEVEL "
 	  "(default 0)",
+	  0 },
+	{ "int82", OPT_INT82, NULL, 0,
+	  "With --xen: INT 0x82 makes hypercalls too, and the guest's page makes them so while "
+	  "they are open to user mode",
 	  0 },
 	{ "forced-emulation", OPT_FORCED_EMULATION, NULL, 0,
 	  "With --xen: instructions with Xen's forced-emulation prefix are emulated",
@@ -171,6 +176,8 @@ static void check_together(struct argp_state *state,
 		argp_error(state, "--busybox is for --auto");
 	if (opt->max_iopl && !opt->xen)
 		argp_error(state, "--max-iopl is for --xen");
+	if (opt->int82 && !opt->xen)
+		argp_error(state, "--int82 is for --xen");
 	if (opt->forced_emulation && !opt->xen)
 		argp_error(state, "--forced-emulation is for --xen");
 }
@@ -230,6 +237,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case OPT_MAX_IOPL:
 		p->opt.max_iopl =
 			parse_number(state, "--max-iopl", arg, 3, NULL);
+		return 0;
+	case OPT_INT82:
+		p->opt.int82 = true;
 		return 0;
 	case OPT_FORCED_EMULATION:
 		p->opt.forced_emulation = true;

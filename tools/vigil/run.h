@@ -59,6 +59,7 @@ enum outcome {
  * @busybox: the guest's shell with @auto_root; NULL: the host's
  * @xen: the guest finds Xen
  * @forced_emulation: with @xen: and the prefix of those who test emulators
+ * @int82: with @xen: and INT 0x82 makes hypercalls
  * @max_iopl: with @xen: up to which level the guest may open hypercalls
  * @load_addr: of a flat binary
  * @entry: of a flat binary
@@ -67,7 +68,7 @@ struct run_options {
 	const char *kernel, *initrd, *append, *name, *busybox;
 	uint64_t mem;
 	bool default_append, reboot, debug_exit, overcommit, flat, auto_root;
-	bool xen, forced_emulation;
+	bool xen, forced_emulation, int82;
 	unsigned int max_iopl;
 	uint32_t load_addr, entry;
 };

@@ -169,7 +169,8 @@ int run_xen_policy(struct machine *m)
 	const struct run_options *opt = m->opt;
 	struct vigil_hypercalls h = {
 		.flags = VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN |
-			 (opt->forced_emulation ? VIGIL_HC_FEP_XEN : 0),
+			 (opt->forced_emulation ? VIGIL_HC_FEP_XEN : 0) |
+			 (opt->int82 ? VIGIL_HC_INT82 : 0),
 		.msr = XEN_MSR,
 		.max_iopl = opt->max_iopl,
 		.kernel = BIT_OF(__HYPERVISOR_multicall) |

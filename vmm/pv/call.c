@@ -134,6 +134,19 @@ static void set_result(struct vigil_vcpu *vcpu, s64 result)
 	vcpu->regs[REG_RAX] = vcpu->pv.wide ? (u64)result : (u32)result;
 }
 
+/* The hypercall has ended: the guest goes on behind its instruction. */
+static void end_call(struct vigil_vcpu *vcpu, s64 result)
+{
+	struct pv_vcpu *pv = &vcpu->pv;
+
+	set_result(vcpu, result);
+	exit_skip(vcpu, pv->len);
+	if (unlikely(pv->rewrite)) {
+		pv->rewrite = false;
+		pv_rewrite_pages(vcpu);
+	}
+}
+
 /* The register of an argument, by the caller's ABI. */
 static unsigned int arg_reg(unsigned int n, bool wide)
 {
@@ -159,10 +172,8 @@ static void next_entry(struct vigil_vcpu *vcpu)
 	if (!wide)
 		*list = (u32)*list;
 	*count = (u32)*count - 1;
-	if (*count)
-		return;
-	set_result(vcpu, 0);
-	exit_skip(vcpu, vcpu->pv.len);
+	if (!*count)
+		end_call(vcpu, 0);
 }
 
 /*
@@ -223,12 +234,10 @@ static int finish(struct vigil_vcpu *vcpu)
 	if (pv->nr_out)
 		vcpu->emul_dr6 = 0;
 	vcpu->io.kind = IO_NONE;
-	if (pv->multi) {
+	if (pv->multi)
 		next_entry(vcpu);
-	} else {
-		set_result(vcpu, pv->result);
-		exit_skip(vcpu, pv->len);
-	}
+	else
+		end_call(vcpu, pv->result);
 	return 1;
 }
 
@@ -248,8 +257,12 @@ static int set_hypercall_iopl(struct vigil_vcpu *vcpu,
 	ret = copy_in(vcpu, call->arg[1], &arg, sizeof(arg));
 	if (ret)
 		return ret;
-	if (call->arg[0] == VIGIL_IOPL_SET)
-		return pv_iopl_set(vcpu, &arg);
+	if (call->arg[0] == VIGIL_IOPL_SET) {
+		ret = pv_iopl_set(vcpu, &arg);
+		if (!ret)
+			vcpu->pv.rewrite = true;
+		return ret;
+	}
 	ret = probe_out(vcpu, call->arg[1], sizeof(arg));
 	if (!ret)
 		ret = pv_iopl_get(vcpu, &arg);
@@ -334,6 +347,16 @@ static bool accepted(struct vigil_vcpu *vcpu, unsigned int cpl, u64 nr)
 		return true;
 	p = pv_policy(vcpu);
 	return cpl <= p.iopl && nr < 64 && (p.user & BIT_ULL(nr));
+}
+
+bool pv_int82_accepted(struct vigil_vcpu *vcpu)
+{
+	u64 nr = vcpu->regs[REG_RAX];
+
+	if (vmm_ops->code_bits(vcpu) != 64)
+		nr = (u32)nr;
+	return accepted(vcpu, vmm_ops->get_cpl(vcpu), nr) ||
+	       pv_policy(vcpu).refuse == VIGIL_REFUSE_EPERM;
 }
 
 static int refuse(struct vigil_vcpu *vcpu)

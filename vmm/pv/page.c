@@ -10,18 +10,19 @@
 #include "vmm/monitor/watch.h"
 
 #define ENTRY_BYTES 32
+#define CALL_BYTES 3
 #define NR_ENTRIES (PAGE_SIZE / ENTRY_BYTES)
 
-static u8 page[PAGE_SIZE] __ro_after_init;
+/* By the CPU's own instruction, and by INT 0x82. */
+static u8 page_hvm[PAGE_SIZE] __ro_after_init;
+static u8 page_int82[PAGE_SIZE] __ro_after_init;
 
 /* Each entry is: mov eax, number; the hypercall; ret. What is between is INT3. */
-void __init pv_init(void)
+static void __init fill(u8 *p, const u8 call[CALL_BYTES])
 {
-	const u8 call = host_info.amd ? 0xd9 : 0xc1;
 	unsigned int nr;
-	u8 *p = page;
 
-	memset(page, 0xcc, sizeof(page));
+	memset(p, 0xcc, PAGE_SIZE);
 	for (nr = 0; nr < NR_ENTRIES; nr++, p += ENTRY_BYTES) {
 		/* iret has no caller to return to: #UD. */
 		if (nr == __HYPERVISOR_iret) {
@@ -32,18 +33,29 @@ void __init pv_init(void)
 		p[0] = 0xb8;
 		p[1] = nr;
 		memset(p + 2, 0, 3);
-		p[5] = 0x0f;
-		p[6] = 0x01;
-		p[7] = call;
-		p[8] = 0xc3;
+		memcpy(p + 5, call, CALL_BYTES);
+		p[5 + CALL_BYTES] = 0xc3;
 	}
+}
+
+void __init pv_init(void)
+{
+	const u8 hvm[CALL_BYTES] = { 0x0f, 0x01, host_info.amd ? 0xd9 : 0xc1 };
+	/*
+	 * The NOP lets both flavours have RET at the same place: the hypercall that
+	 * changes the flavour returns to it.
+	 */
+	const u8 int82[CALL_BYTES] = { 0x90, 0xcd, 0x82 };
+
+	fill(page_hvm, hvm);
+	fill(page_int82, int82);
 }
 
 /*
  * A page with watches is stored in pieces of an event's size, each told and decided
  * for itself. No instruction stores them, so none is held.
  */
-static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa)
+static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa, const u8 *page)
 {
 	u8 old[VIGIL_EVENT_DATA];
 	struct watch_store st = {
@@ -68,17 +80,80 @@ static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa)
 	return ret ? -EINVAL : 0;
 }
 
+static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
+{
+	const u8 *page = int82 ? page_int82 : page_hvm;
+	struct vigil_slot *slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+
+	if (!slot || (slot->flags & KVM_MEM_READONLY))
+		return -EINVAL;
+	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
+		return write_watched(vcpu, gpa, page);
+	return gmem_write(vcpu->vm, gpa, page, PAGE_SIZE) ? -EINVAL : 0;
+}
+
+/* ---- flavours ---- */
+
+static bool wants_int82(const struct pv_vm *pv)
+{
+	return pv->flags & VIGIL_HC_INT82 && pv->user_calls;
+}
+
+/*
+ * Notes a page, and drops the oldest for it. The low bit of an entry says that the page
+ * is by INT 0x82. Called under pv->lock.
+ */
+static void note(struct pv_vm *pv, u64 entry)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_PAGES - 1; i++)
+		if (!((pv->page[i] ^ entry) & PAGE_MASK))
+			break;
+	memmove(pv->page + 1, pv->page, i * sizeof(pv->page[0]));
+	pv->page[0] = entry;
+}
+
 int pv_write_page(struct vigil_vcpu *vcpu, u64 value)
 {
-	struct vigil_slot *slot;
+	struct pv_vm *pv = &vcpu->vm->pv;
+	bool int82;
+	int ret;
 
 	/* The low bits say which page; there is one. */
 	if (offset_in_page(value))
 		return -EINVAL;
-	slot = vigil_gfn_slot(vcpu->vm, value >> PAGE_SHIFT);
-	if (!slot || (slot->flags & KVM_MEM_READONLY))
-		return -EINVAL;
-	if (unlikely(watch_gfn(vcpu->vm, value >> PAGE_SHIFT)))
-		return write_watched(vcpu, value);
-	return gmem_write(vcpu->vm, value, page, sizeof(page)) ? -EINVAL : 0;
+	read_seqlock_excl(&pv->lock);
+	int82 = wants_int82(pv);
+	read_sequnlock_excl(&pv->lock);
+	ret = write_page(vcpu, value, int82);
+	if (ret || !value)
+		return ret;
+	write_seqlock(&pv->lock);
+	note(pv, value | int82);
+	write_sequnlock(&pv->lock);
+	return 0;
+}
+
+void pv_rewrite_pages(struct vigil_vcpu *vcpu)
+{
+	struct pv_vm *pv = &vcpu->vm->pv;
+	u64 pages[PV_PAGES];
+	unsigned int i;
+	bool int82;
+
+	if (!(pv->flags & VIGIL_HC_INT82))
+		return;
+	write_seqlock(&pv->lock);
+	int82 = wants_int82(pv);
+	for (i = 0; i < PV_PAGES; i++) {
+		pages[i] = (pv->page[i] & 1) == int82 ? 0 : pv->page[i];
+		if (pages[i])
+			pv->page[i] ^= 1;
+	}
+	write_sequnlock(&pv->lock);
+	/* A page that the VMM has taken away since is no hypercall page any more. */
+	for (i = 0; i < PV_PAGES; i++)
+		if (pages[i])
+			write_page(vcpu, pages[i] & PAGE_MASK, int82);
 }

@@ -57,7 +57,9 @@ int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 		vcpu->pv.generation = pv->generation;
 	} else {
 		pv->policy = p;
+		pv->user_calls = false;
 	}
+	pv->user_calls |= p.iopl;
 	write_sequnlock(&pv->lock);
 	return 0;
 }
@@ -104,7 +106,8 @@ static void get(const struct pv_vm *pv, struct vigil_hypercalls *h)
 
 static bool valid(const struct vigil_hypercalls *h)
 {
-	return !(h->flags & ~(VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN | PREFIXES)) &&
+	return !(h->flags & ~(VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN |
+			      VIGIL_HC_INT82 | PREFIXES)) &&
 	       /* nothing but prefixes without the hypercalls themselves */
 	       (h->flags & VIGIL_HC_PAGE ||
 		(!(h->flags & ~PREFIXES) && !h->msr && !h->max_iopl &&
@@ -154,6 +157,7 @@ static int set(struct vigil_vm *vm, const struct vigil_hypercalls *h,
 		.iopl = h->iopl,
 		.refuse = h->refuse,
 	};
+	pv->user_calls = h->iopl;
 	pv->generation++;
 out:
 	write_sequnlock(&pv->lock);

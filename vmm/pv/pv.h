@@ -44,6 +44,8 @@ void pv_init(void); /* at load */
  * and nothing is written.
  */
 int pv_write_page(struct vigil_vcpu *vcpu, u64 value);
+/* The guest's policy has changed: its pages get the other flavour, if they need to. */
+void pv_rewrite_pages(struct vigil_vcpu *vcpu);
 
 /* ---- call.c ---- */
 /*
@@ -51,6 +53,19 @@ int pv_write_page(struct vigil_vcpu *vcpu, u64 value);
  * Returns as exit_hypercall().
  */
 int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len);
+
+/*
+ * Does INT 0x82 make a hypercall, or is it refused by a result? Else the fault of its
+ * gate is the guest's.
+ */
+bool pv_int82_accepted(struct vigil_vcpu *vcpu);
+
+/* ---- int82.c ---- */
+/*
+ * A #GP or #NP of a VM for which pv_exceptions() has them intercepted. Returns as
+ * exit_hypercall().
+ */
+int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec);
 
 /* Are these bytes the hypercall of one of the vendors, without a prefix? */
 static inline bool pv_is_call(const u8 insn[3])
@@ -74,11 +89,15 @@ static inline bool pv_is_forced(const struct vigil_vm *vm, const u8 *insn,
 
 /*
  * Exceptions that exit besides EXIT_EXCEPTIONS: the other vendor's hypercall and the
- * forced-emulation prefix raise #UD.
+ * forced-emulation prefix raise #UD, the gate of INT 0x82 raises #GP or #NP.
  */
 static inline u32 pv_exceptions(const struct vigil_vm *vm)
 {
-	return vm->pv.flags ? BIT(X86_TRAP_UD) : 0;
+	u32 flags = vm->pv.flags;
+
+	return (flags ? BIT(X86_TRAP_UD) : 0) |
+	       (flags & VIGIL_HC_INT82 ? BIT(X86_TRAP_GP) | BIT(X86_TRAP_NP) :
+					 0);
 }
 
 #endif

@@ -13,6 +13,8 @@ struct pv_policy {
 	u8 refuse;
 };
 
+#define PV_PAGES 4
+
 struct pv_vm {
 	seqlock_t lock; /* of all of it; its holder waits for nothing */
 	/* changed under [m] too, as long as there is no vCPU; then [I] */
@@ -21,8 +23,10 @@ struct pv_vm {
 	u8 max_iopl;
 	u64 kernel;
 	u64 user_max;
-	struct pv_policy policy; /* changes at any time, as does generation */
+	struct pv_policy policy; /* changes at any time, as all below */
 	u32 generation; /* of policies that vCPUs have of their own */
+	bool user_calls; /* the guest has opened hypercalls to user mode */
+	u64 page[PV_PAGES]; /* the last hypercall pages, the newest first; 0: none */
 };
 
 /* Bytes of guest memory that a hypercall stores. */
@@ -45,6 +49,7 @@ struct pv_vcpu {
 	u8 len; /* of the instruction */
 	bool wide; /* the caller runs 64-bit code */
 	bool multi; /* an entry of a multicall */
+	bool rewrite; /* pages, when the instruction that is under way has ended */
 };
 
 #endif

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Hypercalls by INT 0x82, whose gate raises a fault; and the page in that flavour. */
+#include "pv_calls.h"
+
+#define VECTOR 0x82
+#define RFLAGS_TF (1u << 8)
+
+static const uint8_t int82[] = { 0xcd, 0x82 };
+
+static struct vcpu *begin(enum mode mode)
+{
+	struct vigil_hypercalls h = usual;
+	struct vcpu *v;
+
+	h.flags |= VIGIL_HC_INT82;
+	v = start(mode, &h);
+	put_code(v, int82, sizeof(int82));
+	return v;
+}
+
+static void set_idt_limit(struct vcpu *v, uint16_t limit)
+{
+	struct kvm_sregs s;
+
+	vcpu_ring_sregs(v, &s);
+	s.idt.limit = limit;
+	set_sregs(v, &s);
+}
+
+/* The guest's gate, which is there and open to @dpl; or not there. */
+static void set_gate(struct vcpu *v, unsigned int dpl, bool present)
+{
+	enum mode mode = mode_long(v->mode) ? M_LONG : M_PROT32;
+	uint64_t at = GUEST_IDT + VECTOR * (mode == M_LONG ? 16 : 8);
+
+	idt_gate(v->vm, mode, VECTOR, idt_stub(mode, VECTOR),
+		 mode == M_LONG ? SEL_CODE64 : SEL_CODE32, 0xe, dpl);
+	if (!present)
+		wr64(v->vm, at, rd64(v->vm, at) & ~(1ull << 47));
+}
+
+/* An empty IDT, one that ends before the gate, and one whose gate is not there. */
+static void kernel(long mode)
+{
+	static const uint8_t prefixed[] = { 0x67, 0xcd, 0x82 };
+	struct vcpu *v = begin(mode);
+
+	set_gate(v, 0, false);
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	CHECK_EQ(call(v, NR_SCHED_OP, 2, 0), -XEN_ENOSYS);
+	put_code(v, prefixed, sizeof(prefixed));
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	put_code(v, int82, sizeof(int82));
+	set_gate(v, 3, true);
+	set_idt_limit(v, VECTOR * 8 - 1);
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	set_idt_limit(v, 0);
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	vm_destroy(v->vm);
+}
+
+/* A gate of the guest's own, which is there and open: its handler runs. */
+static void own_gate(long mode)
+{
+	struct vcpu *v = begin(mode);
+
+	load_call(v, NR_SCHED_OP, 0, 0);
+	EXPECT_EXC(v, VECTOR, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + sizeof(int82));
+	if (!mode_paged(mode) && mode != M_PROT32)
+		goto out;
+	vcpu_set_mode(v, mode);
+	put_code(v, int82, sizeof(int82));
+	set_gate(v, 3, true);
+	vcpu_enter_user(v);
+	load_call(v, NR_SCHED_OP, 0, 0);
+	EXPECT_EXC(v, VECTOR, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + sizeof(int82));
+out:
+	vm_destroy(v->vm);
+}
+
+/* QEMU's TCG doubles the index of 64-bit gates in an error code. */
+static void check_fault(struct vcpu *v, unsigned int exception,
+			unsigned int vector)
+{
+	uint32_t ec = vector * 8 + 2;
+
+	EXPECT(v, STOP_EXC);
+	CHECK_EQ(v->exc.vector, exception);
+	if (mode_long(v->mode) && test_on_tcg())
+		ec = vector * 16 + 2;
+	CHECK_EQ(v->exc.error, ec);
+	CHECK_EQ(v->exc.rip, mode_entry(v->mode));
+}
+
+static void user(long mode)
+{
+	struct vcpu *v = begin(mode);
+	uint64_t open = 1ull << NR_SCHED_OP;
+	struct kvm_sregs in_kernel, in_user;
+
+	set_gate(v, 0, true);
+	vcpu_ring_sregs(v, &in_kernel);
+	vcpu_enter_user(v);
+	vcpu_ring_sregs(v, &in_user);
+	/* By default user mode is refused, and is told so. */
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), -XEN_EPERM);
+
+	/* The kernel's own calls are by the CPU's instruction: its gate is there. */
+	set_sregs(v, &in_kernel);
+	put_code(v, test_on_svm() ? vmmcall : vmcall, 3);
+	CHECK_EQ(set_iopl(v, 3, VIGIL_IOPL_VM, VIGIL_REFUSE_FAULT, open), 0);
+	put_code(v, int82, sizeof(int82));
+	set_sregs(v, &in_user);
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	set_gate(v, 3, false);
+	CHECK_EQ(call(v, NR_SCHED_OP, 0, 0), 0);
+	/* Refused with a fault: that of the gate. */
+	load_call(v, NR_CONSOLE_IO, 0, 0);
+	check_fault(v, NP, VECTOR);
+	vm_destroy(v->vm);
+}
+
+/* Other faults of gates, segments and instructions stay as they are. */
+static void others(long mode)
+{
+	static const uint8_t int81[] = { 0xcd, 0x81 };
+	static const uint8_t load_fs[] = { 0x8e, 0xe0 }; /* mov fs, ax */
+	static const uint8_t wrmsr[] = { 0x0f, 0x30 };
+	struct vcpu *v = begin(mode);
+	struct kvm_regs r;
+	enum mode gates = mode_long(mode) ? M_LONG : M_PROT32;
+	uint64_t at = GUEST_IDT + 0x81 * (gates == M_LONG ? 16 : 8);
+
+	wr64(v->vm, at, rd64(v->vm, at) & ~(1ull << 47));
+	put_code(v, int81, sizeof(int81));
+	load_call(v, NR_SCHED_OP, 0, 0);
+	check_fault(v, NP, 0x81);
+	vcpu_set_mode(v, mode);
+	/* A selector whose error code looks as that of the gate, but for IDT. */
+	put_code(v, load_fs, sizeof(load_fs));
+	load_call(v, VECTOR * 8, 0, 0);
+	EXPECT_EXC(v, GP, VECTOR * 8);
+	CHECK_EQ(v->exc.rip, mode_entry(mode));
+	vcpu_set_mode(v, mode);
+	put_code(v, wrmsr, sizeof(wrmsr));
+	load_call(v, 0, 0, 0);
+	get_regs(v, &r);
+	r.rcx = 0xdead;
+	set_regs(v, &r);
+	EXPECT_EXC(v, GP, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode));
+	vm_destroy(v->vm);
+}
+
+/* In real mode and VM86, and without the flag, the instruction is the guest's. */
+static void not_ours(long mode)
+{
+	struct vcpu *v;
+
+	if (mode == M_REAL || mode == M_BIGREAL || mode == M_VM86) {
+		v = begin(mode);
+		if (mode == M_VM86)
+			idt_gate(v->vm, M_PROT32, VECTOR,
+				 idt_stub(M_PROT32, VECTOR), SEL_CODE32, 0xe,
+				 3);
+		load_call(v, NR_SCHED_OP, 0, 0);
+		EXPECT_EXC(v, VECTOR, 0);
+	} else {
+		v = start(mode, &usual);
+		put_code(v, int82, sizeof(int82));
+		set_gate(v, 0, false);
+		load_call(v, NR_SCHED_OP, 0, 0);
+		check_fault(v, NP, VECTOR);
+	}
+	vm_destroy(v->vm);
+}
+
+static void stepped(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct kvm_regs r;
+
+	set_gate(v, 0, false);
+	load_call(v, NR_SCHED_OP, 0, 0);
+	get_regs(v, &r);
+	r.rflags |= RFLAGS_TF;
+	set_regs(v, &r);
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + sizeof(int82));
+	vm_destroy(v->vm);
+}
+
+/* ---- the page ---- */
+
+static bool by_int82(struct vcpu *v, uint64_t gpa)
+{
+	const uint8_t *entry = vm_ram(v->vm, gpa + NR_SCHED_OP * 32, 10);
+	static const uint8_t want[] = { 0xb8, NR_SCHED_OP, 0,	 0,    0,
+					0x90, 0xcd,	   0x82, 0xc3, 0xcc };
+
+	return !memcmp(entry, want, sizeof(want));
+}
+
+static int64_t set_level(struct vcpu *v, unsigned int iopl, unsigned int scope)
+{
+	put_code(v, test_on_svm() ? vmmcall : vmcall, 3);
+	return set_iopl(v, iopl, scope, 0, 1ull << NR_SCHED_OP);
+}
+
+/* Makes a call by the page, as kernel or as user mode. */
+static int64_t call_page(struct vcpu *v, uint64_t gpa, uint64_t nr, uint64_t a,
+			 uint64_t b)
+{
+	uint8_t code[7] = { 0xb8, 0, 0, 0, 0, 0xff, 0xd0 }; /* call eax */
+	uint32_t entry = gpa + nr * 32;
+	struct kvm_regs r;
+
+	memcpy(code + 1, &entry, sizeof(entry));
+	put_code(v, code, sizeof(code));
+	load_call(v, 0, a, b);
+	get_regs(v, &r);
+	r.rsp = GUEST_STACK - 64;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	return result(v);
+}
+
+static void page(long mode)
+{
+	const uint64_t pages[] = { GUEST_FREE, GUEST_FREE + 0x1000,
+				   GUEST_FREE + 0x2000, GUEST_FREE + 0x3000,
+				   GUEST_FREE + 0x4000 };
+	struct vcpu *v = begin(mode);
+	struct kvm_sregs in_kernel;
+	unsigned int i;
+
+	vcpu_ring_sregs(v, &in_kernel);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		REQUIRE_EQ(write_msr(v, pages[i]), STOP_END);
+		CHECK(!by_int82(v, pages[i]));
+	}
+	/* The last four are remembered. */
+	CHECK_EQ(set_level(v, 3, VIGIL_IOPL_VM), 0);
+	CHECK(!by_int82(v, pages[0]));
+	for (i = 1; i < ARRAY_SIZE(pages); i++)
+		CHECK(by_int82(v, pages[i]));
+	/* User mode calls by it, with no gate at all. */
+	set_idt_limit(v, 0);
+	vcpu_enter_user(v);
+	CHECK_EQ(call_page(v, pages[4], NR_SCHED_OP, 0, 0), 0);
+
+	set_sregs(v, &in_kernel);
+	CHECK_EQ(set_level(v, 0, VIGIL_IOPL_VM), 0);
+	for (i = 1; i < ARRAY_SIZE(pages); i++)
+		CHECK(!by_int82(v, pages[i]));
+	/* One vCPU that has opened them is enough. */
+	CHECK_EQ(set_level(v, 1, VIGIL_IOPL_VCPU), 0);
+	CHECK(by_int82(v, pages[4]));
+	REQUIRE_EQ(write_msr(v, pages[0]), STOP_END);
+	CHECK(by_int82(v, pages[0]));
+	vm_destroy(v->vm);
+}
+
+/* The page changes under the hypercall that asks for it, or in a multicall of it. */
+static void page_in_use(long mode)
+{
+	struct vigil_iopl arg = { .iopl = 3, .scope = VIGIL_IOPL_VM };
+	struct vcpu *v = begin(mode);
+	unsigned int i, words = is_wide(v) ? 8 : 4;
+	uint64_t list = GUEST_DATA;
+
+	set_gate(v, 0, false);
+	REQUIRE_EQ(write_msr(v, GUEST_FREE), STOP_END);
+	for (i = 0; i < 4; i++) {
+		bool multi = i / 2;
+
+		arg.iopl = i % 2 ? 0 : 3;
+		memcpy(vm_ram(v->vm, GUEST_LOW, sizeof(arg)), &arg,
+		       sizeof(arg));
+		if (!multi) {
+			CHECK_EQ(call_page(v, GUEST_FREE, NR_IOPL,
+					   VIGIL_IOPL_SET, GUEST_LOW),
+				 0);
+		} else {
+			memset(vm_ram(v->vm, list, 256), 0, 256);
+			*(uint32_t *)vm_ram(v->vm, list, 4) = NR_IOPL;
+			*(uint32_t *)vm_ram(v->vm, list + 3 * words, 4) =
+				GUEST_LOW;
+			*(uint32_t *)vm_ram(v->vm, list + 8 * words, 4) =
+				NR_SCHED_OP;
+			CHECK_EQ(call_page(v, GUEST_FREE, NR_MULTICALL, list,
+					   2),
+				 0);
+			CHECK_EQ(rd32(v->vm, list + words), 0);
+			CHECK_EQ(rd32(v->vm, list + 9 * words), 0);
+		}
+		CHECK_EQ(by_int82(v, GUEST_FREE), !!arg.iopl);
+	}
+	vm_destroy(v->vm);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE_PROT("calls of the kernel", kernel),
+		CASE_PROT("a gate of the guest's own", own_gate),
+		CASE_PROT("calls of user mode", user),
+		CASE_PROT("other faults", others),
+		CASE_ALL("not ours", not_ours),
+		CASE_PROT("single step", stepped),
+		CASE_PROT("the page", page),
+		CASE_PROT("the page, in use", page_in_use),
+		{}
+	};
+
+	return test_main(argc, argv, cases);
+}
