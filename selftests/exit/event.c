@@ -398,11 +398,17 @@ static void idt_mmio(long mode)
 	struct vcpu *v = START3(mode, ev_cold);
 	struct kvm_sregs s;
 
+	unsigned int i;
+	enum stop stop;
+
 	get_sregs(v, &s);
 	s.idt.base = GUEST_MMIO;
 	set_sregs(v, &s);
 	EXPECT(v, STOP_SYNC);
-	EXPECT(v, STOP_OTHER);
+	/* vigil emulates INT n: it reads the gate from the device, which has none. */
+	for (i = 0; (stop = vcpu_go(v)) == STOP_MMIO && i < 8; i++)
+		memset(v->run->mmio.data, 0, sizeof(v->run->mmio.data));
+	CHECK_EQ(stop, STOP_OTHER);
 	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
 	CHECK(v->run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV ||
 	      v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION);

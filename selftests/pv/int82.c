@@ -198,7 +198,7 @@ static bool by_int82(struct vcpu *v, uint64_t gpa)
 {
 	const uint8_t *entry = vm_ram(v->vm, gpa + NR_SCHED_OP * 32, 10);
 	static const uint8_t want[] = { 0xb8, NR_SCHED_OP, 0,	 0,    0,
-					0x90, 0xcd,	   0x82, 0xc3, 0xcc };
+					0x3e, 0xcd,	   0x82, 0xc3, 0xcc };
 
 	return !memcmp(entry, want, sizeof(want));
 }

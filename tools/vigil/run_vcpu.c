@@ -168,6 +168,12 @@ void run_vcpu(struct machine *m)
 			break;
 		}
 		err = lv_vcpu_run(&m->vcpu);
+		/*
+		 * The guest may have taken its events: the line falls, and rises again
+		 * for those of this exit.
+		 */
+		if (m->opt->xen)
+			xen_before_entry(&m->xen);
 		if (!err)
 			handle_exit(m);
 		else if (err != -EINTR && err != -EAGAIN)

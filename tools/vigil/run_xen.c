@@ -124,7 +124,8 @@ static bool on_stopping(void *ctx)
 {
 	struct machine *m = ctx;
 
-	return m->outcome != OUTCOME_RUNNING || kick_signal();
+	handle_kick(m);
+	return m->outcome != OUTCOME_RUNNING;
 }
 
 static unsigned int ring_room(void *ctx)
@@ -141,12 +142,11 @@ static void on_use_console(void *ctx)
 {
 	struct machine *m = ctx;
 
-	if (m->xen_ring)
-		return;
+	if (!m->xen_ring)
+		m->console->sink =
+			(struct console_sink){ ring_room, ring_put, &m->xen };
 	m->xen_ring = true;
-	m->console->sink =
-		(struct console_sink){ ring_room, ring_put, &m->xen };
-	/* for what has come in already */
+	/* For what has come in already: the guest may have made room for it. */
 	console_pull(m->console);
 }
 

@@ -261,7 +261,8 @@ static int64_t register_vcpu_info(struct xen_domain *d,
 	page = xen_page(d, r.mfn);
 	if (!page)
 		return -XEN_EINVAL;
-	memcpy(page + r.offset, d->vcpu_info, sizeof(struct vcpu_info_x86_64));
+	/* The page may be shared_info itself. */
+	memmove(page + r.offset, d->vcpu_info, sizeof(struct vcpu_info_x86_64));
 	d->vcpu_info = page + r.offset;
 	xen_update_time(d);
 	xen_events_moved(d);

@@ -101,15 +101,16 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 		return ret;
 	type = d[0] >> 40 & 0x1f;
 	dpl = d[0] >> 45 & 3;
-	if (type == TYPE_TASK && !c->long_mode)
-		return EMUL_UNHANDLED;
 	if (type != TYPE_INT32 && type != TYPE_TRAP32 &&
-	    (c->long_mode || (type != TYPE_INT16 && type != TYPE_TRAP16)))
+	    (c->long_mode ||
+	     (type != TYPE_INT16 && type != TYPE_TRAP16 && type != TYPE_TASK)))
 		return emul_gp(c, ec);
 	if (!s->int1 && dpl < c->cpl)
 		return emul_gp(c, ec);
 	if (!(d[0] >> 47 & 1))
 		return emul_raise(c, X86_TRAP_NP, ec);
+	if (type == TYPE_TASK)
+		return EMUL_UNHANDLED;
 	s->masks = type == TYPE_INT32 || type == TYPE_INT16;
 	g->width = c->long_mode ? 8 : type >= TYPE_INT32 ? 4 : 2;
 	g->sel = d[0] >> 16;

@@ -61,10 +61,14 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 		ret = int82_len(vcpu, ec, &len);
 	if (ret != 1)
 		return ret ? ret : 1;
+	/*
+	 * The delivery ends a shadow in which the instruction was. event_complete() has
+	 * begun one for an INT n that is executed again; a multicall does that for each
+	 * entry, and interrupts come in between.
+	 */
+	vmm_ops->set_irq_shadow(vcpu, false);
 	if (len && pv_int82_accepted(vcpu))
 		return pv_hypercall(vcpu, len);
-	/* The delivery ends a shadow in which the instruction was. */
-	vmm_ops->set_irq_shadow(vcpu, false);
 	if (has_ec)
 		event_exception_ec(vcpu, vector, ec);
 	else

@@ -42,10 +42,10 @@ void __init pv_init(void)
 {
 	const u8 hvm[CALL_BYTES] = { 0x0f, 0x01, host_info.amd ? 0xd9 : 0xc1 };
 	/*
-	 * The NOP lets both flavours have RET at the same place: the hypercall that
-	 * changes the flavour returns to it.
+	 * The prefix does nothing but make the instruction as long as the other: the
+	 * flavour may change while a thread stands before it or behind it.
 	 */
-	const u8 int82[CALL_BYTES] = { 0x90, 0xcd, 0x82 };
+	const u8 int82[CALL_BYTES] = { 0x3e, 0xcd, 0x82 };
 
 	fill(page_hvm, hvm);
 	fill(page_int82, int82);
