@@ -90,7 +90,7 @@ PAYLOAD(xen_guest)
 	mov SPARE, %eax
 	expect 0, "an old value"
 
-	/* what nobody knows, and what is not for guests */
+	/* a hypercall that nobody knows, and one that guests may not make */
 	call_xen 39
 	expect -38, "argo_op"
 	call_xen 35

@@ -524,7 +524,7 @@ static void translate(long mode)
 	CHECK_OK(ioctl(v->fd, KVM_TRANSLATE, &t));
 	CHECK(!t.valid);
 	if (test_on_kvm())
-		return; /* it always says: writable, not for user mode */
+		return; /* KVM says of each page: writable, not for user mode */
 	CHECK(!t.writeable && !t.usermode);
 	pt_map(&pt, 0x40001000, 0x13000, 1, PTE_U | PTE_W);
 	pt_map(&pt, 0x40002000, 0x13000, 1, PTE_U);

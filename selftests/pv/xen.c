@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #undef PF_W /* a bit of #PF's error code has this name too */
 #include "guest.h"
+#include "sh.h"
 
 DECLARE_PAYLOAD(xen_guest);
 DECLARE_PAYLOAD(xen_hello);
@@ -26,22 +26,9 @@ static char out[1 << 16];
 static int sh(const char *cmd)
 {
 	char line[512];
-	size_t n = 0, got;
-	int status;
-	FILE *p;
 
 	snprintf(line, sizeof(line), "{ %s; } 2>&1", cmd);
-	fflush(NULL);
-	p = popen(line, "r");
-	if (!p)
-		ERROR("cannot start a command");
-	while ((got = fread(out + n, 1, sizeof(out) - 1 - n, p)))
-		n += got;
-	out[n] = 0;
-	status = pclose(p);
-	if (!WIFEXITED(status))
-		ERROR("%s: ended by a signal", cmd);
-	return WEXITSTATUS(status);
+	return sh_run(line, out, sizeof(out));
 }
 
 static void says(const char *text)

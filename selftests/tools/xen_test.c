@@ -13,7 +13,7 @@
 #define LIST 0x11000
 #define SHARED 0x20000
 #define KERNEL 0x100000 /* from here on user mode has no rights */
-#define READ_ONLY 0x200000 /* nobody may write this page */
+#define READ_ONLY 0x200000 /* translate() refuses writes to this page */
 
 static uint8_t ram[RAM] __attribute__((aligned(4096)));
 static uint8_t special[XEN_SPECIAL_SIZE] __attribute__((aligned(4096)));

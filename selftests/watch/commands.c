@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "sh.h"
 
 #define NAME "watch-commands"
 
@@ -30,21 +31,7 @@ static char out[1 << 20];
  */
 static int sh(const char *cmd)
 {
-	size_t n = 0, got;
-	int status;
-	FILE *p;
-
-	fflush(NULL);
-	p = popen(cmd, "r");
-	if (!p)
-		ERROR("cannot start a command");
-	while ((got = fread(out + n, 1, sizeof(out) - 1 - n, p)))
-		n += got;
-	out[n] = 0;
-	status = pclose(p);
-	if (!WIFEXITED(status))
-		ERROR("%s: ended by a signal", cmd);
-	return WEXITSTATUS(status);
+	return sh_run(cmd, out, sizeof(out));
 }
 
 #define CHECK_SH(cmd, want)                                                    \

@@ -221,11 +221,6 @@ void xen_update_time(struct xen_domain *d)
 	++*wc_version;
 }
 
-void xen_set_width(struct xen_domain *d, bool wide)
-{
-	d->wide = wide;
-}
-
 int xen_map_shared(struct xen_domain *d, uint64_t gfn)
 {
 	bool inside = d->vcpu_info == d->shared;

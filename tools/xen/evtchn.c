@@ -245,7 +245,7 @@ static int64_t send(struct xen_domain *d, uint32_t n)
 	case XEN_PORT_IPI:
 		xen_event(d, n);
 		return 0;
-	case XEN_PORT_UNBOUND: /* nobody hears it */
+	case XEN_PORT_UNBOUND: /* the event is lost: no port hears it */
 		return 0;
 	}
 	return -XEN_EINVAL;

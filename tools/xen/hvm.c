@@ -63,7 +63,7 @@ static int set_callback(struct xen_domain *d, const struct xen_call *c,
 		d->ops->set_irq(d->ctx, d->callback_nr, false);
 	d->callback = how;
 	d->callback_nr = nr;
-	xen_set_width(d, c->wide);
+	d->wide = c->wide;
 	return 0;
 }
 

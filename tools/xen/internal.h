@@ -27,8 +27,6 @@ bool xen_is_self(uint16_t domid);
 uint8_t *xen_page(struct xen_domain *d, uint64_t gfn);
 /* ns since the guest was made: what Xen calls the system time. */
 uint64_t xen_system_time(const struct xen_domain *d);
-/* Takes the caller's layout of shared_info for the guest's. */
-void xen_set_width(struct xen_domain *d, bool wide);
 /* Writes time and wall clock into shared_info. */
 void xen_update_time(struct xen_domain *d);
 /* Makes page @gfn of the guest shared_info. 0 or a negative errno. */

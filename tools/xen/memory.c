@@ -178,7 +178,7 @@ static int64_t add_to_physmap(struct xen_domain *d, const struct xen_call *c)
 	case XENMAPSPACE_shared_info:
 		if (x.idx)
 			return -XEN_EINVAL;
-		xen_set_width(d, c->wide);
+		d->wide = c->wide;
 		return xen_map_shared(d, x.gpfn);
 	case XENMAPSPACE_grant_table:
 		return map_grants(d, x.idx, x.gpfn);

@@ -275,7 +275,7 @@ int64_t xen_vcpu_op(struct xen_domain *d, const struct xen_call *c)
 		return -XEN_ENOENT;
 	switch (c->arg[0]) {
 	case VCPUOP_up:
-		return 0; /* it runs */
+		return 0; /* the only vCPU runs already */
 	case VCPUOP_initialise:
 		return -XEN_EEXIST;
 	case VCPUOP_down: /* the last one */

@@ -10,7 +10,6 @@
 #include <asm/processor-flags.h>
 
 #include "pv.h"
-#include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/fetch.h"
 #include "vmm/insn/decode.h"
@@ -54,24 +53,22 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	unsigned int len = 0;
 	int ret = 1;
 
-	vcpu->stat.exits_exception++;
 	/* In real mode and in VM86 the instruction is the guest's. */
 	if (has_ec && (vcpu->cr0 & X86_CR0_PE) &&
 	    !(vcpu->rflags & X86_EFLAGS_VM))
 		ret = int82_len(vcpu, ec, &len);
-	if (ret != 1)
+	if (ret != 1) {
+		vcpu->stat.exits_exception++;
 		return ret ? ret : 1;
+	}
 	/*
 	 * The delivery ends a shadow in which the instruction was. event_complete() has
 	 * begun one for an INT n that is executed again; a multicall does that for each
 	 * entry, and interrupts come in between.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	if (len && pv_int82_accepted(vcpu))
-		return pv_hypercall(vcpu, len);
-	if (has_ec)
-		event_exception_ec(vcpu, vector, ec);
-	else
-		event_exception(vcpu, vector);
-	return 1;
+	if (!len || !pv_int82_accepted(vcpu))
+		return exit_reflect(vcpu, vector, has_ec, ec);
+	vcpu->stat.exits_exception++;
+	return pv_hypercall(vcpu, len);
 }
