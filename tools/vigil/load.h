@@ -146,6 +146,13 @@ int load_segment(const struct load_args *args, uint64_t addr, uint64_t off,
  */
 int load_elf(const struct load_args *args, uint64_t *end, uint32_t *entry);
 
+/*
+ * Puts args->initrd as high as possible behind @kernel_end, as module 0 of a kernel.
+ * 0 with its address, or -errno with lv_error().
+ */
+int load_module(const struct load_args *args, uint64_t kernel_end,
+		uint64_t *addr);
+
 /* A flat 32-bit GDT at LOAD_GDT: 0x08/0x10 code, 0x18 data (0x10 for Linux). */
 int load_gdt(struct lv_vm *vm);
 

@@ -95,6 +95,19 @@ int load_top(const struct mem_map *mem, uint64_t floor, uint64_t ceiling,
 	return *addr < floor ? -ENOMEM : 0;
 }
 
+int load_module(const struct load_args *args, uint64_t kernel_end,
+		uint64_t *addr)
+{
+	if (load_top(args->mem, kernel_end, args->mem->low_end,
+		     args->initrd.size, addr))
+		return lv_fail(
+			ENOMEM,
+			"the module (%zu KiB) does not fit behind the kernel; try "
+			"a larger --mem",
+			args->initrd.size >> 10);
+	return load_copy(args->vm, *addr, args->initrd.data, args->initrd.size);
+}
+
 int load_gdt(struct lv_vm *vm)
 {
 	static const uint64_t gdt[] = {

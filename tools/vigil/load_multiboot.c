@@ -155,15 +155,7 @@ static int write_info(const struct load_args *args, uint64_t kernel_end)
 	memcpy(b.loader, loader, sizeof(loader));
 	b.info.boot_loader_name = LOAD_INFO + offsetof(struct mb_block, loader);
 	if (args->initrd.size) {
-		if (load_top(args->mem, kernel_end, args->mem->low_end,
-			     args->initrd.size, &addr))
-			return lv_fail(
-				ENOMEM,
-				"the module (%zu KiB) does not fit behind the "
-				"kernel; try a larger --mem",
-				args->initrd.size >> 10);
-		n = load_copy(args->vm, addr, args->initrd.data,
-			      args->initrd.size);
+		n = load_module(args, kernel_end, &addr);
 		if (n)
 			return n;
 		b.info.flags |= INFO_MODS;

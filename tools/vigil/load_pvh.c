@@ -77,14 +77,7 @@ static int add_module(const struct load_args *args, uint64_t kernel_end,
 	uint64_t addr;
 	int err;
 
-	if (load_top(args->mem, kernel_end, args->mem->low_end,
-		     args->initrd.size, &addr))
-		return lv_fail(
-			ENOMEM,
-			"the initrd (%zu KiB) does not fit behind the kernel; try "
-			"a larger --mem",
-			args->initrd.size >> 10);
-	err = load_copy(args->vm, addr, args->initrd.data, args->initrd.size);
+	err = load_module(args, kernel_end, &addr);
 	if (err)
 		return err;
 	b->module.paddr = addr;
