@@ -260,6 +260,77 @@ static void page(long mode)
 	CHECK(by_int82(v, pages[4]));
 	REQUIRE_EQ(write_msr(v, pages[0]), STOP_END);
 	CHECK(by_int82(v, pages[0]));
+	CHECK_EQ(set_level(v, 0, VIGIL_IOPL_VCPU), 0);
+	CHECK(!by_int82(v, pages[0]));
+	CHECK(!by_int82(v, pages[4]));
+	vm_destroy(v->vm);
+}
+
+/* The page changes when the first one opens hypercalls and when the last closes them. */
+static void page_vcpus(long mode)
+{
+	struct vcpu *a = begin(mode), *b = vcpu_create(a->vm);
+	struct vigil_hypercalls h;
+
+	vcpu_set_mode(b, mode);
+	/* Guest page 0 is a page as any other. */
+	REQUIRE_EQ(write_msr(a, 0), STOP_END);
+	CHECK(!by_int82(a, 0));
+	CHECK_EQ(set_level(a, 1, VIGIL_IOPL_VCPU), 0);
+	CHECK(by_int82(a, 0));
+	CHECK_EQ(set_level(b, 3, VIGIL_IOPL_VCPU), 0);
+	CHECK_EQ(set_level(b, 2, VIGIL_IOPL_VCPU), 0);
+	CHECK_EQ(set_level(a, 0, VIGIL_IOPL_VCPU), 0);
+	CHECK(by_int82(a, 0));
+	/* It gives up what it has of its own, and the VM has nothing open. */
+	CHECK_EQ(set_level(b, 0, VIGIL_IOPL_VM), 0);
+	CHECK(!by_int82(a, 0));
+	CHECK_EQ(set_level(a, 1, VIGIL_IOPL_VCPU), 0);
+	CHECK_EQ(set_level(b, 0, VIGIL_IOPL_VM), 0);
+	CHECK(by_int82(a, 0));
+	/* From outside, the policies of single vCPUs are taken back. */
+	REQUIRE_EQ(ioctl(a->vm->fd, VIGIL_GET_HYPERCALLS, &h), 0);
+	REQUIRE_EQ(set_hypercalls(a->vm->fd, &h), 0);
+	REQUIRE_EQ(write_msr(a, GUEST_FREE), STOP_END);
+	CHECK(!by_int82(a, GUEST_FREE));
+	CHECK_EQ(set_level(a, 1, VIGIL_IOPL_VCPU), 0);
+	CHECK(by_int82(a, GUEST_FREE));
+	CHECK_EQ(set_level(a, 0, VIGIL_IOPL_VCPU), 0);
+	CHECK(!by_int82(a, GUEST_FREE));
+	vm_destroy(a->vm);
+}
+
+/* Memory that has been a hypercall page, and is used for something else now. */
+static void page_reused(long mode)
+{
+	struct vcpu *v = begin(mode);
+	uint8_t *last = vm_ram(v->vm, GUEST_FREE + 4095, 1);
+	uint8_t *other = vm_ram(v->vm, GUEST_FREE + 0x1000, 4096);
+	struct vigil_hypercalls h;
+	unsigned int i;
+
+	REQUIRE_EQ(write_msr(v, GUEST_FREE), STOP_END);
+	REQUIRE_EQ(write_msr(v, GUEST_FREE + 0x1000), STOP_END);
+	CHECK_EQ(*last, 0xcc);
+	*last = 0;
+	memset(other, 0x5a, 4096);
+	CHECK_EQ(set_level(v, 3, VIGIL_IOPL_VM), 0);
+	CHECK(!by_int82(v, GUEST_FREE));
+	CHECK_EQ(*last, 0);
+	for (i = 0; i < 4096; i++)
+		if (other[i] != 0x5a)
+			FAIL_MEM("byte %u of the page is overwritten", i);
+	/* It is a hypercall page of the old flavour again. */
+	*last = 0xcc;
+	CHECK_EQ(set_level(v, 0, VIGIL_IOPL_VM), 0);
+	CHECK_EQ(set_level(v, 3, VIGIL_IOPL_VM), 0);
+	CHECK(by_int82(v, GUEST_FREE));
+
+	/* The VMM begins anew: no page is remembered, whatever lies there. */
+	REQUIRE_EQ(ioctl(v->vm->fd, VIGIL_GET_HYPERCALLS, &h), 0);
+	REQUIRE_EQ(set_hypercalls(v->vm->fd, &h), 0);
+	CHECK_EQ(set_level(v, 0, VIGIL_IOPL_VM), 0);
+	CHECK(by_int82(v, GUEST_FREE));
 	vm_destroy(v->vm);
 }
 
@@ -312,6 +383,8 @@ int main(int argc, char **argv)
 		CASE_PROT("single step", stepped),
 		CASE_PROT("the page", page),
 		CASE_PROT("the page, in use", page_in_use),
+		CASE_PROT("the page, two vCPUs", page_vcpus),
+		CASE_PROT("the page, used for something else", page_reused),
 		{}
 	};
 

@@ -94,21 +94,22 @@ static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
 
 /* ---- flavours ---- */
 
+/* Bits of an entry of pv->page[], besides the page's address. */
+#define NOTED BIT_ULL(1) /* lest guest page 0 looks like no entry */
+#define INT82 BIT_ULL(0)
+
 static bool wants_int82(const struct pv_vm *pv)
 {
-	return pv->flags & VIGIL_HC_INT82 && pv->user_calls;
+	return pv->flags & VIGIL_HC_INT82 && (pv->policy.iopl || pv->nr_open);
 }
 
-/*
- * Notes a page, and drops the oldest for it. The low bit of an entry says that the page
- * is by INT 0x82. Called under pv->lock.
- */
+/* Notes a page, and drops the oldest for it. Called under pv->lock. */
 static void note(struct pv_vm *pv, u64 entry)
 {
 	unsigned int i;
 
 	for (i = 0; i < PV_PAGES - 1; i++)
-		if (!((pv->page[i] ^ entry) & PAGE_MASK))
+		if (!((pv->page[i] ^ entry) & ~INT82))
 			break;
 	memmove(pv->page + 1, pv->page, i * sizeof(pv->page[0]));
 	pv->page[0] = entry;
@@ -127,12 +128,32 @@ int pv_write_page(struct vigil_vcpu *vcpu, u64 value)
 	int82 = wants_int82(pv);
 	read_sequnlock_excl(&pv->lock);
 	ret = write_page(vcpu, value, int82);
-	if (ret || !value)
+	if (ret)
 		return ret;
 	write_seqlock(&pv->lock);
-	note(pv, value | int82);
+	note(pv, value | NOTED | (int82 ? INT82 : 0));
 	write_sequnlock(&pv->lock);
 	return 0;
+}
+
+/*
+ * Is that still a hypercall page? A guest that has booted another kernel since uses the
+ * memory for something else. A monitor may have denied to write some entries, so they
+ * may be of both flavours.
+ */
+static bool is_call_page(struct vigil_vm *vm, gpa_t gpa)
+{
+	u8 entry[ENTRY_BYTES];
+	unsigned int at;
+
+	for (at = 0; at < PAGE_SIZE; at += ENTRY_BYTES) {
+		if (gmem_read(vm, gpa + at, entry, ENTRY_BYTES))
+			return false;
+		if (memcmp(entry, page_hvm + at, ENTRY_BYTES) &&
+		    memcmp(entry, page_int82 + at, ENTRY_BYTES))
+			return false;
+	}
+	return true;
 }
 
 void pv_rewrite_pages(struct vigil_vcpu *vcpu)
@@ -140,6 +161,7 @@ void pv_rewrite_pages(struct vigil_vcpu *vcpu)
 	struct pv_vm *pv = &vcpu->vm->pv;
 	u64 pages[PV_PAGES];
 	unsigned int i;
+	gpa_t gpa;
 	bool int82;
 
 	if (!(pv->flags & VIGIL_HC_INT82))
@@ -147,13 +169,15 @@ void pv_rewrite_pages(struct vigil_vcpu *vcpu)
 	write_seqlock(&pv->lock);
 	int82 = wants_int82(pv);
 	for (i = 0; i < PV_PAGES; i++) {
-		pages[i] = (pv->page[i] & 1) == int82 ? 0 : pv->page[i];
+		pages[i] = !!(pv->page[i] & INT82) == int82 ? 0 : pv->page[i];
 		if (pages[i])
-			pv->page[i] ^= 1;
+			pv->page[i] ^= INT82;
 	}
 	write_sequnlock(&pv->lock);
 	/* A page that the VMM has taken away since is no hypercall page any more. */
-	for (i = 0; i < PV_PAGES; i++)
-		if (pages[i])
-			write_page(vcpu, pages[i] & PAGE_MASK, int82);
+	for (i = 0; i < PV_PAGES; i++) {
+		gpa = pages[i] & PAGE_MASK;
+		if (pages[i] && is_call_page(vcpu->vm, gpa))
+			write_page(vcpu, gpa, int82);
+	}
 }

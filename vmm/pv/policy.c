@@ -20,6 +20,12 @@ void pv_vm_init(struct vigil_vm *vm)
 	seqlock_init(&vm->pv.lock);
 }
 
+/* Has the vCPU a policy of its own, set since the VM's was? */
+static bool has_own(const struct vigil_vcpu *vcpu)
+{
+	return vcpu->pv.own && vcpu->pv.generation == vcpu->vm->pv.generation;
+}
+
 struct pv_policy pv_policy(struct vigil_vcpu *vcpu)
 {
 	struct pv_vm *pv = &vcpu->vm->pv;
@@ -28,9 +34,7 @@ struct pv_policy pv_policy(struct vigil_vcpu *vcpu)
 
 	do {
 		seq = read_seqbegin(&pv->lock);
-		p = vcpu->pv.own && vcpu->pv.generation == pv->generation ?
-			    vcpu->pv.policy :
-			    pv->policy;
+		p = has_own(vcpu) ? vcpu->pv.policy : pv->policy;
 	} while (read_seqretry(&pv->lock, seq));
 	return p;
 }
@@ -51,15 +55,15 @@ int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 	if (arg->iopl > pv->max_iopl || arg->user & ~pv->user_max)
 		return -EPERM;
 	write_seqlock(&pv->lock);
+	pv->nr_open -= has_own(vcpu) && vcpu->pv.policy.iopl;
 	vcpu->pv.own = arg->scope == VIGIL_IOPL_VCPU;
 	if (vcpu->pv.own) {
 		vcpu->pv.policy = p;
 		vcpu->pv.generation = pv->generation;
+		pv->nr_open += !!p.iopl;
 	} else {
 		pv->policy = p;
-		pv->user_calls = false;
 	}
-	pv->user_calls |= p.iopl;
 	write_sequnlock(&pv->lock);
 	return 0;
 }
@@ -157,8 +161,12 @@ static int set(struct vigil_vm *vm, const struct vigil_hypercalls *h,
 		.iopl = h->iopl,
 		.refuse = h->refuse,
 	};
-	pv->user_calls = h->iopl;
+	/* No vCPU has a policy of its own any more. */
 	pv->generation++;
+	pv->nr_open = 0;
+	/* A VMM that sets it anew begins with another guest, whose pages are others. */
+	if (creator)
+		memset(pv->page, 0, sizeof(pv->page));
 out:
 	write_sequnlock(&pv->lock);
 	return ret;

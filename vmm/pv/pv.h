@@ -44,7 +44,10 @@ void pv_init(void); /* at load */
  * and nothing is written.
  */
 int pv_write_page(struct vigil_vcpu *vcpu, u64 value);
-/* The guest's policy has changed: its pages get the other flavour, if they need to. */
+/*
+ * The guest's policy has changed: its pages get the other flavour, if they need to and
+ * are hypercall pages still.
+ */
 void pv_rewrite_pages(struct vigil_vcpu *vcpu);
 
 /* ---- call.c ---- */

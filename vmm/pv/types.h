@@ -25,7 +25,8 @@ struct pv_vm {
 	u64 user_max;
 	struct pv_policy policy; /* changes at any time, as all below */
 	u32 generation; /* of policies that vCPUs have of their own */
-	bool user_calls; /* the guest has opened hypercalls to user mode */
+	/* vCPUs that have opened hypercalls to user mode by a policy of their own */
+	u32 nr_open;
 	u64 page[PV_PAGES]; /* the last hypercall pages, the newest first; 0: none */
 };
 
