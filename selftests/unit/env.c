@@ -34,7 +34,7 @@ static int enter(struct env *e, u64 la, unsigned int bytes, bool write,
 		return EMUL_UNHANDLED;
 	e->locked |= flags & EMUL_F_LOCKED;
 	e->split |= flags & EMUL_F_SPLIT;
-	*p = env_mem(e, la, bytes);
+	*p = la < e->above ? NULL : env_mem(e, la - e->above, bytes);
 	if (!*p)
 		return page_fault(&e->c, la, write);
 	if (la < e->lowest)

@@ -36,6 +36,7 @@ struct env {
 	bool split;
 
 	/* The test says what the ops shall do. */
+	u64 above; /* linear addresses are higher by this than those of env_mem() */
 	int pend_at; /* transactions until one pends; -1: never */
 	bool deny; /* stores are swallowed */
 	unsigned int race; /* cmpxchg: as often, memory changes first */

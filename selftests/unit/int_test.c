@@ -152,6 +152,17 @@ static void test_long(void)
 	unit_result(STEP(INT_N) == EMUL_OK && ss->sel == 0x2b &&
 			    e.c.regs[INSN_RSP] == (IST3 & ~15ull) - 40,
 		    "INT n, 64-bit: interrupt stack table");
+	begin(INSN_MODE_64, 3, CODE64, 0xe, 3, 0x2000);
+	e.c.mode = INSN_MODE_32;
+	e.above = 1ull << 32;
+	e.gdt.base += e.above;
+	e.tr.base += e.above;
+	word(TSS_AT + 4, e.above + INNER, 8);
+	memcpy(&e.mem[0xff8], &e.mem[IDT_AT - ENV_MEM + 16 * VECTOR], 16);
+	e.idt.base = e.above + ENV_MEM + 0xff8 - 16 * VECTOR;
+	unit_result(STEP(INT_N) == EMUL_OK && cs->sel == CODE64 && e.split &&
+			    e.c.regs[INSN_RSP] == e.above + INNER - 40,
+		    "INT n, compatibility: a gate across pages above 4G");
 	begin(INSN_MODE_64, 0, CODE64, 6, 0, 0x2000);
 	refuses("INT n, 64-bit: no gates of 16 bits", STEP(INT_N), GP,
 		EC(VECTOR));

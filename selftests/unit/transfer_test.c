@@ -428,6 +428,55 @@ static void test_gate_calls(void)
 		    "CALL gate of 64 bits: another stack, a null SS");
 }
 
+/* In compatibility mode tables and the handler's stack lie anywhere in 64 bits. */
+static void test_compatibility(void)
+{
+	const u64 high = 1ull << 32, end = ENV_MEM + 0xffc;
+	const struct emul_seg *cs = &e.seg[INSN_SEG_CS];
+
+	load(INSN_MODE_32, 0, 8);
+	e.c.long_mode = true;
+	e.above = high;
+	word(end, descriptors[0].desc, 8);
+	e.gdt.base = high + end - 8;
+	unit_result(STEP(MOV_DS) == EMUL_OK && e.split &&
+			    e.seg[INSN_SEG_DS].sel == 8 &&
+			    at(end, 8) == (descriptors[0].desc | 1ull << 40),
+		    "MOV DS, compatibility: a table above 4G, across pages");
+	load(INSN_MODE_32, 0, 8);
+	/* The end of this page is 4G. */
+	e.above = high - ENV_MEM - 0x1000;
+	e.c.long_mode = true;
+	word(end, descriptors[0].desc, 8);
+	e.gdt.base = e.above + end - 8;
+	unit_result(STEP(MOV_DS) == EMUL_OK && e.split,
+		    "MOV DS, compatibility: a descriptor across 4G");
+	load(INSN_MODE_32, 0, 8);
+	e.above = high - ENV_MEM - 0x1000;
+	e.gdt.base = e.above + end - 8;
+	unit_result(fault(STEP(MOV_DS), ENV_PF, 0) && !e.c.exception.cr2,
+		    "MOV DS, not in long mode: addresses wrap at 4G");
+
+	gate(INSN_MODE_64, 0, 0xc, 0, 80, 0x2000, 0);
+	e.c.mode = INSN_MODE_32;
+	e.above = high;
+	e.gdt.base += high;
+	e.c.regs[INSN_RSP] = high + end + 8;
+	unit_result(STEP(CALL_GATE0) == EMUL_OK && cs->sel == 80 && e.split &&
+			    e.c.regs[INSN_RSP] == high + end - 8 &&
+			    at(end, 8) == 0x2b && at(end - 8, 8) == 0x1007,
+		    "CALL gate, compatibility: pushes across pages above 4G");
+	gate(INSN_MODE_64, 3, 0xc, 3, 80, 0x2000, 0);
+	e.c.mode = INSN_MODE_32;
+	e.above = high;
+	e.gdt.base += high;
+	e.tr.base = high + end - 4;
+	word(end, high + INNER, 8);
+	unit_result(STEP(CALL_GATE) == EMUL_OK && cs->sel == 80 && e.split &&
+			    e.c.regs[INSN_RSP] == high + INNER - 32,
+		    "CALL gate, compatibility: a TSS across pages above 4G");
+}
+
 static void test_gate_faults(void)
 {
 	int ret;
@@ -694,6 +743,7 @@ int main(void)
 	test_far_returns();
 	test_system_loads();
 	test_gate_calls();
+	test_compatibility();
 	test_gate_faults();
 	test_iret_ends();
 	test_vendors();

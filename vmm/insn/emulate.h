@@ -90,6 +90,7 @@ enum emul_status {
  * STACK: pushes and pops.
  * REP: an element of a repeated string instruction.
  * SYSTEM: implicit supervisor access (descriptor tables), whatever CPL is.
+ * WIDE: the linear address has 64 bits, in compatibility mode too.
  */
 #define EMUL_F_WRITE_INTENT BIT(0)
 #define EMUL_F_LOCKED BIT(1)
@@ -97,6 +98,7 @@ enum emul_status {
 #define EMUL_F_STACK BIT(3)
 #define EMUL_F_REP BIT(4)
 #define EMUL_F_SYSTEM BIT(5)
+#define EMUL_F_WIDE BIT(6)
 
 /*
  * emul_seg.attr: bits 0-11 as in the VMCB (type, S, DPL, P, AVL, L, D/B, G);

@@ -180,8 +180,10 @@ static int next_push(struct emul_ctxt *c, struct emul_gate *g, u64 *la)
 
 int emul_gate_push(struct emul_ctxt *c, struct emul_gate *g, bool probe)
 {
-	unsigned int flags = EMUL_F_STACK | (g->inner ? EMUL_F_SYSTEM : 0), i;
+	unsigned int flags = EMUL_F_STACK | (g->inner ? EMUL_F_SYSTEM : 0) |
+			     (c->long_mode ? EMUL_F_WIDE : 0);
 	u64 sp = g->sp, la;
+	unsigned int i;
 	int ret = EMUL_OK;
 
 	for (i = 0; !ret && i < g->n; i++) {

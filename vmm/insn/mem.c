@@ -242,9 +242,14 @@ static unsigned int first_part(u64 la, unsigned int bytes)
 	return bytes < room ? bytes : room;
 }
 
-static u64 second_page(const struct emul_ctxt *c, u64 la, unsigned int n)
+/* In long mode, compatibility mode too, descriptor tables lie anywhere in 64 bits. */
+static u64 second_page(const struct emul_ctxt *c, u64 la, unsigned int n,
+		       unsigned int flags)
 {
-	return emul_long(c) ? la + n : (u32)(la + n);
+	bool wide = emul_long(c) ||
+		    (c->long_mode && flags & (EMUL_F_SYSTEM | EMUL_F_WIDE));
+
+	return wide ? la + n : (u32)(la + n);
 }
 
 static noinline int read_split(struct emul_ctxt *c, u64 la, void *buf,
@@ -257,8 +262,8 @@ static noinline int read_split(struct emul_ctxt *c, u64 la, void *buf,
 	ret = transact(c, EMUL_XACT_READ, la, buf, NULL, n, flags);
 	if (ret)
 		return ret;
-	return transact(c, EMUL_XACT_READ, second_page(c, la, n), (u8 *)buf + n,
-			NULL, bytes - n, flags);
+	return transact(c, EMUL_XACT_READ, second_page(c, la, n, flags),
+			(u8 *)buf + n, NULL, bytes - n, flags);
 }
 
 static inline int read_linear(struct emul_ctxt *c, u64 la, void *buf,
@@ -284,8 +289,8 @@ static int probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
 	ret = transact(c, EMUL_XACT_PROBE, la, NULL, NULL, n, flags);
 	if (ret || n == bytes)
 		return ret;
-	return transact(c, EMUL_XACT_PROBE, second_page(c, la, n), NULL, NULL,
-			bytes - n, flags);
+	return transact(c, EMUL_XACT_PROBE, second_page(c, la, n, flags), NULL,
+			NULL, bytes - n, flags);
 }
 
 int emul_probe_linear(struct emul_ctxt *c, u64 la, unsigned int bytes,
@@ -304,7 +309,7 @@ static int write_parts(struct emul_ctxt *c, u64 la, const void *buf,
 	ret = transact(c, EMUL_XACT_WRITE, la, NULL, buf, n, flags);
 	if (ret)
 		return ret;
-	return transact(c, EMUL_XACT_WRITE, second_page(c, la, n), NULL,
+	return transact(c, EMUL_XACT_WRITE, second_page(c, la, n, flags), NULL,
 			(const u8 *)buf + n, bytes - n, flags);
 }
 
