@@ -9,6 +9,9 @@
 
 #define PREFIX 5
 #define RFLAGS_OF (1u << 11)
+#define DR6_BD (1u << 13)
+#define DR7_GD (1u << 13)
+#define DR7_NONE 0x400
 
 static struct vcpu *start(enum mode mode, uint32_t flags)
 {
@@ -109,6 +112,7 @@ static void refused(long mode)
 static void faults(long mode)
 {
 	static const uint8_t cpuid[] = { 0x0f, 0xa2 };
+	static const uint8_t locked[] = { 0xf0, 0x0f, 0xa2 };
 	static const uint8_t rdtsc[] = { 0x0f, 0x31 };
 	static const uint8_t divide[] = { 0xf7, 0xf6 }; /* div esi */
 	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN);
@@ -129,6 +133,67 @@ static void faults(long mode)
 	EXPECT(v, STOP_END);
 	get_regs(v, &r);
 	CHECK(r.rax >= 0x80000008);
+	vcpu_set_mode(v, mode);
+	load(v, "xen", locked, sizeof(locked));
+	EXPECT_EXC(v, UD, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode) + PREFIX);
+	vm_destroy(v->vm);
+}
+
+static const uint8_t to_dr7[] = { 0x0f, 0x23, 0xf8 }; /* mov dr7, eax */
+static const uint8_t from_dr7[] = { 0x0f, 0x21, 0xf8 }; /* mov eax, dr7 */
+
+static void set_dr7(struct vcpu *v, uint64_t value)
+{
+	struct kvm_regs r;
+
+	vcpu_set_mode(v, v->mode);
+	load(v, NULL, to_dr7, sizeof(to_dr7));
+	get_regs(v, &r);
+	r.rax = value;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	vcpu_set_mode(v, v->mode);
+}
+
+/* Whoever enters the handler of a #DB clears DR7.GD; MOV DR raises one for it. */
+static void general_detect(long mode)
+{
+	static const uint8_t int1[] = { 0xf1 };
+	static const uint8_t int_1[] = { 0xcd, 0x01 };
+	static const uint8_t from_dr6[] = { 0x0f, 0x21, 0xf0 };
+	struct vcpu *v = start(mode, VIGIL_HC_FEP_XEN);
+	unsigned int i;
+
+	set_dr7(v, DR7_NONE | DR7_GD);
+	load(v, "xen", int1, sizeof(int1));
+	EXPECT_EXC(v, DB, 0);
+	vcpu_set_mode(v, mode);
+	load(v, NULL, from_dr7, sizeof(from_dr7));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rax(v), DR7_NONE);
+
+	for (i = 0; i < 2; i++) {
+		set_dr7(v, DR7_NONE | DR7_GD);
+		load(v, "xen", i ? to_dr7 : from_dr7, sizeof(to_dr7));
+		EXPECT_EXC(v, DB, 0);
+		CHECK_EQ(v->exc.rip, mode_entry(mode) + PREFIX);
+		vcpu_set_mode(v, mode);
+		load(v, NULL, from_dr6, sizeof(from_dr6));
+		EXPECT(v, STOP_END);
+		CHECK(rax(v) & DR6_BD);
+		load(v, NULL, from_dr7, sizeof(from_dr7));
+		EXPECT(v, STOP_END);
+		CHECK_EQ(rax(v), DR7_NONE);
+	}
+	/* INT n with n = 1 is no #DB. */
+	set_dr7(v, DR7_NONE | DR7_GD);
+	load(v, "xen", int_1, sizeof(int_1));
+	EXPECT_EXC(v, DB, 0);
+	vcpu_set_mode(v, mode);
+	load(v, NULL, from_dr7, sizeof(from_dr7));
+	EXPECT_EXC(v, DB, 0);
+	CHECK_EQ(v->exc.rip, mode_entry(mode));
 	vm_destroy(v->vm);
 }
 
@@ -212,6 +277,7 @@ int main(int argc, char **argv)
 		CASE_ALL("an instruction is emulated", works),
 		CASE_ALL("nobody has asked for it", refused),
 		CASE_PROT("an instruction that faults", faults),
+		CASE_PROT("general detect", general_detect),
 		CASE_PROT("single step", stepped),
 		CASE_ALL("INT n, INT3, INTO, INT1", interrupts),
 		{}

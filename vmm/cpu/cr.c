@@ -249,7 +249,7 @@ int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 		 * offered.
 		 */
 		vcpu->dr6 = (val &
-			     (DR_TRAP_BITS | DR_STEP | DR_SWITCH | (1 << 13))) |
+			     (DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_BD)) |
 			    DR6_RESERVED;
 	} else {
 		vcpu->dr7 = (val & 0xffff2bfful) | 0x400;

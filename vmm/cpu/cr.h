@@ -23,6 +23,9 @@ bool cr_consistent(struct vigil_vcpu *vcpu, unsigned long cr0,
 #define DR6_NONE 0xffff0ff0ul
 #define DR7_NONE 0x400ul
 #define DR7_ENABLES 0xfful
+/* General detect: DR7.GD makes MOV DR raise #DB, which sets DR6.BD. */
+#define DR6_BD (1ul << 13)
+#define DR7_GD (1ul << 13)
 
 /*
  * Right before an entry, IRQs off: loads the guest's breakpoint addresses,

@@ -6,13 +6,13 @@
  * for the CPU, "injected" was given to it: the exit that follows says through
  * event_complete() whether the delivery was finished or must be done again.
  */
+#include "cr.h"
 #include "inject.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 
 #define DR6_TRAPS 0xful
 #define DR6_ONES 0xffff0ff0ul
-#define DR7_GD (1ul << 13)
 
 /*
  * A fault of this class raises #DF when it occurs during the delivery of
@@ -57,10 +57,6 @@ static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 		break;
 	case X86_TRAP_DB:
 		vcpu->dr6 = (vcpu->dr6 & ~DR6_TRAPS) | e->payload | DR6_ONES;
-		if (vcpu->dr7 & DR7_GD) {
-			vcpu->dr7 &= ~DR7_GD;
-			vmm_ops->update_dr7(vcpu);
-		}
 		break;
 	}
 }
@@ -154,6 +150,14 @@ void event_db(struct vigil_vcpu *vcpu, unsigned long dr6)
 	raise_exception(vcpu, &e);
 }
 
+void event_db_entered(struct vigil_vcpu *vcpu)
+{
+	if (likely(!(vcpu->dr7 & DR7_GD)))
+		return;
+	vcpu->dr7 &= ~DR7_GD;
+	vmm_ops->update_dr7(vcpu);
+}
+
 /* --- what the next entry delivers --- */
 
 static bool in_delivery(const struct vigil_events *ev)
@@ -200,6 +204,8 @@ static void inject_new(struct vigil_vcpu *vcpu)
 
 	if (e->pending) {
 		deliver_payload(vcpu, e);
+		if (e->vector == X86_TRAP_DB)
+			event_db_entered(vcpu);
 		if (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector)))
 			vcpu->rflags |= X86_EFLAGS_RF;
 		e->pending = false;

@@ -41,6 +41,11 @@ static inline void event_ud(struct vigil_vcpu *vcpu)
 /* Queues #DB. @dr6: the bits that its delivery sets in DR6 (BS, BD, B0-B3). */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 /*
+ * The handler of a #DB is entered, which clears DR7.GD. The CPU does that only for one
+ * that it raises itself.
+ */
+void event_db_entered(struct vigil_vcpu *vcpu);
+/*
  * Queues the #DB behind an instruction, if there is one: of TF in @rflags, as they
  * were before it, and of the data breakpoints @dr6 that it has hit.
  */

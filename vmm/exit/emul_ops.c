@@ -349,6 +349,8 @@ static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 {
 	unsigned long v;
 
+	if (unlikely(emul_vcpu(c)->dr7 & DR7_GD))
+		return fault(c, X86_TRAP_DB, false);
 	if (dr_get(emul_vcpu(c), nr, &v))
 		return fault(c, X86_TRAP_UD, false);
 	*val = v;
@@ -357,6 +359,8 @@ static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 
 static int op_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
+	if (unlikely(emul_vcpu(c)->dr7 & DR7_GD))
+		return fault(c, X86_TRAP_DB, false);
 	return reg_written(c, dr_set(emul_vcpu(c), nr, val));
 }
 

@@ -243,6 +243,8 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 		return;
 	if (unlikely(c->no_step))
 		old_rflags &= ~X86_EFLAGS_TF;
+	if (unlikely(c->insn.op == INSN_OP_INT1))
+		event_db_entered(vcpu);
 	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
 }
 
@@ -289,6 +291,9 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		if (c->exception.vector == X86_TRAP_PF)
 			event_page_fault(vcpu, c->exception.cr2,
 					 c->exception.error_code);
+		else if (c->exception.vector == X86_TRAP_DB)
+			/* MOV DR, of which DR7.GD lets none pass */
+			event_db(vcpu, DR6_BD);
 		else if (c->exception.has_ec)
 			event_exception_ec(vcpu, c->exception.vector,
 					   c->exception.error_code);

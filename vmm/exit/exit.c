@@ -203,9 +203,9 @@ int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
 	int ret;
 
 	vcpu->stat.exits_dr++;
-	/* General detect is on: DR6.BD and #DB come instead of the access. */
-	if (unlikely(vcpu->dr7 & (1 << 13))) {
-		event_db(vcpu, 1ul << 13);
+	/* General detect is on: #DB comes instead of the access. */
+	if (unlikely(vcpu->dr7 & DR7_GD)) {
+		event_db(vcpu, DR6_BD);
 		return 1;
 	}
 	if (vmm_ops->code_bits(vcpu) != 64)
@@ -315,14 +315,14 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 			  len);
 }
 
-/* The length of CPUID; 0: the bytes are another instruction. */
+/* The length of CPUID; 0: the bytes are another instruction, or refused by any CPU. */
 static unsigned int cpuid_len(struct vigil_vcpu *vcpu, const u8 *bytes,
 			      unsigned int n)
 {
 	struct insn insn;
 
-	if (vigil_decode_layout(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
-	    insn.op != INSN_OP_CPUID)
+	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
+	    insn.op != INSN_OP_CPUID || insn.flags & INSN_BAD_LOCK)
 		return 0;
 	return insn.len;
 }
