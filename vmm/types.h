@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kinds of address, and the bits of a page fault's error code. Pure.
+ * The kinds of address, and the bits of error codes. Pure.
  *
  *	gva	guest virtual address, behind segmentation (the manuals' linear address)
  *	gpa	guest physical address; gfn is its page frame number
@@ -40,5 +40,9 @@ static inline bool gva_canonical(u64 gva, unsigned int bits)
 #define PFERR_RSVD (1u << 3) /* an entry has a reserved bit set */
 #define PFERR_I (1u << 4) /* instruction fetch */
 #define PFERR_SGX (1u << 15) /* refused by SGX, not by the page tables */
+
+/* The error code of #TS, #NP, #SS and #GP: a selector's index from bit 3 on, and these. */
+#define EC_EXT (1u << 0) /* during the delivery of an event from outside */
+#define EC_IDT (1u << 1) /* the index is one of the IDT */
 
 #endif

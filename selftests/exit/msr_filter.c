@@ -24,21 +24,11 @@ static int set_filter(struct vcpu *v, struct kvm_msr_filter *f)
 	return ioctl(v->vm->fd, KVM_X86_SET_MSR_FILTER, f);
 }
 
-/* RDMSR or WRMSR, then the end. */
 static enum stop access_msr(struct vcpu *v, bool write, uint32_t msr,
 			    uint64_t value)
 {
-	const uint8_t code[] = { 0x0f, write ? 0x30 : 0x32, 0xe6, PORT_END };
-	struct kvm_regs r;
-
 	vcpu_set_mode(v, v->mode);
-	memcpy(vm_ram(v->vm, GUEST_CODE, sizeof(code)), code, sizeof(code));
-	get_regs(v, &r);
-	r.rcx = msr;
-	r.rax = (uint32_t)value;
-	r.rdx = value >> 32;
-	set_regs(v, &r);
-	return vcpu_go(v);
+	return vcpu_access_msr(v, write, msr, value);
 }
 
 static uint64_t value_read(struct vcpu *v)

@@ -128,6 +128,13 @@ static inline void wr32(struct vm *vm, uint64_t gpa, uint32_t v)
 #define LABEL_OFF(n, l) ((uint64_t)(pl_##n##_##l - pl_##n))
 #define LABEL_AT(n, l) (GUEST_CODE + LABEL_OFF(n, l))
 
+/*
+ * Puts RDMSR or WRMSR and the end at the payload's place, and runs it from there in the
+ * state that the vCPU is in.
+ */
+enum stop vcpu_access_msr(struct vcpu *v, bool write, uint32_t msr,
+			  uint64_t value);
+
 /* mode.c */
 void vm_tables(struct vm *vm, enum mode mode);
 void idt_gate(struct vm *vm, enum mode mode, unsigned int vector,

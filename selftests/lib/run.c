@@ -361,6 +361,22 @@ void describe_exc(struct vcpu *v)
 		(unsigned long long)e->cr2);
 }
 
+enum stop vcpu_access_msr(struct vcpu *v, bool write, uint32_t msr,
+			  uint64_t value)
+{
+	const uint8_t code[] = { 0x0f, write ? 0x30 : 0x32, 0xe6, PORT_END };
+	struct kvm_regs r;
+
+	memcpy(vm_ram(v->vm, GUEST_CODE, sizeof(code)), code, sizeof(code));
+	get_regs(v, &r);
+	r.rip = mode_entry(v->mode);
+	r.rcx = msr;
+	r.rax = (uint32_t)value;
+	r.rdx = value >> 32;
+	set_regs(v, &r);
+	return vcpu_go(v);
+}
+
 void vcpu_expect(struct vcpu *v, enum stop want, const char *file, int line)
 {
 	enum stop got = vcpu_go(v);

@@ -100,7 +100,6 @@ static void check_page(const uint8_t *page)
 
 static void page(long mode)
 {
-	static const uint8_t rdmsr[] = { 0x0f, 0x32 };
 	struct vcpu *v = start(mode, &usual);
 	uint8_t *at = vm_ram(v->vm, GUEST_FREE, 4096);
 	uint8_t *rom = ram_alloc(4096);
@@ -132,12 +131,7 @@ static void page(long mode)
 	REQUIRE_EQ(write_msr(v, GUEST_FREE), STOP_END);
 	check_page(at);
 
-	put_code(v, rdmsr, sizeof(rdmsr));
-	get_regs(v, &r);
-	r.rip = mode_entry(mode);
-	r.rax = r.rdx = ~0ull;
-	set_regs(v, &r);
-	EXPECT(v, STOP_END);
+	CHECK_EQ(vcpu_access_msr(v, false, MSR_PAGE, ~0ull), STOP_END);
 	get_regs(v, &r);
 	CHECK_EQ(r.rax, 0);
 	CHECK_EQ(r.rdx, 0);

@@ -127,9 +127,7 @@ static void others(long mode)
 {
 	static const uint8_t int81[] = { 0xcd, 0x81 };
 	static const uint8_t load_fs[] = { 0x8e, 0xe0 }; /* mov fs, ax */
-	static const uint8_t wrmsr[] = { 0x0f, 0x30 };
 	struct vcpu *v = begin(mode);
-	struct kvm_regs r;
 	enum mode gates = mode_long(mode) ? M_LONG : M_PROT32;
 	uint64_t at = GUEST_IDT + 0x81 * (gates == M_LONG ? 16 : 8);
 
@@ -144,12 +142,9 @@ static void others(long mode)
 	EXPECT_EXC(v, GP, VECTOR * 8);
 	CHECK_EQ(v->exc.rip, mode_entry(mode));
 	vcpu_set_mode(v, mode);
-	put_code(v, wrmsr, sizeof(wrmsr));
-	load_call(v, 0, 0, 0);
-	get_regs(v, &r);
-	r.rcx = 0xdead;
-	set_regs(v, &r);
-	EXPECT_EXC(v, GP, 0);
+	CHECK_EQ(vcpu_access_msr(v, true, 0xdead, 0), STOP_EXC);
+	CHECK_EQ(v->exc.vector, GP);
+	CHECK_EQ(v->exc.error, 0);
 	CHECK_EQ(v->exc.rip, mode_entry(mode));
 	vm_destroy(v->vm);
 }

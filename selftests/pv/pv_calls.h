@@ -117,17 +117,7 @@ static inline int64_t set_iopl(struct vcpu *v, unsigned int iopl,
 
 static inline enum stop write_msr(struct vcpu *v, uint64_t value)
 {
-	static const uint8_t wrmsr[] = { 0x0f, 0x30 };
-	struct kvm_regs r;
-
-	put_code(v, wrmsr, sizeof(wrmsr));
-	get_regs(v, &r);
-	r.rip = mode_entry(v->mode);
-	r.rcx = MSR_PAGE;
-	r.rax = (uint32_t)value;
-	r.rdx = value >> 32;
-	set_regs(v, &r);
-	return vcpu_go(v);
+	return vcpu_access_msr(v, true, MSR_PAGE, value);
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sh.h"
 #include "tap.h"
 
 static char fake[4096], dir[] = "/tmp/xtf-test-XXXXXX", out[1 << 16];
@@ -61,20 +62,12 @@ static void put_test(const char *name, const char *image)
 static void run(const char *args, int want)
 {
 	char cmd[8192];
-	size_t n;
-	FILE *p;
 	int status;
 
 	snprintf(cmd, sizeof(cmd), "%s xtf %s 2>&1", fake, args);
-	fflush(NULL);
-	p = popen(cmd, "r");
-	if (!p)
-		ERROR("popen");
-	n = fread(out, 1, sizeof(out) - 1, p);
-	out[n] = 0;
-	status = pclose(p);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
-		FAIL("%s: status %#x, not %d: %s", args, status, want, out);
+	status = sh_run(cmd, out, sizeof(out));
+	if (status != want)
+		FAIL("%s: status %d, not %d: %s", args, status, want, out);
 }
 
 static void says(const char *text)

@@ -15,10 +15,6 @@
 #define TYPE_INT32 0xe
 #define TYPE_TRAP32 0xf
 
-/* In an error code: the index is one of the IDT; an event from outside. */
-#define EC_IDT 2
-#define EC_EXT 1
-
 /**
  * struct soft - a software interrupt
  * @vector:	its number

@@ -17,9 +17,6 @@
 
 #define VECTOR 0x82
 
-/* In an error code: the index is one of the IDT; an event from outside. */
-#define EC_EXT BIT(0)
-#define EC_IDT BIT(1)
 #define EC_INDEX(ec) ((ec) >> 3)
 
 /*
@@ -53,9 +50,11 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	unsigned int len = 0;
 	int ret = 1;
 
-	/* In real mode and in VM86 the instruction is the guest's. */
-	if (has_ec && (vcpu->cr0 & X86_CR0_PE) &&
-	    !(vcpu->rflags & X86_EFLAGS_VM))
+	/*
+	 * In real mode, which has no error codes, and in VM86 the instruction is the
+	 * guest's.
+	 */
+	if (has_ec && !(vcpu->rflags & X86_EFLAGS_VM))
 		ret = int82_len(vcpu, ec, &len);
 	if (ret != 1) {
 		vcpu->stat.exits_exception++;
