@@ -9,6 +9,7 @@
 
 #define MIB (1u << 20)
 #define RAM (4 * MIB)
+#define HIGH (1ull << 32)
 #define ARG 0x10000 /* where arguments lie */
 #define LIST 0x11000
 #define SHARED 0x20000
@@ -17,6 +18,9 @@
 
 static uint8_t ram[RAM] __attribute__((aligned(4096)));
 static uint8_t special[XEN_SPECIAL_SIZE] __attribute__((aligned(4096)));
+static uint8_t high[MIB] __attribute__((aligned(4096)));
+static uint8_t extra[XEN_EXTRA_PAGES][4096] __attribute__((aligned(4096)));
+static struct mem_map mem;
 static struct lv_vm vm;
 static struct xen_domain d;
 static char text[4096], hv_text[4096];
@@ -57,6 +61,8 @@ static void shutdown_guest(void *ctx, unsigned int why)
 
 static int add_page(void *ctx, uint64_t gpa)
 {
+	vm.slots[3 + added] =
+		(struct lv_slot){ gpa, sizeof(extra[0]), extra[added], 0 };
 	added++;
 	return 0;
 }
@@ -111,16 +117,20 @@ static void setup(void)
 	memset(&vm, 0, sizeof(vm));
 	memset(ram, 0, sizeof(ram));
 	memset(special, 0, sizeof(special));
+	memset(extra, 0, sizeof(extra));
 	vm.slots[0] = (struct lv_slot){ 0, RAM, ram, 0 };
 	vm.slots[1] = (struct lv_slot){ XEN_SPECIAL_GPA, XEN_SPECIAL_SIZE,
 					special, 0 };
+	mem = (struct mem_map){ .ranges = { { 0, RAM, E820_RAM } },
+				.n = 1,
+				.low_end = RAM };
 	clock_setup(1000000);
 	text[0] = hv_text[0] = 0;
 	reason = -1;
 	added = waits = 0;
 	line = irq = stop = ring_used = false;
 	on_wait = NULL;
-	if (xen_create(&d, &ops, NULL, &vm, &timers, 2000000, RAM))
+	if (xen_create(&d, &ops, NULL, &vm, &timers, 2000000, &mem))
 		ERROR("no domain");
 }
 
@@ -214,8 +224,6 @@ static void memory(long wide)
 	CHECK_EQ(call(wide, __HYPERVISOR_memory_op, XENMEM_maximum_reservation,
 		      ARG, 0),
 		 all);
-	/* Nothing can be put into a page that is not there. */
-	CHECK_EQ(map_shared(wide, 0x300000), -XEN_EINVAL);
 	CHECK_EQ(reserve(wide, XENMEM_populate_physmap, gfns, 3, 0), 2);
 	CHECK_EQ(reserve(wide, XENMEM_decrease_reservation, gfns, 1, 1), 1);
 	CHECK_EQ(reserve(wide, XENMEM_populate_physmap, gfns, 2, 0), 2);
@@ -237,6 +245,91 @@ static void memory(long wide)
 	CHECK_EQ(call(wide, __HYPERVISOR_memory_op, XENMEM_add_to_physmap,
 		      RAM - 4, 0),
 		 -XEN_EFAULT);
+	teardown();
+}
+
+static int64_t memory_op(bool wide, unsigned int cmd)
+{
+	*(uint16_t *)at(ARG) = DOMID_SELF;
+	return call(wide, __HYPERVISOR_memory_op, cmd, ARG, 0);
+}
+
+/* A page that the guest has given back, or never had, becomes shared_info. */
+static void map_into_hole(long wide)
+{
+	const uint64_t gfns[] = { 0x300, 0x301 };
+	uint64_t gfn;
+
+	setup();
+	CHECK_EQ(reserve(wide, XENMEM_decrease_reservation, gfns, 2, 0), 2);
+	CHECK_EQ(map_shared(wide, 0x300000), 0);
+	CHECK(d.shared == at(0x300000));
+	CHECK_EQ(memory_op(wide, XENMEM_current_reservation), (RAM >> 12) - 1);
+	CHECK_EQ(reserve(wide, XENMEM_populate_physmap, gfns, 1, 0), 0);
+	CHECK_EQ(map_shared(wide, 0x2000000), 0);
+	CHECK(d.shared == extra[0]);
+	CHECK_EQ(added, 1);
+	/* Where no page can be, nothing has changed. */
+	for (gfn = 0xff000; added < XEN_EXTRA_PAGES; gfn++)
+		CHECK_EQ(reserve(wide, XENMEM_populate_physmap, &gfn, 1, 0), 1);
+	CHECK_EQ(map_shared(!wide, 0x3000000), -XEN_EINVAL);
+	CHECK(d.shared == extra[0]);
+	CHECK_EQ(d.wide, wide);
+	teardown();
+}
+
+/* RAM above 4 GiB counts, can be given back, and is told of. */
+static void high_memory(long wide)
+{
+	const uint64_t gfns[] = { (HIGH >> 12) + 0xfe, (HIGH >> 12) + 0xff,
+				  (HIGH >> 12) + 0x100 };
+	const int64_t all = (RAM + MIB) >> 12;
+	struct {
+		uint64_t addr, size;
+		uint32_t type;
+	} __attribute__((packed)) *map = at(LIST);
+	uint64_t *w = at(ARG);
+	uint32_t *n = at(ARG);
+
+	setup();
+	xen_destroy(&d);
+	mem.ranges[1] = (struct mem_range){ HIGH, MIB, E820_RAM };
+	mem.n = 2;
+	mem.high_bytes = MIB;
+	vm.slots[2] = (struct lv_slot){ HIGH, MIB, high, 0 };
+	REQUIRE_EQ(xen_create(&d, &ops, NULL, &vm, &timers, 2000000, &mem), 0);
+	memset(high, 0x5a, sizeof(high));
+	CHECK_EQ(memory_op(wide, XENMEM_current_reservation), all);
+	CHECK_EQ(memory_op(wide, XENMEM_maximum_reservation), all);
+	CHECK_EQ(memory_op(wide, XENMEM_maximum_ram_page), gfns[2]);
+	CHECK_EQ(memory_op(wide, XENMEM_maximum_gpfn), gfns[1]);
+	CHECK_EQ(reserve(wide, XENMEM_decrease_reservation, gfns, 3, 0), 2);
+	CHECK_EQ(high[0xff000], 0);
+	CHECK_EQ(high[0xfdfff], 0x5a);
+	CHECK(!xen_page(&d, gfns[0]) && xen_page(&d, gfns[0] - 1));
+	CHECK_EQ(memory_op(wide, XENMEM_current_reservation), all - 2);
+	/* The RAM below is as it was. */
+	CHECK(xen_page(&d, 0xfe) && xen_page(&d, (RAM >> 12) - 1));
+	CHECK_EQ(reserve(wide, XENMEM_populate_physmap, gfns, 3, 0), 3);
+	CHECK_EQ(added, 1);
+	CHECK_EQ(memory_op(wide, XENMEM_current_reservation), all);
+	CHECK_EQ(memory_op(wide, XENMEM_maximum_gpfn), gfns[2]);
+
+	n[0] = 2;
+	if (wide)
+		w[1] = LIST;
+	else
+		n[1] = LIST;
+	CHECK_EQ(call(wide, __HYPERVISOR_memory_op, XENMEM_memory_map, ARG, 0),
+		 0);
+	CHECK_EQ(n[0], 2);
+	CHECK_EQ(map[0].size, RAM);
+	CHECK_EQ(map[1].addr, HIGH);
+	CHECK_EQ(map[1].size, MIB);
+	CHECK_EQ(map[1].type, E820_RAM);
+	n[0] = 1;
+	CHECK_EQ(call(wide, __HYPERVISOR_memory_op, XENMEM_memory_map, ARG, 0),
+		 -XEN_EINVAL);
 	teardown();
 }
 
@@ -722,6 +815,16 @@ static void grants(long unused)
 		 0);
 	CHECK_EQ(*(uint8_t *)at(0x51010), 7);
 	CHECK_EQ(*(uint8_t *)at(0x50010), 0);
+	/* A page that the guest has given back takes it as well. */
+	CHECK_EQ(reserve(true, XENMEM_decrease_reservation,
+			 (uint64_t[]){ 0x52 }, 1, 0),
+		 1);
+	x.gpfn = 0x52;
+	memcpy(at(ARG), &x, sizeof(x));
+	CHECK_EQ(call(true, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, ARG,
+		      0),
+		 0);
+	CHECK_EQ(*(uint8_t *)at(0x52010), 7);
 	x.idx = XEN_GRANT_PAGES;
 	memcpy(at(ARG), &x, sizeof(x));
 	CHECK_EQ(call(true, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, ARG,
@@ -764,6 +867,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		WIDTHS("memory_op", memory),
+		WIDTHS("add_to_physmap into a hole", map_into_hole),
+		WIDTHS("RAM above 4 GiB", high_memory),
 		{ "pages beyond the RAM", extra_pages },
 		WIDTHS("event_channel_op", events),
 		WIDTHS("as many ports as there can be", port_limits),

@@ -198,7 +198,7 @@ int run_xen_create(struct machine *m)
 		return 0;
 	khz = lv_vcpu_tsc_khz(&m->vcpu);
 	return xen_create(&m->xen, &xen_ops, m, &m->vm, &m->timers,
-			  khz > 0 ? khz : 0, m->mem.low_end);
+			  khz > 0 ? khz : 0, &m->mem);
 }
 
 void run_xen_destroy(struct machine *m)

@@ -17,18 +17,22 @@
 
 int xen_create(struct xen_domain *d, const struct xen_ops *ops, void *ctx,
 	       struct lv_vm *vm, struct timers *timers, unsigned int tsc_khz,
-	       uint64_t ram_end)
+	       const struct mem_map *mem)
 {
-	uint64_t pages = ram_end >> PAGE_SHIFT;
+	uint64_t pages;
 
 	memset(d, 0, sizeof(*d));
+	d->mem = mem;
+	d->max_gfn = ((XEN_SPECIAL_GPA + XEN_SPECIAL_SIZE) >> PAGE_SHIFT) - 1;
+	if (mem->high_bytes)
+		d->max_gfn = xen_max_ram(d) - 1;
+	pages = xen_ram_pages(d);
 	d->ops = ops;
 	d->ctx = ctx;
 	d->vm = vm;
 	d->timers = timers;
 	d->start = timers_now(timers);
 	d->tsc_khz = tsc_khz;
-	d->ram_end = ram_end;
 	d->holes = calloc((pages + 63) / 64, sizeof(*d->holes));
 	if (!d->holes)
 		return lv_fail(ENOMEM, "no memory for the guest's Xen");
@@ -86,10 +90,33 @@ bool xen_is_self(uint16_t domid)
 	return domid == DOMID_SELF || domid == XEN_DOMID;
 }
 
+#define HIGH_GFN (1ull << (32 - PAGE_SHIFT))
+
+uint64_t xen_ram_pages(const struct xen_domain *d)
+{
+	return (d->mem->low_end + d->mem->high_bytes) >> PAGE_SHIFT;
+}
+
+uint64_t xen_max_ram(const struct xen_domain *d)
+{
+	return d->mem->high_bytes ?
+		       HIGH_GFN + (d->mem->high_bytes >> PAGE_SHIFT) :
+		       d->mem->low_end >> PAGE_SHIFT;
+}
+
+bool xen_ram_index(const struct xen_domain *d, uint64_t gfn, uint64_t *index)
+{
+	uint64_t low = d->mem->low_end >> PAGE_SHIFT;
+
+	*index = gfn < HIGH_GFN ? gfn : low + (gfn - HIGH_GFN);
+	return gfn < low || (gfn >= HIGH_GFN && gfn < xen_max_ram(d));
+}
+
 static bool is_hole(const struct xen_domain *d, uint64_t gfn)
 {
-	return gfn < d->ram_end >> PAGE_SHIFT &&
-	       d->holes[gfn / 64] >> (gfn % 64) & 1;
+	uint64_t i;
+
+	return xen_ram_index(d, gfn, &i) && d->holes[i / 64] >> (i % 64) & 1;
 }
 
 uint8_t *xen_page(struct xen_domain *d, uint64_t gfn)

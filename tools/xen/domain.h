@@ -17,6 +17,7 @@
 #include <libvigil.h>
 
 #include "dev.h"
+#include "load.h"
 #include "public.h"
 
 #define XEN_MSR 0x40000000u /* writes the hypercall page */
@@ -110,10 +111,12 @@ enum xen_callback { XEN_CALLBACK_NONE, XEN_CALLBACK_LINE, XEN_CALLBACK_VECTOR };
  * @timers: queue and clock
  * @start: when it was made, by that clock
  * @tsc_khz: of its TSC; 0: not known, so it gets no time from shared_info
- * @ram_end: end of the RAM that begins at 0, as far as it lies below 4 GiB
- * @holes: bit n: the guest has given page n of that RAM back
+ * @mem: its memory map
+ * @holes: bit n: the guest has given page n of its RAM back; the pages above 4 GiB follow
+ *	those below
  * @nr_holes: how many
  * @nr_extra: pages that it has besides
+ * @max_gfn: the highest page that it has or had
  * @wide: the layout of shared_info: that of 64 bits
  * @shared: shared_info: @early, or the guest's page
  * @vcpu_info: in @shared, or where the guest wants it
@@ -139,10 +142,11 @@ struct xen_domain {
 	struct timers *timers;
 	uint64_t start;
 	unsigned int tsc_khz;
-	uint64_t ram_end;
+	const struct mem_map *mem;
 	uint64_t *holes;
 	uint64_t nr_holes;
 	unsigned int nr_extra;
+	uint64_t max_gfn;
 	bool wide;
 	uint8_t *shared, *vcpu_info;
 	uint8_t early[4096];
@@ -167,13 +171,13 @@ struct xen_domain {
  * @vm: the VM
  * @timers: the machine's
  * @tsc_khz: the guest's TSC frequency, 0 if not known
- * @ram_end: where the RAM from 0 on ends
+ * @mem: the guest's memory map, which stays
  *
  * Return: 0 or -ENOMEM with lv_error().
  */
 int xen_create(struct xen_domain *d, const struct xen_ops *ops, void *ctx,
 	       struct lv_vm *vm, struct timers *timers, unsigned int tsc_khz,
-	       uint64_t ram_end);
+	       const struct mem_map *mem);
 void xen_destroy(struct xen_domain *d);
 
 /**

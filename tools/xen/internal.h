@@ -21,6 +21,12 @@ int xen_copy_out(struct xen_domain *d, const struct xen_call *c, uint64_t la,
 int xen_copy_long(struct xen_domain *d, const struct xen_call *c, uint64_t la,
 		  uint64_t i, uint64_t *value);
 
+/* Pages of RAM, and the number behind that of the last one. */
+uint64_t xen_ram_pages(const struct xen_domain *d);
+uint64_t xen_max_ram(const struct xen_domain *d);
+/* Is this page RAM, given back or not, and which of all pages of RAM? */
+bool xen_ram_index(const struct xen_domain *d, uint64_t gfn, uint64_t *index);
+
 /* Is this domain id the guest's own? */
 bool xen_is_self(uint16_t domid);
 /* A page of the guest that is there, or NULL. */

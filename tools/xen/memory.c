@@ -58,23 +58,25 @@ static int get_reservation(struct xen_domain *d, const struct xen_call *c,
  */
 static bool add_page(struct xen_domain *d, uint64_t gfn)
 {
-	if (d->nr_extra == XEN_EXTRA_PAGES || gfn < d->ram_end >> PAGE_SHIFT ||
-	    gfn > UINT32_MAX || xen_page(d, gfn) ||
-	    d->ops->add_page(d->ctx, gfn << PAGE_SHIFT))
+	if (d->nr_extra == XEN_EXTRA_PAGES || gfn > UINT32_MAX ||
+	    xen_page(d, gfn) || d->ops->add_page(d->ctx, gfn << PAGE_SHIFT))
 		return false;
 	d->nr_extra++;
+	if (gfn > d->max_gfn)
+		d->max_gfn = gfn;
 	return true;
 }
 
 /* Gives a page back, or takes it again. False: it is not there, or is already. */
 static bool set_hole(struct xen_domain *d, uint64_t gfn, bool hole)
 {
-	uint64_t bit = 1ull << (gfn % 64);
+	uint64_t i, bit;
 	uint8_t *page;
 
-	if (gfn >= d->ram_end >> PAGE_SHIFT)
+	if (!xen_ram_index(d, gfn, &i))
 		return !hole && add_page(d, gfn);
-	if (!!(d->holes[gfn / 64] & bit) == hole)
+	bit = 1ull << (i % 64);
+	if (!!(d->holes[i / 64] & bit) == hole)
 		return false;
 	if (hole) {
 		page = xen_page(d, gfn);
@@ -83,7 +85,7 @@ static bool set_hole(struct xen_domain *d, uint64_t gfn, bool hole)
 			return false;
 		madvise(page, PAGE_SIZE, MADV_DONTNEED);
 	}
-	d->holes[gfn / 64] ^= bit;
+	d->holes[i / 64] ^= bit;
 	d->nr_holes += hole ? 1 : -1;
 	return true;
 }
@@ -115,11 +117,27 @@ static int64_t change_reservation(struct xen_domain *d,
 
 /* ---- the grant table: no other domain reads it ---- */
 
-static int map_grants(struct xen_domain *d, uint64_t idx, uint64_t gfn)
+/*
+ * A page for what Xen puts into the guest's memory. Guests take the place of one that they
+ * have given back, or one where no memory was.
+ */
+static uint8_t *populate(struct xen_domain *d, uint64_t gfn)
 {
 	uint8_t *page = xen_page(d, gfn);
 
-	if (idx >= XEN_GRANT_PAGES || !page)
+	if (page)
+		return page;
+	return set_hole(d, gfn, false) ? xen_page(d, gfn) : NULL;
+}
+
+static int map_grants(struct xen_domain *d, uint64_t idx, uint64_t gfn)
+{
+	uint8_t *page;
+
+	if (idx >= XEN_GRANT_PAGES)
+		return -XEN_EINVAL;
+	page = populate(d, gfn);
+	if (!page)
 		return -XEN_EINVAL;
 	if (page == d->grants[idx])
 		return 0;
@@ -176,7 +194,7 @@ static int64_t add_to_physmap(struct xen_domain *d, const struct xen_call *c)
 		return -XEN_ESRCH;
 	switch (x.space) {
 	case XENMAPSPACE_shared_info:
-		if (x.idx)
+		if (x.idx || !populate(d, x.gpfn))
 			return -XEN_EINVAL;
 		d->wide = c->wide;
 		return xen_map_shared(d, x.gpfn);
@@ -184,6 +202,49 @@ static int64_t add_to_physmap(struct xen_domain *d, const struct xen_call *c)
 		return map_grants(d, x.idx, x.gpfn);
 	}
 	return -XEN_ENOSYS;
+}
+
+/* The map that PVH's start information has too. */
+static int64_t memory_map(struct xen_domain *d, const struct xen_call *c)
+{
+	const struct mem_map *mem = d->mem;
+	struct {
+		uint32_t nr, pad;
+		uint64_t list;
+	} wide;
+	struct {
+		uint32_t nr, list;
+	} narrow;
+	struct {
+		uint64_t addr, size;
+		uint32_t type;
+	} __attribute__((packed)) e820[MEM_MAX_RANGES];
+	unsigned int i;
+	int ret;
+
+	_Static_assert(sizeof(wide) == sizeof(struct xen_memory_map),
+		       "xen_memory_map");
+	if (c->wide) {
+		ret = xen_copy_in(d, c, &wide, c->arg[1], sizeof(wide));
+	} else {
+		ret = xen_copy_in(d, c, &narrow, c->arg[1], sizeof(narrow));
+		wide.nr = narrow.nr;
+		wide.list = narrow.list;
+	}
+	if (ret)
+		return ret;
+	if (wide.nr < mem->n)
+		return -XEN_EINVAL;
+	for (i = 0; i < mem->n; i++) {
+		e820[i].addr = mem->ranges[i].addr;
+		e820[i].size = mem->ranges[i].size;
+		e820[i].type = mem->ranges[i].type;
+	}
+	wide.nr = mem->n;
+	ret = xen_copy_out(d, c, wide.list, e820, mem->n * sizeof(e820[0]));
+	/* Both structs begin with it. */
+	return ret ? ret :
+		     xen_copy_out(d, c, c->arg[1], &wide.nr, sizeof(wide.nr));
 }
 
 /* The domain whose memory is asked for. */
@@ -198,7 +259,7 @@ static int check_domain(struct xen_domain *d, const struct xen_call *c)
 
 int64_t xen_memory_op(struct xen_domain *d, const struct xen_call *c)
 {
-	uint64_t pages = d->ram_end >> PAGE_SHIFT;
+	uint64_t pages = xen_ram_pages(d);
 	int ret;
 
 	switch (c->arg[0] & ((1u << EXTENT_SHIFT) - 1)) {
@@ -211,8 +272,10 @@ int64_t xen_memory_op(struct xen_domain *d, const struct xen_call *c)
 		return change_reservation(d, c, false);
 	case XENMEM_add_to_physmap:
 		return add_to_physmap(d, c);
+	case XENMEM_memory_map:
+		return memory_map(d, c);
 	case XENMEM_maximum_ram_page:
-		return pages;
+		return xen_max_ram(d);
 	case XENMEM_current_reservation:
 		ret = check_domain(d, c);
 		return ret ? ret : (int64_t)(pages - d->nr_holes);
@@ -221,10 +284,7 @@ int64_t xen_memory_op(struct xen_domain *d, const struct xen_call *c)
 		return ret ? ret : (int64_t)pages;
 	case XENMEM_maximum_gpfn:
 		ret = check_domain(d, c);
-		return ret ? ret :
-			     (int64_t)((XEN_SPECIAL_GPA + XEN_SPECIAL_SIZE) >>
-				       PAGE_SHIFT) -
-				       1;
+		return ret ? ret : (int64_t)d->max_gfn;
 	}
 	return -XEN_ENOSYS;
 }
