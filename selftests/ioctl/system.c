@@ -496,6 +496,15 @@ static void check_rights(struct vcpu *v, uint64_t la, bool write, bool user)
 	CHECK_EQ(t.usermode, user);
 }
 
+static void check_invalid(struct vcpu *v, uint64_t la)
+{
+	struct kvm_translation t = { .linear_address = la };
+
+	CHECK_OK(ioctl(v->fd, KVM_TRANSLATE, &t));
+	CHECK(!t.valid && !t.writeable && !t.usermode);
+	CHECK_EQ(t.physical_address, ~0ull);
+}
+
 static void translate(long mode)
 {
 	struct vcpu *v = START(mode, spin);
@@ -514,6 +523,13 @@ static void translate(long mode)
 	CHECK_OK(ioctl(v->fd, KVM_TRANSLATE, &t));
 	CHECK(t.valid);
 	CHECK_EQ(t.physical_address, GUEST_CODE + 0x123);
+	/* Where no address of this mode is, no other one answers. */
+	if (!test_on_kvm()) {
+		check_invalid(v,
+			      GUEST_CODE | 1ull << (mode_long(mode) ? 47 : 32));
+		check_invalid(v, GUEST_CODE | 1ull << 48);
+		check_invalid(v, GUEST_CODE | 1ull << 63);
+	}
 	if (!mode_paged(mode))
 		return;
 	t.linear_address = 0x40000345;

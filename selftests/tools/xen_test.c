@@ -13,6 +13,7 @@
 #define ARG 0x10000 /* where arguments lie */
 #define LIST 0x11000
 #define SHARED 0x20000
+#define TOP 0x60000 /* here lies the page at the end of the address space */
 #define KERNEL 0x100000 /* from here on user mode has no rights */
 #define READ_ONLY 0x200000 /* translate() refuses writes to this page */
 
@@ -32,6 +33,10 @@ static void (*on_wait)(void);
 static int translate(void *ctx, uint64_t la, unsigned int cpl, bool write,
 		     uint64_t *gpa)
 {
+	/* As page tables do, which know no more of an address. */
+	la &= (1ull << 48) - 1;
+	if (la >> 12 == (1ull << 36) - 1)
+		la = TOP + la % 4096;
 	if (la >= RAM || (cpl == 3 && la >= KERNEL) ||
 	    (write && la >> 12 == READ_ONLY >> 12))
 		return -1;
@@ -842,6 +847,51 @@ static void grants(long unused)
 	teardown();
 }
 
+/* An address of more bits than there are is no other one's. */
+static void not_canonical(long unused)
+{
+	const uint64_t bad[] = { 1ull << 63, 1ull << 57, 1ull << 56,
+				 0xfe0000ull << 40 };
+	struct xen_memory_reservation *w = at(ARG);
+	struct sched_poll *p = at(ARG);
+	unsigned int i;
+
+	setup();
+	strcpy(at(LIST), "text");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK_EQ(call(true, __HYPERVISOR_console_io, CONSOLEIO_write, 4,
+			      bad[i] | LIST),
+			 -XEN_EFAULT);
+		CHECK_EQ(call(true, __HYPERVISOR_xen_version,
+			      XENVER_extraversion, bad[i] | LIST, 0),
+			 -XEN_EFAULT);
+	}
+	/* Its last byte alone is not. */
+	CHECK_EQ(call(true, __HYPERVISOR_console_io, CONSOLEIO_write, 4,
+		      (1ull << 56) - 2),
+		 -XEN_EFAULT);
+	CHECK(!hv_text[0]);
+	CHECK(!strcmp(at(LIST), "text"));
+	/* A list does not go on from 0 behind the end of the address space. */
+	memset(w, 0, sizeof(*w));
+	memcpy(w, &(uint64_t){ -8ull }, 8);
+	w->nr_extents = 2;
+	w->domid = DOMID_SELF;
+	*(uint64_t *)at(TOP + 0xff8) = 0x300;
+	*(uint64_t *)at(0) = 0x301;
+	CHECK_EQ(call(true, __HYPERVISOR_memory_op, XENMEM_decrease_reservation,
+		      ARG, 0),
+		 1);
+	memcpy(p, &(uint64_t){ -4ull }, 8);
+	p->nr_ports = 2;
+	p->timeout = 1;
+	*(uint32_t *)at(TOP + 0xffc) = XEN_CONSOLE_PORT;
+	*(uint32_t *)at(0) = XEN_CONSOLE_PORT;
+	CHECK_EQ(call(true, __HYPERVISOR_sched_op, SCHEDOP_poll, ARG, 0),
+		 -XEN_EFAULT);
+	teardown();
+}
+
 /* 32-bit code passes the low halves of its registers, and cannot reach above 4 GiB. */
 static void narrow(long unused)
 {
@@ -881,6 +931,7 @@ int main(int argc, char **argv)
 		{ "console_io and the ring", consoles },
 		WIDTHS("xen_version, CPUID, and what there is not", versions),
 		{ "grant table", grants },
+		{ "addresses that are not canonical", not_canonical },
 		{ "registers of 32-bit code", narrow },
 		{}
 	};

@@ -140,11 +140,20 @@ static uint8_t *find(struct xen_domain *d, const struct xen_call *c,
 	return page ? page + PAGE_OFFSET(gpa) : NULL;
 }
 
+/* Is it canonical with five levels? With four, translate() refuses the rest. */
+static bool canonical(uint64_t la)
+{
+	return (uint64_t)((int64_t)(la << 7) >> 7) == la;
+}
+
 static bool bad_range(const struct xen_call *c, uint64_t la, size_t len)
 {
 	uint64_t last = la + len - 1;
 
-	return len && (last < la || (!c->wide && last > UINT32_MAX));
+	if (!len)
+		return false;
+	return last < la || (c->wide ? !canonical(la) || !canonical(last) :
+				       last > UINT32_MAX);
 }
 
 static int copy(struct xen_domain *d, const struct xen_call *c, uint64_t la,
@@ -187,7 +196,9 @@ int xen_copy_long(struct xen_domain *d, const struct xen_call *c, uint64_t la,
 	unsigned int bytes = c->wide ? 8 : 4;
 
 	*value = 0;
-	return xen_copy_in(d, c, value, la + i * bytes, bytes);
+	if (__builtin_add_overflow(la, i * bytes, &la))
+		return -XEN_EFAULT;
+	return xen_copy_in(d, c, value, la, bytes);
 }
 
 /* ---- shared_info ---- */

@@ -51,7 +51,7 @@ struct xen_call {
 /**
  * struct xen_ops - what the machine around the domain does for it
  * @translate: a linear address to a guest-physical one, with the rights of the caller;
- *	0, or -1 where he has none
+ *	0, or -1 where he has none, or where no address is: one that is not canonical
  * @guest_tsc: what the guest's RDTSC gives now
  * @output: bytes that the guest has put into its console's ring
  * @hypervisor_output: bytes for console_io, which is Xen's own console

@@ -140,9 +140,10 @@ static int any_pending(struct xen_domain *d, const struct xen_call *c,
 	evtchn_port_t port;
 	uint32_t i;
 
-	for (i = 0; i < nr; i++) {
-		if (xen_copy_in(d, c, &port, list + i * sizeof(port),
-				sizeof(port)))
+	for (i = 0; i < nr; i++, list += sizeof(port)) {
+		/* A list that goes on from 0 is none. */
+		if ((i && list < sizeof(port)) ||
+		    xen_copy_in(d, c, &port, list, sizeof(port)))
 			return -XEN_EFAULT;
 		if (port >= XEN_PORTS || d->ports[port].state == XEN_PORT_FREE)
 			return -XEN_EINVAL;

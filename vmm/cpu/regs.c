@@ -136,6 +136,14 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	return 0;
 }
 
+/* The walk looks at no more bits than it needs: an address beyond them is none. */
+static bool is_gva(const struct vigil_vcpu *vcpu, u64 gva)
+{
+	if (!is_long_mode(vcpu))
+		return gva <= U32_MAX;
+	return gva_canonical(gva, vcpu->cr4 & X86_CR4_LA57 ? 57 : 48);
+}
+
 int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr)
 {
 	bool user = vmm_ops->get_cpl(vcpu) == 3;
@@ -143,6 +151,13 @@ int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr)
 	u32 error_code;
 	gpa_t gpa;
 
+	if (!is_gva(vcpu, gva)) {
+		tr->physical_address = INVALID_GPA;
+		tr->valid = 0;
+		tr->writeable = 0;
+		tr->usermode = 0;
+		return 0;
+	}
 	/* Under SMAP the kernel may not read what user code may. */
 	tr->usermode = !shadow_gva_to_gpa(vcpu, gva, PFERR_U, false, &gpa,
 					  &error_code);
