@@ -630,6 +630,12 @@ static void shared_time(long wide)
 	teardown();
 }
 
+static void clock_and_irq(void)
+{
+	now += 1000;
+	irq = true;
+}
+
 static void vcpus(long wide)
 {
 	struct vcpu_register_vcpu_info r = { .mfn = 0x40, .offset = 0x80 };
@@ -674,6 +680,61 @@ static void vcpus(long wide)
 	CHECK_EQ(reason, -1);
 	CHECK_EQ(call(wide, __HYPERVISOR_vcpu_op, VCPUOP_down, 0, 0), 0);
 	CHECK_EQ(reason, SHUTDOWN_poweroff);
+	teardown();
+}
+
+static uint64_t word_at(uint64_t gpa)
+{
+	uint64_t v;
+
+	memcpy(&v, at(gpa), sizeof(v));
+	return v;
+}
+
+/* Where the guest has registered its run state, whoever waits stores it. */
+static void run_state(long wide)
+{
+	const unsigned int size = wide ? 48 : 44,
+			   blocked = 8 * RUNSTATE_blocked + (wide ? 16 : 12);
+	const uint64_t places[] = { KERNEL + 0x1000, KERNEL + 0x2ff0 };
+	uint64_t *arg = at(ARG);
+	unsigned int i;
+
+	setup();
+	on_wait = clock_and_irq;
+	for (i = 0; i < 2; i++) {
+		*arg = places[i];
+		CHECK_EQ(call(wide, __HYPERVISOR_vcpu_op,
+			      VCPUOP_register_runstate_memory_area, 0, ARG),
+			 0);
+		memset(at(places[i]), 0, size);
+		*(uint8_t *)at(places[i] + size) = 0x5a;
+		irq = false;
+		/* By user mode, which cannot store there. */
+		CHECK_EQ(call_as(3, !wide, __HYPERVISOR_sched_op, SCHEDOP_block,
+				 0, 0),
+			 0);
+		CHECK_EQ(word_at(places[i] + blocked), 1000 * (i + 1));
+		CHECK_EQ(*(uint8_t *)at(places[i] + size), 0x5a);
+	}
+	/* User mode cannot register what it cannot store to. */
+	CHECK_EQ(call_as(3, wide, __HYPERVISOR_vcpu_op,
+			 VCPUOP_register_runstate_memory_area, 0, ARG),
+		 -XEN_EFAULT);
+	*arg = KERNEL - size + 1;
+	CHECK_EQ(call_as(3, wide, __HYPERVISOR_vcpu_op,
+			 VCPUOP_register_runstate_memory_area, 0, ARG),
+		 -XEN_EFAULT);
+	/* No address, no more stores: not to address 0 either. */
+	*arg = 0;
+	CHECK_EQ(call(wide, __HYPERVISOR_vcpu_op,
+		      VCPUOP_register_runstate_memory_area, 0, ARG),
+		 0);
+	memset(at(places[1]), 0, size);
+	irq = false;
+	CHECK_EQ(call(wide, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0), 0);
+	CHECK_EQ(word_at(places[1] + blocked), 0);
+	CHECK_EQ(word_at(blocked), 0);
 	teardown();
 }
 
@@ -927,6 +988,7 @@ int main(int argc, char **argv)
 		{ "periodic timer", periodic },
 		WIDTHS("time in shared_info", shared_time),
 		WIDTHS("vcpu_op", vcpus),
+		WIDTHS("run state", run_state),
 		{ "shutdown", endings },
 		{ "console_io and the ring", consoles },
 		WIDTHS("xen_version, CPUID, and what there is not", versions),

@@ -201,6 +201,39 @@ int xen_copy_long(struct xen_domain *d, const struct xen_call *c, uint64_t la,
 	return xen_copy_in(d, c, value, la, bytes);
 }
 
+int xen_find_area(struct xen_domain *d, const struct xen_call *c, uint64_t la,
+		  size_t len, struct xen_area *a)
+{
+	size_t room;
+
+	if (bad_range(c, la, len) ||
+	    d->ops->translate(d->ctx, la, c->cpl, true, &a->gpa[0]))
+		return -XEN_EFAULT;
+	room = PAGE_SIZE - PAGE_OFFSET(la);
+	if (len > room &&
+	    d->ops->translate(d->ctx, la + room, c->cpl, true, &a->gpa[1]))
+		return -XEN_EFAULT;
+	if (!xen_page(d, a->gpa[0] >> PAGE_SHIFT) ||
+	    (len > room && !xen_page(d, a->gpa[1] >> PAGE_SHIFT)))
+		return -XEN_EFAULT;
+	return 0;
+}
+
+void xen_store_area(struct xen_domain *d, const struct xen_area *a,
+		    const void *from, size_t len)
+{
+	size_t off = PAGE_OFFSET(a->gpa[0]), n = PAGE_SIZE - off;
+	uint8_t *page = xen_page(d, a->gpa[0] >> PAGE_SHIFT);
+
+	if (n > len)
+		n = len;
+	if (page)
+		memcpy(page + off, from, n);
+	page = n < len ? xen_page(d, a->gpa[1] >> PAGE_SHIFT) : NULL;
+	if (page)
+		memcpy(page, (const uint8_t *)from + n, len - n);
+}
+
 /* ---- shared_info ---- */
 
 uint64_t xen_system_time(const struct xen_domain *d)

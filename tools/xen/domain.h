@@ -104,6 +104,17 @@ struct xen_port {
 enum xen_callback { XEN_CALLBACK_NONE, XEN_CALLBACK_LINE, XEN_CALLBACK_VECTOR };
 
 /**
+ * struct xen_area - guest memory that Xen stores to later on, not longer than a page
+ * @gpa: of its first byte, and of the first one in its second page
+ *
+ * Who registers it must be able to store there. Whoever runs when Xen stores need not,
+ * and may have other page tables.
+ */
+struct xen_area {
+	uint64_t gpa[2];
+};
+
+/**
  * struct xen_domain - the guest, as Xen sees it
  * @ops: callbacks
  * @ctx: their first argument
@@ -131,7 +142,8 @@ enum xen_callback { XEN_CALLBACK_NONE, XEN_CALLBACK_LINE, XEN_CALLBACK_VECTOR };
  * @period: 0: not set
  * @poll_timer: ends SCHEDOP_poll
  * @poll_over: it has
- * @runstate: where the guest wants its run state, 0: nowhere
+ * @has_runstate: the guest wants its run state in memory
+ * @runstate: there
  * @runstate_wide: in the layout of 64 bits
  * @blocked: ns that the guest has waited in hypercalls
  */
@@ -158,8 +170,8 @@ struct xen_domain {
 	struct dev_timer virq_timer, periodic, poll_timer;
 	uint64_t period;
 	bool poll_over;
-	uint64_t runstate;
-	bool runstate_wide;
+	bool has_runstate, runstate_wide;
+	struct xen_area runstate;
 	uint64_t blocked;
 };
 

@@ -27,6 +27,13 @@ uint64_t xen_max_ram(const struct xen_domain *d);
 /* Is this page RAM, given back or not, and which of all pages of RAM? */
 bool xen_ram_index(const struct xen_domain *d, uint64_t gfn, uint64_t *index);
 
+/* Finds an area that the caller has registered. 0 or -XEN_EFAULT. */
+int xen_find_area(struct xen_domain *d, const struct xen_call *c, uint64_t la,
+		  size_t len, struct xen_area *a);
+/* Stores there, but to no page that the guest has given back since. */
+void xen_store_area(struct xen_domain *d, const struct xen_area *a,
+		    const void *from, size_t len);
+
 /* Is this domain id the guest's own? */
 bool xen_is_self(uint16_t domid);
 /* A page of the guest that is there, or NULL. */

@@ -72,64 +72,85 @@ int64_t xen_set_timer_op(struct xen_domain *d, const struct xen_call *c)
 
 /* ---- run state ---- */
 
-static int put_runstate(struct xen_domain *d, const struct xen_call *c,
-			uint64_t la)
+/* Fills in the run state. Return: its size. */
+static size_t get_runstate(struct xen_domain *d, bool wide,
+			   struct vcpu_runstate_info *r)
 {
 	uint64_t now = xen_system_time(d);
-	struct vcpu_runstate_info wide = { .state = RUNSTATE_running,
-					   .state_entry_time = now };
 	struct {
 		int32_t state;
 		uint64_t state_entry_time, time[4];
 	} __attribute__((packed))
 	narrow = { .state = RUNSTATE_running, .state_entry_time = now };
 
-	wide.time[RUNSTATE_blocked] = d->blocked;
-	wide.time[RUNSTATE_running] = now - d->blocked;
-	if (c->wide)
-		return xen_copy_out(d, c, la, &wide, sizeof(wide));
-	memcpy(narrow.time, wide.time, sizeof(narrow.time));
-	return xen_copy_out(d, c, la, &narrow, sizeof(narrow));
+	_Static_assert(sizeof(narrow.time) == sizeof(r->time), "run state");
+	*r = (struct vcpu_runstate_info){ .state = RUNSTATE_running,
+					  .state_entry_time = now };
+	r->time[RUNSTATE_blocked] = d->blocked;
+	r->time[RUNSTATE_running] = now - d->blocked;
+	if (wide)
+		return sizeof(*r);
+	memcpy(narrow.time, r->time, sizeof(narrow.time));
+	memcpy(r, &narrow, sizeof(narrow));
+	return sizeof(narrow);
+}
+
+static int put_runstate(struct xen_domain *d, const struct xen_call *c)
+{
+	struct vcpu_runstate_info r;
+	size_t size = get_runstate(d, c->wide, &r);
+
+	return xen_copy_out(d, c, c->arg[2], &r, size);
+}
+
+static void store_runstate(struct xen_domain *d)
+{
+	struct vcpu_runstate_info r;
+	size_t size;
+
+	if (!d->has_runstate)
+		return;
+	size = get_runstate(d, d->runstate_wide, &r);
+	xen_store_area(d, &d->runstate, &r, size);
 }
 
 static int64_t register_runstate(struct xen_domain *d, const struct xen_call *c)
 {
+	struct vcpu_runstate_info r;
+	struct xen_area area;
 	uint64_t la;
 
 	if (xen_copy_long(d, c, c->arg[2], 0, &la))
 		return -XEN_EFAULT;
-	if (put_runstate(d, c, la))
+	/* No address: the guest wants it no more. */
+	if (la && xen_find_area(d, c, la, get_runstate(d, c->wide, &r), &area))
 		return -XEN_EFAULT;
-	d->runstate = la;
+	d->has_runstate = la;
+	if (la)
+		d->runstate = area;
 	d->runstate_wide = c->wide;
+	store_runstate(d);
 	return 0;
 }
 
 /* The guest has waited since @began. */
-static void has_waited(struct xen_domain *d, const struct xen_call *c,
-		       uint64_t began)
+static void has_waited(struct xen_domain *d, uint64_t began)
 {
-	struct xen_call as = *c;
-
 	d->blocked += xen_system_time(d) - began;
 	xen_update_time(d);
-	if (!d->runstate)
-		return;
-	as.wide = d->runstate_wide;
-	/* An area that the guest has unmapped since gets nothing. */
-	put_runstate(d, &as, d->runstate);
+	store_runstate(d);
 }
 
 /* ---- sched_op ---- */
 
-static int64_t block(struct xen_domain *d, const struct xen_call *c)
+static int64_t block(struct xen_domain *d)
 {
 	uint64_t began = xen_system_time(d);
 
 	while (!xen_upcall_pending(d) && !d->ops->irq_pending(d->ctx))
 		if (!d->ops->wait(d->ctx))
 			break;
-	has_waited(d, c, began);
+	has_waited(d, began);
 	return 0;
 }
 
@@ -188,7 +209,7 @@ static int64_t poll(struct xen_domain *d, const struct xen_call *c)
 			break;
 	}
 	timer_cancel(d->timers, &d->poll_timer);
-	has_waited(d, c, began);
+	has_waited(d, began);
 	return ret < 0 ? ret : 0;
 }
 
@@ -200,7 +221,7 @@ int64_t xen_sched_op(struct xen_domain *d, const struct xen_call *c)
 	case SCHEDOP_yield:
 		return 0;
 	case SCHEDOP_block:
-		return block(d, c);
+		return block(d);
 	case SCHEDOP_poll:
 		return poll(d, c);
 	case SCHEDOP_shutdown:
@@ -285,7 +306,7 @@ int64_t xen_vcpu_op(struct xen_domain *d, const struct xen_call *c)
 	case VCPUOP_is_up:
 		return 1;
 	case VCPUOP_get_runstate_info:
-		return put_runstate(d, c, c->arg[2]);
+		return put_runstate(d, c);
 	case VCPUOP_register_runstate_memory_area:
 		return register_runstate(d, c);
 	case VCPUOP_set_periodic_timer:
