@@ -26,7 +26,7 @@ static struct lv_vm vm;
 static struct xen_domain d;
 static char text[4096], hv_text[4096];
 static int reason, added, waits;
-static bool line, irq, stop, ring_used;
+static bool line, irq, irqs_on, stop, ring_used;
 static unsigned int line_nr;
 static void (*on_wait)(void);
 
@@ -83,6 +83,11 @@ static bool irq_pending(void *ctx)
 	return irq;
 }
 
+static bool takes_irqs(void *ctx)
+{
+	return irqs_on;
+}
+
 static bool wait_for(void *ctx)
 {
 	waits++;
@@ -112,6 +117,7 @@ static const struct xen_ops ops = {
 	.add_page = add_page,
 	.set_irq = set_irq,
 	.irq_pending = irq_pending,
+	.takes_irqs = takes_irqs,
 	.wait = wait_for,
 	.stopping = stopping,
 	.use_console = use_console,
@@ -133,7 +139,7 @@ static void setup(void)
 	text[0] = hv_text[0] = 0;
 	reason = -1;
 	added = waits = 0;
-	line = irq = stop = ring_used = false;
+	line = irq = irqs_on = stop = ring_used = false;
 	on_wait = NULL;
 	if (xen_create(&d, &ops, NULL, &vm, &timers, 2000000, &mem))
 		ERROR("no domain");
@@ -462,12 +468,18 @@ static void port_limits(long wide)
 	teardown();
 }
 
-static int64_t hvm_param(unsigned int cmd, uint32_t index, uint64_t value)
+static int64_t hvm_param_as(bool wide, unsigned int cmd, uint32_t index,
+			    uint64_t value)
 {
 	struct xen_hvm_param p = { DOMID_SELF, 0, index, value };
 
 	memcpy(at(ARG), &p, sizeof(p));
-	return call(true, __HYPERVISOR_hvm_op, cmd, ARG, 0);
+	return call(wide, __HYPERVISOR_hvm_op, cmd, ARG, 0);
+}
+
+static int64_t hvm_param(unsigned int cmd, uint32_t index, uint64_t value)
+{
+	return hvm_param_as(true, cmd, index, value);
 }
 
 static void callbacks(long unused)
@@ -572,6 +584,63 @@ static void timers_and_waiting(long wide)
 	stop = true;
 	on_wait = NULL;
 	CHECK_EQ(call(wide, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0), 0);
+	CHECK_EQ(waits, 2);
+	teardown();
+}
+
+static void raise_event(void)
+{
+	clock_to(now + 1000);
+	xen_raise_virq(&d, VIRQ_TIMER);
+}
+
+static int64_t poll_for(bool wide, uint32_t port, uint64_t timeout)
+{
+	uint64_t *w = at(ARG);
+	uint32_t *n = at(ARG);
+
+	*(uint32_t *)at(LIST) = port;
+	memset(at(ARG), 0, 64);
+	n[0] = LIST;
+	n[wide ? 2 : 1] = 1;
+	w[wide ? 2 : 1] = timeout;
+	waits = 0;
+	return call(wide, __HYPERVISOR_sched_op, SCHEDOP_poll, ARG, 0);
+}
+
+/* An interrupt that the guest takes ends a poll for something else. */
+static void poll_interrupted(long wide)
+{
+	struct evtchn_bind_virq v = { .virq = VIRQ_TIMER };
+
+	setup();
+	CHECK_EQ(map_shared(wide, SHARED), 0);
+	CHECK_EQ(event_op(wide, EVTCHNOP_bind_virq, &v, sizeof(v)), 0);
+	irqs_on = true;
+	on_wait = raise_irq;
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, 9000), 0);
+	CHECK_EQ(waits, 1);
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, 9000), 0);
+	CHECK_EQ(waits, 0);
+	irq = false;
+
+	/* An event, when the guest is told by a vector: by none it would not hear. */
+	on_wait = raise_event;
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, 3000), 0);
+	CHECK_EQ(waits, 3);
+	CHECK_EQ(hvm_param_as(wide, HVMOP_set_param, HVM_PARAM_CALLBACK_IRQ,
+			      2ull << 56 | 0x40),
+		 0);
+	clear_events(wide);
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, 90000), 0);
+	CHECK_EQ(waits, 1);
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, 90000), 0);
+	CHECK_EQ(waits, 0);
+
+	/* Who takes no interrupts waits for its port, or for the time. */
+	irqs_on = false;
+	irq = true;
+	CHECK_EQ(poll_for(wide, XEN_CONSOLE_PORT, now - 1000000 + 2000), 0);
 	CHECK_EQ(waits, 2);
 	teardown();
 }
@@ -985,6 +1054,7 @@ int main(int argc, char **argv)
 		WIDTHS("as many ports as there can be", port_limits),
 		{ "hvm_op and callbacks", callbacks },
 		WIDTHS("timers, poll and block", timers_and_waiting),
+		WIDTHS("poll, interrupted", poll_interrupted),
 		{ "periodic timer", periodic },
 		WIDTHS("time in shared_info", shared_time),
 		WIDTHS("vcpu_op", vcpus),

@@ -111,6 +111,13 @@ static bool on_irq_pending(void *ctx)
 	return pic_pending(&m->pic);
 }
 
+static bool on_takes_irqs(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return m->vcpu.run->if_flag;
+}
+
 static bool on_wait(void *ctx)
 {
 	struct machine *m = ctx;
@@ -159,6 +166,7 @@ static const struct xen_ops xen_ops = {
 	.add_page = on_add_page,
 	.set_irq = on_set_irq,
 	.irq_pending = on_irq_pending,
+	.takes_irqs = on_takes_irqs,
 	.wait = on_wait,
 	.stopping = on_stopping,
 	.use_console = on_use_console,

@@ -58,7 +58,8 @@ struct xen_call {
  * @shutdown: the guest ends, for reason SHUTDOWN_*
  * @add_page: gives the guest a page of zeros at @gpa; 0 or negative
  * @set_irq: drives an interrupt line of the machine
- * @irq_pending: an interrupt that is none of Xen's waits for the guest
+ * @irq_pending: an interrupt waits for the guest in the machine's controllers
+ * @takes_irqs: the guest takes interrupts: RFLAGS.IF is set
  * @wait: sleeps until a timer, input or a signal may have changed something; false: the
  *	guest is to end
  * @stopping: the guest is to end; asked by what takes long
@@ -74,6 +75,7 @@ struct xen_ops {
 	int (*add_page)(void *ctx, uint64_t gpa);
 	void (*set_irq)(void *ctx, unsigned int line, bool level);
 	bool (*irq_pending)(void *ctx);
+	bool (*takes_irqs)(void *ctx);
 	bool (*wait)(void *ctx);
 	bool (*stopping)(void *ctx);
 	void (*use_console)(void *ctx);

@@ -174,6 +174,18 @@ static int any_pending(struct xen_domain *d, const struct xen_call *c,
 	return 0;
 }
 
+/*
+ * Is there an interrupt that the guest would take, one for events among them? Then it
+ * does not wait on, and may poll again. Without RFLAGS.IF the ports alone count.
+ */
+static bool interrupted(struct xen_domain *d)
+{
+	if (!d->ops->takes_irqs(d->ctx))
+		return false;
+	xen_before_entry(d);
+	return xen_vector(d) >= 0 || d->ops->irq_pending(d->ctx);
+}
+
 static int64_t poll(struct xen_domain *d, const struct xen_call *c)
 {
 	uint64_t began = xen_system_time(d), list, timeout;
@@ -205,7 +217,8 @@ static int64_t poll(struct xen_domain *d, const struct xen_call *c)
 		arm(d, &d->poll_timer, timeout);
 	for (;;) {
 		ret = any_pending(d, c, list, nr);
-		if (ret || d->poll_over || !d->ops->wait(d->ctx))
+		if (ret || d->poll_over || interrupted(d) ||
+		    !d->ops->wait(d->ctx))
 			break;
 	}
 	timer_cancel(d->timers, &d->poll_timer);
