@@ -84,8 +84,10 @@ static size_t get_runstate(struct xen_domain *d, bool wide,
 	narrow = { .state = RUNSTATE_running, .state_entry_time = now };
 
 	_Static_assert(sizeof(narrow.time) == sizeof(r->time), "run state");
-	*r = (struct vcpu_runstate_info){ .state = RUNSTATE_running,
-					  .state_entry_time = now };
+	/* The guest gets the padding too. */
+	memset(r, 0, sizeof(*r));
+	r->state = RUNSTATE_running;
+	r->state_entry_time = now;
 	r->time[RUNSTATE_blocked] = d->blocked;
 	r->time[RUNSTATE_running] = now - d->blocked;
 	if (wide)
