@@ -313,6 +313,11 @@ static void audit_entry(struct audit *a, struct shadow_page *sp, unsigned int i)
 {
 	u64 pte;
 
+	if (sp->role.window && shadow_window_entry(sp, i)) {
+		if (test_bit(i, sp->present))
+			complain(a, sp, i, "of the window, and in the bitmap");
+		return;
+	}
 	if (!!sp->spt[i] != test_bit(i, sp->present)) {
 		complain(a, sp, i, "presence is not in the bitmap");
 		return;

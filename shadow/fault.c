@@ -95,11 +95,28 @@ static int walk(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, bool set_ad,
 				 vcpu->cr3, vcpu->shadow.pdpte, gva, &a, w);
 }
 
+/*
+ * Nothing of the guest's is in the window, whatever its tables say: its own accesses
+ * fault as on a page of the kernel's that is read-only.
+ */
+static u32 window_error(const struct vigil_vcpu *vcpu, u32 ec)
+{
+	const struct walk_mode *m = &vcpu->shadow.mode;
+
+	if (!m->nx && !m->smep)
+		ec &= ~(u32)PFERR_I;
+	return ec & (PFERR_P | PFERR_W | PFERR_U | PFERR_I);
+}
+
 int shadow_gva_to_gpa(struct vigil_vcpu *vcpu, gva_t gva, u32 access,
 		      bool set_ad, gpa_t *gpa, u32 *error_code)
 {
 	struct guest_walk w;
 
+	if (in_window(vcpu, gva)) {
+		*error_code = window_error(vcpu, access | PFERR_P);
+		return -EFAULT;
+	}
 	switch (walk(vcpu, gva, access, set_ad, &w)) {
 	case WALK_OK:
 		*gpa = w.gfn << PAGE_SHIFT | offset_in_page(gva);
@@ -220,6 +237,8 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
 	u64 *sptep, spte;
 	bool ok = false;
 
+	if (in_window(vcpu, gva))
+		return false;
 	rcu_read_lock();
 	sptep = find_leaf(vcpu, gva);
 	if (sptep && READ_ONCE(vcpu->shadow.root_ok)) {
@@ -306,6 +325,7 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu,
 		*gfn = f->w.table[level - 2] >> PAGE_SHIFT;
 	}
 	role.level = level - 1;
+	role.window = 0;
 	return role;
 }
 
@@ -708,5 +728,9 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 {
 	if (mmio_known(vcpu, gva, *error_code, gpa))
 		return SHADOW_MMIO;
+	if (in_window(vcpu, gva)) {
+		*error_code = window_error(vcpu, *error_code);
+		return SHADOW_GUEST;
+	}
 	return page_fault(vcpu, gva, error_code, gpa);
 }

@@ -332,6 +332,20 @@ static inline void mmio_forget(struct shadow_vcpu *s)
 void prefetch_pte(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 		  unsigned int index, u64 pte);
 
+/* ---- window.c ---- */
+/* Of the four roots of a guest without long mode, the one with the window. */
+#define SHADOW_WINDOW_QUADRANT 3
+/* [s] Has a root lead to the window. Done again, it changes nothing. */
+void shadow_window_link(struct vigil_vm *vm, struct shadow_page *root);
+/* Is entry @index of a root that leads to the window one of the window's? */
+bool shadow_window_entry(const struct shadow_page *root, unsigned int index);
+void shadow_window_free(struct vigil_vm *vm);
+
+static inline bool in_window(const struct vigil_vcpu *vcpu, gva_t gva)
+{
+	return unlikely(vcpu->shadow.window) && shadow_in_window(vcpu, gva);
+}
+
 /* ---- audit.c ---- */
 #ifdef VIGIL_DEBUG
 /*

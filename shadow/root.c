@@ -72,6 +72,7 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 	struct walk_mode mode = mode_of(vcpu);
 	union shadow_role role = role_of(&mode);
 
+	role.window = s->window;
 	if (s->initialised && !same_cpu(&mode, &s->mode))
 		shadow_zap_all(vcpu->vm);
 	if (!s->initialised || role.word != s->role.word ||
@@ -121,6 +122,8 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 	gfn_t gfn;
 
 	role.level = s->root_level == 3 ? 2 : s->root_level;
+	if (s->root_level == 3 && i != SHADOW_WINDOW_QUADRANT)
+		role.window = 0;
 	role.access = WALK_ALL;
 	switch (s->mode.paging) {
 	case WALK_NONE:
@@ -132,16 +135,24 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 		gfn = (vcpu->cr3 & 0xfffff000) >> PAGE_SHIFT;
 		break;
 	case WALK_PAE:
-		if (!(s->pdpte[i] & PTE_P))
-			return NULL;
 		gfn = (s->pdpte[i] & PTE_ADDR) >> PAGE_SHIFT;
+		if (s->pdpte[i] & PTE_P)
+			break;
+		if (!role.window)
+			return NULL;
+		/* Nothing of the guest's is there, but the window. */
+		role.direct = 1;
+		gfn = 0;
 		break;
 	default:
 		gfn = (vcpu->cr3 & PTE_ADDR) >> PAGE_SHIFT;
 	}
 	sp = page_get(vcpu, gfn, role);
-	if (sp)
-		sp->roots++;
+	if (!sp)
+		return NULL;
+	if (unlikely(role.window))
+		shadow_window_link(vcpu->vm, sp);
+	sp->roots++;
 	return sp;
 }
 
@@ -292,6 +303,8 @@ static bool invlpg_walk(struct vigil_vcpu *vcpu, gva_t gva)
 
 	if (s->mode.paging == WALK_NONE)
 		return false;
+	if (in_window(vcpu, gva))
+		return true;
 	if (level == 3) {
 		sp = s->root[gva >> 30 & 3];
 		level = 2;

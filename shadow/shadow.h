@@ -197,6 +197,33 @@ bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn);
  */
 bool shadow_open_table(struct vigil_vm *vm, gfn_t gfn);
 
+/* ---- window.c ---- */
+/* 4 KiB pages of a vCPU's part of the window */
+#define SHADOW_WINDOW_PAGES 32
+
+/**
+ * shadow_window_open() - map pages of the VMM where a vCPU's CPU finds them
+ * @vcpu:	the vCPU, whose guest is paged, by no more than four levels
+ * @pages:	addresses of pages, in the order of the linear addresses; they stay
+ *		allocated until the VM has ended
+ * @n:		how many, at most SHADOW_WINDOW_PAGES
+ *
+ * The guest can read them at CPL 0 to 2, and neither write nor execute them: its own
+ * table entries for these linear addresses do not count. The CPU's own reads of
+ * descriptors, gates and the TSS reach them at any CPL. Nothing is flushed: to be
+ * called once a vCPU.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int shadow_window_open(struct vigil_vcpu *vcpu, void *const pages[],
+		       unsigned int n);
+/* Has the vCPU run with the window, or without it again. */
+void shadow_window_use(struct vigil_vcpu *vcpu, bool on);
+/* The linear address of the vCPU's part of the window in its guest's mode. */
+gva_t shadow_window_base(const struct vigil_vcpu *vcpu);
+/* Is the address in the window, with which the vCPU runs? */
+bool shadow_in_window(const struct vigil_vcpu *vcpu, gva_t gva);
+
 /* ---- audit.c ---- */
 /*
  * Returns 0, or -EUCLEAN with the faults in the kernel log. vm->lock is held,

@@ -305,6 +305,7 @@ void shadow_vm_destroy(struct vigil_vm *vm)
 		page_free_now(&freed);
 		cond_resched();
 	} while (n);
+	shadow_window_free(vm);
 	kvfree(vm->shadow.hash);
 	vm->shadow.hash = NULL;
 }

@@ -24,6 +24,12 @@
  */
 #define SPTE_MMU_W BIT_ULL(10)
 
+/*
+ * For software: an entry of the VMM's own (window.c). No guest entry and no slot is
+ * behind it, so whatever follows the guest's tables or the host's leaves it alone.
+ */
+#define SPTE_FOREIGN BIT_ULL(11)
+
 #define SPTE_LOG_ONLY (SPTE_P | SPTE_HOST_W | SPTE_MMU_W)
 
 #define SPT_ENTRIES 512

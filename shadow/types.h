@@ -33,6 +33,7 @@
  * @nx:		EFER.NXE
  * @pse:	CR4.PSE (32-bit paging)
  * @quadrant:	which part of a 1,024-entry guest table
+ * @window:	a root that has the entries of window.c besides those of the guest
  * @unused:	0, since @word is compared
  */
 union shadow_role {
@@ -49,7 +50,8 @@ union shadow_role {
 		u32 nx : 1;
 		u32 pse : 1;
 		u32 quadrant : 2;
-		u32 unused : 14;
+		u32 window : 1;
+		u32 unused : 13;
 	};
 };
 
@@ -63,6 +65,8 @@ struct shadow_slot {
 };
 
 #define SHADOW_HASH_BITS 11
+
+struct shadow_window;
 
 struct shadow_vm {
 	spinlock_t lock;
@@ -99,6 +103,7 @@ struct shadow_vm {
 	unsigned long large_dropped; /* [s] */
 	/* A watch has refused A or D: SPTEs may give what the entry's bits do not. */
 	bool bits_refused; /* [a] */
+	struct shadow_window *window; /* [s] writes; window.c */
 	struct list_head link; /* shadow_vms */
 #ifdef VIGIL_DEBUG
 	/* audit.c */
@@ -125,6 +130,7 @@ struct shadow_vcpu {
 	union shadow_role role; /* [v] that pages made now have */
 	u8 root_level; /* [v] of the shadow tables: 3, 4 or 5 */
 	bool initialised; /* [v] */
+	bool window; /* [v] its root has the entries of window.c */
 	bool root_ok; /* [a] the root may be used; set under [s] */
 	unsigned long root_cr3; /* [v] that the root was made for */
 	struct shadow_page

@@ -382,6 +382,25 @@ static int on_align(struct vigil_vcpu *vcpu)
 			    to_svm(vcpu)->vmcb->control.exit_info_1);
 }
 
+/*
+ * With tables of the VMM, exceptions that the guest would else take by itself. #DF has
+ * an error code too, of 0.
+ */
+static int on_bounced(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	unsigned int vector = c->exit_code - EXIT_EXCP_DB + X86_TRAP_DB;
+
+	return exit_reflect(vcpu, vector, PV_ERROR_CODES & BIT(vector),
+			    c->exit_info_1);
+}
+
+/* SIDT, SGDT, SLDT, STR, LIDT, LGDT, LLDT, LTR */
+static int on_table(struct vigil_vcpu *vcpu)
+{
+	return exit_emulate(vcpu);
+}
+
 /* Real mode knows no error codes. */
 static int on_gate_fault(struct vigil_vcpu *vcpu)
 {
@@ -425,18 +444,27 @@ static int on_unsupported(struct vigil_vcpu *vcpu)
 static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_READ_CR0 ... EXIT_WRITE_CR15]	= on_cr,
 	[EXIT_READ_DR0 ... EXIT_WRITE_DR15]	= on_dr,
+	[EXIT_EXCP_DE]		= on_bounced,
 	[EXIT_EXCP_DB]		= on_debug,
+	[EXIT_EXCP_BR]		= on_bounced,
 	[EXIT_EXCP_UD]		= exit_invalid_opcode,
+	[EXIT_EXCP_NM]		= on_bounced,
+	[EXIT_EXCP_DF]		= on_bounced,
+	[EXIT_EXCP_TS]		= on_bounced,
 	[EXIT_EXCP_NP]		= on_gate_fault,
+	[EXIT_EXCP_SS]		= on_bounced,
 	[EXIT_EXCP_GP]		= on_gate_fault,
 	[EXIT_EXCP_PF]		= on_page_fault,
+	[EXIT_EXCP_MF]		= on_bounced,
 	[EXIT_EXCP_AC]		= on_align,
 	[EXIT_EXCP_MC]		= on_host_event,
+	[EXIT_EXCP_XF]		= on_bounced,
 	[EXIT_INTR]		= on_host_event,
 	[EXIT_NMI]		= on_host_event,
 	[EXIT_SMI]		= on_host_event,
 	[EXIT_INIT]		= on_host_event,
 	[EXIT_VINTR]		= on_window,
+	[EXIT_IDTR_READ ... EXIT_TR_WRITE] = on_table,
 	[EXIT_RDPMC]		= on_rdpmc,
 	[EXIT_CPUID]		= on_cpuid,
 	[EXIT_RSM]		= exit_undefined,

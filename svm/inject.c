@@ -12,6 +12,10 @@ void svm_inject_exception(struct vigil_vcpu *vcpu,
 	/* An exception in real mode has no error code. */
 	bool has_ec = e->has_error_code && is_protmode(vcpu);
 
+	if (unlikely(e->soft)) {
+		svm_inject_irq(vcpu, e->vector);
+		return;
+	}
 	c->event_inj = e->vector | EVT_TYPE_EXCEPTION | EVT_VALID |
 		       (has_ec ? EVT_HAS_ERROR : 0);
 	c->event_inj_error = has_ec ? e->error_code : 0;

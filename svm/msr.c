@@ -6,6 +6,7 @@
 
 #include "svm.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/pv/pv.h"
 
 #define DEBUGCTL_KNOWN 0x3full
 #define VM_CR_LOCK BIT_ULL(3)
@@ -56,9 +57,14 @@ void svm_msr_map_init(u8 *map)
 	}
 }
 
-/* Returns the field of the VMCB that holds the MSR, or NULL. */
-static u64 *msr_field(struct vmcb_save *save, u32 msr)
+/* Returns the field that holds the MSR, in the VMCB as a rule, or NULL. */
+static u64 *msr_field(struct vigil_vcpu *vcpu, u32 msr)
 {
+	struct vmcb_save *save = &to_svm(vcpu)->vmcb->save;
+
+	/* SYSENTER enters ring 0: the CPU has 0 there, and refuses it. */
+	if (pv_in_force(vcpu) && msr == MSR_IA32_SYSENTER_CS)
+		return &vcpu->pv.tables->own.sysenter_cs;
 	switch (msr) {
 	case MSR_STAR:
 		return &save->star;
@@ -93,7 +99,7 @@ static bool is_address(u32 msr)
 
 int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 {
-	u64 *field = msr_field(&to_svm(vcpu)->vmcb->save, msr);
+	u64 *field = msr_field(vcpu, msr);
 
 	if (field) {
 		*value = *field;
@@ -123,8 +129,7 @@ int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 
 int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
-	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	u64 *field = msr_field(&vmcb->save, msr);
+	u64 *field = msr_field(vcpu, msr);
 	u64 now;
 
 	if (field) {

@@ -6,6 +6,7 @@
 #include "svm.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/segment.h"
+#include "vmm/pv/pv.h"
 
 static struct vmcb_seg *svm_seg(struct vmcb *vmcb, enum vigil_seg seg)
 {
@@ -171,6 +172,9 @@ void svm_update_modes(struct vigil_vcpu *vcpu)
 		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
 
 	efer = vcpu->efer | EFER_SVME | EFER_NX;
+	/* SYSCALL enters ring 0, where no kernel of a guest with such tables is. */
+	if (pv_in_force(vcpu))
+		efer &= ~(u64)EFER_SCE;
 	if (!(efer & EFER_LMA))
 		efer &= ~(u64)EFER_LME;
 

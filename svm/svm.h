@@ -150,6 +150,9 @@ int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 void svm_msr_map_init(u8 *map);
 
+/* pv.c */
+void svm_update_pv(struct vigil_vcpu *vcpu);
+
 /* inject.c */
 void svm_inject_exception(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e);

@@ -109,7 +109,7 @@ static void set_intercepts(struct vigil_vcpu *vcpu, struct vmcb *vmcb)
 			ICPT_CR_WRITE(0) | ICPT_CR_WRITE(3) | ICPT_CR_WRITE(4) |
 			ICPT_CR_WRITE(8);
 	icpt[ICPT_DR] = ~0u;
-	icpt[ICPT_EXCEPTION] = EXIT_EXCEPTIONS | pv_exceptions(vcpu->vm);
+	icpt[ICPT_EXCEPTION] = EXIT_EXCEPTIONS | pv_exceptions(vcpu);
 	icpt[ICPT_MISC1] = ICPT_INTR | ICPT_NMI | ICPT_SMI | ICPT_INIT |
 			   ICPT_RDPMC | ICPT_CPUID | ICPT_RSM | ICPT_INVD |
 			   ICPT_HLT | ICPT_INVLPG | ICPT_INVLPGA | ICPT_IOIO |
@@ -163,8 +163,10 @@ static void reset_save(struct vmcb_save *save)
 void svm_update_msr_map(struct vigil_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	struct page *map = rcu_access_pointer(vcpu->vm->msr_filter) ? iopm :
-								      msrpm;
+	struct page *map = rcu_access_pointer(vcpu->vm->msr_filter) ||
+					   pv_in_force(vcpu) ?
+				   iopm :
+				   msrpm;
 
 	BUILD_BUG_ON(MSRPM_ORDER > IOPM_ORDER);
 	vmcb->control.msrpm_pa = __sme_set(page_to_phys(map));

@@ -345,6 +345,7 @@ struct vigil_fail_entry {
  * opened them to user mode by set_hypercall_iopl.
  */
 #define VIGIL_HC_INT82		(1 << 2)
+#define VIGIL_HC_TRAPS		(1 << 3) /* trap tables: Documentation/hypercalls.rst */
 /* The module emulates an instruction behind UD2 and the letters "xen", or "kvm". */
 #define VIGIL_HC_FEP_XEN	(1 << 4)
 #define VIGIL_HC_FEP_KVM	(1 << 5)
@@ -364,7 +365,9 @@ struct vigil_fail_entry {
  * @refuse:	VIGIL_REFUSE_*: what a hypercall from a level above @iopl gets
  * @pad:	zero
  * @kernel:	numbers that the module answers: bit 13 multicall, bit 29 the
- *		yield of sched_op, bit 55 set_hypercall_iopl
+ *		yield of sched_op, bit 55 set_hypercall_iopl; with VIGIL_HC_TRAPS
+ *		also bit 0 set_trap_table, bit 2 set_gdt, bit 3 stack_switch, bit
+ *		54 set_fast_trap
  * @user:	numbers that levels above 0 may call, when @iopl lets them
  * @user_max:	the numbers that the guest may add to @user
  * @reserved:	zero
@@ -375,11 +378,13 @@ struct vigil_fail_entry {
  * each vCPU on, also for one whose guest has asked for something else.
  *
  * A real-mode guest counts as level 0, and virtual-8086 mode as level 3.
- * Numbers above 63 are never open to levels above 0, and neither is 55.
+ * Numbers above 63 are never open to levels above the kernel's, and neither is 55, nor
+ * 0, 2, 3 and 54 with VIGIL_HC_TRAPS. The kernel's level is 0, and 1 once it has called
+ * set_trap_table.
  *
  * Errors: -EINVAL padding, an unknown flag, a wrong MSR, @iopl above @max_iopl,
- * @user beyond @user_max, a number in @kernel that the module does not know, 55 in
- * @user_max; -EBUSY another field would change and there is a vCPU; -EPERM another
+ * @user beyond @user_max, a number in @kernel that the module does not know, one of
+ * the kernel's own in @user_max; -EBUSY another field would change and there is a vCPU; -EPERM another
  * process, or on a monitor's fd another field would change.
  */
 struct vigil_hypercalls {
@@ -399,7 +404,12 @@ struct vigil_hypercalls {
  * Hypercalls that vigil adds to Xen's, in the numbers that Xen leaves to an
  * architecture.
  */
+#define VIGIL_HYPERVISOR_set_fast_trap		54 /* (vector) */
 #define VIGIL_HYPERVISOR_set_hypercall_iopl	55 /* (command, struct vigil_iopl *) */
+
+/* Selectors of flat segments of ring 1, for 64-bit kernels; Xen has none. */
+#define VIGIL_RING1_CS64	0xe039
+#define VIGIL_RING1_DS64	0xe041
 
 /* the command of set_hypercall_iopl */
 #define VIGIL_IOPL_SET		0
@@ -429,6 +439,38 @@ struct vigil_iopl {
 	__u8  refuse;
 	__u8  pad[5];
 	__u64 user;
+};
+
+/* struct vigil_trap_end: why */
+#define VIGIL_END_FRAME		1	/* a fault came while the frame was being built */
+#define VIGIL_END_NO_HANDLER	2	/* the trap table has no handler for it */
+#define VIGIL_END_RING0		3	/* it came in ring 0: no gate leads outwards */
+
+/**
+ * struct vigil_trap_end - a trap that has ended its VM (VIGIL_HC_TRAPS)
+ * @why:	VIGIL_END_*
+ * @vector:	of the trap
+ * @cs:		code segment of its handler, 0: there is none
+ * @ip:		address of its handler
+ * @fault:	with VIGIL_END_FRAME: vector of the fault; its error code from bit 32 on
+ * @address:	with a fault of vector 14: what it is about
+ * @rip:	of the code that was interrupted
+ * @cpl:	its level
+ * @sp:		its stack pointer
+ *
+ * KVM_RUN returns -EIO and KVM_EXIT_INTERNAL_ERROR, with the suberror
+ * KVM_INTERNAL_ERROR_DELIVERY_EV; this is in kvm_run.internal.data then, and ndata is 9.
+ */
+struct vigil_trap_end {
+	__u64 why;
+	__u64 vector;
+	__u64 cs;
+	__u64 ip;
+	__u64 fault;
+	__u64 address;
+	__u64 rip;
+	__u64 cpl;
+	__u64 sp;
 };
 
 /* on /dev/vigil */

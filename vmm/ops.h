@@ -84,7 +84,13 @@ struct vmm_ops {
 	int (*get_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 	/*
-	 * Which MSRs exit: all of them while vm->msr_filter is there.
+	 * vcpu->pv.in_force has changed: what is intercepted, and what SYSCALL and
+	 * SYSENTER may do, follows.
+	 */
+	void (*update_pv)(struct vigil_vcpu *vcpu);
+	/*
+	 * Which MSRs exit: all of them while vm->msr_filter is there, or the tables
+	 * of the VMM are in force.
 	 */
 	void (*update_msr_map)(struct vigil_vcpu *vcpu);
 	void (*set_tsc_offset)(

@@ -24,6 +24,7 @@
 #include "vmm/exit/io.h"
 #include "vmm/monitor/queue.h"
 #include "vmm/monitor/view.h"
+#include "vmm/pv/pv.h"
 
 /* ---- kicks and requests ---- */
 
@@ -119,6 +120,14 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait)
 
 int vcpu_dead(struct vigil_vcpu *vcpu)
 {
+	if (unlikely(vcpu->pv.end.why)) {
+		exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,
+				    0);
+		vcpu->run->internal.ndata = sizeof(vcpu->pv.end) / sizeof(u64);
+		memcpy(vcpu->run->internal.data, &vcpu->pv.end,
+		       sizeof(vcpu->pv.end));
+		return -EIO;
+	}
 	exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
 	return -EIO;
 }
@@ -205,6 +214,7 @@ static void vcpu_free(struct vigil_vcpu *vcpu)
 {
 	monitor_forget(vcpu);
 	shadow_vcpu_destroy(vcpu);
+	pv_vcpu_destroy(vcpu);
 	vmm_ops->vcpu_destroy(vcpu);
 	fpu_vcpu_destroy(vcpu);
 	cpuid_vcpu_destroy(vcpu);

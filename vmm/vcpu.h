@@ -74,7 +74,8 @@ struct vigil_exception {
 	bool has_error_code;
 	u8 vector;
 	u32 error_code;
-	bool has_payload; /* CR2 or DR6 is written when it is delivered */
+	bool soft; /* INT n of any vector, given to the CPU as an interrupt */
+	bool has_payload; /* CR2, DR6 or RIP is written when it is delivered */
 	u64 payload;
 };
 

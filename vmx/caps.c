@@ -224,6 +224,7 @@ static void read_secondary(const struct host_reader *rd, struct vmx_caps *caps)
 
 	caps->cpu2 = (u32)msr;
 	caps->rdtscp = may & CPU2_RDTSCP;
+	caps->tables = may & CPU2_TABLES;
 	caps->wbinvd = may & CPU2_WBINVD;
 	if (caps->wbinvd)
 		caps->cpu2 |= CPU2_WBINVD;

@@ -11,6 +11,7 @@
  * @pin:	pin-based controls: what vigil wants and what the CPU insists on
  * @cpu:	primary processor-based controls, likewise
  * @cpu2:	secondary ones, without EPT, unrestricted guest and VPID
+ * @tables:	accesses to descriptor-table registers can exit
  * @exit:	VM-exit controls
  * @entry:	VM-entry controls
  * @cr0_fixed0:	bits of CR0 that are 1 in VMX operation
@@ -38,7 +39,7 @@ struct vmx_caps {
 	bool invvpid_address;
 	bool invvpid_single;
 	bool invept_single;
-	bool rdtscp;
+	bool rdtscp, tables;
 	bool wbinvd;
 	bool encls;
 	bool preemption_timer;

@@ -207,7 +207,12 @@ static int on_exception(struct vigil_vcpu *vcpu)
 	case 18:
 		return 1;
 	default:
-		return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
+		if (!pv_in_force(vcpu))
+			return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
+		/* Without tables of the VMM the guest takes it by itself. */
+		return exit_reflect(vcpu, info & INFO_VECTOR,
+				    info & INFO_ERROR_CODE,
+				    vmcs_read32(EXIT_INTERRUPTION_ERROR_CODE));
 	}
 }
 
@@ -255,6 +260,12 @@ static int on_nmi_window(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
+/* LGDT, LIDT, SGDT, SIDT, LLDT, LTR, SLDT, STR */
+static int on_table(struct vigil_vcpu *vcpu)
+{
+	return exit_emulate(vcpu);
+}
+
 /* Task switches are not supported: KVM_RUN ends with an error. */
 static int on_unsupported(struct vigil_vcpu *vcpu)
 {
@@ -285,6 +296,8 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_WRMSR]		= on_wrmsr,
 	[EXIT_MWAIT]		= exit_undefined,
 	[EXIT_MONITOR]		= exit_undefined,
+	[EXIT_GDTR_IDTR]	= on_table,
+	[EXIT_LDTR_TR]		= on_table,
 	[EXIT_EPT_VIOLATION]	= on_ept_violation,
 	[EXIT_EPT_MISCONFIG]	= on_ept_misconfig,
 	[EXIT_INVEPT]		= exit_undefined,

@@ -10,6 +10,7 @@
 
 #include "vmx.h"
 #include "shadow/shadow.h"
+#include "vmm/pv/pv.h"
 #include "vmm/compat.h"
 #include "vmm/cpu/switch.h"
 #include "vmm/host.h"
@@ -125,6 +126,7 @@ int vmx_hw_setup(void)
 	if (ret)
 		goto nomem;
 	shadow_direct_ept = vmx_caps.unrestricted;
+	pv_no_tables = !vmx_caps.tables;
 	setup_pebs();
 	/* The CPU itself is asked, since the kernel may have no use for SGX. */
 	if (boot_cpu_data.cpuid_level >= 7 && (cpuid_ebx(7) & CPUID_7_EBX_SGX))

@@ -26,6 +26,10 @@ void vmx_inject_exception(struct vigil_vcpu *vcpu,
 {
 	u32 info = e->vector | INFO_TYPE_HW_EXCEPTION;
 
+	if (unlikely(e->soft)) {
+		vmx_inject_irq(vcpu, e->vector);
+		return;
+	}
 	/* Real mode pushes no error code, and an entry refuses one there. */
 	if (is_protmode(vcpu) && e->vector < 32 &&
 	    (PUSH_ERROR_CODE & BIT(e->vector))) {

@@ -5,6 +5,7 @@
 
 #include "vmx.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/pv/pv.h"
 
 /*
  * The VMCS has these, or they are read back when the vCPU is put: guests access
@@ -117,7 +118,9 @@ int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 		*value = get_kernel_gs_base(vmx);
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
-		*value = vmcs_read32(GUEST_SYSENTER_CS);
+		*value = pv_in_force(vcpu) ?
+				 vcpu->pv.tables->own.sysenter_cs :
+				 vmcs_read32(GUEST_SYSENTER_CS);
 		return 0;
 	case MSR_IA32_SYSENTER_ESP:
 		*value = vmcs_readl(GUEST_SYSENTER_ESP);
@@ -151,7 +154,11 @@ int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 		set_kernel_gs_base(vmx, value);
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
-		vmcs_write32(GUEST_SYSENTER_CS, value);
+		/* SYSENTER enters ring 0: the CPU has 0 there, and refuses it. */
+		if (pv_in_force(vcpu))
+			vcpu->pv.tables->own.sysenter_cs = (u32)value;
+		else
+			vmcs_write32(GUEST_SYSENTER_CS, value);
 		return 0;
 	case MSR_IA32_SYSENTER_ESP:
 		vmcs_writel(GUEST_SYSENTER_ESP, value);

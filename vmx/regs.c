@@ -152,12 +152,14 @@ void vmx_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
 static void set_secondary(struct vmx_vcpu *vmx)
 {
 	const u32 ept = CPU2_EPT | CPU2_UNRESTRICTED;
-	u32 ctl = vmx->cpu2_ctl & ~(ept | CPU2_RDTSCP);
+	u32 ctl = vmx->cpu2_ctl & ~(ept | CPU2_RDTSCP | CPU2_TABLES);
 
 	if (vmx->on_ept)
 		ctl |= ept;
 	if (vmx->has_tsc_aux)
 		ctl |= CPU2_RDTSCP;
+	if (vmx->tables)
+		ctl |= CPU2_TABLES;
 	if (ctl == vmx->cpu2_ctl)
 		return;
 	vmx->cpu2_ctl = ctl;
@@ -219,6 +221,9 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 	vmcs_writel(CR4_READ_SHADOW, vcpu->cr4);
 
 	efer = vcpu->efer | EFER_NX;
+	/* SYSCALL enters ring 0, where no kernel of a guest with such tables is. */
+	if (vmx->tables)
+		efer &= ~(u64)EFER_SCE;
 	if (!long_mode)
 		efer &= ~(u64)EFER_LME;
 	vmcs_write64(GUEST_IA32_EFER, efer);

@@ -411,6 +411,8 @@ static noinstr void vmx_run(struct vigil_vcpu *vcpu)
 		goto out;
 	}
 	vmx->launched = true;
+	if (unlikely(vmx->tables))
+		vmx_repair_ss(vmx);
 	vmx_event_exit(vcpu);
 out:
 	instrumentation_end();
@@ -490,6 +492,7 @@ const struct vmm_ops vmx_ops = {
 	.update_cpuid		= vmx_update_cpuid,
 	.get_msr		= vmx_get_msr,
 	.set_msr		= vmx_set_msr,
+	.update_pv		= vmx_update_pv,
 	.update_msr_map		= vmx_update_msr_map,
 	.set_tsc_offset		= vmx_set_tsc_offset,
 	.run			= vmx_run,

@@ -175,7 +175,7 @@ static void reset_controls(struct vigil_vcpu *vcpu, struct vmx_vcpu *vmx)
 	if (vmx_if0_timer)
 		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);
 	vmcs_write32(EXCEPTION_BITMAP,
-		     EXIT_EXCEPTIONS | pv_exceptions(vcpu->vm));
+		     EXIT_EXCEPTIONS | pv_exceptions(vcpu));
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);
 	vmx_update_msr_map(vcpu);
@@ -273,8 +273,10 @@ void vmx_vcpu_reset(struct vigil_vcpu *vcpu)
 void vmx_update_msr_map(struct vigil_vcpu *vcpu)
 {
 	vmcs_write64(MSR_BITMAP,
-		     __pa(rcu_access_pointer(vcpu->vm->msr_filter) ? msr_all :
-								     msr_map));
+		     __pa(rcu_access_pointer(vcpu->vm->msr_filter) ||
+					  pv_in_force(vcpu) ?
+				  msr_all :
+				  msr_map));
 }
 
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu)

@@ -170,6 +170,7 @@ enum vmcs_field {
 
 /* secondary processor-based controls */
 #define CPU2_EPT		BIT(1)
+#define CPU2_TABLES		BIT(2)	/* LGDT, SGDT... exit */
 #define CPU2_RDTSCP		BIT(3)
 #define CPU2_VPID		BIT(5)
 #define CPU2_WBINVD		BIT(6)
@@ -265,6 +266,8 @@ enum vmx_exit {
 	EXIT_MWAIT		= 36,
 	EXIT_MONITOR		= 39,
 	EXIT_MACHINE_CHECK	= 41,
+	EXIT_GDTR_IDTR		= 46,
+	EXIT_LDTR_TR		= 47,
 	EXIT_EPT_VIOLATION	= 48,
 	EXIT_EPT_MISCONFIG	= 49,
 	EXIT_INVEPT		= 50,

@@ -44,6 +44,7 @@ struct vmx_seg {
  * @msrs_loaded: so is @msr, as far as the guest's mode uses it
  * @has_tsc_aux: the guest has RDTSCP, so TSC_AUX is switched
  * @on_ept:	the guest is unpaged and runs on EPT
+ * @tables:	the guest runs with tables of the VMM
  * @host_rsp:	HOST_RSP that the VMCS has
  * @cr3:	GUEST_CR3 that the VMCS has
  * @eptp:	EPT_POINTER for the guest, also while EPT is not in use
@@ -77,6 +78,7 @@ struct vmx_vcpu {
 	bool msrs_loaded;
 	bool has_tsc_aux;
 	bool on_ept;
+	bool tables;
 	bool failed;
 	bool split_locks;
 	u16 vpid;
@@ -216,6 +218,11 @@ void vmx_update_cpuid(struct vigil_vcpu *vcpu);
 int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 void vmx_msr_map_init(u8 *map);
+
+/* pv.c */
+void vmx_update_pv(struct vigil_vcpu *vcpu);
+/* After an exit, while tables of the VMM are in force. */
+void vmx_repair_ss(struct vmx_vcpu *vmx);
 
 /* inject.c */
 void vmx_inject_exception(struct vigil_vcpu *vcpu,

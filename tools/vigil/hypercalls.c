@@ -161,6 +161,8 @@ static void print_text(const struct vigil_hypercalls *h)
 		puts("hypercalls       Xen's; there is no page");
 	if (h->flags & VIGIL_HC_INT82)
 		puts("besides          by INT 0x82; so by the page, while user mode may call");
+	if (h->flags & VIGIL_HC_TRAPS)
+		puts("trap tables      the guest's kernel may run in ring 1");
 	printf("iopl             %u, and the guest may ask for %u\n", h->iopl,
 	       h->max_iopl);
 	printf("refused          %s\n", refusals[h->refuse & 1]);
@@ -196,6 +198,8 @@ static void print_json(const struct vigil_hypercalls *h)
 			       json_object_new_string(refusals[h->refuse & 1]));
 	json_object_object_add(
 		o, "int82", json_object_new_boolean(h->flags & VIGIL_HC_INT82));
+	json_object_object_add(
+		o, "traps", json_object_new_boolean(h->flags & VIGIL_HC_TRAPS));
 	add_set(o, "user", h->user);
 	add_set(o, "user_max", h->user_max);
 	add_set(o, "kernel", h->kernel);

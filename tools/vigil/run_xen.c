@@ -21,6 +21,7 @@
 	 BIT_OF(__HYPERVISOR_set_callbacks) |                                 \
 	 BIT_OF(__HYPERVISOR_update_descriptor) | BIT_OF(__HYPERVISOR_iret) | \
 	 BIT_OF(__HYPERVISOR_callback_op) |                                   \
+	 BIT_OF(VIGIL_HYPERVISOR_set_fast_trap) |                             \
 	 BIT_OF(VIGIL_HYPERVISOR_set_hypercall_iopl))
 
 static int on_translate(void *ctx, uint64_t la, unsigned int cpl, bool write,
@@ -176,13 +177,17 @@ int run_xen_policy(struct machine *m)
 {
 	const struct run_options *opt = m->opt;
 	struct vigil_hypercalls h = {
-		.flags = VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN |
+		.flags = VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN | VIGIL_HC_TRAPS |
 			 (opt->forced_emulation ? VIGIL_HC_FEP_XEN : 0) |
 			 (opt->int82 ? VIGIL_HC_INT82 : 0),
 		.msr = XEN_MSR,
 		.max_iopl = opt->max_iopl,
 		.kernel = BIT_OF(__HYPERVISOR_multicall) |
 			  BIT_OF(__HYPERVISOR_sched_op) |
+			  BIT_OF(__HYPERVISOR_set_trap_table) |
+			  BIT_OF(__HYPERVISOR_set_gdt) |
+			  BIT_OF(__HYPERVISOR_stack_switch) |
+			  BIT_OF(VIGIL_HYPERVISOR_set_fast_trap) |
 			  BIT_OF(VIGIL_HYPERVISOR_set_hypercall_iopl),
 		.user_max = opt->max_iopl ? ~KERNEL_ONLY : 0,
 	};
@@ -190,12 +195,13 @@ int run_xen_policy(struct machine *m)
 
 	if (!opt->xen)
 		return 0;
-	err = lv_ioctl(m->vm.fd, VIGIL_SET_HYPERCALLS, &h);
-	return err ? lv_fail(-err,
-			     "the hypervisor refuses to be Xen for a guest: %s; "
-			     "--xen needs /dev/vigil of this version",
-			     strerror(-err)) :
-		     0;
+	if (!lv_ioctl(m->vm.fd, VIGIL_SET_HYPERCALLS, &h))
+		return 0;
+	err = errno;
+	return lv_fail(err,
+		       "the hypervisor refuses to be Xen for a guest: %s; "
+		       "--xen needs /dev/vigil of this version",
+		       strerror(err));
 }
 
 int run_xen_create(struct machine *m)

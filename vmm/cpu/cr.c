@@ -16,6 +16,7 @@
 #include "cr.h"
 #include "shadow/shadow.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 
 #define CR0_RESERVED                                                          \
 	(~(unsigned long)(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | \
@@ -76,6 +77,9 @@ static int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
 	changed = old ^ val;
 	if (!changed)
 		return 0;
+	/* The tables of the VMM are made for the mode that the guest is in. */
+	if (pv_in_force(vcpu) && changed & (X86_CR0_PG | X86_CR0_PE))
+		return -EINVAL;
 	if ((changed & X86_CR0_PG) && (vcpu->efer & EFER_LME)) {
 		vmm_ops->get_segment(vcpu, SEG_CS, &cs);
 		if (cs.l || ((val & X86_CR0_PG) && !is_pae(vcpu)))
@@ -129,6 +133,8 @@ static int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
 	unsigned long old = vcpu->cr4, changed = old ^ val;
 
 	if (val & vcpu->cr4_reserved)
+		return -EINVAL;
+	if (pv_in_force(vcpu) && changed & (X86_CR4_PAE | X86_CR4_LA57))
 		return -EINVAL;
 	if (is_long_mode(vcpu) &&
 	    (!(val & X86_CR4_PAE) || (changed & X86_CR4_LA57)))

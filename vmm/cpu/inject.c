@@ -9,6 +9,7 @@
 #include "cr.h"
 #include "inject.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 
 #define DR6_TRAPS 0xful
@@ -51,6 +52,10 @@ static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 	if (!e->has_payload)
 		return;
 	e->has_payload = false;
+	if (unlikely(e->soft)) {
+		vcpu->rip = e->payload;
+		return;
+	}
 	switch (e->vector) {
 	case X86_TRAP_PF:
 		vcpu->cr2 = e->payload;
@@ -68,6 +73,8 @@ static void raise_exception(struct vigil_vcpu *vcpu,
 	struct vigil_exception *e = &ev->exception;
 	u8 first = e->vector, second = new->vector;
 
+	if (pv_in_force(vcpu) && pv_fault_in_delivery(vcpu, new))
+		return;
 	vigil_request(vcpu, REQ_EVENT);
 	/*
 	 * The guest faulted while an interrupt or NMI was being delivered to
@@ -158,6 +165,18 @@ void event_db_entered(struct vigil_vcpu *vcpu)
 	vmm_ops->update_dr7(vcpu);
 }
 
+void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip)
+{
+	struct vigil_exception e = {
+		.vector = vector,
+		.soft = true,
+		.has_payload = true,
+		.payload = next_rip,
+	};
+
+	raise_exception(vcpu, &e);
+}
+
 /* --- what the next entry delivers --- */
 
 static bool in_delivery(const struct vigil_events *ev)
@@ -204,9 +223,10 @@ static void inject_new(struct vigil_vcpu *vcpu)
 
 	if (e->pending) {
 		deliver_payload(vcpu, e);
-		if (e->vector == X86_TRAP_DB)
+		if (e->vector == X86_TRAP_DB && !e->soft)
 			event_db_entered(vcpu);
-		if (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector)))
+		if (!e->soft &&
+		    (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector))))
 			vcpu->rflags |= X86_EFLAGS_RF;
 		e->pending = false;
 		e->injected = true;
@@ -224,6 +244,13 @@ static void inject_new(struct vigil_vcpu *vcpu)
 		vmm_ops->inject_irq(vcpu, ev->irq_vector);
 		vcpu->stat.irqs_injected++;
 	}
+}
+
+static u8 injected_vector(const struct vigil_events *ev)
+{
+	return ev->exception.injected ? ev->exception.vector :
+	       ev->nmi_injected	      ? X86_TRAP_NMI :
+					ev->irq_vector;
 }
 
 int event_inject(struct vigil_vcpu *vcpu)
@@ -246,6 +273,11 @@ int event_inject(struct vigil_vcpu *vcpu)
 	again = inject_again(vcpu);
 	if (!again)
 		inject_new(vcpu);
+	if (pv_in_force(vcpu) && event_injected(vcpu) &&
+	    pv_deliver(vcpu, injected_vector(ev)) < 0) {
+		event_cancel(vcpu);
+		return -EIO;
+	}
 	trace_vigil_inject(vcpu, again);
 	if (ev->nmi_pending)
 		vmm_ops->nmi_window(vcpu);
@@ -267,6 +299,7 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		    bool has_ec, u32 ec)
 {
 	struct vigil_events *ev = &vcpu->events;
+	bool soft = ev->exception.injected && ev->exception.soft;
 
 	ev->exception.injected = false;
 	ev->nmi_injected = false;
@@ -283,8 +316,18 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		 */
 		if (!(vcpu->rflags & X86_EFLAGS_TF))
 			vmm_ops->set_irq_shadow(vcpu, true);
+		vcpu->pv.cut_vector = vector;
+		vcpu->pv.cut_exit = vcpu->stat.exits + 1;
 		return;
 	case CUT_IRQ:
+		if (unlikely(soft)) {
+			ev->exception = (struct vigil_exception){
+				.injected = true,
+				.vector = vector,
+				.soft = true,
+			};
+			break;
+		}
 		ev->irq_injected = true;
 		ev->irq_vector = vector;
 		break;

@@ -38,6 +38,12 @@ static inline void event_ud(struct vigil_vcpu *vcpu)
 	event_exception(vcpu, X86_TRAP_UD);
 }
 
+/*
+ * Queues INT n, whatever its gate's DPL: the delivery moves RIP to @next_rip first.
+ * RFLAGS.IF is set.
+ */
+void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip);
+
 /* Queues #DB. @dr6: the bits that its delivery sets in DR6 (BS, BD, B0-B3). */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 /*
@@ -67,7 +73,8 @@ static inline void event_trap(struct vigil_vcpu *vcpu, unsigned long rflags,
  * sleep; IRQs on or off. At most one event is injected; for what has to wait a
  * window is asked for.
  *
- * Return: 1 enter; 0 the guest is in shutdown: vcpu->run is filled in.
+ * Return: 1 enter; 0 the guest is in shutdown, -EIO no handler can take the event and
+ * the VM has ended: vcpu->run is filled in.
  */
 int event_inject(struct vigil_vcpu *vcpu);
 

@@ -18,6 +18,7 @@
 #include "vmm/mem/watched.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 
 static inline struct vigil_vcpu *emul_vcpu(struct emul_ctxt *c)
 {
@@ -108,6 +109,9 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 	gpa_t gpa;
 	int ret;
 
+	if (flags & EMUL_F_SYSTEM && pv_in_force(vcpu) &&
+	    pv_read_tables(vcpu, la, buf, bytes))
+		return EMUL_OK;
 	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags,
 			     &gpa);
 	if (ret)
@@ -267,11 +271,28 @@ static int op_get_seg(struct emul_ctxt *c, enum insn_seg seg,
 	return EMUL_OK;
 }
 
+/* SGDT, SIDT, SLDT and STR store what the guest has loaded, whatever is in force. */
+static bool stores_table(const struct emul_ctxt *c)
+{
+	switch (c->insn.op) {
+	case INSN_OP_SGDT:
+	case INSN_OP_SIDT:
+	case INSN_OP_SLDT:
+	case INSN_OP_STR:
+		return true;
+	}
+	return false;
+}
+
 static int op_get_sys_seg(struct emul_ctxt *c, bool tr, struct emul_seg *s)
 {
+	struct vigil_vcpu *vcpu = emul_vcpu(c);
 	struct kvm_segment k;
 
-	vmm_ops->get_segment(emul_vcpu(c), tr ? SEG_TR : SEG_LDTR, &k);
+	if (pv_in_force(vcpu) && stores_table(c))
+		k = tr ? vcpu->pv.tables->own.tr : vcpu->pv.tables->own.ldt;
+	else
+		vmm_ops->get_segment(vcpu, tr ? SEG_TR : SEG_LDTR, &k);
 	seg_to_emul(&k, s);
 	return EMUL_OK;
 }
@@ -297,16 +318,6 @@ static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
 	return EMUL_OK;
 }
 
-static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
-			  const struct emul_seg *s)
-{
-	struct kvm_segment k;
-
-	seg_from_emul(s, &k);
-	vmm_ops->set_segment(emul_vcpu(c), tr ? SEG_TR : SEG_LDTR, &k);
-	return EMUL_OK;
-}
-
 static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 {
 	c->exception.vector = vector;
@@ -314,6 +325,19 @@ static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 	c->exception.has_ec = has_ec && c->protected_mode;
 	c->exception.error_code = 0;
 	return EMUL_FAULT;
+}
+
+static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
+			  const struct emul_seg *s)
+{
+	struct kvm_segment k;
+
+	/* The guest does not replace the tables of the VMM. */
+	if (pv_in_force(emul_vcpu(c)))
+		return fault(c, X86_TRAP_GP, true);
+	seg_from_emul(s, &k);
+	vmm_ops->set_segment(emul_vcpu(c), tr ? SEG_TR : SEG_LDTR, &k);
+	return EMUL_OK;
 }
 
 /*
@@ -372,9 +396,13 @@ static int op_get_xcr0(struct emul_ctxt *c, u64 *val)
 
 static int op_get_dtable(struct emul_ctxt *c, bool idt, struct emul_dtable *t)
 {
+	struct vigil_vcpu *vcpu = emul_vcpu(c);
 	struct kvm_dtable dt;
 
-	(idt ? vmm_ops->get_idt : vmm_ops->get_gdt)(emul_vcpu(c), &dt);
+	if (pv_in_force(vcpu) && stores_table(c))
+		dt = idt ? vcpu->pv.tables->own.idt : vcpu->pv.tables->own.gdt;
+	else
+		(idt ? vmm_ops->get_idt : vmm_ops->get_gdt)(vcpu, &dt);
 	t->base = dt.base;
 	t->limit = dt.limit;
 	return EMUL_OK;
@@ -385,6 +413,8 @@ static int op_set_dtable(struct emul_ctxt *c, bool idt,
 {
 	struct kvm_dtable dt = { .base = t->base, .limit = t->limit };
 
+	if (pv_in_force(emul_vcpu(c)))
+		return fault(c, X86_TRAP_GP, true);
 	(idt ? vmm_ops->set_idt : vmm_ops->set_gdt)(emul_vcpu(c), &dt);
 	return EMUL_OK;
 }

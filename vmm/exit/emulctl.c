@@ -16,6 +16,7 @@
 #include "vmm/monitor/queue.h"
 #include "vmm/monitor/watch.h"
 #include "vmm/ops.h"
+#include "vmm/pv/pv.h"
 #include "vmm/trace.h"
 #include "vmm/turn.h"
 
@@ -87,6 +88,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 				 vcpu->dr7 & DR7_ENABLES) ?
 				1 :
 				REP_BUDGET;
+	c->bounce = vcpu->pv.bounce;
 	c->features = emul_features |
 		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
 }
@@ -288,7 +290,11 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		emul_finish(vcpu, old_rflags);
 		return mmio_drain(vcpu);
 	case EMUL_FAULT:
-		if (c->exception.vector == X86_TRAP_PF)
+		if (unlikely(c->bounce))
+			pv_frame_fault(vcpu, c->insn.imm, c->exception.vector,
+				       c->exception.error_code,
+				       c->exception.cr2);
+		else if (c->exception.vector == X86_TRAP_PF)
 			event_page_fault(vcpu, c->exception.cr2,
 					 c->exception.error_code);
 		else if (c->exception.vector == X86_TRAP_DB)

@@ -282,6 +282,7 @@ struct emul_ops;
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
  * @no_step: result, with EMUL_OK: no trap of a single step comes behind it
+ * @bounce: INT n passes its gate whatever the gate's DPL
  * @set_rf: private: IRET has loaded RF, which other instructions clear
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
@@ -317,6 +318,7 @@ struct emul_ctxt {
 	bool branched;
 	u8 shadow;
 	bool no_step;
+	bool bounce;
 	bool set_rf;
 	struct emul_exception exception;
 	struct emul_pending pending;

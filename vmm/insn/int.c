@@ -101,7 +101,7 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 	    (c->long_mode ||
 	     (type != TYPE_INT16 && type != TYPE_TRAP16 && type != TYPE_TASK)))
 		return emul_gp(c, ec);
-	if (!s->int1 && dpl < c->cpl)
+	if (!s->int1 && !c->bounce && dpl < c->cpl)
 		return emul_gp(c, ec);
 	if (!(d[0] >> 47 & 1))
 		return emul_raise(c, X86_TRAP_NP, ec);

@@ -12,7 +12,7 @@
 #include <xen/interface/sched.h>
 #include <xen/interface/xen.h>
 
-#include "pv.h"
+#include "internal.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/emul_ops.h"
 #include "vmm/exit/emulctl.h"
@@ -23,23 +23,6 @@
 #define ENTRY_WORDS 8
 #define ENTRY_RESULT 1
 #define ENTRY_ARGS 2
-
-/**
- * struct pv_call - one hypercall
- * @nr:		its number
- * @arg:	its arguments; a 32-bit caller has five
- * @wide:	the caller runs 64-bit code
- * @cpl:	of the caller
- */
-struct pv_call {
-	u64 nr;
-	u64 arg[6];
-	bool wide;
-	u8 cpl;
-};
-
-/* What a call's function answers, besides a result of 0 or a negative errno. */
-enum { CALL_TO_USER = 1, CALL_AGAIN, CALL_LEAVE };
 
 /* ---- guest memory, with the rights of the caller ---- */
 
@@ -71,14 +54,13 @@ static bool bad_address(struct vigil_vcpu *vcpu, u64 la, unsigned int len)
 	       !gva_canonical(last, vcpu->emul.va_bits);
 }
 
-/* Called before guest memory is looked at. */
-static void mem_begin(struct vigil_vcpu *vcpu)
+void pv_mem_begin(struct vigil_vcpu *vcpu)
 {
 	emulctl_begin(vcpu);
 	vcpu->xlat.valid = false;
 }
 
-static int copy_in(struct vigil_vcpu *vcpu, u64 la, void *buf, unsigned int len)
+int pv_copy_in(struct vigil_vcpu *vcpu, u64 la, void *buf, unsigned int len)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned int n;
@@ -249,12 +231,12 @@ static int set_hypercall_iopl(struct vigil_vcpu *vcpu,
 	struct vigil_iopl arg;
 	int ret;
 
-	if (call->cpl)
+	if (call->cpl > pv_kernel_ring(vcpu))
 		return -EPERM;
 	if (call->arg[0] > VIGIL_IOPL_GET)
 		return -EINVAL;
-	mem_begin(vcpu);
-	ret = copy_in(vcpu, call->arg[1], &arg, sizeof(arg));
+	pv_mem_begin(vcpu);
+	ret = pv_copy_in(vcpu, call->arg[1], &arg, sizeof(arg));
 	if (ret)
 		return ret;
 	if (call->arg[0] == VIGIL_IOPL_SET) {
@@ -297,6 +279,9 @@ static int answer(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		case VIGIL_HYPERVISOR_set_hypercall_iopl:
 			ret = set_hypercall_iopl(vcpu, call);
 			break;
+		default:
+			ret = pv_trap_call(vcpu, call);
+			break;
 		}
 	}
 	if (ret == CALL_TO_USER && !(pv->flags & VIGIL_HC_EXIT_XEN))
@@ -313,7 +298,7 @@ static int user_done(struct vigil_vcpu *vcpu)
 
 	pv->result = result;
 	if (pv->multi) {
-		mem_begin(vcpu);
+		pv_mem_begin(vcpu);
 		add_out(vcpu, pv->entry_la, &result, pv->wide ? 8 : 4);
 	}
 	return finish(vcpu);
@@ -339,11 +324,11 @@ static int to_user(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 /* ---- dispatch ---- */
 
-static bool accepted(struct vigil_vcpu *vcpu, unsigned int cpl, u64 nr)
+static bool accepted(struct vigil_vcpu *vcpu, int cpl, u64 nr)
 {
 	struct pv_policy p;
 
-	if (!cpl)
+	if (cpl <= pv_kernel_ring(vcpu))
 		return true;
 	p = pv_policy(vcpu);
 	return cpl <= p.iopl && nr < 64 && (p.user & BIT_ULL(nr));
@@ -377,9 +362,9 @@ static int read_entry(struct vigil_vcpu *vcpu, u64 la, struct pv_call *call)
 	int ret;
 
 	if (call->wide) {
-		ret = copy_in(vcpu, la, words, sizeof(words));
+		ret = pv_copy_in(vcpu, la, words, sizeof(words));
 	} else {
-		ret = copy_in(vcpu, la, narrow, sizeof(narrow));
+		ret = pv_copy_in(vcpu, la, narrow, sizeof(narrow));
 		for (i = 0; i < ENTRY_WORDS && !ret; i++)
 			words[i] = narrow[i];
 	}
@@ -440,7 +425,7 @@ static int multicall(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	if (!(u32)*count)
 		return finish(vcpu);
 	vcpu->pv.multi = true;
-	mem_begin(vcpu);
+	pv_mem_begin(vcpu);
 	for (n = 0; n < ENTRIES_AT_ONCE; n++) {
 		ret = multicall_entry(vcpu, *list, call);
 		if (ret == CALL_LEAVE)

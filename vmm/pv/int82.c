@@ -19,28 +19,47 @@
 
 #define EC_INDEX(ec) ((ec) >> 3)
 
+/* The vector of INT n, INT3 or INTO; -1: it is another instruction. */
+static int vector_of(const struct insn *insn)
+{
+	switch (insn->op) {
+	case INSN_OP_INT:
+		return (u8)insn->imm;
+	case INSN_OP_INT3:
+		return X86_TRAP_BP;
+	case INSN_OP_INTO:
+		return X86_TRAP_OF;
+	}
+	return -1;
+}
+
 /*
- * Is the fault that of the gate of INT 0x82, and how long is the instruction? The error
- * code alone does not tell: QEMU doubles the index of 64-bit gates.
+ * Is the fault that of the gate of INT n, and how long is the instruction? The error
+ * code alone does not tell: QEMU doubles the index of 64-bit gates. With the guest's own
+ * tables only INT 0x82 matters.
  *
  * Return: 1: @len is its length, or 0 for another fault. 0: enter the guest again, since
  * another vCPU has unmapped the instruction and a #PF is queued. -errno.
  */
-static int int82_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len)
+static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
+		    u8 *vector)
 {
+	u32 index = EC_INDEX(ec);
 	u8 bytes[INSN_MAX_LEN];
 	struct insn insn;
-	int n;
+	int n, found;
 
 	*len = 0;
 	if ((ec & (EC_EXT | EC_IDT)) != EC_IDT ||
-	    (EC_INDEX(ec) != VECTOR && EC_INDEX(ec) != 2 * VECTOR))
+	    (!pv_in_force(vcpu) && index != VECTOR && index != 2 * VECTOR))
 		return 1;
 	n = exit_fetch(vcpu, bytes);
 	if (n <= 0)
 		return n;
-	if (!vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)) &&
-	    insn.op == INSN_OP_INT && (u8)insn.imm == VECTOR)
+	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
+		return 1;
+	*vector = found = vector_of(&insn);
+	if (found >= 0 && (index == found || index == 2 * found))
 		*len = insn.len;
 	return 1;
 }
@@ -48,6 +67,7 @@ static int int82_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len)
 int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 {
 	unsigned int len = 0;
+	u8 n = 0;
 	int ret = 1;
 
 	/*
@@ -55,7 +75,7 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * guest's.
 	 */
 	if (has_ec && !(vcpu->rflags & X86_EFLAGS_VM))
-		ret = int82_len(vcpu, ec, &len);
+		ret = soft_len(vcpu, ec, &len, &n);
 	if (ret != 1) {
 		vcpu->stat.exits_exception++;
 		return ret ? ret : 1;
@@ -66,7 +86,12 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * entry, and interrupts come in between.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	if (!len || !pv_int82_accepted(vcpu))
+	/* The gate itself has refused: no frame was being built. */
+	if (len)
+		vcpu->pv.cut_exit = 0;
+	if (len && n != VECTOR && pv_in_force(vcpu) && pv_takes(vcpu, n))
+		return pv_bounce(vcpu, n, len);
+	if (!len || n != VECTOR || !pv_int82_accepted(vcpu))
 		return exit_reflect(vcpu, vector, has_ec, ec);
 	vcpu->stat.exits_exception++;
 	return pv_hypercall(vcpu, len);

@@ -6,12 +6,21 @@
 
 #include "pv.h"
 
+/* Numbers that the module can answer with VIGIL_HC_TRAPS. */
+#define TRAP_CALLS                                                           \
+	(BIT_ULL(__HYPERVISOR_set_trap_table) |                              \
+	 BIT_ULL(__HYPERVISOR_set_gdt) | BIT_ULL(__HYPERVISOR_stack_switch) | \
+	 BIT_ULL(VIGIL_HYPERVISOR_set_fast_trap))
 /* Numbers that the module can answer. */
 #define KERNEL_CALLS                                                        \
 	(BIT_ULL(__HYPERVISOR_multicall) | BIT_ULL(__HYPERVISOR_sched_op) | \
-	 BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl))
+	 BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl) | TRAP_CALLS)
 /* Numbers that no user mode may ever call. */
-#define NEVER_USER BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl)
+static u64 never_user(u32 flags)
+{
+	return BIT_ULL(VIGIL_HYPERVISOR_set_hypercall_iopl) |
+	       (flags & VIGIL_HC_TRAPS ? TRAP_CALLS : 0);
+}
 
 #define PREFIXES (VIGIL_HC_FEP_XEN | VIGIL_HC_FEP_KVM)
 
@@ -111,7 +120,7 @@ static void get(const struct pv_vm *pv, struct vigil_hypercalls *h)
 static bool valid(const struct vigil_hypercalls *h)
 {
 	return !(h->flags & ~(VIGIL_HC_PAGE | VIGIL_HC_EXIT_XEN |
-			      VIGIL_HC_INT82 | PREFIXES)) &&
+			      VIGIL_HC_INT82 | VIGIL_HC_TRAPS | PREFIXES)) &&
 	       /* nothing but prefixes without the hypercalls themselves */
 	       (h->flags & VIGIL_HC_PAGE ||
 		(!(h->flags & ~PREFIXES) && !h->msr && !h->max_iopl &&
@@ -119,8 +128,9 @@ static bool valid(const struct vigil_hypercalls *h)
 	       (!h->msr || h->msr >> 16 == 0x4000) && h->max_iopl <= 3 &&
 	       h->iopl <= h->max_iopl && h->refuse <= VIGIL_REFUSE_FAULT &&
 	       !memchr_inv(h->pad, 0, sizeof(h->pad)) &&
-	       !(h->kernel & ~KERNEL_CALLS) && !(h->user & ~h->user_max) &&
-	       !(h->user_max & NEVER_USER) &&
+	       !(h->kernel & ~KERNEL_CALLS) &&
+	       (h->flags & VIGIL_HC_TRAPS || !(h->kernel & TRAP_CALLS)) && !(h->user & ~h->user_max) &&
+	       !(h->user_max & never_user(h->flags)) &&
 	       !memchr_inv(h->reserved, 0, sizeof(h->reserved));
 }
 

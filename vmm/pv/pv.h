@@ -70,6 +70,68 @@ bool pv_int82_accepted(struct vigil_vcpu *vcpu);
  */
 int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec);
 
+/* ---- tables.c ---- */
+/* Does the CPU use tables of the VMM instead of the guest's own? */
+static inline bool pv_in_force(const struct vigil_vcpu *vcpu)
+{
+	return unlikely(vcpu->pv.in_force);
+}
+
+/* The CPL that makes every hypercall: the guest's kernel runs there. */
+static inline int pv_kernel_ring(const struct vigil_vcpu *vcpu)
+{
+	return pv_in_force(vcpu);
+}
+
+/* Set by a vendor's hw_setup() where LIDT and the like cannot be intercepted. */
+extern bool pv_no_tables; /* __ro_after_init */
+/* Allocates vcpu->pv.tables, once. 0, -ENOMEM. */
+int pv_tables_alloc(struct vigil_vcpu *vcpu);
+/*
+ * Has the CPU use tables of the VMM, with no handler in them. 0, or a negative errno of
+ * Xen's, with nothing changed. Loaded; emulctl_begin() has been called.
+ */
+int pv_tables_enter(struct vigil_vcpu *vcpu);
+/* The guest's own tables are in force again. Loaded. */
+void pv_tables_leave(struct vigil_vcpu *vcpu);
+void pv_vcpu_destroy(struct vigil_vcpu *vcpu);
+/* Has the gate of @vector lead where traps and fast say. */
+void pv_write_gate(struct vigil_vcpu *vcpu, unsigned int vector);
+/* The stack that gates switch to from CPL 2 and 3. */
+void pv_set_stack(struct vigil_vcpu *vcpu, u16 ss, u64 sp);
+/*
+ * set_gdt: copies @entries descriptors from the guest's pages @frames. 0, or a negative
+ * errno of Xen's, with nothing changed.
+ */
+int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames,
+	       unsigned int entries);
+/* The emulator reads a table of the VMM as the CPU would. False: @la is elsewhere. */
+bool pv_read_tables(const struct vigil_vcpu *vcpu, u64 la, void *buf,
+		    unsigned int len);
+
+/* ---- bounce.c ---- */
+/*
+ * INT n, INT3 or INTO of @len bytes, to a handler that lets this CPL through. Returns as
+ * exit_hypercall().
+ */
+int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len);
+/* May INT n of the vCPU's CPL have this vector? */
+bool pv_takes(struct vigil_vcpu *vcpu, u8 vector);
+/*
+ * An event is given to the CPU for delivery, through a gate of the VMM's. 1; -EIO: no
+ * handler can take it, and the VM has ended.
+ */
+int pv_deliver(struct vigil_vcpu *vcpu, u8 vector);
+/*
+ * An exception is about to be raised. True: it came while the frame of another event
+ * was being built, and the VM has ended.
+ */
+bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,
+			  const struct vigil_exception *e);
+/* The same, of a frame that the emulator builds for @vector. */
+void pv_frame_fault(struct vigil_vcpu *vcpu, u8 vector, u8 fault, u32 ec,
+		    u64 address);
+
 /* Are these bytes the hypercall of one of the vendors, without a prefix? */
 static inline bool pv_is_call(const u8 insn[3])
 {
@@ -91,13 +153,28 @@ static inline bool pv_is_forced(const struct vigil_vm *vm, const u8 *insn,
 }
 
 /*
+ * With tables of the VMM, all exceptions but those of INT3 and INTO: their gates decide.
+ */
+#define PV_BOUNCED                                                             \
+	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_BR) | BIT(X86_TRAP_UD) |              \
+	 BIT(X86_TRAP_NM) | BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) |              \
+	 BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) |              \
+	 BIT(X86_TRAP_MF) | BIT(X86_TRAP_XF))
+/* Of those, the ones with an error code. */
+#define PV_ERROR_CODES                                                         \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |              \
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
+
+/*
  * Exceptions that exit besides EXIT_EXCEPTIONS: the other vendor's hypercall and the
  * forced-emulation prefix raise #UD, the gate of INT 0x82 raises #GP or #NP.
  */
-static inline u32 pv_exceptions(const struct vigil_vm *vm)
+static inline u32 pv_exceptions(const struct vigil_vcpu *vcpu)
 {
-	u32 flags = vm->pv.flags;
+	u32 flags = vcpu->vm->pv.flags;
 
+	if (pv_in_force(vcpu))
+		return PV_BOUNCED;
 	return (flags ? BIT(X86_TRAP_UD) : 0) |
 	       (flags & VIGIL_HC_INT82 ? BIT(X86_TRAP_GP) | BIT(X86_TRAP_NP) :
 					 0);

@@ -3,8 +3,12 @@
 #ifndef VIGIL_PV_TYPES_H
 #define VIGIL_PV_TYPES_H
 
+#include <linux/bitmap.h>
+#include <linux/kvm.h>
 #include <linux/seqlock.h>
 #include <linux/types.h>
+
+#include "uapi/vigil.h"
 
 /* Who may make hypercalls: fields as in struct vigil_hypercalls. */
 struct pv_policy {
@@ -28,6 +32,52 @@ struct pv_vm {
 	/* vCPUs that have opened hypercalls to user mode by a policy of their own */
 	u32 nr_open;
 	u64 page[PV_PAGES]; /* the last hypercall pages, the newest first; 0: none */
+	/* why a delivery has ended the VM: bounce.c */
+	unsigned long ended; /* [a] bit 0: words are being written, or there */
+	char words[160];
+};
+
+/* ---- tables of the VMM ---- */
+
+#define PV_VECTORS 256
+/* Pages of the GDT: 14 that the guest fills, and one of the VMM's. */
+#define PV_GDT_PAGES 15
+#define PV_GDT_GUEST_PAGES 14
+#define PV_GDT_ENTRIES (PV_GDT_GUEST_PAGES * 512)
+/* Pages of a vCPU's part of the window, behind those of the GDT. */
+enum { PV_IDT_PAGE = PV_GDT_PAGES, PV_TSS_PAGE, PV_TABLE_PAGES };
+
+/* A handler as set_trap_table presents it. */
+struct pv_trap {
+	u64 ip;
+	u16 cs;
+	u8 dpl;
+	bool masks; /* events are masked in the handler: RFLAGS.IF is clear */
+};
+
+struct pv_traps {
+	struct pv_trap trap[PV_VECTORS];
+	DECLARE_BITMAP(there, PV_VECTORS);
+};
+
+/**
+ * struct pv_tables - the tables that a vCPU's CPU uses instead of the guest's own [v]
+ * @page:	GDT, IDT and TSS, in the order of the window
+ * @traps:	handlers that the gates lead to
+ * @presented:	a table that is being checked
+ * @fast:	vectors whose gates let INT n through without an exit
+ * @own:	what the guest has loaded itself
+ */
+struct pv_tables {
+	void *page[PV_TABLE_PAGES];
+	struct pv_traps traps;
+	struct pv_traps presented;
+	DECLARE_BITMAP(fast, PV_VECTORS);
+	struct {
+		struct kvm_dtable idt, gdt;
+		struct kvm_segment tr, ldt;
+		u64 sysenter_cs;
+	} own;
 };
 
 /* Bytes of guest memory that a hypercall stores. */
@@ -51,6 +101,14 @@ struct pv_vcpu {
 	bool wide; /* the caller runs 64-bit code */
 	bool multi; /* an entry of a multicall */
 	bool rewrite; /* pages, when the instruction that is under way has ended */
+	/* tables.c */
+	bool in_force; /* the CPU uses @tables */
+	struct pv_tables *tables; /* NULL before the first set_trap_table */
+	/* bounce.c */
+	bool bounce; /* the emulator delivers INT n, whatever its gate's DPL */
+	u8 cut_vector; /* of an INT n whose delivery the last exit cut short */
+	u64 cut_exit; /* vcpu->stat.exits of that exit */
+	struct vigil_trap_end end; /* why 0: no trap of this vCPU has ended the VM */
 };
 
 #endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the guest of pv/traps.c and its test share: places at GUEST_DATA. */
+#ifndef SELFTESTS_TRAPS_H
+#define SELFTESTS_TRAPS_H
+
+/* Tables, and what is made for assembly. */
+/* clang-format off */
+
+#define T_RESULT	(GUEST_DATA + 0x00)	/* of the three calls, 8 bytes each */
+#define T_FAST		(GUEST_DATA + 0x20)	/* how often each handler ran */
+#define T_SLOW		(GUEST_DATA + 0x28)
+#define T_SKIP		(GUEST_DATA + 0x30)
+#define T_PF		(GUEST_DATA + 0x38)
+#define T_ERROR		(GUEST_DATA + 0x40)	/* of the last one with an error code */
+#define T_RIP		(GUEST_DATA + 0x48)	/* its frame */
+#define T_CS		(GUEST_DATA + 0x50)
+#define T_STORED	(GUEST_DATA + 0x60)	/* SIDT and SGDT, 16 bytes each */
+#define T_STACK		(GUEST_DATA + 0x80)	/* SS and SP that stack_switch names */
+#define T_VECTOR	(GUEST_DATA + 0x90)	/* for set_fast_trap */
+#define T_RIP0		(GUEST_DATA + 0xa0)	/* the frame with which ring 0 is left */
+#define T_CS0		(GUEST_DATA + 0xa8)
+#define T_FLAGS0	(GUEST_DATA + 0xb0)
+#define T_SP0		(GUEST_DATA + 0xb8)
+#define T_SS0		(GUEST_DATA + 0xc0)
+#define T_AT		(GUEST_DATA + 0xc8)	/* an address to be touched */
+#define T_SKIPPED	(GUEST_DATA + 0xd0)	/* bytes behind which a handler returns */
+#define T_TABLE		(GUEST_DATA + 0x200)	/* the trap table */
+#define T_TABLE2	(GUEST_DATA + 0x2000)	/* another one */
+
+#define T_LOOPS		10000
+
+#endif

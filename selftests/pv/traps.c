@@ -1,0 +1,802 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Trap tables of the VMM: kernels in ring 1 with users in ring 3. What is refused when
+ * it is presented, traps that exit once and traps that do not exit, what the guest
+ * cannot replace, and faults in the middle of a delivery.
+ */
+#include "pv_calls.h"
+#include "../guest/traps.h"
+#include "../watch/mon.h"
+
+#define NR_SET_TRAP_TABLE 0
+#define NR_SET_GDT 2
+#define NR_STACK_SWITCH 3
+#define NR_SET_FAST_TRAP VIGIL_HYPERVISOR_set_fast_trap
+
+#define RING1_CS32 0xe019
+#define RING1_DS32 0xe021
+#define FREE_RING1 (SEL_FREE | 1)
+#define MASKS 4
+
+DECLARE_PAYLOAD(traps32);
+DECLARE_PAYLOAD(traps64);
+/* A label that both widths have, and its address. */
+#define DECLARE(l)                                       \
+	extern const char pl_traps32_##l[], pl_traps64_##l[];
+#define AT(v, l)                                                       \
+	(GUEST_CODE + (is_wide(v) ? (uint64_t)(pl_traps64_##l - pl_traps64) : \
+				    (uint64_t)(pl_traps32_##l - pl_traps32)))
+DECLARE(fast)
+DECLARE(slow)
+DECLARE(ud)
+DECLARE(int3)
+DECLARE(closed)
+DECLARE(again)
+DECLARE(lidt)
+DECLARE(touch)
+DECLARE(look)
+DECLARE(store)
+DECLARE(call)
+DECLARE(system)
+DECLARE(quiet)
+DECLARE(any)
+DECLARE(stop)
+DECLARE(on_fast)
+DECLARE(on_slow)
+DECLARE(on_again)
+DECLARE(on_skip)
+DECLARE(on_skip_error)
+DECLARE(on_page)
+
+static const struct vigil_hypercalls policy = {
+	.flags = VIGIL_HC_PAGE | VIGIL_HC_TRAPS,
+	.msr = MSR_PAGE,
+	.kernel = 1ull << NR_SET_TRAP_TABLE | 1ull << NR_SET_GDT |
+		  1ull << NR_STACK_SWITCH | 1ull << NR_SET_FAST_TRAP |
+		  1ull << NR_MULTICALL,
+};
+
+static uint16_t ring1_cs(const struct vcpu *v)
+{
+	return is_wide(v) ? VIGIL_RING1_CS64 : RING1_CS32;
+}
+
+static unsigned int ring1_code(const struct vcpu *v)
+{
+	return D_P | D_S | D_TYPE(0xb) | D_DPL(1) | D_G |
+	       (is_wide(v) ? D_L : D_DB);
+}
+
+/* Writes entry @n of the table at @table, and ends the table behind it. */
+static void entry(struct vcpu *v, uint64_t table, unsigned int n,
+		  unsigned int vector, unsigned int flags, uint16_t cs,
+		  uint64_t ip)
+{
+	uint64_t first = vector | flags << 8 | (uint64_t)cs << 16;
+
+	if (is_wide(v)) {
+		wr64(v->vm, table + n * 16, first);
+		wr64(v->vm, table + n * 16 + 8, ip);
+		wr64(v->vm, table + n * 16 + 24, 0);
+	} else {
+		wr64(v->vm, table + n * 8, first | ip << 32);
+		wr64(v->vm, table + n * 8 + 8, 0);
+	}
+}
+
+/* The usual table, and room for @n more entries behind it. */
+static unsigned int usual_table(struct vcpu *v)
+{
+	uint16_t cs = ring1_cs(v);
+	unsigned int n = 0;
+
+	entry(v, T_TABLE, n++, 0x80, 3, cs, AT(v, on_fast));
+	entry(v, T_TABLE, n++, 0x81, 3, cs, AT(v, on_slow));
+	entry(v, T_TABLE, n++, 0x83, 3, cs, AT(v, on_again));
+	/* not for ring 3 */
+	entry(v, T_TABLE, n++, 0x84, 1, cs, AT(v, on_slow));
+	entry(v, T_TABLE, n++, UD, 0, cs, AT(v, on_skip));
+	entry(v, T_TABLE, n++, BP, 3, cs, AT(v, on_skip));
+	entry(v, T_TABLE, n++, GP, MASKS, cs, AT(v, on_skip_error));
+	entry(v, T_TABLE, n++, PF, MASKS, cs, AT(v, on_page));
+	return n;
+}
+
+static struct vcpu *begin(enum mode mode)
+{
+	struct vcpu *v = pv_start(mode, &policy);
+
+	vm_load_at(v->vm, GUEST_CODE, is_wide(v) ? pl_traps64 : pl_traps32,
+		   is_wide(v) ? pl_traps64_end : pl_traps32_end);
+	/* The pool above is not the guest's data: it begins with 0. */
+	memset(vm_ram(v->vm, GUEST_DATA, 0x4000), 0, 0x4000);
+	usual_table(v);
+	wr64(v->vm, T_STACK, is_wide(v) ? VIGIL_RING1_DS64 : RING1_DS32);
+	wr64(v->vm, T_STACK + 8, GUEST_STACK0);
+	wr64(v->vm, T_VECTOR, 0x80);
+	wr64(v->vm, T_SKIPPED, 2);
+	return v;
+}
+
+/* Has the guest present its tables. It stands in ring 0 before its IRET then. */
+static void present(struct vcpu *v)
+{
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT), 0);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 8), 0);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 16), 0);
+}
+
+/* The frame that leads from ring 0 to @rip in @ring. */
+static void leave_to(struct vcpu *v, unsigned int ring, uint64_t rip)
+{
+	bool wide = is_wide(v);
+
+	wr64(v->vm, T_RIP0, rip);
+	wr64(v->vm, T_FLAGS0, RFLAGS_1 | RFLAGS_IF | RFLAGS_IOPL);
+	if (ring == 3) {
+		wr64(v->vm, T_CS0, wide ? SEL_UCODE64 : SEL_UCODE32);
+		wr64(v->vm, T_SS0, SEL_UDATA);
+		wr64(v->vm, T_SP0, GUEST_USTACK);
+	} else {
+		wr64(v->vm, T_CS0, ring1_cs(v));
+		wr64(v->vm, T_SS0, wide ? VIGIL_RING1_DS64 : RING1_DS32);
+		wr64(v->vm, T_SP0, GUEST_STACK0 - 0x800);
+	}
+}
+
+static struct vcpu *begin_at(enum mode mode, unsigned int ring)
+{
+	struct vcpu *v = begin(mode);
+
+	present(v);
+	leave_to(v, ring, 0);
+	return v;
+}
+
+#define START_AT(mode, ring, label)                  \
+	({                                           \
+		struct vcpu *v_ = begin_at(mode, ring); \
+		wr64(v_->vm, T_RIP0, AT(v_, label)); \
+		v_;                                  \
+	})
+
+static uint64_t exits(struct vcpu *v)
+{
+	/* Interrupts of the host are not the guest's doing. */
+	return mon_stat(v->vm->fd, "exits") - mon_stat(v->vm->fd, "exits_irq") -
+	       mon_stat(v->vm->fd, "exits_nmi");
+}
+
+/* What the VMM has changed in the guest's tables counts from here on. */
+static void set_sregs_here(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	set_sregs(v, &s);
+}
+
+/* Why the VM has ended, in words. */
+static const char *end_words(const struct vcpu *v)
+{
+	static char words[256];
+	char path[64], line[256];
+	struct vigil_vm_info info;
+	int mon = ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, VIGIL_ATTACH_READ);
+	FILE *f;
+
+	if (mon < 0)
+		ERROR("VIGIL_CREATE_MONITOR: errno %d", errno);
+	REQUIRE_EQ(ioctl(mon, VIGIL_GET_INFO, &info), 0);
+	close(mon);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vigil/%u/info",
+		 info.id);
+	f = fopen(path, "r");
+	if (!f)
+		ERROR("%s: errno %d", path, errno);
+	words[0] = 0;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "dead ", 5))
+			snprintf(words, sizeof(words), "%.*s",
+				 (int)strcspn(line + 5, "\n"), line + 5);
+	fclose(f);
+	return words;
+}
+
+/* ---- traps ---- */
+
+static void fast(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, fast);
+	uint64_t before;
+
+	EXPECT(v, STOP_SYNC);
+	before = exits(v);
+	EXPECT(v, STOP_SYNC);
+	/* That of the port. */
+	CHECK_EQ(exits(v) - before, 1);
+	CHECK_EQ(rd32(v->vm, T_FAST), T_LOOPS + 1);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+static void bounced(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, slow);
+	uint64_t before;
+
+	EXPECT(v, STOP_SYNC);
+	before = exits(v);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(exits(v) - before, T_LOOPS + 1);
+	CHECK_EQ(rd32(v->vm, T_SLOW), T_LOOPS + 1);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+/* Frames as the CPU makes them, of an exception and of INT3. */
+static void frames(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, ud);
+	uint16_t user = is_wide(v) ? SEL_UCODE64 : SEL_UCODE32;
+
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 1);
+	CHECK_EQ(rd32(v->vm, T_RIP), AT(v, ud));
+	CHECK_EQ(rd32(v->vm, T_CS), user);
+	vm_destroy(v->vm);
+
+	v = START_AT(mode, 3, int3);
+	wr64(v->vm, T_SKIPPED, 1);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 1);
+	CHECK_EQ(rd32(v->vm, T_RIP), AT(v, int3) + 1);
+	vm_destroy(v->vm);
+}
+
+/* A trap that is not for ring 3: #GP, as its gate would raise. */
+static void closed(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, closed);
+	uint32_t ec = 0x84 * 8 + 2;
+
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 0);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 1);
+	if (is_wide(v) && test_on_tcg())
+		ec = 0x84 * 16 + 2;
+	CHECK_EQ(rd32(v->vm, T_ERROR), ec);
+	CHECK_EQ(rd32(v->vm, T_RIP), AT(v, closed));
+	vm_destroy(v->vm);
+
+	v = START_AT(mode, 1, closed);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 0);
+	vm_destroy(v->vm);
+}
+
+/* With IF clear the VMM cannot inject INT n as an interrupt. */
+static void quiet(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, quiet);
+
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	vm_destroy(v->vm);
+}
+
+/* Another table, presented by a handler in ring 1: the next trap goes to its own. */
+static void again(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, again);
+
+	entry(v, T_TABLE2, 0, 0x81, 3, ring1_cs(v), AT(v, on_fast));
+	entry(v, T_TABLE2, 1, 0x80, 3, ring1_cs(v), AT(v, on_slow));
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	CHECK_EQ(v->val[0], 0);
+	CHECK_EQ(rd32(v->vm, T_FAST), 1);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	vm_destroy(v->vm);
+}
+
+/* ---- what is refused ---- */
+
+static int64_t present_bad(struct vcpu *v, unsigned int at, unsigned int vector,
+			   unsigned int flags, uint16_t cs, uint64_t ip)
+{
+	unsigned int i;
+
+	for (i = 0; i < 5; i++)
+		entry(v, T_TABLE2, i, 0x81, 3, ring1_cs(v), AT(v, on_fast));
+	entry(v, T_TABLE2, 5, 0x80, 3, ring1_cs(v), AT(v, on_slow));
+	if (is_wide(v)) {
+		wr64(v->vm, T_TABLE2 + at * 16,
+		     vector | flags << 8 | (uint64_t)cs << 16);
+		wr64(v->vm, T_TABLE2 + at * 16 + 8, ip);
+	} else {
+		wr64(v->vm, T_TABLE2 + at * 8,
+		     vector | flags << 8 | (uint64_t)cs << 16 | ip << 32);
+	}
+	v->nr_vals = 0;
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	return (int32_t)v->val[0];
+}
+
+/* In each place of a table, and the table before it still counts. */
+static void refused(long mode)
+{
+	static const unsigned int places[] = { 0, 3, 5 };
+	struct vcpu *v = begin_at(mode, 1);
+	struct kvm_regs r, start;
+	unsigned int i;
+	uint16_t cs;
+	uint64_t ip;
+
+	wr64(v->vm, T_RIP0, AT(v, call));
+	cs = ring1_cs(v);
+	ip = AT(v, on_fast);
+	get_regs(v, &start);
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		const struct {
+			unsigned int vector, flags;
+			uint16_t cs;
+			uint64_t ip;
+			int want;
+		} bad[] = {
+			{ 0x81, 3, SEL_CODE32, ip, -XEN_EPERM },
+			{ 0x81, 3, SEL_FREE | 2, ip, -XEN_EPERM },
+			{ 0x81, 3, SEL_UCODE32, ip, -XEN_EPERM },
+			{ 0x81, 3, FREE_RING1 | 4, ip, -XEN_EPERM },
+			{ 0x81, 3, 0xe008 | 1, ip, -XEN_EPERM },
+			{ 0x81, 3, 0xfff9, ip, -XEN_EPERM },
+			{ 0x81, 8, cs, ip, -XEN_EINVAL },
+			{ 0x82, 3, cs, ip, -XEN_EINVAL },
+			{ 0xf3, 3, cs, ip, -XEN_EINVAL },
+			{ 0xf6, 3, cs, ip, -XEN_EINVAL },
+			{ 0x81, 3, cs, 0x800000000000, -XEN_EINVAL },
+		};
+		unsigned int n, count = ARRAY_SIZE(bad) - !is_wide(v);
+
+		for (n = 0; n < count; n++) {
+			struct kvm_sregs s;
+
+			if (n || i) {
+				get_regs(v, &r);
+				r.rip = AT(v, call);
+				set_regs(v, &r);
+			}
+			CHECK_EQ(present_bad(v, places[i], bad[n].vector,
+					     bad[n].flags, bad[n].cs,
+					     bad[n].ip),
+				 bad[n].want);
+			get_sregs(v, &s);
+			CHECK_EQ(s.cs.dpl, 1);
+		}
+	}
+	/* More entries than there are vectors, and a table that is not there. */
+	for (i = 0; i < 258; i++)
+		entry(v, T_TABLE2, i, 0x81, 3, cs, ip);
+	v->nr_vals = 0;
+	get_regs(v, &r);
+	r.rip = AT(v, call);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	CHECK_EQ((int32_t)v->val[0], -XEN_EINVAL);
+	/* The first table is in force. */
+	get_regs(v, &r);
+	r.rip = AT(v, slow);
+	set_regs(v, &r);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	CHECK_EQ(rd32(v->vm, T_FAST), 0);
+	vm_destroy(v->vm);
+}
+
+/* What ring 3 calls, a kernel in ring 0 with its own tables, and other modes. */
+static void who(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, call);
+
+	entry(v, T_TABLE2, 0, 0x81, 3, ring1_cs(v), AT(v, on_fast));
+	EXPECT(v, STOP_END);
+	CHECK_EQ((int32_t)v->val[0], -XEN_EPERM);
+	vm_destroy(v->vm);
+
+	v = begin(mode);
+	wr64(v->vm, T_VECTOR, PF);
+	wr64(v->vm, T_STACK, SEL_DATA);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 8), -XEN_EPERM);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 16), -XEN_EINVAL);
+	vm_destroy(v->vm);
+}
+
+static void no_paging(long mode)
+{
+	struct vcpu *v = begin(mode);
+
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT), -95);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 8), -XEN_EINVAL);
+	CHECK_EQ((int32_t)rd32(v->vm, T_RESULT + 16), -XEN_EINVAL);
+	vm_destroy(v->vm);
+}
+
+/* ---- what the guest cannot replace ---- */
+
+static uint64_t window(const struct vcpu *v)
+{
+	return is_wide(v) ? 0xffff87ffff800000 : 0xfc000000;
+}
+
+static void tables(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, store);
+	struct kvm_sregs s;
+
+	/* SIDT and SGDT tell what the guest has loaded, and so does the VMM. */
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_STORED + 2), GUEST_IDT);
+	CHECK_EQ(rd32(v->vm, T_STORED + 18), GUEST_GDT);
+	get_sregs(v, &s);
+	CHECK_EQ(s.idt.base, GUEST_IDT);
+	CHECK_EQ(s.gdt.base, GUEST_GDT);
+	CHECK_EQ(s.tr.base, GUEST_TSS);
+	vm_destroy(v->vm);
+
+	v = START_AT(mode, 1, lidt);
+	wr64(v->vm, T_SKIPPED, is_wide(v) ? 8 : 7);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 1);
+	CHECK_EQ(rd32(v->vm, T_ERROR), 0);
+	vm_destroy(v->vm);
+}
+
+/* The window is the VMM's, whatever the guest maps there. */
+static void writes(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct kvm_sregs s;
+	struct pt pt;
+
+	get_sregs(v, &s);
+	pt = (struct pt){
+		.vm = v->vm,
+		.mode = mode,
+		.root = s.cr3,
+		.levels = is_wide(v) ? 4 : mode == M_PAE ? 3 : 2,
+		.entry_size = is_wide(v) || mode == M_PAE ? 8 : 4,
+	};
+	pt_map(&pt, window(v), GUEST_FREE, 1, PTE_W | PTE_U | PTE_A | PTE_D);
+	set_sregs(v, &s);
+	wr64(v->vm, GUEST_FREE, 0x1234);
+	present(v);
+	leave_to(v, 1, AT(v, touch));
+	wr64(v->vm, T_AT, window(v));
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_PF), 1);
+	CHECK_EQ(rd32(v->vm, T_ERROR), PF_P | PF_W);
+	CHECK_EQ(rd64(v->vm, GUEST_FREE), 0x1234);
+	vm_destroy(v->vm);
+}
+
+/* A guest may also map something at the end of its PDPT, where it had nothing. */
+static void no_pdpte(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct kvm_sregs s;
+	uint64_t at;
+
+	get_sregs(v, &s);
+	at = s.cr3 + 3 * 8;
+	wr64(v->vm, at, 0);
+	set_sregs(v, &s);
+	present(v);
+	leave_to(v, 3, AT(v, fast));
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_FAST), 1);
+	wr64(v->vm, at, rd64(v->vm, s.cr3));
+	set_sregs_here(v);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_FAST), T_LOOPS + 1);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+/* SYSCALL and SYSENTER lead to ring 0, where such a guest has no kernel. */
+static void system_calls(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, system);
+
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SKIP), 2);
+	CHECK_EQ(rd32(v->vm, T_RIP), AT(v, system) + 2);
+	vm_destroy(v->vm);
+}
+
+/* A reset by the VMM ends what the guest had set up. */
+static void reset(long mode)
+{
+	static const uint8_t end[] = { 0xe6, PORT_END };
+	struct vcpu *v = START_AT(mode, 3, fast);
+	struct kvm_sregs s;
+
+	EXPECT(v, STOP_SYNC);
+	vcpu_settle(v);
+	vcpu_set_mode(v, M_PROT32);
+	memcpy(vm_ram(v->vm, GUEST_CODE, sizeof(end)), end, sizeof(end));
+	EXPECT(v, STOP_END);
+	get_sregs(v, &s);
+	CHECK_EQ(s.idt.base, GUEST_IDT);
+	vcpu_settle(v);
+	vcpu_set_mode(v, M_PROT32);
+	/* Its own gate of INT 0x80 counts again. */
+	memcpy(vm_ram(v->vm, GUEST_CODE, 2), "\xcd\x80", 2);
+	EXPECT_EXC(v, 0x80, 0);
+	vm_destroy(v->vm);
+}
+
+/* ---- the guest's GDT ---- */
+
+static int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
+			       uint64_t b)
+{
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rip = AT(v, any);
+	r.rax = nr;
+	if (is_wide(v)) {
+		r.rdi = a;
+		r.rsi = b;
+	} else {
+		r.rbx = a;
+		r.rcx = b;
+	}
+	set_regs(v, &r);
+	v->nr_vals = 0;
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	return (int32_t)v->val[0];
+}
+
+/* Descriptors of the guest's: ring 0, gates and conforming code are refused. */
+static void gdt(long mode)
+{
+	static const unsigned int bad[] = {
+		D_P | D_S | D_TYPE(0xb) | D_DB | D_G, /* ring 0 */
+		D_P | D_S | D_TYPE(3) | D_DB | D_G, /* the same, data */
+		D_P | D_S | D_TYPE(0xf) | D_DPL(1) | D_DB | D_G, /* conforming */
+		D_P | D_TYPE(9) | D_DPL(1), /* TSS */
+		D_P | D_TYPE(0xc) | D_DPL(3), /* call gate */
+		D_P | D_S | D_TYPE(0xb) | D_DPL(1) | D_L | D_DB, /* L and D */
+	};
+	struct vcpu *v = START_AT(mode, 1, stop);
+	bool wide = is_wide(v);
+	uint64_t frame = GUEST_GDT >> 12;
+	unsigned int i;
+
+	/* What stands in the first places: nothing that the kernel would miss. */
+	for (i = SEL_CODE64; i < SEL_UCODE32; i += 8)
+		gdt_set(v->vm, i, 0, 0, 0);
+	for (i = SEL_TSS; i < SEL_FREE; i += 8)
+		gdt_set(v->vm, i, 0, 0, 0);
+	if (!wide)
+		gdt_set(v->vm, SEL_UCODE64, 0, 0, 0);
+	wr64(v->vm, T_TABLE2, frame);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 32), 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		gdt_set(v->vm, SEL_FREE, 0, ~0u, bad[i]);
+		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 32),
+			 -XEN_EINVAL);
+		/* behind the end it does not count */
+		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2,
+					 SEL_FREE / 8),
+			 0);
+	}
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 14 * 512 + 1),
+		 -XEN_EINVAL);
+	wr64(v->vm, T_TABLE2, 0xfffff);
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 1), -XEN_EINVAL);
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, 0x7ffff000, 1), -XEN_EFAULT);
+	vm_destroy(v->vm);
+}
+
+/* ---- faults in the middle of a delivery ---- */
+
+/* The VM ends, and says why. It stays so. */
+static void expect_end(struct vcpu *v, unsigned int why, unsigned int vector,
+		       uint32_t fault, const char *words)
+{
+	struct vigil_trap_end end;
+
+	EXPECT(v, STOP_ERRNO);
+	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+	CHECK_EQ(v->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
+	CHECK_EQ(v->run->internal.ndata, 9);
+	memcpy(&end, v->run->internal.data, sizeof(end));
+	CHECK_EQ(end.why, why);
+	CHECK_EQ(end.vector, vector);
+	CHECK_EQ((uint32_t)end.fault, fault);
+	if (strncmp(end_words(v), words, strlen(words)))
+		FAIL("the VM says: %s", end_words(v));
+	EXPECT(v, STOP_ERRNO);
+	vm_destroy(v->vm);
+}
+
+static void frame_faults(long mode)
+{
+	struct vcpu *v;
+	unsigned int n;
+
+	/* A code segment that is not there: a bounced trap, and a fast one. */
+	v = begin(mode);
+	n = usual_table(v);
+	gdt_set(v->vm, SEL_FREE, 0, ~0u, ring1_code(v) & ~D_P);
+	entry(v, T_TABLE, n, 0x81, 3, FREE_RING1, AT(v, on_slow));
+	present(v);
+	leave_to(v, 3, AT(v, slow));
+	expect_end(v, VIGIL_END_FRAME, 0x81, NP, "pv: vector 0x81 to 0069:");
+
+	v = begin(mode);
+	n = usual_table(v);
+	gdt_set(v->vm, SEL_FREE, 0, ~0u, ring1_code(v) & ~D_P);
+	entry(v, T_TABLE, n, 0x80, 3, FREE_RING1, AT(v, on_fast));
+	present(v);
+	leave_to(v, 3, AT(v, fast));
+	expect_end(v, VIGIL_END_FRAME, 0x80, NP, "pv: vector 0x80 to 0069:");
+
+	/* The stack is not mapped. */
+	v = begin(mode);
+	wr64(v->vm, T_STACK + 8, 0x7ffff000);
+	present(v);
+	leave_to(v, 3, AT(v, slow));
+	expect_end(v, VIGIL_END_FRAME, 0x81, PF, "pv: vector 0x81 to ");
+	v = begin(mode);
+	wr64(v->vm, T_STACK + 8, 0x7ffff000);
+	present(v);
+	leave_to(v, 3, AT(v, fast));
+	expect_end(v, VIGIL_END_FRAME, 0x80, PF, "pv: vector 0x80 to ");
+	v = begin(mode);
+	wr64(v->vm, T_STACK + 8, 0x7ffff000);
+	present(v);
+	leave_to(v, 3, AT(v, ud));
+	expect_end(v, VIGIL_END_FRAME, UD, PF, "pv: #UD to ");
+
+	/* The frame that the emulator builds. */
+	v = begin(mode);
+	wr64(v->vm, T_STACK + 8, 0x7ffff000);
+	present(v);
+	leave_to(v, 3, AT(v, quiet));
+	expect_end(v, VIGIL_END_FRAME, 0x81, PF, "pv: vector 0x81 to ");
+}
+
+static void no_handler(long mode)
+{
+	struct vcpu *v = begin(mode);
+
+	entry(v, T_TABLE, 1, 0x81, 3, ring1_cs(v), AT(v, on_slow));
+	present(v);
+	leave_to(v, 3, AT(v, ud));
+	expect_end(v, VIGIL_END_NO_HANDLER, UD, 0, "pv: #UD at ");
+
+	/* Ring 0 has its tables exchanged, and stays there. */
+	v = begin(mode);
+	present(v);
+	leave_to(v, 3, 0);
+	wr64(v->vm, T_CS0, 0x7ff0);
+	expect_end(v, VIGIL_END_RING0, GP, 0, "pv: #GP at ");
+}
+
+/* A page of the guest that is out: its own handler brings it in. */
+static void paged_out(long mode)
+{
+	struct vcpu *v = begin(mode);
+	uint64_t at = GUEST_FREE + 0x1000, pte;
+	struct kvm_sregs s;
+	struct pt pt;
+	unsigned int n;
+
+	get_sregs(v, &s);
+	pt = (struct pt){
+		.vm = v->vm,
+		.mode = mode,
+		.root = s.cr3,
+		.levels = is_wide(v) ? 4 : mode == M_PAE ? 3 : 2,
+		.entry_size = is_wide(v) || mode == M_PAE ? 8 : 4,
+	};
+	/* The handler of a bounced and of a fast trap stands in that page. */
+	memcpy(vm_ram(v->vm, at, 64), vm_ram(v->vm, AT(v, on_slow), 64), 64);
+	pte = pt_get(&pt, at, 1);
+	n = usual_table(v);
+	entry(v, T_TABLE, n, 0x81, 3, ring1_cs(v), at);
+	present(v);
+	leave_to(v, 3, AT(v, slow));
+	pt_set(&pt, at, 1, 0);
+	set_sregs_here(v);
+	/* The handler of #PF. */
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_PF), 1);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 0);
+	pt_set(&pt, at, 1, pte);
+	set_sregs_here(v);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(rd32(v->vm, T_PF), 1);
+	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+/* ---- two VMs ---- */
+
+/* The same vector and two handlers on one CPU: each VM counts in its own memory. */
+static void two_vms(long mode)
+{
+	struct vcpu *a = START_AT(mode, 3, fast), *b = begin(mode);
+	unsigned int i;
+
+	entry(b, T_TABLE, 0, 0x80, 3, ring1_cs(b), AT(b, on_slow));
+	entry(b, T_TABLE, 1, 0x81, 3, ring1_cs(b), AT(b, on_fast));
+	present(b);
+	leave_to(b, 3, AT(b, fast));
+	EXPECT(a, STOP_SYNC);
+	EXPECT(b, STOP_SYNC);
+	/* One comes in while the other is in the middle of its traps. */
+	a->stop_on_signal = b->stop_on_signal = true;
+	ticks(200);
+	for (i = 0; rd32(a->vm, T_FAST) <= T_LOOPS ||
+		    rd32(b->vm, T_SLOW) <= T_LOOPS;
+	     i++) {
+		if (rd32(a->vm, T_FAST) <= T_LOOPS && vcpu_go(a) == STOP_OTHER)
+			break;
+		if (rd32(b->vm, T_SLOW) <= T_LOOPS && vcpu_go(b) == STOP_OTHER)
+			break;
+	}
+	ticks(0);
+	CHECK_EQ(rd32(a->vm, T_FAST), T_LOOPS + 1);
+	CHECK_EQ(rd32(a->vm, T_SLOW), 0);
+	CHECK_EQ(rd32(b->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(rd32(b->vm, T_FAST), 0);
+	CHECK(i > 1);
+	vm_destroy(a->vm);
+	vm_destroy(b->vm);
+}
+
+static const struct test_case cases[] = {
+#define CASE_TRAPS(n, f)                                             \
+	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
+		{ n " (long)", f, M_LONG }
+	CASE_TRAPS("a fast trap does not exit", fast),
+	CASE_TRAPS("a bounced trap exits once", bounced),
+	CASE_TRAPS("frames are the CPU's", frames),
+	CASE_TRAPS("a trap that is closed to ring 3", closed),
+	CASE_TRAPS("INT n with IF clear", quiet),
+	CASE_TRAPS("another table, from ring 1", again),
+	CASE_TRAPS("bad entries are refused", refused),
+	CASE_TRAPS("calls that are refused", who),
+	{ "trap tables need paging (prot32)", no_paging, M_PROT32 },
+	{ "trap tables need paging (la57)", no_paging, M_LA57 },
+	CASE_TRAPS("what SIDT and the VMM tell", tables),
+	CASE_TRAPS("the window cannot be written", writes),
+	{ "a PDPT without its last entry (pae)", no_pdpte, M_PAE },
+	CASE_TRAPS("SYSCALL and SYSENTER", system_calls),
+	CASE_TRAPS("a reset ends it", reset),
+	CASE_TRAPS("the guest's own descriptors", gdt),
+	CASE_TRAPS("a frame that cannot be built ends the VM", frame_faults),
+	CASE_TRAPS("a trap without a handler ends the VM", no_handler),
+	CASE_TRAPS("a handler that is paged out", paged_out),
+	CASE_TRAPS("two VMs with the same vector", two_vms),
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, cases);
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hypercalls by which a guest's kernel names the handlers of its traps, and what
+ * they need: set_trap_table, set_gdt, stack_switch, set_fast_trap. Each argument is
+ * copied whole, checked whole, and then takes effect as a whole.
+ */
+#include <linux/types.h>
+#include <xen/interface/xen.h>
+
+#include "internal.h"
+#include "vmm/ops.h"
+
+/* struct trap_info of a 64-bit caller; that of a 32-bit one has 8 bytes. */
+struct trap_info64 {
+	u8 vector;
+	u8 flags;
+	u16 cs;
+	u32 pad;
+	u64 address;
+};
+
+#define TI_DPL 3
+#define TI_MASKS 4 /* events are masked in the handler */
+#define TI_FLAGS 7
+
+#define SEL_RPL 3
+#define SEL_TI 4
+/* Selectors from here on are the VMM's; these two name flat code of ring 1. */
+#define SEL_RESERVED 0xe000
+#define SEL_RING1_CS32 0xe019
+
+#define VECTOR_HYPERCALL 0x82
+/* Vectors of the VMM's, for callbacks. */
+#define VECTOR_OURS_FIRST 0xf3
+#define VECTOR_OURS_LAST 0xf6
+
+static bool vector_is_ours(unsigned int vector)
+{
+	return vector == VECTOR_HYPERCALL ||
+	       (vector >= VECTOR_OURS_FIRST && vector <= VECTOR_OURS_LAST);
+}
+
+/*
+ * What a handler may be is decided here, once. Whether its segment is there is found
+ * when a trap comes.
+ */
+static int check_code(const struct vigil_vcpu *vcpu, u16 cs, u64 ip, bool wide)
+{
+	u16 flat = wide ? VIGIL_RING1_CS64 : SEL_RING1_CS32;
+
+	if ((cs & (SEL_TI | SEL_RPL)) != 1 ||
+	    (cs >= SEL_RESERVED && cs != flat))
+		return -EPERM;
+	if (wide && !gva_canonical(ip, vcpu->emul.va_bits))
+		return -EINVAL;
+	return 0;
+}
+
+/* Reads entry @n of the caller's table. Returns as pv_copy_in(). */
+static int read_entry(struct vigil_vcpu *vcpu, const struct pv_call *call,
+		      unsigned int n, struct trap_info64 *info)
+{
+	struct {
+		u8 vector;
+		u8 flags;
+		u16 cs;
+		u32 address;
+	} narrow;
+	int ret;
+
+	if (call->wide)
+		return pv_copy_in(vcpu, call->arg[0] + n * sizeof(*info), info,
+				  sizeof(*info));
+	ret = pv_copy_in(vcpu, call->arg[0] + n * sizeof(narrow), &narrow,
+			 sizeof(narrow));
+	*info = (struct trap_info64){
+		.vector = narrow.vector,
+		.flags = narrow.flags,
+		.cs = narrow.cs,
+		.address = narrow.address,
+	};
+	return ret;
+}
+
+/* Copies the table, and checks it. An entry with address 0 ends it. */
+static int read_table(struct vigil_vcpu *vcpu, const struct pv_call *call,
+		      struct pv_traps *to)
+{
+	struct trap_info64 info;
+	unsigned int n;
+	int ret;
+
+	bitmap_zero(to->there, PV_VECTORS);
+	for (n = 0; n <= PV_VECTORS; n++) {
+		ret = read_entry(vcpu, call, n, &info);
+		if (ret)
+			return ret;
+		if (!info.address)
+			return 0;
+		if (info.flags & ~TI_FLAGS || vector_is_ours(info.vector))
+			return -EINVAL;
+		ret = check_code(vcpu, info.cs, info.address, call->wide);
+		if (ret)
+			return ret;
+		to->trap[info.vector] = (struct pv_trap){
+			.ip = info.address,
+			.cs = info.cs,
+			.dpl = info.flags & TI_DPL,
+			.masks = info.flags & TI_MASKS,
+		};
+		__set_bit(info.vector, to->there);
+	}
+	return -EINVAL;
+}
+
+static void clear_traps(struct vigil_vcpu *vcpu)
+{
+	struct pv_tables *t = vcpu->pv.tables;
+	unsigned int vector;
+
+	for_each_set_bit(vector, t->traps.there, PV_VECTORS) {
+		__clear_bit(vector, t->traps.there);
+		__clear_bit(vector, t->fast);
+		pv_write_gate(vcpu, vector);
+	}
+}
+
+static void commit(struct vigil_vcpu *vcpu)
+{
+	struct pv_tables *t = vcpu->pv.tables;
+	unsigned int vector;
+
+	for_each_set_bit(vector, t->presented.there, PV_VECTORS) {
+		t->traps.trap[vector] = t->presented.trap[vector];
+		__set_bit(vector, t->traps.there);
+		pv_write_gate(vcpu, vector);
+	}
+}
+
+static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	struct pv_vcpu *pv = &vcpu->pv;
+	int ret;
+
+	if (!call->arg[0]) {
+		if (pv_in_force(vcpu))
+			clear_traps(vcpu);
+		return 0;
+	}
+	/* The width of the gates is that of the guest's kernel. */
+	if (call->wide != is_long_mode(vcpu))
+		return -EOPNOTSUPP;
+	ret = pv_tables_alloc(vcpu);
+	if (ret)
+		return ret;
+	pv_mem_begin(vcpu);
+	ret = read_table(vcpu, call, &pv->tables->presented);
+	if (!ret && !pv_in_force(vcpu))
+		ret = pv_tables_enter(vcpu);
+	if (!ret)
+		commit(vcpu);
+	return ret;
+}
+
+/* set_fast_trap(vector); 0: no trap is fast any more. */
+static int set_fast_trap(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	struct pv_tables *t = vcpu->pv.tables;
+	u64 vector = call->arg[0];
+
+	if (!pv_in_force(vcpu))
+		return -EINVAL;
+	if (!vector) {
+		for_each_set_bit(vector, t->fast, PV_VECTORS) {
+			__clear_bit(vector, t->fast);
+			pv_write_gate(vcpu, vector);
+		}
+		return 0;
+	}
+	/*
+	 * The exceptions of the CPU are not: their handlers would find CR2 only in
+	 * ring 0, and INT n pushes no error code.
+	 */
+	if (vector >= PV_VECTORS || vector_is_ours(vector) ||
+	    (vector < 32 && vector != X86_TRAP_BP && vector != X86_TRAP_OF) ||
+	    !test_bit(vector, t->traps.there))
+		return -EINVAL;
+	__set_bit(vector, t->fast);
+	pv_write_gate(vcpu, vector);
+	return 0;
+}
+
+static int stack_switch(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	u64 ss = call->arg[0], sp = call->arg[1];
+
+	if (!pv_in_force(vcpu))
+		return -EINVAL;
+	if (ss > U16_MAX || (ss & (SEL_TI | SEL_RPL)) != 1)
+		return -EPERM;
+	if (call->wide && !gva_canonical(sp, vcpu->emul.va_bits))
+		return -EINVAL;
+	pv_set_stack(vcpu, ss, sp);
+	return 0;
+}
+
+/* set_gdt(frames, entries) */
+static int set_gdt(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	u64 frames[PV_GDT_GUEST_PAGES], entries = call->arg[1];
+	unsigned int i, n, bytes = call->wide ? 8 : 4;
+	int ret;
+
+	if (!pv_in_force(vcpu) || entries > PV_GDT_ENTRIES)
+		return -EINVAL;
+	memset(frames, 0, sizeof(frames));
+	n = DIV_ROUND_UP(entries * sizeof(u64), PAGE_SIZE);
+	pv_mem_begin(vcpu);
+	for (i = 0; i < n; i++) {
+		ret = pv_copy_in(vcpu, call->arg[0] + i * bytes, &frames[i],
+				 bytes);
+		if (ret)
+			return ret;
+	}
+	return pv_set_gdt(vcpu, frames, entries);
+}
+
+int pv_trap_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	switch (call->nr) {
+	case __HYPERVISOR_set_trap_table:
+		return set_trap_table(vcpu, call);
+	case __HYPERVISOR_set_gdt:
+		return set_gdt(vcpu, call);
+	case __HYPERVISOR_stack_switch:
+		return stack_switch(vcpu, call);
+	case VIGIL_HYPERVISOR_set_fast_trap:
+		return set_fast_trap(vcpu, call);
+	}
+	return CALL_TO_USER;
+}
