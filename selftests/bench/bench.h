@@ -13,6 +13,7 @@
 #define STACK 0x20000ull
 #define GDT 0x30000ull
 #define IDT 0x31000ull
+#define TRAPS 0x3f000ull /* the trap table that a guest presents */
 #define ROOTS 0x32000ull /* array of CR3 values */
 #define POOL 0x1000000ull /* page tables, 16 MiB */
 #define LOW 0x2000000ull /* RAM of slot 0 */
@@ -71,6 +72,11 @@ extern const unsigned int nr_rows;
 
 /* vm.c */
 void bench_open(struct bench *b, const char *dev);
+/*
+ * A kernel in ring 1 with handlers of INT 0x80, which is fast, and of INT 0x81. What
+ * start() begins from here on runs in ring 3.
+ */
+void bench_open_traps(struct bench *b);
 /* Again, with a VM that has Xen's hypercalls where the device knows them. */
 void bench_open_pv(struct bench *b);
 void bench_close(struct bench *b);
@@ -114,7 +120,8 @@ extern const char bench_guest[], bench_guest_end[];
 #define OPS(X) \
 	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
 	X(vmcall) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
-	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy) X(pv_vmmcall) X(pv_vmcall)
+	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy) X(pv_vmmcall) X(pv_vmcall) \
+	X(pv_tables) X(int80) X(int81) X(iret)
 /* clang-format on */
 #define X(n) extern const char op_##n[];
 OPS(X)

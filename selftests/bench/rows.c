@@ -177,6 +177,27 @@ static void pv_user(struct bench *b, struct result *r)
 	call_pv(b, r);
 }
 
+/* The peer has no such traps: its hypercall stands beside them. */
+static void trap(struct bench *b, struct result *r, const char *op)
+{
+	if (!b->vigil) {
+		hypercall(b, r);
+		return;
+	}
+	bench_open_traps(b);
+	run_op(b, r, op, (struct regs){ .rcx = N }, N);
+}
+
+static void pv_fast(struct bench *b, struct result *r)
+{
+	trap(b, r, op_int80);
+}
+
+static void pv_bounced(struct bench *b, struct result *r)
+{
+	trap(b, r, op_int81);
+}
+
 /* ---- faults ---- */
 
 /* Makes the host's memory of the first @pages present and private. */
@@ -483,6 +504,9 @@ const struct row rows[] = {
 	{ "pv-refused", "the same from user mode, refused", 1000, 600,
 	  pv_refused },
 	{ "pv-user", "the same from user mode, accepted", 1000, 600, pv_user },
+	{ "pv-fast", "fast trap to ring 1 and back", 100, 50, pv_fast },
+	{ "pv-bounced", "bounced trap to ring 1 and back", 1070, 700,
+	  pv_bounced },
 	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800,
 	  first_write },
 	{ "first-write-absent", "the same, host memory not there yet", 0, 0,

@@ -184,9 +184,10 @@ void user_mode(struct bench *b)
 static void ask_for_hypercalls(struct bench *b)
 {
 	struct vigil_hypercalls h = {
-		.flags = VIGIL_HC_PAGE,
+		.flags = VIGIL_HC_PAGE | VIGIL_HC_TRAPS,
 		.max_iopl = 3,
-		.kernel = 1ull << PV_CALL,
+		.kernel = 1ull << PV_CALL | 1ull << 0 | 1ull << 3 |
+			  1ull << VIGIL_HYPERVISOR_set_fast_trap,
 		.user_max = 1ull << PV_CALL,
 	};
 
@@ -246,6 +247,35 @@ void bench_open_pv(struct bench *b)
 	open_vm(b, path, true);
 }
 
+/* struct trap_info of Xen, and the entry that ends the table */
+static void trap_entry(struct bench *b, unsigned int n, unsigned int vector)
+{
+	uint64_t *e = low(b, TRAPS + 16 * n);
+
+	e[0] = vector | 3 << 8 | (uint64_t)VIGIL_RING1_CS64 << 16;
+	e[1] = CODE + (op_iret - bench_guest);
+	e[3] = 0;
+}
+
+void bench_open_traps(struct bench *b)
+{
+	struct kvm_sregs s;
+
+	bench_open_pv(b);
+	trap_entry(b, 0, 0x80);
+	trap_entry(b, 1, 0x81);
+	start(b, op_pv_tables, &(struct regs){ .rsi = TRAPS, .rdx = STACK });
+	go_to_end(b);
+	user_mode(b);
+	if (ioctl(b->vcpu, KVM_GET_SREGS, &s))
+		die("KVM_GET_SREGS: %s", strerror(errno));
+	/* Xen's flat segments of ring 3, since IRET reads their descriptors. */
+	s.cs.selector = 0xe033;
+	s.ss.selector = 0xe02b;
+	if (ioctl(b->vcpu, KVM_SET_SREGS, &s))
+		die("KVM_SET_SREGS: %s", strerror(errno));
+}
+
 void bench_close(struct bench *b)
 {
 	munmap(b->run, b->run_size);
@@ -261,7 +291,7 @@ void start(struct bench *b, const char *op, const struct regs *r)
 	struct kvm_regs regs = {
 		.rip = CODE + (op - bench_guest),
 		.rsp = STACK,
-		.rflags = b->user ? 0x3002 : 2,
+		.rflags = b->user ? 0x3202 : 2,
 		.rcx = r->rcx,
 		.rsi = r->rsi,
 		.rdi = r->rdi,

@@ -246,6 +246,13 @@ static void inject_new(struct vigil_vcpu *vcpu)
 	}
 }
 
+/* For INT n, the handler was looked for when it was queued. */
+static bool needs_handler(const struct vigil_events *ev)
+{
+	return ev->exception.injected ? !ev->exception.soft :
+					ev->nmi_injected || ev->irq_injected;
+}
+
 static u8 injected_vector(const struct vigil_events *ev)
 {
 	return ev->exception.injected ? ev->exception.vector :
@@ -273,7 +280,7 @@ int event_inject(struct vigil_vcpu *vcpu)
 	again = inject_again(vcpu);
 	if (!again)
 		inject_new(vcpu);
-	if (pv_in_force(vcpu) && event_injected(vcpu) &&
+	if (pv_in_force(vcpu) && needs_handler(ev) &&
 	    pv_deliver(vcpu, injected_vector(ev)) < 0) {
 		event_cancel(vcpu);
 		return -EIO;

@@ -56,6 +56,13 @@ static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
 	n = exit_fetch(vcpu, bytes);
 	if (n <= 0)
 		return n;
+	/* INT n without a prefix, which is what programs have. */
+	if (likely(bytes[0] == 0xcd && n > 1)) {
+		*vector = bytes[1];
+		if (index == bytes[1] || index == 2u * bytes[1])
+			*len = 2;
+		return 1;
+	}
 	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
 		return 1;
 	*vector = found = vector_of(&insn);
