@@ -118,9 +118,8 @@ int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 		*value = get_kernel_gs_base(vmx);
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
-		*value = pv_in_force(vcpu) ?
-				 vcpu->pv.tables->own.sysenter_cs :
-				 vmcs_read32(GUEST_SYSENTER_CS);
+		*value = pv_in_force(vcpu) ? vcpu->pv.tables->own.sysenter_cs :
+					     vmcs_read32(GUEST_SYSENTER_CS);
 		return 0;
 	case MSR_IA32_SYSENTER_ESP:
 		*value = vmcs_readl(GUEST_SYSENTER_ESP);

@@ -174,8 +174,7 @@ static void reset_controls(struct vigil_vcpu *vcpu, struct vmx_vcpu *vmx)
 
 	if (vmx_if0_timer)
 		vmcs_write32(PREEMPTION_TIMER, vmx_if0_timer);
-	vmcs_write32(EXCEPTION_BITMAP,
-		     EXIT_EXCEPTIONS | pv_exceptions(vcpu));
+	vmcs_write32(EXCEPTION_BITMAP, EXIT_EXCEPTIONS | pv_exceptions(vcpu));
 	vmcs_write32(PF_ERROR_CODE_MASK, 0);
 	vmcs_write32(PF_ERROR_CODE_MATCH, 0);
 	vmx_update_msr_map(vcpu);

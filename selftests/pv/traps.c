@@ -21,9 +21,8 @@
 DECLARE_PAYLOAD(traps32);
 DECLARE_PAYLOAD(traps64);
 /* A label that both widths have, and its address. */
-#define DECLARE(l)                                       \
-	extern const char pl_traps32_##l[], pl_traps64_##l[];
-#define AT(v, l)                                                       \
+#define DECLARE(l) extern const char pl_traps32_##l[], pl_traps64_##l[];
+#define AT(v, l)                                                              \
 	(GUEST_CODE + (is_wide(v) ? (uint64_t)(pl_traps64_##l - pl_traps64) : \
 				    (uint64_t)(pl_traps32_##l - pl_traps32)))
 DECLARE(fast)
@@ -154,11 +153,11 @@ static struct vcpu *begin_at(enum mode mode, unsigned int ring)
 	return v;
 }
 
-#define START_AT(mode, ring, label)                  \
-	({                                           \
+#define START_AT(mode, ring, label)                     \
+	({                                              \
 		struct vcpu *v_ = begin_at(mode, ring); \
-		wr64(v_->vm, T_RIP0, AT(v_, label)); \
-		v_;                                  \
+		wr64(v_->vm, T_RIP0, AT(v_, label));    \
+		v_;                                     \
 	})
 
 static uint64_t exits(struct vcpu *v)
@@ -166,6 +165,23 @@ static uint64_t exits(struct vcpu *v)
 	/* Interrupts of the host are not the guest's doing. */
 	return mon_stat(v->vm->fd, "exits") - mon_stat(v->vm->fd, "exits_irq") -
 	       mon_stat(v->vm->fd, "exits_nmi");
+}
+
+static struct pt tables_of(struct vcpu *v)
+{
+	bool wide = is_wide(v);
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	return (struct pt){
+		.vm = v->vm,
+		.mode = v->mode,
+		.root = s.cr3,
+		.levels = wide		   ? 4 :
+			  v->mode == M_PAE ? 3 :
+					     2,
+		.entry_size = wide || v->mode == M_PAE ? 8 : 4,
+	};
 }
 
 /* What the VMM has changed in the guest's tables counts from here on. */
@@ -460,19 +476,10 @@ static void tables(long mode)
 static void writes(long mode)
 {
 	struct vcpu *v = begin(mode);
-	struct kvm_sregs s;
-	struct pt pt;
+	struct pt pt = tables_of(v);
 
-	get_sregs(v, &s);
-	pt = (struct pt){
-		.vm = v->vm,
-		.mode = mode,
-		.root = s.cr3,
-		.levels = is_wide(v) ? 4 : mode == M_PAE ? 3 : 2,
-		.entry_size = is_wide(v) || mode == M_PAE ? 8 : 4,
-	};
 	pt_map(&pt, window(v), GUEST_FREE, 1, PTE_W | PTE_U | PTE_A | PTE_D);
-	set_sregs(v, &s);
+	set_sregs_here(v);
 	wr64(v->vm, GUEST_FREE, 0x1234);
 	present(v);
 	leave_to(v, 1, AT(v, touch));
@@ -570,7 +577,8 @@ static void gdt(long mode)
 	static const unsigned int bad[] = {
 		D_P | D_S | D_TYPE(0xb) | D_DB | D_G, /* ring 0 */
 		D_P | D_S | D_TYPE(3) | D_DB | D_G, /* the same, data */
-		D_P | D_S | D_TYPE(0xf) | D_DPL(1) | D_DB | D_G, /* conforming */
+		D_P | D_S | D_TYPE(0xf) | D_DPL(1) | D_DB |
+			D_G, /* conforming */
 		D_P | D_TYPE(9) | D_DPL(1), /* TSS */
 		D_P | D_TYPE(0xc) | D_DPL(3), /* call gate */
 		D_P | D_S | D_TYPE(0xb) | D_DPL(1) | D_L | D_DB, /* L and D */
@@ -595,8 +603,7 @@ static void gdt(long mode)
 		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 32),
 			 -XEN_EINVAL);
 		/* behind the end it does not count */
-		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2,
-					 SEL_FREE / 8),
+		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, SEL_FREE / 8),
 			 0);
 	}
 	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 14 * 512 + 1),
@@ -698,18 +705,9 @@ static void paged_out(long mode)
 {
 	struct vcpu *v = begin(mode);
 	uint64_t at = GUEST_FREE + 0x1000, pte;
-	struct kvm_sregs s;
-	struct pt pt;
+	struct pt pt = tables_of(v);
 	unsigned int n;
 
-	get_sregs(v, &s);
-	pt = (struct pt){
-		.vm = v->vm,
-		.mode = mode,
-		.root = s.cr3,
-		.levels = is_wide(v) ? 4 : mode == M_PAE ? 3 : 2,
-		.entry_size = is_wide(v) || mode == M_PAE ? 8 : 4,
-	};
 	/* The handler of a bounced and of a fast trap stands in that page. */
 	memcpy(vm_ram(v->vm, at, 64), vm_ram(v->vm, AT(v, on_slow), 64), 64);
 	pte = pt_get(&pt, at, 1);
@@ -751,8 +749,8 @@ static void two_vms(long mode)
 	/* One comes in while the other is in the middle of its traps. */
 	a->stop_on_signal = b->stop_on_signal = true;
 	ticks(200);
-	for (i = 0; rd32(a->vm, T_FAST) <= T_LOOPS ||
-		    rd32(b->vm, T_SLOW) <= T_LOOPS;
+	for (i = 0;
+	     rd32(a->vm, T_FAST) <= T_LOOPS || rd32(b->vm, T_SLOW) <= T_LOOPS;
 	     i++) {
 		if (rd32(a->vm, T_FAST) <= T_LOOPS && vcpu_go(a) == STOP_OTHER)
 			break;
@@ -770,9 +768,11 @@ static void two_vms(long mode)
 }
 
 static const struct test_case cases[] = {
-#define CASE_TRAPS(n, f)                                             \
+#define CASE_TRAPS(n, f)                                               \
 	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
-		{ n " (long)", f, M_LONG }
+	{                                                              \
+		n " (long)", f, M_LONG                                 \
+	}
 	CASE_TRAPS("a fast trap does not exit", fast),
 	CASE_TRAPS("a bounced trap exits once", bounced),
 	CASE_TRAPS("frames are the CPU's", frames),

@@ -99,8 +99,8 @@ int vcpu_set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *s)
 	if (!sregs_valid(vcpu, s))
 		return -EINVAL;
 	/* A reset, or another mode: the tables of the VMM are made for one mode. */
-	if (pv_in_force(vcpu) && walk_paging_of(s->cr0, s->cr4, s->efer) !=
-					 vcpu->shadow.mode.paging)
+	if (pv_in_force(vcpu) &&
+	    walk_paging_of(s->cr0, s->cr4, s->efer) != vcpu->shadow.mode.paging)
 		pv_tables_leave(vcpu);
 	vcpu->cr0 = s->cr0 | X86_CR0_ET;
 	vcpu->cr3 = s->cr3;

@@ -63,10 +63,11 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 		return;
 	switch (why) {
 	case VIGIL_END_FRAME:
-		snprintf(pv->words, sizeof(pv->words),
-			 "pv: %s to %04x:%#llx failed: %s(%#x) at %#llx while its frame was built",
-			 fault_name(vector, a, sizeof(a)), trap->cs, trap->ip,
-			 fault_name(fault, b, sizeof(b)), ec, address);
+		snprintf(
+			pv->words, sizeof(pv->words),
+			"pv: %s to %04x:%#llx failed: %s(%#x) at %#llx while its frame was built",
+			fault_name(vector, a, sizeof(a)), trap->cs, trap->ip,
+			fault_name(fault, b, sizeof(b)), ec, address);
 		break;
 	case VIGIL_END_NO_HANDLER:
 		snprintf(pv->words, sizeof(pv->words),
@@ -74,9 +75,10 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 			 fault_name(vector, a, sizeof(a)), vcpu->rip);
 		break;
 	default:
-		snprintf(pv->words, sizeof(pv->words),
-			 "pv: %s at %#lx in ring 0, which no handler of ring 1 can take",
-			 fault_name(vector, a, sizeof(a)), vcpu->rip);
+		snprintf(
+			pv->words, sizeof(pv->words),
+			"pv: %s at %#lx in ring 0, which no handler of ring 1 can take",
+			fault_name(vector, a, sizeof(a)), vcpu->rip);
 	}
 	vigil_vm_kill(vcpu->vm, pv->words);
 }
@@ -124,8 +126,8 @@ bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,
 void pv_frame_fault(struct vigil_vcpu *vcpu, u8 vector, u8 fault, u32 ec,
 		    u64 address)
 {
-	end_vm(vcpu, vmm_ops->get_cpl(vcpu) ? VIGIL_END_FRAME : VIGIL_END_RING0, vector,
-	       fault, ec, address);
+	end_vm(vcpu, vmm_ops->get_cpl(vcpu) ? VIGIL_END_FRAME : VIGIL_END_RING0,
+	       vector, fault, ec, address);
 }
 
 bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)

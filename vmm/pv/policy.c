@@ -7,8 +7,8 @@
 #include "pv.h"
 
 /* Numbers that the module can answer with VIGIL_HC_TRAPS. */
-#define TRAP_CALLS                                                           \
-	(BIT_ULL(__HYPERVISOR_set_trap_table) |                              \
+#define TRAP_CALLS                                                            \
+	(BIT_ULL(__HYPERVISOR_set_trap_table) |                               \
 	 BIT_ULL(__HYPERVISOR_set_gdt) | BIT_ULL(__HYPERVISOR_stack_switch) | \
 	 BIT_ULL(VIGIL_HYPERVISOR_set_fast_trap))
 /* Numbers that the module can answer. */
@@ -129,7 +129,8 @@ static bool valid(const struct vigil_hypercalls *h)
 	       h->iopl <= h->max_iopl && h->refuse <= VIGIL_REFUSE_FAULT &&
 	       !memchr_inv(h->pad, 0, sizeof(h->pad)) &&
 	       !(h->kernel & ~KERNEL_CALLS) &&
-	       (h->flags & VIGIL_HC_TRAPS || !(h->kernel & TRAP_CALLS)) && !(h->user & ~h->user_max) &&
+	       (h->flags & VIGIL_HC_TRAPS || !(h->kernel & TRAP_CALLS)) &&
+	       !(h->user & ~h->user_max) &&
 	       !(h->user_max & never_user(h->flags)) &&
 	       !memchr_inv(h->reserved, 0, sizeof(h->reserved));
 }

@@ -155,14 +155,14 @@ static inline bool pv_is_forced(const struct vigil_vm *vm, const u8 *insn,
 /*
  * With tables of the VMM, all exceptions but those of INT3 and INTO: their gates decide.
  */
-#define PV_BOUNCED                                                             \
-	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_BR) | BIT(X86_TRAP_UD) |              \
-	 BIT(X86_TRAP_NM) | BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) |              \
-	 BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) |              \
+#define PV_BOUNCED                                                \
+	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_BR) | BIT(X86_TRAP_UD) | \
+	 BIT(X86_TRAP_NM) | BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | \
+	 BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | \
 	 BIT(X86_TRAP_MF) | BIT(X86_TRAP_XF))
 /* Of those, the ones with an error code. */
-#define PV_ERROR_CODES                                                         \
-	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |              \
+#define PV_ERROR_CODES                                            \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | \
 	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
 
 /*

@@ -108,7 +108,8 @@ struct pv_vcpu {
 	bool bounce; /* the emulator delivers INT n, whatever its gate's DPL */
 	u8 cut_vector; /* of an INT n whose delivery the last exit cut short */
 	u64 cut_exit; /* vcpu->stat.exits of that exit */
-	struct vigil_trap_end end; /* why 0: no trap of this vCPU has ended the VM */
+	struct vigil_trap_end
+		end; /* why 0: no trap of this vCPU has ended the VM */
 };
 
 #endif
