@@ -473,6 +473,73 @@ struct vigil_trap_end {
 	__u64 sp;
 };
 
+/**
+ * struct vigil_pv_trap - a handler, as set_trap_table of a 64-bit guest presents it
+ * @vector:	its number
+ * @flags:	bits 0 and 1: the least privileged CPL for INT n; bit 2: RFLAGS.IF is
+ *		clear in the handler
+ * @cs:		code segment
+ * @pad:	zero
+ * @ip:		address
+ */
+struct vigil_pv_trap {
+	__u8  vector;
+	__u8  flags;
+	__u16 cs;
+	__u32 pad;
+	__u64 ip;
+};
+
+/* struct vigil_pv: flags */
+#define VIGIL_PV_TABLES		(1 << 0) /* set_trap_table has put vigil's tables in force */
+#define VIGIL_PV_LONG		(1 << 1) /* in long mode; only with VIGIL_PV_TABLES */
+#define VIGIL_PV_OWN_IOPL	(1 << 2) /* set_hypercall_iopl was called for this vCPU */
+
+/**
+ * struct vigil_pv - what a paravirtual guest has asked for, for one vCPU
+ * @size:	sizeof(struct vigil_pv)
+ * @flags:	VIGIL_PV_*
+ * @iopl:	with VIGIL_PV_OWN_IOPL: as in struct vigil_iopl, else 0
+ * @refuse:	the same
+ * @kernel_ss:	of stack_switch; 0 in long mode
+ * @pad:	zero
+ * @user:	with VIGIL_PV_OWN_IOPL: as in struct vigil_iopl, else 0
+ * @kernel_sp:	of stack_switch
+ * @fast:	bit n % 64 of fast[n / 64]: set_fast_trap(n)
+ * @nr_traps:	entries of @traps: there is room for so many, then: there are so many
+ * @nr_gdt:	the same of @gdt; at most 7168
+ * @traps:	user pointer to struct vigil_pv_trap[]
+ * @gdt:	user pointer to __u64[], the descriptors below selector 0xe000
+ * @reserved:	zero
+ *
+ * VIGIL_GET_PV and VIGIL_SET_PV on a vCPU's fd. A VMM that saves a guest calls the
+ * former for each vCPU beside KVM_GET_SREGS, and restores by KVM_SET_SREGS, then
+ * VIGIL_SET_PV. What KVM_GET_SREGS tells of IDTR, GDTR, LDTR and TR is the guest's own
+ * in any case.
+ *
+ * VIGIL_SET_PV makes the checks of the hypercalls, and takes all of it or nothing.
+ * Errors: -EINVAL @size, a flag, padding, VIGIL_PV_LONG other than the vCPU's mode, or
+ * what a hypercall would refuse; -EOPNOTSUPP tables, and the VM has no VIGIL_HC_TRAPS, or
+ * the vCPU no paging that allows them; -ENOSPC VIGIL_GET_PV: room, @nr_traps and @nr_gdt
+ * then say how much; -EFAULT; -ENOMEM.
+ */
+struct vigil_pv {
+	__u32 size;
+	__u32 flags;
+	__u8  iopl;
+	__u8  refuse;
+	__u16 kernel_ss;
+	__u32 pad;
+	__u64 user;
+	__u64 kernel_sp;
+	__u64 fast[4];
+	__u32 nr_traps;
+	__u32 nr_gdt;
+	__u64 traps;
+	__u64 gdt;
+	__u64 reserved[21];
+};
+
 /* on /dev/vigil */
 #define VIGIL_GET_VERSION	_IO(VIGIL_IOC, 0x00)
 #define VIGIL_LIST_VMS		_IOWR(VIGIL_IOC, 0x01, struct vigil_vm_list)
@@ -487,6 +554,10 @@ struct vigil_trap_end {
 #define VIGIL_SET_HYPERCALLS	_IOW(VIGIL_IOC, 0x15, struct vigil_hypercalls)
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
+
+/* on a vCPU fd */
+#define VIGIL_GET_PV		_IOWR(VIGIL_IOC, 0x30, struct vigil_pv)
+#define VIGIL_SET_PV		_IOW(VIGIL_IOC, 0x31, struct vigil_pv)
 
 /* on a monitor fd (VIGIL_GET_STATS on a VM fd too) */
 #define VIGIL_WATCH_ADD		_IOWR(VIGIL_IOC, 0x20, struct vigil_watch)

@@ -499,6 +499,9 @@ static long vcpu_ioctl_locked(struct vigil_vcpu *vcpu, unsigned int cmd,
 	case KVM_NMI:
 		event_user_nmi(vcpu);
 		return 0;
+	case VIGIL_GET_PV:
+	case VIGIL_SET_PV:
+		return pv_state_ioctl(vcpu, cmd, user);
 	default:
 		return -ENOTTY;
 	}
@@ -512,7 +515,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (current->mm != vm->mm)
 		return -EIO;
-	if (_IOC_TYPE(cmd) != KVMIO)
+	if (_IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != VIGIL_IOC)
 		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;

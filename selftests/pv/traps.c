@@ -767,6 +767,175 @@ static void two_vms(long mode)
 	vm_destroy(b->vm);
 }
 
+/* ---- saved and put back ---- */
+
+static struct vigil_pv_trap saved_traps[256];
+static uint64_t saved_gdt[7168];
+
+static struct vigil_pv room(void)
+{
+	return (struct vigil_pv){
+		.size = sizeof(struct vigil_pv),
+		.nr_traps = ARRAY_SIZE(saved_traps),
+		.nr_gdt = ARRAY_SIZE(saved_gdt),
+		.traps = (uintptr_t)saved_traps,
+		.gdt = (uintptr_t)saved_gdt,
+	};
+}
+
+/* In the middle of bounced traps the guest moves to another VM. */
+static void moved(long mode)
+{
+	struct vcpu *a = START_AT(mode, 3, slow), *b;
+	struct vigil_pv pv = room();
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	uint32_t before;
+
+	EXPECT(a, STOP_SYNC);
+	a->stop_on_signal = true;
+	ticks(500);
+	while (rd32(a->vm, T_SLOW) < 100)
+		if (vcpu_go(a) != STOP_SIGNAL)
+			break;
+	ticks(0);
+	a->stop_on_signal = false;
+	before = rd32(a->vm, T_SLOW);
+	CHECK(before < T_LOOPS);
+	vcpu_settle(a);
+	REQUIRE_EQ(ioctl(a->fd, VIGIL_GET_PV, &pv), 0);
+	CHECK_EQ(pv.flags, VIGIL_PV_TABLES | (is_wide(a) ? VIGIL_PV_LONG : 0));
+	CHECK_EQ(pv.nr_traps, 8);
+	CHECK_EQ(pv.fast[2], 1);
+	CHECK_EQ(pv.kernel_sp, GUEST_STACK0);
+	vcpu_ring_sregs(a, &s);
+	get_regs(a, &r);
+
+	b = pv_start(mode, &policy);
+	memcpy(b->vm->ram, a->vm->ram, a->vm->ram_size);
+	set_sregs(b, &s);
+	REQUIRE_EQ(ioctl(b->fd, VIGIL_SET_PV, &pv), 0);
+	set_regs(b, &r);
+	EXPECT(b, STOP_SYNC);
+	CHECK_EQ(rd32(b->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(rd32(a->vm, T_SLOW), before);
+	EXPECT(b, STOP_END);
+
+	/* Put back a second time, it is what it was; then the guest's own again. */
+	pv = room();
+	REQUIRE_EQ(ioctl(b->fd, VIGIL_GET_PV, &pv), 0);
+	CHECK_EQ(pv.nr_traps, 8);
+	REQUIRE_EQ(ioctl(b->fd, VIGIL_SET_PV, &pv), 0);
+	pv = (struct vigil_pv){ .size = sizeof(pv) };
+	REQUIRE_EQ(ioctl(b->fd, VIGIL_SET_PV, &pv), 0);
+	REQUIRE_EQ(ioctl(b->fd, VIGIL_GET_PV, &pv), 0);
+	CHECK_EQ(pv.flags, 0);
+	CHECK_EQ(pv.nr_traps, 0);
+	vm_destroy(a->vm);
+	vm_destroy(b->vm);
+}
+
+static void own_iopl(long mode)
+{
+	struct vigil_hypercalls h = policy;
+	struct vigil_pv pv = room();
+	struct vcpu *v;
+
+	h.max_iopl = 2;
+	h.user_max = 1ull << NR_CONSOLE_IO;
+	v = pv_start(mode, &h);
+	pv.nr_traps = 0;
+	pv.nr_gdt = 0;
+	pv.flags = VIGIL_PV_OWN_IOPL;
+	pv.iopl = 2;
+	pv.refuse = VIGIL_REFUSE_FAULT;
+	pv.user = 1ull << NR_CONSOLE_IO;
+	CHECK_EQ(ioctl(v->fd, VIGIL_SET_PV, &pv), 0);
+	memset(&pv, 0, sizeof(pv));
+	pv.size = sizeof(pv);
+	CHECK_EQ(ioctl(v->fd, VIGIL_GET_PV, &pv), 0);
+	CHECK_EQ(pv.flags, VIGIL_PV_OWN_IOPL);
+	CHECK_EQ(pv.iopl, 2);
+	CHECK_EQ(pv.refuse, VIGIL_REFUSE_FAULT);
+	CHECK_EQ(pv.user, 1ull << NR_CONSOLE_IO);
+	pv.iopl = 3;
+	CHECK_ERRNO(ioctl(v->fd, VIGIL_SET_PV, &pv), EINVAL);
+	pv.iopl = 2;
+	pv.user |= 1;
+	CHECK_ERRNO(ioctl(v->fd, VIGIL_SET_PV, &pv), EINVAL);
+	CHECK_EQ(ioctl(v->fd, VIGIL_GET_PV, &pv), 0);
+	CHECK_EQ(pv.iopl, 2);
+	vm_destroy(v->vm);
+}
+
+/* Each field for itself. What was there stays. */
+static void bad_state(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, fast), *plain;
+	struct vigil_hypercalls none = { .flags = VIGIL_HC_PAGE };
+	struct vigil_pv good = room(), pv;
+	struct vigil_pv_trap trap;
+
+	EXPECT(v, STOP_SYNC);
+	REQUIRE_EQ(ioctl(v->fd, VIGIL_GET_PV, &good), 0);
+#define BAD(change, errno_)                                           \
+	do {                                                          \
+		pv = good;                                            \
+		change;                                               \
+		CHECK_ERRNO(ioctl(v->fd, VIGIL_SET_PV, &pv), errno_); \
+	} while (0)
+	BAD(pv.size = 0, EINVAL);
+	BAD(pv.flags |= 8, EINVAL);
+	BAD(pv.flags ^= VIGIL_PV_LONG, EINVAL);
+	BAD(pv.flags = 0, EINVAL);
+	BAD(pv.pad = 1, EINVAL);
+	BAD(pv.reserved[20] = 1, EINVAL);
+	BAD(pv.iopl = 1, EINVAL);
+	BAD(pv.user = 1, EINVAL);
+	BAD(pv.kernel_ss = SEL_DATA, EINVAL);
+	BAD(pv.kernel_sp = 0x800000000000, EINVAL);
+	BAD(pv.fast[0] = 1ull << PF, EINVAL);
+	BAD(pv.fast[3] = 1, EINVAL);
+	BAD(pv.nr_traps = 257, EINVAL);
+	BAD(pv.nr_gdt = 7169, EINVAL);
+	BAD(pv.traps = 0, EFAULT);
+	BAD(pv.gdt = 0, EFAULT);
+	trap = saved_traps[0];
+	saved_traps[0].cs = SEL_CODE32;
+	BAD(, EINVAL);
+	saved_traps[0] = trap;
+	saved_traps[0].pad = 1;
+	BAD(, EINVAL);
+	saved_traps[0] = trap;
+	saved_traps[0].vector = 0x82;
+	BAD(, EINVAL);
+	saved_traps[0] = trap;
+	saved_gdt[1] = 0x00cf9b000000ffff; /* ring 0 */
+	BAD(, EINVAL);
+	saved_gdt[1] = 0;
+	pv = good;
+	CHECK_ERRNO(ioctl(v->fd, VIGIL_SET_PV, NULL), EFAULT);
+	/* Too little room: how much it takes is told. */
+	pv = room();
+	pv.nr_traps = 1;
+	CHECK_ERRNO(ioctl(v->fd, VIGIL_GET_PV, &pv), ENOSPC);
+	CHECK_EQ(pv.nr_traps, good.nr_traps);
+	CHECK_EQ(pv.nr_gdt, good.nr_gdt);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(rd32(v->vm, T_FAST), T_LOOPS + 1);
+
+	plain = pv_start(mode, &none);
+	CHECK_ERRNO(ioctl(plain->fd, VIGIL_SET_PV, &good), EOPNOTSUPP);
+	vm_destroy(plain->vm);
+	plain = pv_start(M_PROT32, &policy);
+	pv = good;
+	pv.flags &= ~VIGIL_PV_LONG;
+	if (!is_wide(v))
+		CHECK_ERRNO(ioctl(plain->fd, VIGIL_SET_PV, &pv), EOPNOTSUPP);
+	vm_destroy(plain->vm);
+	vm_destroy(v->vm);
+}
+
 static const struct test_case cases[] = {
 #define CASE_TRAPS(n, f)                                               \
 	{ n " (32-bit paging)", f, M_PG32 }, { n " (pae)", f, M_PAE }, \
@@ -793,6 +962,9 @@ static const struct test_case cases[] = {
 	CASE_TRAPS("a trap without a handler ends the VM", no_handler),
 	CASE_TRAPS("a handler that is paged out", paged_out),
 	CASE_TRAPS("two VMs with the same vector", two_vms),
+	CASE_TRAPS("a guest moves to another VM", moved),
+	{ "a vCPU's own iopl is saved", own_iopl, M_PROT32 },
+	CASE_TRAPS("a state that is refused", bad_state),
 	{}
 };
 

@@ -31,7 +31,29 @@ void pv_mem_begin(struct vigil_vcpu *vcpu);
  */
 int pv_copy_in(struct vigil_vcpu *vcpu, u64 la, void *buf, unsigned int len);
 
+/* ---- tables.c ---- */
+/* Marks each segment as accessed. 0; -EINVAL: the guest may not have one of them. */
+int pv_check_gdt(u64 *gdt, unsigned int entries, bool wide);
+/* @gdt has PV_GDT_ENTRIES, which were checked. */
+void pv_load_gdt(struct vigil_vcpu *vcpu, const u64 *gdt);
+void pv_get_stack(const struct vigil_vcpu *vcpu, u16 *ss, u64 *sp);
+
+/* ---- policy.c ---- */
+/* The values that the vCPU has set for itself alone; false: it has none. */
+bool pv_iopl_own(struct vigil_vcpu *vcpu, struct pv_policy *p);
+/* The vCPU has nothing of its own any more. */
+void pv_iopl_drop(struct vigil_vcpu *vcpu);
+
 /* ---- trap.c ---- */
+/* Checks a handler, and adds it to @to. 0, or a negative errno of Xen's. */
+int pv_add_trap(struct pv_traps *to, const struct vigil_pv_trap *info,
+		bool wide);
+bool pv_may_be_fast(const struct pv_traps *traps, u64 vector);
+/* May a guest name this stack for ring 1? */
+bool pv_stack_ok(u64 ss, u64 sp, bool wide);
+/* The handlers of @presented take effect beside those that are there. */
+void pv_commit_traps(struct vigil_vcpu *vcpu);
+void pv_clear_traps(struct vigil_vcpu *vcpu);
 /* The calls of VIGIL_HC_TRAPS. 0 and below: the result. Else CALL_*. */
 int pv_trap_call(struct vigil_vcpu *vcpu, const struct pv_call *call);
 

@@ -4,7 +4,7 @@
 #include <linux/uaccess.h>
 #include <xen/interface/xen.h>
 
-#include "pv.h"
+#include "internal.h"
 
 /* Numbers that the module can answer with VIGIL_HC_TRAPS. */
 #define TRAP_CALLS                                                            \
@@ -75,6 +75,27 @@ int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 	}
 	write_sequnlock(&pv->lock);
 	return 0;
+}
+
+bool pv_iopl_own(struct vigil_vcpu *vcpu, struct pv_policy *p)
+{
+	bool own;
+
+	read_seqlock_excl(&vcpu->vm->pv.lock);
+	own = has_own(vcpu);
+	*p = vcpu->pv.policy;
+	read_sequnlock_excl(&vcpu->vm->pv.lock);
+	return own;
+}
+
+void pv_iopl_drop(struct vigil_vcpu *vcpu)
+{
+	struct pv_vm *pv = &vcpu->vm->pv;
+
+	write_seqlock(&pv->lock);
+	pv->nr_open -= has_own(vcpu) && vcpu->pv.policy.iopl;
+	vcpu->pv.own = false;
+	write_sequnlock(&pv->lock);
 }
 
 int pv_iopl_get(struct vigil_vcpu *vcpu, struct vigil_iopl *arg)

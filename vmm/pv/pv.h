@@ -109,6 +109,11 @@ int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames,
 bool pv_read_tables(const struct vigil_vcpu *vcpu, u64 la, void *buf,
 		    unsigned int len);
 
+/* ---- state.c ---- */
+/* VIGIL_GET_PV and VIGIL_SET_PV: struct vigil_pv says what comes back. Loaded. */
+long pv_state_ioctl(struct vigil_vcpu *vcpu, unsigned int cmd,
+		    struct vigil_pv __user *user);
+
 /* ---- bounce.c ---- */
 /*
  * INT n, INT3 or INTO of @len bytes, to a handler that lets this CPL through. Returns as

@@ -168,8 +168,28 @@ static void copy_own_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
 	}
 }
 
-static int check_frames(struct vigil_vcpu *vcpu, const u64 *frames,
-			unsigned int entries, u64 *copy)
+int pv_check_gdt(u64 *gdt, unsigned int entries, bool wide)
+{
+	unsigned int i;
+
+	for (i = 0; i < entries; i++) {
+		if (!descriptor_ok(gdt[i], wide))
+			return -EINVAL;
+		gdt[i] = accessed(gdt[i]);
+	}
+	return 0;
+}
+
+void pv_load_gdt(struct vigil_vcpu *vcpu, const u64 *gdt)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		memcpy(vcpu->pv.tables->page[i], gdt + i * PER_PAGE, PAGE_SIZE);
+}
+
+static int copy_frames(struct vigil_vcpu *vcpu, const u64 *frames,
+		       unsigned int entries, u64 *copy)
 {
 	unsigned int i, n;
 
@@ -180,27 +200,22 @@ static int check_frames(struct vigil_vcpu *vcpu, const u64 *frames,
 			      copy + i, n * DESC_BYTES))
 			return -EINVAL;
 	}
-	for (i = 0; i < entries; i++) {
-		if (!descriptor_ok(copy[i], is_long_mode(vcpu)))
-			return -EINVAL;
-		copy[i] = accessed(copy[i]);
-	}
 	return 0;
 }
 
 int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
 {
-	struct pv_tables *t = vcpu->pv.tables;
-	unsigned int i;
 	u64 *copy;
 	int ret;
 
 	copy = kvcalloc(PV_GDT_ENTRIES, DESC_BYTES, GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		return -ENOMEM;
-	ret = check_frames(vcpu, frames, entries, copy);
-	for (i = 0; !ret && i < PV_GDT_GUEST_PAGES; i++)
-		memcpy(t->page[i], copy + i * PER_PAGE, PAGE_SIZE);
+	ret = copy_frames(vcpu, frames, entries, copy);
+	if (!ret)
+		ret = pv_check_gdt(copy, entries, is_long_mode(vcpu));
+	if (!ret)
+		pv_load_gdt(vcpu, copy);
 	kvfree(copy);
 	return ret;
 }
@@ -242,6 +257,20 @@ void pv_set_stack(struct vigil_vcpu *vcpu, u16 ss, u64 sp)
 	}
 	memcpy(tss + TSS_ESP1_32, &sp, 4);
 	memcpy(tss + TSS_SS1_32, &ss, 2);
+}
+
+void pv_get_stack(const struct vigil_vcpu *vcpu, u16 *ss, u64 *sp)
+{
+	const u8 *tss = vcpu->pv.tables->page[PV_TSS_PAGE];
+
+	*ss = 0;
+	*sp = 0;
+	if (is_long_mode(vcpu)) {
+		memcpy(sp, tss + TSS_RSP1_64, 8);
+		return;
+	}
+	memcpy(sp, tss + TSS_ESP1_32, 4);
+	memcpy(ss, tss + TSS_SS1_32, 2);
 }
 
 static void write_all(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)

@@ -10,15 +10,6 @@
 #include "internal.h"
 #include "vmm/ops.h"
 
-/* struct trap_info of a 64-bit caller; that of a 32-bit one has 8 bytes. */
-struct trap_info64 {
-	u8 vector;
-	u8 flags;
-	u16 cs;
-	u32 pad;
-	u64 address;
-};
-
 #define TI_DPL 3
 #define TI_MASKS 4 /* events are masked in the handler */
 #define TI_FLAGS 7
@@ -44,21 +35,60 @@ static bool vector_is_ours(unsigned int vector)
  * What a handler may be is decided here, once. Whether its segment is there is found
  * when a trap comes.
  */
-static int check_code(const struct vigil_vcpu *vcpu, u16 cs, u64 ip, bool wide)
+static int check_code(u16 cs, u64 ip, bool wide)
 {
 	u16 flat = wide ? VIGIL_RING1_CS64 : SEL_RING1_CS32;
 
 	if ((cs & (SEL_TI | SEL_RPL)) != 1 ||
 	    (cs >= SEL_RESERVED && cs != flat))
 		return -EPERM;
-	if (wide && !gva_canonical(ip, vcpu->emul.va_bits))
+	/* Guests with such tables have four levels. */
+	if (wide && !gva_canonical(ip, 48))
 		return -EINVAL;
 	return 0;
 }
 
+int pv_add_trap(struct pv_traps *to, const struct vigil_pv_trap *info,
+		bool wide)
+{
+	int ret;
+
+	if (info->flags & ~TI_FLAGS || vector_is_ours(info->vector))
+		return -EINVAL;
+	ret = check_code(info->cs, info->ip, wide);
+	if (ret)
+		return ret;
+	to->trap[info->vector] = (struct pv_trap){
+		.ip = info->ip,
+		.cs = info->cs,
+		.dpl = info->flags & TI_DPL,
+		.masks = info->flags & TI_MASKS,
+	};
+	__set_bit(info->vector, to->there);
+	return 0;
+}
+
+bool pv_may_be_fast(const struct pv_traps *traps, u64 vector)
+{
+	/*
+	 * The exceptions of the CPU are not: their handlers would find CR2 only in
+	 * ring 0, and INT n pushes no error code.
+	 */
+	return vector < PV_VECTORS && !vector_is_ours(vector) &&
+	       (vector >= 32 || vector == X86_TRAP_BP ||
+		vector == X86_TRAP_OF) &&
+	       test_bit(vector, traps->there);
+}
+
+bool pv_stack_ok(u64 ss, u64 sp, bool wide)
+{
+	return ss <= U16_MAX && (ss & (SEL_TI | SEL_RPL)) == 1 &&
+	       (!wide || gva_canonical(sp, 48));
+}
+
 /* Reads entry @n of the caller's table. Returns as pv_copy_in(). */
 static int read_entry(struct vigil_vcpu *vcpu, const struct pv_call *call,
-		      unsigned int n, struct trap_info64 *info)
+		      unsigned int n, struct vigil_pv_trap *info)
 {
 	struct {
 		u8 vector;
@@ -73,11 +103,11 @@ static int read_entry(struct vigil_vcpu *vcpu, const struct pv_call *call,
 				  sizeof(*info));
 	ret = pv_copy_in(vcpu, call->arg[0] + n * sizeof(narrow), &narrow,
 			 sizeof(narrow));
-	*info = (struct trap_info64){
+	*info = (struct vigil_pv_trap){
 		.vector = narrow.vector,
 		.flags = narrow.flags,
 		.cs = narrow.cs,
-		.address = narrow.address,
+		.ip = narrow.address,
 	};
 	return ret;
 }
@@ -86,7 +116,7 @@ static int read_entry(struct vigil_vcpu *vcpu, const struct pv_call *call,
 static int read_table(struct vigil_vcpu *vcpu, const struct pv_call *call,
 		      struct pv_traps *to)
 {
-	struct trap_info64 info;
+	struct vigil_pv_trap info;
 	unsigned int n;
 	int ret;
 
@@ -95,25 +125,16 @@ static int read_table(struct vigil_vcpu *vcpu, const struct pv_call *call,
 		ret = read_entry(vcpu, call, n, &info);
 		if (ret)
 			return ret;
-		if (!info.address)
+		if (!info.ip)
 			return 0;
-		if (info.flags & ~TI_FLAGS || vector_is_ours(info.vector))
-			return -EINVAL;
-		ret = check_code(vcpu, info.cs, info.address, call->wide);
+		ret = pv_add_trap(to, &info, call->wide);
 		if (ret)
 			return ret;
-		to->trap[info.vector] = (struct pv_trap){
-			.ip = info.address,
-			.cs = info.cs,
-			.dpl = info.flags & TI_DPL,
-			.masks = info.flags & TI_MASKS,
-		};
-		__set_bit(info.vector, to->there);
 	}
 	return -EINVAL;
 }
 
-static void clear_traps(struct vigil_vcpu *vcpu)
+void pv_clear_traps(struct vigil_vcpu *vcpu)
 {
 	struct pv_tables *t = vcpu->pv.tables;
 	unsigned int vector;
@@ -125,7 +146,7 @@ static void clear_traps(struct vigil_vcpu *vcpu)
 	}
 }
 
-static void commit(struct vigil_vcpu *vcpu)
+void pv_commit_traps(struct vigil_vcpu *vcpu)
 {
 	struct pv_tables *t = vcpu->pv.tables;
 	unsigned int vector;
@@ -144,7 +165,7 @@ static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 	if (!call->arg[0]) {
 		if (pv_in_force(vcpu))
-			clear_traps(vcpu);
+			pv_clear_traps(vcpu);
 		return 0;
 	}
 	/* The width of the gates is that of the guest's kernel. */
@@ -158,7 +179,7 @@ static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	if (!ret && !pv_in_force(vcpu))
 		ret = pv_tables_enter(vcpu);
 	if (!ret)
-		commit(vcpu);
+		pv_commit_traps(vcpu);
 	return ret;
 }
 
@@ -177,13 +198,7 @@ static int set_fast_trap(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		}
 		return 0;
 	}
-	/*
-	 * The exceptions of the CPU are not: their handlers would find CR2 only in
-	 * ring 0, and INT n pushes no error code.
-	 */
-	if (vector >= PV_VECTORS || vector_is_ours(vector) ||
-	    (vector < 32 && vector != X86_TRAP_BP && vector != X86_TRAP_OF) ||
-	    !test_bit(vector, t->traps.there))
+	if (!pv_may_be_fast(&t->traps, vector))
 		return -EINVAL;
 	__set_bit(vector, t->fast);
 	pv_write_gate(vcpu, vector);
@@ -198,7 +213,7 @@ static int stack_switch(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		return -EINVAL;
 	if (ss > U16_MAX || (ss & (SEL_TI | SEL_RPL)) != 1)
 		return -EPERM;
-	if (call->wide && !gva_canonical(sp, vcpu->emul.va_bits))
+	if (!pv_stack_ok(ss, sp, call->wide))
 		return -EINVAL;
 	pv_set_stack(vcpu, ss, sp);
 	return 0;
