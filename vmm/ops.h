@@ -129,6 +129,11 @@ struct vmm_ops {
 	 */
 	bool (*irq_shadow)(struct vigil_vcpu *vcpu);
 	void (*set_irq_shadow)(struct vigil_vcpu *vcpu, bool on);
+	/*
+	 * Returns the breakpoints, as bits of DR6, whose #DB a MOV SS has held
+	 * back, and forgets them and a step. NULL: the CPU does not tell.
+	 */
+	unsigned long (*take_held_db)(struct vigil_vcpu *vcpu);
 	void (*irq_window)(struct vigil_vcpu *vcpu,
 			   bool on); /* exit when IRQs can be taken */
 	void (*nmi_window)(

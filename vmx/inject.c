@@ -125,16 +125,49 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu)
 	vmx_set_cpu_ctl(vmx, CPU_NMI_WINDOW, true);
 }
 
+unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu)
+{
+	unsigned long pending = vmcs_readl(GUEST_PENDING_DEBUG);
+
+	if (likely(!pending))
+		return 0;
+	vmcs_writel(GUEST_PENDING_DEBUG, 0);
+	return pending & PENDING_ENABLED ? pending & PENDING_BREAKPOINTS : 0;
+}
+
+#ifdef VIGIL_DEBUG
+/*
+ * In a shadow, an entry wants the trap of TF among the pending debug exceptions, and
+ * not without TF (SDM volume 3, "Checks on Guest Non-Register State"). The CPUs refuse
+ * the guest otherwise (CVE-2019-19583), and Bochs does not look.
+ */
+static void audit_enter(struct vigil_vcpu *vcpu)
+{
+	bool tf = vmcs_readl(GUEST_RFLAGS) & X86_EFLAGS_TF;
+	bool bs = vmcs_readl(GUEST_PENDING_DEBUG) & PENDING_BS;
+
+	if (vmcs_read32(GUEST_INTERRUPTIBILITY) &
+		    (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS) &&
+	    tf != bs)
+		vigil_vm_kill(vcpu->vm,
+			      "entry auditor: TF and the pending step differ");
+}
+#else
+static void audit_enter(struct vigil_vcpu *vcpu)
+{
+}
+#endif
+
 /*
  * An interrupt shadow delays the trap of a single step: the trap must then
  * stand in the pending debug exceptions, or the entry refuses TF in a shadow.
  */
 void vmx_event_enter(struct vigil_vcpu *vcpu)
 {
-	if (likely(!(vcpu->rflags & X86_EFLAGS_TF)) || !vmx_irq_shadow(vcpu))
-		return;
-	vmcs_writel(GUEST_PENDING_DEBUG,
-		    vmcs_readl(GUEST_PENDING_DEBUG) | PENDING_BS);
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF) && vmx_irq_shadow(vcpu))
+		vmcs_writel(GUEST_PENDING_DEBUG,
+			    vmcs_readl(GUEST_PENDING_DEBUG) | PENDING_BS);
+	audit_enter(vcpu);
 }
 
 /* ---- after the entry ---- */

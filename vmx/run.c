@@ -505,6 +505,7 @@ const struct vmm_ops vmx_ops = {
 	.cancel_injection	= vmx_cancel_injection,
 	.irq_shadow		= vmx_irq_shadow,
 	.set_irq_shadow		= vmx_set_irq_shadow,
+	.take_held_db		= vmx_take_held_db,
 	.irq_window		= vmx_irq_window,
 	.nmi_window		= vmx_nmi_window,
 	.set_root		= vmx_set_root,

@@ -220,6 +220,8 @@ enum vmcs_field {
 #define BLOCKED_BY_NMI		BIT(3)
 
 /* pending debug exceptions: as in DR6, and bit 12 for "a breakpoint was met" */
+#define PENDING_BREAKPOINTS	0xful
+#define PENDING_ENABLED		BIT(12)
 #define PENDING_BS		BIT(14)
 
 /* interruption information, of entries, exits and IDT vectoring */

@@ -177,6 +177,30 @@ void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip)
 	raise_exception(vcpu, &e);
 }
 
+static unsigned long take_held(struct vigil_vcpu *vcpu)
+{
+	return vmm_ops->take_held_db ? vmm_ops->take_held_db(vcpu) : 0;
+}
+
+/*
+ * An entry that injects an exception drops what the CPU has held back, so its
+ * breakpoints come with this #DB. Where none is injected, the CPU delivers them.
+ * A string instruction comes here twice when it ends.
+ */
+void event_db_held(struct vigil_vcpu *vcpu, unsigned long dr6)
+{
+	const struct vigil_exception *e = &vcpu->events.exception;
+
+	if (e->pending && e->vector == X86_TRAP_DB && e->has_payload)
+		dr6 |= e->payload;
+	event_db(vcpu, dr6 | take_held(vcpu));
+}
+
+void event_drop_held(struct vigil_vcpu *vcpu)
+{
+	take_held(vcpu);
+}
+
 /* --- what the next entry delivers --- */
 
 static bool in_delivery(const struct vigil_events *ev)

@@ -46,6 +46,10 @@ void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip);
 
 /* Queues #DB. @dr6: the bits that its delivery sets in DR6 (BS, BD, B0-B3). */
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
+/* The same, and with it what a MOV SS before this instruction has held back. */
+void event_db_held(struct vigil_vcpu *vcpu, unsigned long dr6);
+/* Forgets the #DB that a MOV SS holds back. */
+void event_drop_held(struct vigil_vcpu *vcpu);
 /*
  * The handler of a #DB is entered, which clears DR7.GD. The CPU does that only for one
  * that it raises itself.
@@ -61,7 +65,7 @@ static inline void event_trap(struct vigil_vcpu *vcpu, unsigned long rflags,
 	if (unlikely(rflags & X86_EFLAGS_TF))
 		dr6 |= DR_STEP;
 	if (unlikely(dr6))
-		event_db(vcpu, dr6);
+		event_db_held(vcpu, dr6);
 }
 
 /**

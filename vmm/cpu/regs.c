@@ -57,10 +57,11 @@ int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->rip = regs->rip;
 	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
 	/*
-	 * A pending exception belonged to the registers that are replaced:
-	 * forget it.
+	 * A pending exception, and a #DB that MOV SS holds back, belonged to
+	 * the registers that are replaced: forget them.
 	 */
 	vcpu->events.exception.pending = false;
+	event_drop_held(vcpu);
 	vigil_request(vcpu, REQ_EVENT);
 	return 0;
 }
