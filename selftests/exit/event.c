@@ -3,18 +3,8 @@
  * Interrupts and NMIs: when they may come, in which order, with which frame,
  * and that none is lost or doubled when its delivery is cut short.
  */
-#include <sys/mman.h>
-
 #include "../watch/mon.h"
 #include "guest.h"
-
-#define DECLARE_LABEL3(n, l)     \
-	DECLARE_LABEL(n##16, l); \
-	DECLARE_LABEL(n##32, l); \
-	DECLARE_LABEL(n##64, l)
-#define LABEL3(m, n, l)                                                    \
-	(mode_entry(m) + PICK(m, LABEL_OFF(n##16, l), LABEL_OFF(n##32, l), \
-			      LABEL_OFF(n##64, l)))
 
 DECLARE_PAYLOAD3(ev_sti);
 DECLARE_LABEL3(ev_sti, shadow);
@@ -276,14 +266,6 @@ static void nmi_and_irq(long mode)
 	CHECK_EQ(irqs, 1);
 }
 
-/* Take every mapping of the low 64 KiB away from the guest. */
-static void drop_mappings(struct vm *vm)
-{
-	if (mprotect(vm->ram, 0x10000, PROT_READ) ||
-	    mprotect(vm->ram, 0x10000, PROT_READ | PROT_WRITE))
-		ERROR("mprotect: %s", strerror(errno));
-}
-
 /* Lets code of VM86 call every vector by INT n. */
 static void open_gates(struct vcpu *v)
 {
@@ -300,7 +282,7 @@ static void cold_in_shadow(long mode)
 	SKIP_ON_TCG("QEMU TCG drops the interrupt shadow at VMRUN");
 	open_gates(v);
 	EXPECT(v, STOP_SYNC);
-	drop_mappings(v->vm);
+	vm_drop_mappings(v->vm);
 	v->pending_irq = VECTOR;
 	EXPECT_EXC(v, 0x80, 0);
 	CHECK_EQ(v->exc.rip, due);
@@ -322,7 +304,7 @@ static void cold_delivery(long mode)
 	while ((stop = vcpu_go(v)) != STOP_END) {
 		get_regs(v, &r);
 		if (stop == STOP_SYNC) {
-			drop_mappings(v->vm);
+			vm_drop_mappings(v->vm);
 			v->pending_irq = VECTOR;
 			silent++;
 		} else if (stop == STOP_IO) {
@@ -340,7 +322,7 @@ static void cold_delivery(long mode)
 				describe_exc(v);
 			}
 			exc_set_rip(v, r.rbx);
-			drop_mappings(v->vm);
+			vm_drop_mappings(v->vm);
 		} else {
 			FAIL("stopped by %s", stop_name[stop]);
 			vcpu_describe(v);

@@ -95,6 +95,8 @@ void *ram_alloc(size_t size);
 /* Returns the host address of guest RAM; ERROR when outside. */
 bool vm_has_ram(const struct vm *vm, uint64_t gpa, size_t len);
 void *vm_ram(struct vm *vm, uint64_t gpa, size_t len);
+/* Takes every mapping of the low 64 KiB away from the guest. */
+void vm_drop_mappings(struct vm *vm);
 void vm_load_at(struct vm *vm, uint64_t gpa, const char *start,
 		const char *end);
 struct kvm_cpuid2 *supported_cpuid(int dev);
@@ -265,6 +267,15 @@ struct vcpu *guest_start(enum mode mode, const char *start, const char *end);
 #define START3(m, n)                                                \
 	guest_start(m, PICK(m, pl_##n##16, pl_##n##32, pl_##n##64), \
 		    PICK(m, pl_##n##16_end, pl_##n##32_end, pl_##n##64_end))
+
+/* Labels of such a payload, and where one is as RIP. */
+#define DECLARE_LABEL3(n, l)     \
+	DECLARE_LABEL(n##16, l); \
+	DECLARE_LABEL(n##32, l); \
+	DECLARE_LABEL(n##64, l)
+#define LABEL3(m, n, l)                                                    \
+	(mode_entry(m) + PICK(m, LABEL_OFF(n##16, l), LABEL_OFF(n##32, l), \
+			      LABEL_OFF(n##64, l)))
 
 /* clang-format off */
 /* Case table lines for one function in every mode. */

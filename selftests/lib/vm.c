@@ -188,6 +188,13 @@ void *vm_ram(struct vm *vm, uint64_t gpa, size_t len)
 	return vm->ram + gpa;
 }
 
+void vm_drop_mappings(struct vm *vm)
+{
+	if (mprotect(vm->ram, 0x10000, PROT_READ) ||
+	    mprotect(vm->ram, 0x10000, PROT_READ | PROT_WRITE))
+		ERROR("mprotect: %s", strerror(errno));
+}
+
 void vm_load_at(struct vm *vm, uint64_t gpa, const char *start, const char *end)
 {
 	if (end <= start || (gpa == GUEST_CODE && end - start > 0x10000))
