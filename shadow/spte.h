@@ -26,7 +26,8 @@
 
 /*
  * For software: an entry of the VMM's own (window.c). No guest entry and no slot is
- * behind it, so whatever follows the guest's tables or the host's leaves it alone.
+ * behind it; it is in no bitmap of present entries and no reverse map, so what follows
+ * the guest's tables or the host's does not come across it.
  */
 #define SPTE_FOREIGN BIT_ULL(11)
 

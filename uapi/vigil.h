@@ -384,8 +384,8 @@ struct vigil_fail_entry {
  *
  * Errors: -EINVAL padding, an unknown flag, a wrong MSR, @iopl above @max_iopl,
  * @user beyond @user_max, a number in @kernel that the module does not know, one of
- * the kernel's own in @user_max; -EBUSY another field would change and there is a vCPU; -EPERM another
- * process, or on a monitor's fd another field would change.
+ * the kernel's own in @user_max; -EBUSY another field would change and there is a vCPU;
+ * -EPERM another process, or on a monitor's fd another field would change.
  */
 struct vigil_hypercalls {
 	__u32 flags;
@@ -429,7 +429,7 @@ struct vigil_hypercalls {
  * @pad:	zero
  * @user:	as in struct vigil_hypercalls
  *
- * Any alignment. Only level 0 may call it. Returns 0, or a negative errno of Xen:
+ * Any alignment. Only the kernel's level may call it. Returns 0, or a negative errno of Xen:
  * -EPERM from another level, or beyond max_iopl or user_max; -EINVAL a field or the
  * command; -EFAULT.
  */
@@ -451,10 +451,10 @@ struct vigil_iopl {
  * @why:	VIGIL_END_*
  * @vector:	of the trap
  * @cs:		code segment of its handler, 0: there is none
- * @ip:		address of its handler
+ * @ip:		address of its handler, or 0
  * @fault:	with VIGIL_END_FRAME: vector of the fault; its error code from bit 32 on
  * @address:	with a fault of vector 14: what it is about
- * @rip:	of the code that was interrupted
+ * @rip:	of the code that was interrupted; with INT n, at it or behind it
  * @cpl:	its level
  * @sp:		its stack pointer
  *

@@ -75,6 +75,7 @@ struct vigil_exception {
 	u8 vector;
 	u32 error_code;
 	bool soft; /* INT n of any vector, given to the CPU as an interrupt */
+	unsigned long next_rip; /* then: RIP behind it; once injected, RIP at it */
 	bool has_payload; /* CR2, DR6 or RIP is written when it is delivered */
 	u64 payload;
 };

@@ -16,7 +16,8 @@ void vmx_update_pv(struct vigil_vcpu *vcpu)
 
 /*
  * The CPL is SS.DPL. An emulator leaves 0 there when a gate to ring 1 has loaded a null
- * SS in 64-bit mode, and would refuse to enter again: CS has the CPL as well.
+ * SS in 64-bit mode, and would refuse to enter again: CS has the CPL as well, unless it
+ * is conforming.
  */
 void vmx_repair_ss(struct vmx_vcpu *vmx)
 {
@@ -24,7 +25,8 @@ void vmx_repair_ss(struct vmx_vcpu *vmx)
 	const u32 dpl = 3u << SEG_AR_DPL_SHIFT;
 	struct vmx_seg seg;
 
-	if (likely(!(ss & SEG_AR_UNUSABLE) || !((cs ^ ss) & dpl)))
+	if (likely(!(ss & SEG_AR_UNUSABLE) || !((cs ^ ss) & dpl) ||
+		   (cs & SEG_AR_CONFORMING)))
 		return;
 	seg = *vmx_seg(vmx, SEG_SS);
 	seg.ar = (ss & ~dpl) | (cs & dpl);

@@ -204,6 +204,7 @@ enum vmcs_field {
 /* access rights of a segment */
 #define SEG_AR_TYPE			0xfu
 #define SEG_AR_ACCESSED		BIT(0)
+#define SEG_AR_CONFORMING		BIT(2)	/* of code */
 #define SEG_AR_CODE			BIT(3)
 #define SEG_AR_S			BIT(4)
 #define SEG_AR_DPL_SHIFT		5

@@ -4,6 +4,9 @@
  * it is presented, traps that exit once and traps that do not exit, what the guest
  * cannot replace, and faults in the middle of a delivery.
  */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "pv_calls.h"
 #include "../guest/traps.h"
 #include "../watch/mon.h"
@@ -17,6 +20,7 @@
 #define RING1_DS32 0xe021
 #define FREE_RING1 (SEL_FREE | 1)
 #define MASKS 4
+#define MSR_SYSENTER_CS 0x174
 
 DECLARE_PAYLOAD(traps32);
 DECLARE_PAYLOAD(traps64);
@@ -40,6 +44,13 @@ DECLARE(system)
 DECLARE(quiet)
 DECLARE(any)
 DECLARE(stop)
+DECLARE(lgdt)
+DECLARE(lldt)
+DECLARE(ltr)
+DECLARE(paging)
+DECLARE(pae)
+DECLARE(load)
+DECLARE(wait)
 DECLARE(on_fast)
 DECLARE(on_slow)
 DECLARE(on_again)
@@ -220,6 +231,48 @@ static const char *end_words(const struct vcpu *v)
 	return words;
 }
 
+/* The VM ends, and says why. It stays so. */
+static void expect_end(struct vcpu *v, unsigned int why, unsigned int vector,
+		       uint32_t fault, const char *words)
+{
+	struct vigil_trap_end end;
+
+	EXPECT(v, STOP_ERRNO);
+	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+	CHECK_EQ(v->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
+	CHECK_EQ(v->run->internal.ndata, 9);
+	memcpy(&end, v->run->internal.data, sizeof(end));
+	CHECK_EQ(end.why, why);
+	CHECK_EQ(end.vector, vector);
+	CHECK_EQ((uint32_t)end.fault, fault);
+	if (strncmp(end_words(v), words, strlen(words)))
+		FAIL("the VM says: %s", end_words(v));
+	EXPECT(v, STOP_ERRNO);
+	vm_destroy(v->vm);
+}
+
+static int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
+			       uint64_t b)
+{
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rip = AT(v, any);
+	r.rax = nr;
+	if (is_wide(v)) {
+		r.rdi = a;
+		r.rsi = b;
+	} else {
+		r.rbx = a;
+		r.rcx = b;
+	}
+	set_regs(v, &r);
+	v->nr_vals = 0;
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 1);
+	return (int32_t)v->val[0];
+}
+
 /* ---- traps ---- */
 
 static void fast(long mode)
@@ -393,7 +446,7 @@ static void refused(long mode)
 			CHECK_EQ(s.cs.dpl, 1);
 		}
 	}
-	/* More entries than there are vectors, and a table that is not there. */
+	/* More entries than there are vectors. */
 	for (i = 0; i < 258; i++)
 		entry(v, T_TABLE2, i, 0x81, 3, cs, ip);
 	v->nr_vals = 0;
@@ -402,6 +455,8 @@ static void refused(long mode)
 	set_regs(v, &r);
 	EXPECT(v, STOP_END);
 	CHECK_EQ((int32_t)v->val[0], -XEN_EINVAL);
+	CHECK_EQ(call_from_ring1(v, NR_SET_TRAP_TABLE, 0x7ffff000, 0),
+		 -XEN_EFAULT);
 	/* The first table is in force. */
 	get_regs(v, &r);
 	r.rip = AT(v, slow);
@@ -472,6 +527,44 @@ static void tables(long mode)
 	vm_destroy(v->vm);
 }
 
+/* Ring 0 tries it, and faults: no handler can take that. */
+static void expect_ring0(long mode, uint64_t (*where)(const struct vcpu *v),
+			 unsigned int vector)
+{
+	struct vcpu *v = begin(mode);
+	struct kvm_regs r;
+
+	wr64(v->vm, T_STORED, 0xfff);
+	present(v);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	r.rip = where(v);
+	set_regs(v, &r);
+	expect_end(v, VIGIL_END_RING0, vector, 0, "pv: #");
+}
+
+#define RING0(l)                                     \
+	static uint64_t at_##l(const struct vcpu *v) \
+	{                                            \
+		return AT(v, l);                     \
+	}
+RING0(lidt)
+RING0(lgdt)
+RING0(lldt)
+RING0(ltr)
+RING0(paging)
+RING0(pae)
+
+static void replace(long mode)
+{
+	expect_ring0(mode, at_lidt, GP);
+	expect_ring0(mode, at_lgdt, GP);
+	expect_ring0(mode, at_lldt, GP);
+	expect_ring0(mode, at_ltr, NP);
+	expect_ring0(mode, at_paging, GP);
+	expect_ring0(mode, at_pae, GP);
+}
+
 /* The window is the VMM's, whatever the guest maps there. */
 static void writes(long mode)
 {
@@ -514,14 +607,44 @@ static void no_pdpte(long mode)
 	vm_destroy(v->vm);
 }
 
+static uint64_t msr(struct vcpu *v, uint32_t index, const uint64_t *set)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} m = { .head.nmsrs = 1, .e.index = index };
+
+	if (set)
+		m.e.data = *set;
+	if (ioctl(v->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, &m) != 1)
+		ERROR("MSR %#x: errno %d", index, errno);
+	return m.e.data;
+}
+
 /* SYSCALL and SYSENTER lead to ring 0, where such a guest has no kernel. */
 static void system_calls(long mode)
 {
-	struct vcpu *v = START_AT(mode, 3, system);
+	const uint64_t cs = SEL_CODE32, efer = EFER_SCE;
+	struct vcpu *v = begin(mode);
+	uint64_t value;
 
+	msr(v, MSR_SYSENTER_CS, &cs);
+	if (!is_wide(v))
+		msr(v, MSR_EFER, &efer);
+	present(v);
+	leave_to(v, 3, AT(v, system));
 	EXPECT(v, STOP_END);
 	CHECK_EQ(rd32(v->vm, T_SKIP), 2);
 	CHECK_EQ(rd32(v->vm, T_RIP), AT(v, system) + 2);
+	/* What the guest has set is there, and stays settable. */
+	CHECK_EQ(msr(v, MSR_SYSENTER_CS, NULL), cs);
+	CHECK_EQ(msr(v, MSR_EFER, NULL) & EFER_SCE, EFER_SCE);
+	value = SEL_UCODE32;
+	msr(v, MSR_SYSENTER_CS, &value);
+	CHECK_EQ(msr(v, MSR_SYSENTER_CS, NULL), value);
+	vcpu_settle(v);
+	vcpu_set_mode(v, M_PROT32);
+	CHECK_EQ(msr(v, MSR_SYSENTER_CS, NULL), value);
 	vm_destroy(v->vm);
 }
 
@@ -549,28 +672,6 @@ static void reset(long mode)
 
 /* ---- the guest's GDT ---- */
 
-static int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
-			       uint64_t b)
-{
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	r.rip = AT(v, any);
-	r.rax = nr;
-	if (is_wide(v)) {
-		r.rdi = a;
-		r.rsi = b;
-	} else {
-		r.rbx = a;
-		r.rcx = b;
-	}
-	set_regs(v, &r);
-	v->nr_vals = 0;
-	EXPECT(v, STOP_END);
-	REQUIRE_EQ(v->nr_vals, 1);
-	return (int32_t)v->val[0];
-}
-
 /* Descriptors of the guest's: ring 0, gates and conforming code are refused. */
 static void gdt(long mode)
 {
@@ -586,6 +687,8 @@ static void gdt(long mode)
 	struct vcpu *v = START_AT(mode, 1, stop);
 	bool wide = is_wide(v);
 	uint64_t frame = GUEST_GDT >> 12;
+	struct kvm_sregs s;
+	struct kvm_regs r;
 	unsigned int i;
 
 	/* What stands in the first places: nothing that the kernel would miss. */
@@ -606,6 +709,20 @@ static void gdt(long mode)
 		CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, SEL_FREE / 8),
 			 0);
 	}
+	/* A segment that was not there before; what is refused changes nothing. */
+	gdt_set(v->vm, SEL_FREE, 0x1000, 0xffff,
+		D_P | D_S | D_TYPE(2) | D_DPL(3) | D_DB);
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 32), 0);
+	gdt_set(v->vm, SEL_FREE, 0, ~0u, bad[0]);
+	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 32), -XEN_EINVAL);
+	wr64(v->vm, T_AT, SEL_FREE | 3);
+	get_regs(v, &r);
+	r.rip = AT(v, load);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	get_sregs(v, &s);
+	CHECK_EQ(s.fs.selector, SEL_FREE | 3);
+	CHECK_EQ(s.fs.base, 0x1000);
 	CHECK_EQ(call_from_ring1(v, NR_SET_GDT, T_TABLE2, 14 * 512 + 1),
 		 -XEN_EINVAL);
 	wr64(v->vm, T_TABLE2, 0xfffff);
@@ -615,26 +732,6 @@ static void gdt(long mode)
 }
 
 /* ---- faults in the middle of a delivery ---- */
-
-/* The VM ends, and says why. It stays so. */
-static void expect_end(struct vcpu *v, unsigned int why, unsigned int vector,
-		       uint32_t fault, const char *words)
-{
-	struct vigil_trap_end end;
-
-	EXPECT(v, STOP_ERRNO);
-	CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
-	CHECK_EQ(v->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
-	CHECK_EQ(v->run->internal.ndata, 9);
-	memcpy(&end, v->run->internal.data, sizeof(end));
-	CHECK_EQ(end.why, why);
-	CHECK_EQ(end.vector, vector);
-	CHECK_EQ((uint32_t)end.fault, fault);
-	if (strncmp(end_words(v), words, strlen(words)))
-		FAIL("the VM says: %s", end_words(v));
-	EXPECT(v, STOP_ERRNO);
-	vm_destroy(v->vm);
-}
 
 static void frame_faults(long mode)
 {
@@ -708,7 +805,6 @@ static void paged_out(long mode)
 	struct pt pt = tables_of(v);
 	unsigned int n;
 
-	/* The handler of a bounced and of a fast trap stands in that page. */
 	memcpy(vm_ram(v->vm, at, 64), vm_ram(v->vm, AT(v, on_slow), 64), 64);
 	pte = pt_get(&pt, at, 1);
 	n = usual_table(v);
@@ -729,6 +825,103 @@ static void paged_out(long mode)
 	CHECK_EQ(rd32(v->vm, T_SLOW), T_LOOPS + 1);
 	CHECK_EQ(rd32(v->vm, T_PF), 1);
 	EXPECT(v, STOP_END);
+	vm_destroy(v->vm);
+}
+
+/* Interrupts of the VMM and NMIs need a handler, and come while ring 3 runs. */
+static void interrupts(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, wait);
+	unsigned int n;
+
+	v->pending_irq = 0x81;
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
+	vm_destroy(v->vm);
+
+	v = START_AT(mode, 3, wait);
+	v->pending_irq = 0x90;
+	expect_end(v, VIGIL_END_NO_HANDLER, 0x90, 0, "pv: vector 0x90 at ");
+
+	v = begin(mode);
+	n = usual_table(v);
+	entry(v, T_TABLE, n, NMI, 0, ring1_cs(v), AT(v, on_slow));
+	present(v);
+	leave_to(v, 3, AT(v, wait));
+	REQUIRE_EQ(ioctl(v->fd, KVM_NMI, 0), 0);
+	/* It waits for no ring: in ring 0 nobody takes it. */
+	expect_end(v, VIGIL_END_RING0, NMI, 0, "pv: ");
+}
+
+/* All handlers gone, and no trap fast any more. */
+static void cleared(long mode)
+{
+	struct vcpu *v = START_AT(mode, 1, stop);
+	uint64_t before;
+	struct kvm_regs r;
+
+	EXPECT(v, STOP_END);
+	CHECK_EQ(call_from_ring1(v, NR_SET_FAST_TRAP, 0, 0), 0);
+	get_regs(v, &r);
+	r.rip = AT(v, fast);
+	set_regs(v, &r);
+	EXPECT(v, STOP_SYNC);
+	before = exits(v);
+	EXPECT(v, STOP_SYNC);
+	CHECK_EQ(exits(v) - before, T_LOOPS + 1);
+	CHECK_EQ(rd32(v->vm, T_FAST), T_LOOPS + 1);
+	vcpu_settle(v);
+	CHECK_EQ(call_from_ring1(v, NR_SET_TRAP_TABLE, 0, 0), 0);
+	get_regs(v, &r);
+	r.rip = AT(v, fast);
+	set_regs(v, &r);
+	/* Its gate is closed to ring 1, and #GP has no handler either. */
+	expect_end(v, VIGIL_END_NO_HANDLER, GP, 0, "pv: #GP at ");
+}
+
+/* ---- a process that changes its own instructions ---- */
+
+struct flip {
+	struct vm *vm;
+	uint64_t at;
+	atomic_bool stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flip *f = arg;
+	volatile uint16_t *insn = vm_ram(f->vm, f->at, 2);
+
+	while (!atomic_load(&f->stop)) {
+		*insn = 0x9090;
+		*insn = 0x84cd;
+	}
+	*insn = 0x9090;
+	return NULL;
+}
+
+/* User mode cannot end the VM by it: its gate has refused, or the NOPs run. */
+static void flipped(long mode)
+{
+	struct vcpu *v = START_AT(mode, 3, closed);
+	struct flip f = { .vm = v->vm, .at = AT(v, closed) };
+	struct kvm_regs r;
+	pthread_t thread;
+	unsigned int i;
+
+	REQUIRE_EQ(pthread_create(&thread, NULL, flip, &f), 0);
+	for (i = 0; i < 2000; i++) {
+		if (vcpu_go(v) != STOP_END)
+			break;
+		get_regs(v, &r);
+		r.rip = AT(v, closed);
+		set_regs(v, &r);
+	}
+	atomic_store(&f.stop, true);
+	pthread_join(thread, NULL);
+	CHECK_EQ(i, 2000);
+	if (i < 2000)
+		FAIL("%s", end_words(v));
 	vm_destroy(v->vm);
 }
 
@@ -953,6 +1146,7 @@ static const struct test_case cases[] = {
 	{ "trap tables need paging (prot32)", no_paging, M_PROT32 },
 	{ "trap tables need paging (la57)", no_paging, M_LA57 },
 	CASE_TRAPS("what SIDT and the VMM tell", tables),
+	CASE_TRAPS("ring 0 cannot replace the tables", replace),
 	CASE_TRAPS("the window cannot be written", writes),
 	{ "a PDPT without its last entry (pae)", no_pdpte, M_PAE },
 	CASE_TRAPS("SYSCALL and SYSENTER", system_calls),
@@ -961,6 +1155,9 @@ static const struct test_case cases[] = {
 	CASE_TRAPS("a frame that cannot be built ends the VM", frame_faults),
 	CASE_TRAPS("a trap without a handler ends the VM", no_handler),
 	CASE_TRAPS("a handler that is paged out", paged_out),
+	CASE_TRAPS("interrupts", interrupts),
+	CASE_TRAPS("handlers that are taken back", cleared),
+	CASE_TRAPS("an INT n that changes under its fault", flipped),
 	CASE_TRAPS("two VMs with the same vector", two_vms),
 	CASE_TRAPS("a guest moves to another VM", moved),
 	{ "a vCPU's own iopl is saved", own_iopl, M_PROT32 },

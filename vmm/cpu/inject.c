@@ -53,7 +53,9 @@ static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)
 		return;
 	e->has_payload = false;
 	if (unlikely(e->soft)) {
-		vcpu->rip = e->payload;
+		/* The frame is that of a plain INT n. RIP may have to go back. */
+		swap(vcpu->rip, e->next_rip);
+		vcpu->rflags &= ~X86_EFLAGS_RF;
 		return;
 	}
 	switch (e->vector) {
@@ -171,7 +173,7 @@ void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip)
 		.vector = vector,
 		.soft = true,
 		.has_payload = true,
-		.payload = next_rip,
+		.next_rip = next_rip,
 	};
 
 	raise_exception(vcpu, &e);
@@ -352,11 +354,7 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		return;
 	case CUT_IRQ:
 		if (unlikely(soft)) {
-			ev->exception = (struct vigil_exception){
-				.injected = true,
-				.vector = vector,
-				.soft = true,
-			};
+			ev->exception.injected = true;
 			break;
 		}
 		ev->irq_injected = true;
@@ -441,10 +439,26 @@ void event_window_opened(struct vigil_vcpu *vcpu)
 	vigil_request(vcpu, REQ_EVENT);
 }
 
+/*
+ * INT n that has not reached its handler: the guest executes it again, so that what the
+ * VMM does with the registers meanwhile cannot lose it or do it twice.
+ */
+static void soft_again(struct vigil_vcpu *vcpu)
+{
+	struct vigil_exception *e = &vcpu->events.exception;
+
+	if (likely(!e->soft))
+		return;
+	if (e->injected)
+		vcpu->rip = e->next_rip;
+	memset(e, 0, sizeof(*e));
+}
+
 void event_run_end(struct vigil_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	soft_again(vcpu);
 	run->if_flag = !!(vcpu->rflags & X86_EFLAGS_IF);
 	run->ready_for_interrupt_injection = ready_for_user_irq(vcpu);
 	run->cr8 = vcpu->cr8;

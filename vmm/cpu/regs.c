@@ -80,10 +80,6 @@ int vcpu_get_sregs(struct vigil_vcpu *vcpu, struct kvm_sregs *s)
 	if (vcpu->events.irq_injected || vcpu->events.irq_pending)
 		set_bit(vcpu->events.irq_vector,
 			(unsigned long *)s->interrupt_bitmap);
-	/* INT n whose delivery has begun: RIP is behind it, so it must not be lost. */
-	else if (vcpu->events.exception.injected && vcpu->events.exception.soft)
-		set_bit(vcpu->events.exception.vector,
-			(unsigned long *)s->interrupt_bitmap);
 	return 0;
 }
 

@@ -102,6 +102,13 @@ static inline void check_breakpoints(struct vigil_vcpu *vcpu, u64 la,
 		hit_breakpoints(vcpu, la, bytes, write);
 }
 
+/* The window is a supervisor's, and read-only. */
+static bool may_see_tables(const struct emul_ctxt *c, unsigned int flags)
+{
+	return flags & EMUL_F_SYSTEM ||
+	       (c->cpl < 3 && !(flags & EMUL_F_WRITE_INTENT));
+}
+
 static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		   unsigned int flags)
 {
@@ -109,7 +116,7 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 	gpa_t gpa;
 	int ret;
 
-	if (flags & EMUL_F_SYSTEM && pv_in_force(vcpu) &&
+	if (pv_in_force(vcpu) && may_see_tables(c, flags) &&
 	    pv_read_tables(vcpu, la, buf, bytes))
 		return EMUL_OK;
 	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags,

@@ -89,6 +89,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 				1 :
 				REP_BUDGET;
 	c->bounce = vcpu->pv.bounce;
+	c->framing = false;
 	c->features = emul_features |
 		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
 }
@@ -290,8 +291,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		emul_finish(vcpu, old_rflags);
 		return mmio_drain(vcpu);
 	case EMUL_FAULT:
-		if (unlikely(c->bounce))
-			pv_frame_fault(vcpu, c->insn.imm, c->exception.vector,
+		if (unlikely(c->framing))
+			pv_frame_fault(vcpu, c->bounce - 1, c->exception.vector,
 				       c->exception.error_code,
 				       c->exception.cr2);
 		else if (c->exception.vector == X86_TRAP_PF)

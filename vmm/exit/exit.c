@@ -528,9 +528,14 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 		return ret;
 	}
 	vcpu->stat.pf_emulated++;
-	if (likely(!event_injected(vcpu)))
-		return emulate_fault(vcpu, gva, gpa, error_code,
-				     ret == SHADOW_MMIO);
+	if (likely(!event_injected(vcpu))) {
+		if (pv_in_force(vcpu))
+			pv_emulate_cut(vcpu);
+		ret = emulate_fault(vcpu, gva, gpa, error_code,
+				    ret == SHADOW_MMIO);
+		vcpu->pv.bounce = 0;
+		return ret;
+	}
 	/*
 	 * The CPU faulted while it delivered an event: there is no instruction
 	 * to emulate. The frame is pushed onto a table, which is opened for

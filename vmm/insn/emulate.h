@@ -282,7 +282,8 @@ struct emul_ops;
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
  * @no_step: result, with EMUL_OK: no trap of a single step comes behind it
- * @bounce: INT n passes its gate whatever the gate's DPL
+ * @bounce: INT n of vector @bounce - 1 passes its gate whatever the gate's DPL; 0: none
+ * @framing: result: what was emulated is that INT n, and its gate has let it through
  * @set_rf: private: IRET has loaded RF, which other instructions clear
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
@@ -318,7 +319,8 @@ struct emul_ctxt {
 	bool branched;
 	u8 shadow;
 	bool no_step;
-	bool bounce;
+	u16 bounce;
+	bool framing;
 	bool set_rf;
 	struct emul_exception exception;
 	struct emul_pending pending;

@@ -83,6 +83,7 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 	u32 at = s->vector * bytes;
 	struct emul_dtable idt;
 	u64 d[2] = { 0 };
+	bool bounced;
 	int ret;
 
 	ret = c->ops->get_dtable(c, true, &idt);
@@ -101,12 +102,14 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 	    (c->long_mode ||
 	     (type != TYPE_INT16 && type != TYPE_TRAP16 && type != TYPE_TASK)))
 		return emul_gp(c, ec);
-	if (!s->int1 && !c->bounce && dpl < c->cpl)
+	bounced = !s->int1 && c->bounce == s->vector + 1;
+	if (!s->int1 && !bounced && dpl < c->cpl)
 		return emul_gp(c, ec);
 	if (!(d[0] >> 47 & 1))
 		return emul_raise(c, X86_TRAP_NP, ec);
 	if (type == TYPE_TASK)
 		return EMUL_UNHANDLED;
+	c->framing = bounced;
 	s->masks = type == TYPE_INT32 || type == TYPE_INT16;
 	g->width = c->long_mode ? 8 : type >= TYPE_INT32 ? 4 : 2;
 	g->sel = d[0] >> 16;

@@ -45,14 +45,15 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 		   u32 ec, u64 address)
 {
 	const struct pv_trap *trap = &vcpu->pv.tables->traps.trap[vector];
+	bool there = test_bit(vector, vcpu->pv.tables->traps.there);
 	struct pv_vm *pv = &vcpu->vm->pv;
 	char a[16], b[16];
 
 	vcpu->pv.end = (struct vigil_trap_end){
 		.why = why,
 		.vector = vector,
-		.cs = trap->cs,
-		.ip = trap->ip,
+		.cs = there ? trap->cs : 0,
+		.ip = there ? trap->ip : 0,
 		.fault = fault == NO_VECTOR ? 0 : fault | (u64)ec << 32,
 		.address = address,
 		.rip = vcpu->rip,
@@ -116,7 +117,9 @@ bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,
 {
 	int first = in_delivery(vcpu);
 
-	if (first == NO_VECTOR || e->soft)
+	/* #DB and #MC come behind a delivery, and keep no frame from being built. */
+	if (first == NO_VECTOR || e->soft || e->vector == X86_TRAP_DB ||
+	    e->vector == X86_TRAP_MC)
 		return false;
 	pv_frame_fault(vcpu, first, e->vector, e->error_code,
 		       e->vector == X86_TRAP_PF ? e->payload : 0);
@@ -128,6 +131,14 @@ void pv_frame_fault(struct vigil_vcpu *vcpu, u8 vector, u8 fault, u32 ec,
 {
 	end_vm(vcpu, vmm_ops->get_cpl(vcpu) ? VIGIL_END_FRAME : VIGIL_END_RING0,
 	       vector, fault, ec, address);
+}
+
+void pv_emulate_cut(struct vigil_vcpu *vcpu)
+{
+	if (vcpu->pv.cut_exit != vcpu->stat.exits)
+		return;
+	vcpu->pv.cut_exit = 0;
+	vcpu->pv.bounce = vcpu->pv.cut_vector + 1;
 }
 
 bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)
@@ -152,8 +163,8 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 		return 1;
 	}
 	/* VMX injects no event of that kind while IF is clear. */
-	vcpu->pv.bounce = true;
+	vcpu->pv.bounce = vector + 1;
 	ret = exit_emulate(vcpu);
-	vcpu->pv.bounce = false;
+	vcpu->pv.bounce = 0;
 	return ret;
 }

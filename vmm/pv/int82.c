@@ -19,6 +19,12 @@
 
 #define EC_INDEX(ec) ((ec) >> 3)
 
+/* Is the fault that of a gate, which an instruction has named? */
+static bool is_gate(u32 ec)
+{
+	return (ec & (EC_EXT | EC_IDT)) == EC_IDT;
+}
+
 /* The vector of INT n, INT3 or INTO; -1: it is another instruction. */
 static int vector_of(const struct insn *insn)
 {
@@ -50,7 +56,7 @@ static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
 	int n, found;
 
 	*len = 0;
-	if ((ec & (EC_EXT | EC_IDT)) != EC_IDT ||
+	if (!is_gate(ec) ||
 	    (!pv_in_force(vcpu) && index != VECTOR && index != 2 * VECTOR))
 		return 1;
 	n = exit_fetch(vcpu, bytes);
@@ -81,8 +87,15 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * In real mode, which has no error codes, and in VM86 the instruction is the
 	 * guest's.
 	 */
-	if (has_ec && !(vcpu->rflags & X86_EFLAGS_VM))
+	if (has_ec && !(vcpu->rflags & X86_EFLAGS_VM)) {
+		/*
+		 * A gate has refused, so no frame was being built, whatever another
+		 * vCPU makes of the instruction meanwhile.
+		 */
+		if (is_gate(ec))
+			vcpu->pv.cut_exit = 0;
 		ret = soft_len(vcpu, ec, &len, &n);
+	}
 	if (ret != 1) {
 		vcpu->stat.exits_exception++;
 		return ret ? ret : 1;
@@ -93,9 +106,6 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * entry, and interrupts come in between.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	/* The gate itself has refused: no frame was being built. */
-	if (len)
-		vcpu->pv.cut_exit = 0;
 	if (len && n != VECTOR && pv_in_force(vcpu) && pv_takes(vcpu, n))
 		return pv_bounce(vcpu, n, len);
 	if (!len || n != VECTOR || !pv_int82_accepted(vcpu))

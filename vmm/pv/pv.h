@@ -85,13 +85,17 @@ static inline int pv_kernel_ring(const struct vigil_vcpu *vcpu)
 
 /* Set by a vendor's hw_setup() where LIDT and the like cannot be intercepted. */
 extern bool pv_no_tables; /* __ro_after_init */
-/* Allocates vcpu->pv.tables, once. 0, -ENOMEM. */
+/*
+ * Allocates vcpu->pv.tables, once. 0; -ENOMEM; -EOPNOTSUPP: not in the mode that the guest
+ * is in, or not on this host.
+ */
 int pv_tables_alloc(struct vigil_vcpu *vcpu);
 /*
- * Has the CPU use tables of the VMM, with no handler in them. 0, or a negative errno of
- * Xen's, with nothing changed. Loaded; emulctl_begin() has been called.
+ * Has the CPU use vcpu->pv.tables, with no handler in them. @copy_gdt: the GDT becomes
+ * what the guest may have of its own; emulctl_begin() has been called then. 0; CALL_AGAIN,
+ * with nothing changed. Loaded.
  */
-int pv_tables_enter(struct vigil_vcpu *vcpu);
+int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt);
 /* The guest's own tables are in force again. Loaded. */
 void pv_tables_leave(struct vigil_vcpu *vcpu);
 void pv_vcpu_destroy(struct vigil_vcpu *vcpu);
@@ -133,6 +137,12 @@ int pv_deliver(struct vigil_vcpu *vcpu, u8 vector);
  */
 bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,
 			  const struct vigil_exception *e);
+/*
+ * The instruction at RIP is about to be emulated. If it is an INT n whose delivery the
+ * exit has cut short, the emulator builds its frame; vcpu->pv.bounce is to be cleared
+ * afterwards.
+ */
+void pv_emulate_cut(struct vigil_vcpu *vcpu);
 /* The same, of a frame that the emulator builds for @vector. */
 void pv_frame_fault(struct vigil_vcpu *vcpu, u8 vector, u8 fault, u32 ec,
 		    u64 address);

@@ -162,10 +162,10 @@ static int apply_tables(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 	if (!(vcpu->vm->pv.flags & VIGIL_HC_TRAPS))
 		return -EOPNOTSUPP;
 	ret = pv_tables_alloc(vcpu);
-	if (!ret && !pv_in_force(vcpu))
-		ret = pv_tables_enter(vcpu);
 	if (ret)
 		return ret;
+	if (!pv_in_force(vcpu))
+		pv_tables_enter(vcpu, false);
 	t = vcpu->pv.tables;
 	pv_clear_traps(vcpu);
 	t->presented = a->traps;

@@ -68,6 +68,9 @@ int pv_tables_alloc(struct vigil_vcpu *vcpu)
 	struct pv_tables *t;
 	unsigned int i;
 
+	/* VM86 has no hypercalls above CPL 0, so it does not come here. */
+	if (pv_no_tables || !is_paging(vcpu) || vcpu->cr4 & X86_CR4_LA57)
+		return -EOPNOTSUPP;
 	if (vcpu->pv.tables)
 		return 0;
 	t = kvzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
@@ -137,16 +140,30 @@ static void write_ours(struct pv_tables *t, bool wide)
 	d[8] = 0x00cfb3000000ffffull; /* VIGIL_RING1_DS64 */
 }
 
+static int read_descriptor(struct vigil_vcpu *vcpu, u64 la, u64 *d)
+{
+	unsigned int n = min_t(u64, DESC_BYTES, PAGE_SIZE - offset_in_page(la));
+	int ret;
+
+	*d = 0;
+	ret = emulctl_ops.read(&vcpu->emul, la, d, n, EMUL_F_SYSTEM);
+	if (!ret && n < DESC_BYTES)
+		ret = emulctl_ops.read(&vcpu->emul, la + n, (u8 *)d + n,
+				       DESC_BYTES - n, EMUL_F_SYSTEM);
+	return ret;
+}
+
 /*
  * Takes the guest's own GDT as the first one. What the guest may not have becomes not
- * present, and so does what is not in memory.
+ * present, and so does what is not in memory. 0, CALL_AGAIN.
  */
-static void copy_own_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
+static int copy_own_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
 {
-	unsigned int size = min_t(u32, gdt->limit + 1u, SEL_OURS), i, n, at;
+	unsigned int size = min_t(u32, gdt->limit + 1u, SEL_OURS), i, at;
 	struct pv_tables *t = vcpu->pv.tables;
 	bool wide = is_long_mode(vcpu);
 	u64 d, la;
+	int ret;
 
 	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
 		memset(t->page[i], 0, PAGE_SIZE);
@@ -154,18 +171,15 @@ static void copy_own_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
 		la = gdt->base + at;
 		if (!wide)
 			la = (u32)la;
-		d = 0;
-		n = min_t(u64, DESC_BYTES, PAGE_SIZE - offset_in_page(la));
-		if (emulctl_ops.read(&vcpu->emul, la, &d, n, EMUL_F_SYSTEM) ||
-		    (n < DESC_BYTES &&
-		     emulctl_ops.read(&vcpu->emul, la + n, (u8 *)&d + n,
-				      DESC_BYTES - n, EMUL_F_SYSTEM)))
-			d = 0;
-		if (!descriptor_ok(d, wide))
+		ret = read_descriptor(vcpu, la, &d);
+		if (ret == EMUL_RESTART)
+			return CALL_AGAIN;
+		if (ret || !descriptor_ok(d, wide))
 			d &= ~DESC_P;
 		((u64 *)t->page[at / PAGE_SIZE])[at % PAGE_SIZE / DESC_BYTES] =
 			accessed(d);
 	}
+	return 0;
 }
 
 int pv_check_gdt(u64 *gdt, unsigned int entries, bool wide)
@@ -273,12 +287,11 @@ void pv_get_stack(const struct vigil_vcpu *vcpu, u16 *ss, u64 *sp)
 	memcpy(ss, tss + TSS_SS1_32, 2);
 }
 
-static void write_all(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
+static void write_all(struct vigil_vcpu *vcpu)
 {
 	struct pv_tables *t = vcpu->pv.tables;
 	const u16 io_map = TSS_LIMIT + 1;
 
-	copy_own_gdt(vcpu, gdt);
 	write_ours(t, is_long_mode(vcpu));
 	memset(t->page[PV_IDT_PAGE], 0, PAGE_SIZE);
 	memset(t->page[PV_TSS_PAGE], 0, PAGE_SIZE);
@@ -289,7 +302,7 @@ static void write_all(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
 
 /* ---- in force, or not ---- */
 
-int pv_tables_enter(struct vigil_vcpu *vcpu)
+int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt)
 {
 	const struct kvm_segment tss = {
 		.base = table_at(vcpu, PV_TSS_PAGE),
@@ -301,16 +314,19 @@ int pv_tables_enter(struct vigil_vcpu *vcpu)
 	const struct kvm_segment null = { .unusable = 1, .type = 2 };
 	struct pv_tables *t = vcpu->pv.tables;
 	struct kvm_dtable dt = { 0 };
+	int ret;
 
-	/* VM86 has no hypercalls above CPL 0, so it does not come here. */
-	if (pv_no_tables || !is_paging(vcpu) || vcpu->cr4 & X86_CR4_LA57)
-		return -EOPNOTSUPP;
 	vmm_ops->get_idt(vcpu, &t->own.idt);
 	vmm_ops->get_gdt(vcpu, &t->own.gdt);
 	vmm_ops->get_segment(vcpu, SEG_TR, &t->own.tr);
 	vmm_ops->get_segment(vcpu, SEG_LDTR, &t->own.ldt);
 	vmm_ops->get_msr(vcpu, MSR_IA32_SYSENTER_CS, &t->own.sysenter_cs);
-	write_all(vcpu, &t->own.gdt);
+	if (copy_gdt) {
+		ret = copy_own_gdt(vcpu, &t->own.gdt);
+		if (ret)
+			return ret;
+	}
+	write_all(vcpu);
 
 	vmm_ops->set_msr(vcpu, MSR_IA32_SYSENTER_CS, 0, true);
 	vcpu->pv.in_force = true;

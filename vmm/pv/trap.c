@@ -177,7 +177,7 @@ static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	pv_mem_begin(vcpu);
 	ret = read_table(vcpu, call, &pv->tables->presented);
 	if (!ret && !pv_in_force(vcpu))
-		ret = pv_tables_enter(vcpu);
+		ret = pv_tables_enter(vcpu, true);
 	if (!ret)
 		pv_commit_traps(vcpu);
 	return ret;

@@ -105,7 +105,7 @@ struct pv_vcpu {
 	bool in_force; /* the CPU uses @tables */
 	struct pv_tables *tables; /* NULL before the first set_trap_table */
 	/* bounce.c */
-	bool bounce; /* the emulator delivers INT n, whatever its gate's DPL */
+	u16 bounce; /* the emulator delivers INT n of this vector + 1, whatever its DPL */
 	u8 cut_vector; /* of an INT n whose delivery the last exit cut short */
 	u64 cut_exit; /* vcpu->stat.exits of that exit */
 	struct vigil_trap_end
