@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "native.h"
+#include "vmm/insn/emulate.h"
 
 #define USER32_CS 0x23
 #define USER_DS 0x2b
@@ -204,6 +205,10 @@ static void find_features(void)
 	struct native_features *f = &native_features;
 	unsigned int a, b, c, d;
 
+	/* as emulctl_init() has it */
+	if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx)
+		f->emulator = EMUL_FEAT_PUSH_SEG16 | EMUL_FEAT_FAR64 |
+			      EMUL_FEAT_MOVSXD16;
 	if (__get_cpuid(1, &a, &b, &c, &d)) {
 		f->sse3 = c & bit_SSE3;
 		f->sse41 = c & bit_SSE4_1;

@@ -53,6 +53,7 @@ struct native_fault {
 struct native_features {
 	bool avx, bmi1, bmi2, lzcnt, popcnt, adx, movbe, movdiri, sse3, sse41,
 		sse42, cx16, lahf64, xsaveopt, xsavec, xsaves;
+	u8 emulator; /* EMUL_FEAT_* in which the vendors differ */
 };
 
 extern struct native_state native;

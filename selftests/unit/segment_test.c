@@ -23,6 +23,33 @@ static const char *const what_differs[] = {
 	"rip", "rflags", "register", "memory",	   "vector register"
 };
 
+/*
+ * The manuals leave open whether a move that may be unaligned raises #AC: some of
+ * Intel's CPUs never do so for a vector register.
+ */
+static bool may_be_unaligned(void)
+{
+	return env.c.exception.vector == 17 && !native_fault.happened &&
+	       env.c.insn.flags & INSN_VECTOR;
+}
+
+/*
+ * Some CPUs store the return address of CALL before they look whether its target is
+ * within the limit of CS. Says whether that is all.
+ */
+static bool stored_early(unsigned int len)
+{
+	u16 next = before.c.rip + len;
+	u64 la = env.seg[INSN_SEG_SS].base +
+		 (u16)(before.c.regs[INSN_RSP] - sizeof(next));
+	u8 *slot = env_mem(&env, la, sizeof(next));
+
+	if (env.c.insn.op != INSN_OP_CALL || !native_fault.happened || !slot)
+		return false;
+	memcpy(slot, &next, sizeof(next));
+	return !memcmp(env.mem, (u8 *)NATIVE_MEM, sizeof(env.mem));
+}
+
 static unsigned int compare(enum insn_mode mode, int ret, unsigned int len)
 {
 	u64 mask = mode == INSN_MODE_64 ? ~0ull : 0xffffffffull;
@@ -31,7 +58,7 @@ static unsigned int compare(enum insn_mode mode, int ret, unsigned int len)
 	unsigned int i;
 
 	if ((ret == EMUL_FAULT) != native_fault.happened)
-		return 1;
+		return may_be_unaligned() ? 0 : 1;
 	if (ret == EMUL_FAULT) {
 		if (x->vector != native_fault.vector)
 			return 2;
@@ -54,7 +81,8 @@ static unsigned int compare(enum insn_mode mode, int ret, unsigned int len)
 	for (i = 0; i < 16; i++)
 		if ((env.c.regs[i] ^ native.regs[i]) & mask)
 			return 7;
-	if (memcmp(env.mem, (u8 *)NATIVE_MEM, sizeof(env.mem)))
+	if (memcmp(env.mem, (u8 *)NATIVE_MEM, sizeof(env.mem)) &&
+	    !stored_early(len))
 		return 8;
 	if (memcmp(env.vec, native.vec, sizeof(env.vec)))
 		return 9;
