@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct vigil_trap_end;
+
 #define LV_DEFAULT_DEVICE "/dev/vigil"
 #define LV_MAX_SLOTS 32
 
@@ -178,6 +180,18 @@ int lv_vcpu_tsc_khz(struct lv_vcpu *vcpu);
 
 /* The name of a KVM_EXIT_* value, never NULL. */
 const char *lv_exit_name(uint32_t reason);
+
+/**
+ * lv_trap_end() - has a trap ended the VM, and why, in words
+ * @run: what the KVM_RUN that failed has left
+ * @end: filled in, see uapi/vigil.h; may be NULL
+ * @text: gets a sentence without its full stop
+ * @len: bytes at @text
+ *
+ * Return: false when it has ended for another reason.
+ */
+bool lv_trap_end(const struct kvm_run *run, struct vigil_trap_end *end,
+		 char *text, size_t len);
 
 /* Prints general, segment (hidden parts too) and control registers. */
 void lv_print_regs(FILE *out, const struct kvm_regs *regs,

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Registers and exit reasons as text. */
+#include <string.h>
+
+#include <vigil.h>
+
 #include "libvigil.h"
 
 const char *lv_exit_name(uint32_t reason)
@@ -98,4 +102,44 @@ void lv_print_regs(FILE *out, const struct kvm_regs *r,
 		(unsigned long long)s->cr0, (unsigned long long)s->cr2,
 		(unsigned long long)s->cr3, (unsigned long long)s->cr4,
 		(unsigned long long)s->cr8, (unsigned long long)s->efer);
+}
+
+bool lv_trap_end(const struct kvm_run *run, struct vigil_trap_end *copy,
+		 char *text, size_t len)
+{
+	struct vigil_trap_end end;
+
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR ||
+	    run->internal.suberror != KVM_INTERNAL_ERROR_DELIVERY_EV ||
+	    run->internal.ndata != sizeof(end) / sizeof(run->internal.data[0]))
+		return false;
+	memcpy(&end, run->internal.data, sizeof(end));
+	switch (end.why) {
+	case VIGIL_END_FRAME:
+		snprintf(
+			text, len,
+			"the guest's trap %#llx to %04llx:%#llx failed: exception %u, error code "
+			"%#llx, address %#llx, while its frame was built",
+			end.vector, end.cs, end.ip, (unsigned int)end.fault,
+			end.fault >> 32, end.address);
+		break;
+	case VIGIL_END_NO_HANDLER:
+		snprintf(
+			text, len,
+			"the guest's trap %#llx at %#llx has no handler in its trap table",
+			end.vector, end.rip);
+		break;
+	case VIGIL_END_RING0:
+		snprintf(
+			text, len,
+			"the guest's trap %#llx at %#llx came in ring 0, which no handler of "
+			"ring 1 can take",
+			end.vector, end.rip);
+		break;
+	default:
+		return false;
+	}
+	if (copy)
+		*copy = end;
+	return true;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Why a guest cannot go on, in words, with its registers. */
 #include <inttypes.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include <vigil.h>
@@ -153,49 +152,17 @@ void report_unknown_exit(struct machine *m)
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_UNKNOWN);
 }
 
-/* A trap that the guest's own table of handlers could not take. */
-static bool report_trap_end(struct machine *m)
-{
-	const struct kvm_run *run = m->vcpu.run;
-	struct vigil_trap_end end;
-
-	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR ||
-	    run->internal.suberror != KVM_INTERNAL_ERROR_DELIVERY_EV ||
-	    run->internal.ndata != sizeof(end) / sizeof(run->internal.data[0]))
-		return false;
-	memcpy(&end, run->internal.data, sizeof(end));
-	switch (end.why) {
-	case VIGIL_END_FRAME:
-		vigil_msg(
-			"the guest's trap %#llx to %04llx:%#llx failed: exception %u, error code "
-			"%#llx, address %#llx, while its frame was built:",
-			end.vector, end.cs, end.ip, (unsigned int)end.fault,
-			end.fault >> 32, end.address);
-		break;
-	case VIGIL_END_NO_HANDLER:
-		vigil_msg(
-			"the guest's trap %#llx at %#llx has no handler in its trap table:",
-			end.vector, end.rip);
-		break;
-	case VIGIL_END_RING0:
-		vigil_msg(
-			"the guest's trap %#llx at %#llx came in ring 0, which no handler of "
-			"ring 1 can take:",
-			end.vector, end.rip);
-		break;
-	default:
-		return false;
-	}
-	report_state(m);
-	machine_stop(m, OUTCOME_CRASH, VIGIL_EX_CRASH);
-	return true;
-}
-
 void report_run_error(struct machine *m)
 {
+	char text[256];
+
 	begin(m);
-	if (report_trap_end(m))
+	if (lv_trap_end(m->vcpu.run, NULL, text, sizeof(text))) {
+		vigil_msg("%s:", text);
+		report_state(m);
+		machine_stop(m, OUTCOME_CRASH, VIGIL_EX_CRASH);
 		return;
+	}
 	vigil_msg("%s", lv_error());
 	report_state(m);
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);
