@@ -39,7 +39,8 @@ help:
 	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools (KVER= another'
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
-	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes)'
+	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes);'
+	@echo '                      DEMO=pv: paravirtual guests instead, under 3 minutes'
 	@echo '  shell               a terminal in an emulated host where a guest runs, to try'
 	@echo '                      vigil in (CPU=vmx: on Intel'"'"'s extension); Ctrl-A X leaves'
 	@echo 'Test:'
@@ -143,7 +144,9 @@ check-kvm-selftests:
 	@selftests/kvm-shim/run
 
 demo:
-	@+tools/demo/demo.sh $(if $(CPU),--cpu $(CPU)) $(DEMO_ARGS)
+	$(if $(filter-out pv,$(DEMO)),$(error there is no DEMO=$(DEMO): there is DEMO=pv, and \
+		the rootkit without DEMO))
+	@+tools/demo/demo.sh $(if $(CPU),--cpu $(CPU)) $(if $(DEMO),--pv) $(DEMO_ARGS)
 
 # A tick is an instruction: of QEMU when it counts them, of Bochs always.
 bench-host = $(if $(filter-out svm,$(CPU)),--cpu $(CPU) --timeout 3600,--icount --timeout 900)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# demo.sh [--cpu C|--here|--files] [ARG...]: runs `vigil demo ARG...' in an emulated host. It
-# fetches and builds everything that this needs first.
+# demo.sh [--cpu C|--here|--files] [--pv] [ARG...]: runs `vigil demo ARG...' in an emulated
+# host. It fetches and builds everything that this needs first.
 #
 #   --cpu C   of the emulated host: svm (default), svm-bochs, vmx
 #   --here    on this machine, which has vigil.ko loaded
 #   --files   build only, and say where the files are
+#   --pv      the demo of paravirtual guests, which needs no files
 set -e
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,6 +17,8 @@ case $1 in
 --cpu) cpu=$2 && shift 2 ;;
 --here | --files) where=${1#--} && shift ;;
 esac
+pv=
+[ "$1" != --pv ] || pv=y
 
 step() {
 	echo "demo: $*" >&2
@@ -23,6 +26,24 @@ step() {
 
 step "packages"
 "$testbed/packages" build testbed
+if [ -n "$pv" ]; then
+	step "the tools"
+	make -s -C "$top/tools"
+	case $where in
+	files)
+		echo "$top/tools/vigil/vigil demo $*"
+		exit
+		;;
+	here) exec "$top/tools/vigil/vigil" demo "$@" ;;
+	esac
+	step "the emulated host"
+	case $cpu in
+	svm) host="--kernel 6.1 --timeout 170" ;;
+	*) host="--kernel small --timeout 900" ;;
+	esac
+	# shellcheck disable=SC2086
+	exec "$testbed/run" --cpu "$cpu" $host -- vigil demo "$@"
+fi
 step "Debian's 6.1 kernel, for the guest"
 kernel=$("$testbed/kernel" 6.1 image)
 kdir=$("$testbed/kernel" 6.1 kdir)

@@ -2,7 +2,7 @@
 /*
  * vigil demo: a rootkit in a guest overwrites read-only data of its kernel. In
  * the first act vigil only reports the writes, and a file vanishes; in the
- * second act it refuses them.
+ * second act it refuses them. The other demo is in demo_pv.c.
  */
 #include <errno.h>
 #include <glob.h>
@@ -11,7 +11,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -24,10 +23,12 @@
 
 struct args {
 	const char *kernel, *rootkit, *busybox, *append;
+	const char *linux_only; /* an option that --pv has no use for */
 	unsigned int mem, timeout;
+	bool pv;
 };
 
-enum { OPT_ROOTKIT = 0x100, OPT_BUSYBOX };
+enum { OPT_ROOTKIT = 0x100, OPT_BUSYBOX, OPT_PV };
 
 static const struct argp_option options[] = {
 	{ "kernel", 'k', "FILE", 0,
@@ -43,6 +44,8 @@ static const struct argp_option options[] = {
 	{ "mem", 'm', "MIB", 0, "The guest's memory (default 192)", 0 },
 	{ "timeout", 't', "SECONDS", 0,
 	  "How long a step of a guest may take (default 120)", 0 },
+	{ "pv", OPT_PV, NULL, 0,
+	  "The other demo: paravirtual guests. It needs no file", 0 },
 	{ 0 }
 };
 
@@ -67,31 +70,22 @@ struct act {
 	unsigned int failed;
 };
 
-static FILE *progress;
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+/* The name of one of the options above, or NULL. */
+static const char *option_name(int key)
 {
-	static struct timespec start;
-	struct timespec now;
-	va_list ap;
+	const struct argp_option *o = options;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!start.tv_sec)
-		start = now;
-	fprintf(progress, "[%5.1fs] ",
-		now.tv_sec - start.tv_sec +
-			(now.tv_nsec - start.tv_nsec) / 1e9);
-	va_start(ap, fmt);
-	vfprintf(progress, fmt, ap);
-	va_end(ap);
-	fputc('\n', progress);
-	fflush(progress);
+	while (o->name && o->key != key)
+		o++;
+	return o->name;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
 
+	if (key != 't' && key != OPT_PV && option_name(key))
+		args->linux_only = option_name(key);
 	switch (key) {
 	case 'k':
 		args->kernel = arg;
@@ -115,8 +109,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->timeout || args->timeout > 86400)
 			argp_error(state, "--timeout is 1 to 86400 seconds");
 		return 0;
+	case OPT_PV:
+		args->pv = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "`%s' is one argument too many", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (args->pv && args->linux_only)
+			argp_error(state, "--%s is not for --pv",
+				   args->linux_only);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -149,8 +151,9 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon,
 		tg->addr = ops + i * 8;
 		tg->len = 8;
 		tg->old = readdir;
-		say("simple_dir_operations is at %#llx, and +%#x in it points to dcache_readdir",
-		    (unsigned long long)ops, i * 8);
+		demo_say(
+			"simple_dir_operations is at %#llx, and +%#x in it points to dcache_readdir",
+			(unsigned long long)ops, i * 8);
 		return 0;
 	}
 	return lv_fail(
@@ -174,8 +177,8 @@ static int find_syscall_table(const struct symtab *t, struct target *tg)
 	tg->what = "sys_call_table";
 	tg->addr = addr;
 	tg->len = end - addr;
-	say("sys_call_table is at %#llx, %llu entries",
-	    (unsigned long long)addr, (unsigned long long)tg->len / 8);
+	demo_say("sys_call_table is at %#llx, %llu entries",
+		 (unsigned long long)addr, (unsigned long long)tg->len / 8);
 	return 0;
 }
 
@@ -187,7 +190,7 @@ static int set_watches(struct act *act, struct mon *mon)
 
 	ret = symtab_load_guest(&t, mon);
 	if (!ret) {
-		say("%zu symbols found in %s", t.n, t.origin);
+		demo_say("%zu symbols found in %s", t.n, t.origin);
 		ret = find_dir_pointer(&t, mon, &act->target[T_DIR]);
 	}
 	if (!ret)
@@ -259,7 +262,7 @@ static int collect_events(struct act *act, struct mon *mon,
 		if (!strcmp(stats[i].name, "watch_hits"))
 			left = stats[i].value;
 	free(stats);
-	say("%d write%s to what is watched", left, left == 1 ? "" : "s");
+	demo_say("%d write%s to what is watched", left, left == 1 ? "" : "s");
 	while (left > 0) {
 		n = mon_events(mon, ev, left < 16 ? left : 16);
 		if (n < 0)
@@ -269,7 +272,7 @@ static int collect_events(struct act *act, struct mon *mon,
 		for (i = 0; i < n; i++) {
 			struct target *tg;
 
-			event_print(progress, &ev[i], t);
+			event_print(demo_progress, &ev[i], t);
 			if (ev[i].cookie >= N_TARGETS)
 				return lv_fail(
 					EPROTO,
@@ -292,7 +295,7 @@ check(struct act *act, bool ok, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("%s %s", ok ? "yes:" : "NO: ", text);
+	demo_say("%s %s", ok ? "yes:" : "NO: ", text);
 	act->failed += !ok;
 }
 
@@ -392,7 +395,7 @@ static void print_stack(struct mon *mon, const struct symtab *t, uint64_t rsp)
 	for (i = 0; i < n; i++) {
 		s = symtab_at(t, words[i], &off);
 		if (s && off && strchr("tTwW", s->type))
-			fprintf(progress, "  rsp+%#05x %s+%#llx\n", i * 8,
+			fprintf(demo_progress, "  rsp+%#05x %s+%#llx\n", i * 8,
 				s->name, (unsigned long long)off);
 	}
 }
@@ -410,15 +413,15 @@ static void describe_guest(struct mon *mon)
 		return;
 	symtab_load_guest(&t, mon);
 	symtab_text(&t, state.regs.rip, sym, sizeof(sym));
-	say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
-	    sym);
-	lv_print_regs(progress, &state.regs, &state.sregs);
+	demo_say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
+		 sym);
+	lv_print_regs(demo_progress, &state.regs, &state.sregs);
 	print_stack(mon, &t, state.regs.rsp);
 	symtab_free(&t);
 	n = mon_stats(mon, &stats);
 	for (int i = 0; i < n; i++)
 		if (stats[i].value)
-			fprintf(progress, "%s %llu\n", stats[i].name,
+			fprintf(demo_progress, "%s %llu\n", stats[i].name,
 				(unsigned long long)stats[i].value);
 	if (n >= 0)
 		free(stats);
@@ -452,11 +455,11 @@ static int run_monitored(struct act *act, struct demo_guest *g,
 		return broke_off(&mon, ret);
 	if (ret)
 		return ret;
-	say("attached to VM %u, process %u", mon.info.id, mon.info.pid);
+	demo_say("attached to VM %u, process %u", mon.info.id, mon.info.pid);
 	ret = set_watches(act, &mon);
 	if (!ret) {
-		say("both are watched, action %s; now the rootkit",
-		    act->action == VIGIL_ACTION_DENY ? "deny" : "log");
+		demo_say("both are watched, action %s; now the rootkit",
+			 act->action == VIGIL_ACTION_DENY ? "deny" : "log");
 		ret = follow_guest(act, g, timeout);
 	}
 	if (!ret)
@@ -493,14 +496,14 @@ static int run_act(struct act *act, const struct args *args, const char *initrd,
 	struct demo_guest g;
 	int ret;
 
-	say("act %d: %s", number, act->title);
+	demo_say("act %d: %s", number, act->title);
 	snprintf(name, sizeof(name), "demo-%d-%d", (int)getpid(), number);
 	snprintf(append, sizeof(append), "quiet %s", args->append ?: "");
 	ret = demo_start(&g, &boot);
 	if (ret)
 		return ret;
-	g.echo = progress;
-	say("guest %s boots %s", name, args->kernel);
+	g.echo = demo_progress;
+	demo_say("guest %s boots %s", name, args->kernel);
 	ret = run_monitored(act, &g, name, args->timeout);
 	demo_kill(&g);
 	return ret;
@@ -575,14 +578,14 @@ static int run_all(const struct args *args, const char *initrd)
 		failed += acts[i].failed;
 	}
 	if (ret)
-		say("act %d broke off: %s", i, lv_error());
+		demo_say("act %d broke off: %s", i, lv_error());
 	if (vigil_options.json)
 		print_json(acts, i, !ret && !failed);
 	if (ret || failed) {
-		fprintf(progress, "vigil demo: FAILED\n");
+		fprintf(demo_progress, "vigil demo: FAILED\n");
 		return VIGIL_EX_FAIL;
 	}
-	fprintf(progress, "vigil demo: write denied, guest unharmed\n");
+	fprintf(demo_progress, "vigil demo: write denied, guest unharmed\n");
 	return VIGIL_EX_OK;
 }
 
@@ -605,7 +608,8 @@ int vigil_cmd_demo(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.doc = "Boot Debian's stock 6.1 kernel twice and let a rootkit in it overwrite "
-		       "read-only data: told of the first time, refused the second time.",
+		       "read-only data: told of the first time, refused the second time. With "
+		       "--pv: six acts with paravirtual guests, their hypercalls and their traps.",
 		.children = vigil_common_children,
 	};
 	struct args args = {
@@ -620,7 +624,9 @@ int vigil_cmd_demo(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	progress = vigil_options.json ? stderr : stdout;
+	demo_progress = vigil_options.json ? stderr : stdout;
+	if (args.pv)
+		return demo_pv(args.timeout);
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.kernel)
 		args.kernel = kernel = newest_kernel();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The demo's guest: its initramfs, its process, its console. */
+/* The demos. Of the first one's guest: its initramfs, its process, its console. */
 #ifndef VIGIL_DEMO_H
 #define VIGIL_DEMO_H
 
@@ -62,5 +62,18 @@ int demo_send(struct demo_guest *g, const char *line);
 /* Waits for the guest's end: the exit status of `vigil run', or -errno. */
 int demo_wait(struct demo_guest *g, unsigned int seconds);
 void demo_kill(struct demo_guest *g);
+
+/* Where the demos tell what they do: standard output, with --json standard error. */
+extern FILE *demo_progress;
+/* Says a line there, with the time since the first one. */
+void demo_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * demo_pv() - the demo of paravirtual guests
+ * @timeout: how many seconds a step of a guest may take
+ *
+ * Return: an exit code.
+ */
+int demo_pv(unsigned int timeout);
 
 #endif
