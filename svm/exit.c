@@ -11,6 +11,7 @@
 #include "vmm/exit/exit.h"
 #include "vmm/exit/fetch.h"
 #include "vmm/exit/io.h"
+#include "vmm/exit/task.h"
 #include "vmm/host.h"
 #include "vmm/insn/decode.h"
 #include "vmm/pv/pv.h"
@@ -432,9 +433,25 @@ static int on_iret(struct vigil_vcpu *vcpu)
 }
 
 /*
- * Task switches, and x87 errors reported through pins, are not supported:
- * KVM_RUN ends with an error.
+ * IRET and JMP have a bit each. An event has EXITINTINFO, so what is left is CALL. For
+ * an INT n, some CPUs name the last event that they remember (svm_event_exit()).
  */
+static int on_task_switch(struct vigil_vcpu *vcpu)
+{
+	const struct vmcb_control *c = &to_svm(vcpu)->vmcb->control;
+	bool gate = !(c->exit_info_2 & (TASK_IRET | TASK_JMP)) &&
+		    c->exit_int_info & EVT_VALID;
+	const struct exit_task t = {
+		.sel = c->exit_info_1,
+		.gate = gate,
+		.doubtful = gate && to_svm(vcpu)->own_event,
+		.rf = c->exit_info_2 & TASK_RF,
+	};
+
+	return exit_task_switch(vcpu, &t);
+}
+
+/* x87 errors reported through pins are not supported: KVM_RUN ends with an error. */
 static int on_unsupported(struct vigil_vcpu *vcpu)
 {
 	return exit_unexpected(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
@@ -475,7 +492,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_INVLPGA]		= exit_undefined,
 	[EXIT_IOIO]		= on_io,
 	[EXIT_MSR]		= on_msr,
-	[EXIT_TASK_SWITCH]	= on_unsupported,
+	[EXIT_TASK_SWITCH]	= on_task_switch,
 	[EXIT_FERR_FREEZE]	= on_unsupported,
 	[EXIT_SHUTDOWN]		= exit_triple_fault,
 	[EXIT_VMRUN]		= exit_undefined,

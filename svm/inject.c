@@ -217,6 +217,7 @@ void svm_event_exit(struct vigil_vcpu *vcpu)
 		set_virq(svm->vmcb, false);
 		vigil_request(vcpu, REQ_EVENT);
 	}
+	svm->own_event = kind == CUT_EXCEPTION && !(injected & EVT_VALID);
 	svm->injected = 0;
 	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,
 		       c->exit_int_error);

@@ -23,6 +23,7 @@
  * @host_loaded: the host's own state is in this CPU's VMSAVE area
  * @has_tsc_aux: the guest has RDTSCP, so TSC_AUX is switched
  * @injected:	event_inj of the last entry, 0 when there was none
+ * @own_event:	EXITINTINFO's event is an exception that the CPU raised itself
  * @virq:	V_IRQ is an interrupt to be delivered (svm_caps.inject_by_virq)
  * @stepping:	RFLAGS.TF is ours: an NMI waits for the next boundary
  * @step_tf:	the guest's own TF meanwhile
@@ -40,6 +41,7 @@ struct svm_vcpu {
 	bool host_loaded;
 	bool has_tsc_aux;
 	u32 injected;
+	bool own_event;
 	bool virq;
 	bool stepping;
 	bool step_tf;

@@ -179,6 +179,11 @@ enum svm_exit_code {
 #define IOIO_SIZE		7u
 #define IOIO_PORT_SHIFT		16
 
+/* exit_info_2 of EXIT_TASK_SWITCH; RF is what the old TSS would get */
+#define TASK_IRET		BIT_ULL(36)
+#define TASK_JMP		BIT_ULL(38)
+#define TASK_RF			BIT_ULL(48)
+
 /*
  * With decode assists, exit_info_1 of a CR access says that it was a MOV, and
  * of which register.

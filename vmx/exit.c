@@ -12,6 +12,7 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/io.h"
+#include "vmm/exit/task.h"
 #include "vmm/host.h"
 #include "vmm/pv/pv.h"
 #include "vmm/trace.h"
@@ -266,10 +267,16 @@ static int on_table(struct vigil_vcpu *vcpu)
 	return exit_emulate(vcpu);
 }
 
-/* Task switches are not supported: KVM_RUN ends with an error. */
-static int on_unsupported(struct vigil_vcpu *vcpu)
+/* RFLAGS has RF as the event sets it. */
+static int on_task_switch(struct vigil_vcpu *vcpu)
 {
-	return exit_unexpected(vcpu, to_vmx(vcpu)->exit_reason);
+	u32 info = vmcs_readl(EXIT_QUALIFICATION);
+	const struct exit_task t = {
+		.sel = info,
+		.gate = (info & TASK_SOURCE) == TASK_GATE,
+	};
+
+	return exit_task_switch(vcpu, &t);
 }
 
 /* clang-format off */
@@ -279,7 +286,7 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_TRIPLE_FAULT]	= exit_triple_fault,
 	[EXIT_INTERRUPT_WINDOW]	= on_irq_window,
 	[EXIT_NMI_WINDOW]	= on_nmi_window,
-	[EXIT_TASK_SWITCH]	= on_unsupported,
+	[EXIT_TASK_SWITCH]	= on_task_switch,
 	[EXIT_CPUID]		= on_cpuid,
 	[EXIT_GETSEC]		= exit_undefined,
 	[EXIT_HLT]		= on_hlt,

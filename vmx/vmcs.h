@@ -303,6 +303,9 @@ enum vmx_exit {
 #define IO_IN			BIT(3)
 #define IO_STRING		BIT(4)
 #define IO_PORT_SHIFT		16
+/* of EXIT_TASK_SWITCH, whose low half is the selector */
+#define TASK_SOURCE		(3u << 30)
+#define TASK_GATE		(3u << 30) /* an event; else CALL, IRET or JMP */
 /* of EXIT_EPT_VIOLATION */
 #define EPT_WRITE		BIT(1)
 #define EPT_FETCH		BIT(2)

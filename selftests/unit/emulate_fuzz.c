@@ -77,6 +77,9 @@ static void set_up(const struct input *in)
 	}
 	env.gdt.base = ENV_MEM;
 	env.gdt.limit = in->seg_limit[0];
+	env.tr.base = ENV_MEM + (in->seg_attr[0] & 0xff);
+	env.tr.limit = in->seg_limit[1];
+	env.tr.attr = in->seg_attr[1];
 	env_begin(&env);
 	env.deny = in->how & 1;
 	env.pend_at = in->how & 2 ? in->pend : -1;
@@ -114,6 +117,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		u8 answer[EMUL_MAX_ACCESS];
 
 		ret = vigil_emulate(&env.c, &env_ops);
+		/* The new task is committed, and has its segments loaded next. */
+		if (ret == EMUL_OK && env.c.task.stage && env.c.more) {
+			before = env.c.st;
+			continue;
+		}
+		if (ret == EMUL_RESTART && env.c.task.stage && i < 500)
+			continue;
 		if (ret != EMUL_PENDING)
 			break;
 		require(env.c.rip == before.rip);
@@ -129,7 +139,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (ret == EMUL_OK) {
 		require(env.c.more == (env.c.rip == before.rip) ||
 			env.c.branched);
-		require(!(env.c.rflags & 1 << 16) || env.c.more);
+		require(!(env.c.rflags & 1 << 16) || env.c.more ||
+			env.c.task.stage);
 	} else {
 		require(env.c.rip == before.rip && !env.c.branched &&
 			!env.c.shadow && !env.c.more);

@@ -478,8 +478,13 @@ void env_init(struct env *e, enum insn_mode mode)
 
 int env_step(struct env *e, const u8 *bytes, unsigned int n)
 {
+	int ret;
+
 	vigil_emul_begin(&e->c);
 	if (vigil_decode(&e->c.insn, bytes, n, e->c.mode))
 		return -1;
-	return vigil_emulate(&e->c, &env_ops);
+	do
+		ret = vigil_emulate(&e->c, &env_ops);
+	while (ret == EMUL_OK && e->c.more && e->c.task.stage);
+	return ret;
 }

@@ -216,8 +216,8 @@ static void test_refused(void)
 			    e.c.regs[INSN_RSP] == AT + 0x80,
 		    "INT n: no page for the last push, nothing is stored");
 	begin(INSN_MODE_32, 0, CODE0, 5, 0, 0x2000);
-	unit_result(STEP(INT_N) == EMUL_UNHANDLED,
-		    "INT n: a task gate is left to others");
+	refuses("INT n: a task gate to code is #GP(sel)", STEP(INT_N), GP,
+		CODE0);
 }
 
 /* The other three have vectors of their own. */

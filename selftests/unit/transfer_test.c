@@ -326,8 +326,10 @@ static void test_far_returns(void)
 		    "IRETQ: same ring, a null SS");
 	load(INSN_MODE_32, 0, 0);
 	e.c.rflags |= X86_EFLAGS_NT;
-	unit_result(STEP("\xcf") == EMUL_UNHANDLED,
-		    "IRET: a task return is left to others");
+	e.tr = (struct emul_seg){ .base = ENV_MEM,
+				  .limit = 0x67,
+				  .attr = 0x8b };
+	refuses("IRET: a return to no task is #TS(0)", STEP("\xcf"), 10, 0);
 }
 
 /* ---- call gates, and what IRET ends ---- */
@@ -530,8 +532,8 @@ static void test_gate_faults(void)
 			    e.c.regs[INSN_RSP] == AT + 0x80,
 		    "CALL gate: no page for the last push, nothing is stored");
 	gate(INSN_MODE_32, 3, 9, 3, 0, 0, 0);
-	unit_result(STEP(CALL_GATE) == EMUL_UNHANDLED,
-		    "CALL far: a task switch is left to others");
+	refuses("CALL far: a TSS of one byte is #TS(sel)", STEP(CALL_GATE), TS,
+		GATE);
 	gate(INSN_MODE_64, 3, 9, 3, 0, 0, 0);
 	refuses("CALL far: no tasks in long mode", STEP("\xff\x1f"), GP, GATE);
 	gate(INSN_MODE_64, 3, 0xc, 3, 80, 0x2000, 0);

@@ -32,6 +32,11 @@ static bool is_contributory(u8 vector)
 	return vector < 32 && (CONTRIBUTORY & BIT(vector));
 }
 
+bool event_is_fault(u8 vector)
+{
+	return vector >= 32 || !(NOT_FAULTS & BIT(vector));
+}
+
 void event_reset(struct vigil_vcpu *vcpu)
 {
 	memset(&vcpu->events, 0, sizeof(vcpu->events));
@@ -251,8 +256,7 @@ static void inject_new(struct vigil_vcpu *vcpu)
 		deliver_payload(vcpu, e);
 		if (e->vector == X86_TRAP_DB && !e->soft)
 			event_db_entered(vcpu);
-		if (!e->soft &&
-		    (e->vector >= 32 || !(NOT_FAULTS & BIT(e->vector))))
+		if (!e->soft && event_is_fault(e->vector))
 			vcpu->rflags |= X86_EFLAGS_RF;
 		e->pending = false;
 		e->injected = true;

@@ -372,7 +372,10 @@ static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
 
-	vcpu->stat.exits_cr++;
+	/* A task switch writes them too, and is no access of the guest's. */
+	if (likely(c->insn.flags & INSN_PRIVILEGED))
+		vcpu->stat.exits_cr++;
+	vcpu->xlat.valid = false;
 	return reg_written(c, cr_set(vcpu, nr, val));
 }
 

@@ -22,6 +22,8 @@
 
 /* REP iterations after which interrupts are looked at again. */
 #define REP_BUDGET 64
+/* How often a task's segments are loaded while other vCPUs change their descriptors. */
+#define LOAD_TRIES 8
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
@@ -248,7 +250,7 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 		old_rflags &= ~X86_EFLAGS_TF;
 	if (unlikely(c->insn.op == INSN_OP_INT1))
 		event_db_entered(vcpu);
-	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
+	event_trap(vcpu, old_rflags, vcpu->emul_dr6 | c->task.dr6);
 }
 
 static int emul_once(struct vigil_vcpu *vcpu)
@@ -260,7 +262,7 @@ static int emul_once(struct vigil_vcpu *vcpu)
 	vcpu->xlat.valid = false;
 	/*
 	 * An unfinished instruction has changed nothing, except by completed
-	 * iterations of a REP.
+	 * iterations of a REP. A task switch writes the new task's registers in between.
 	 */
 	if (ret == EMUL_OK || (c->insn.flags & INSN_STRING))
 		emul_writeback(vcpu);
@@ -268,26 +270,71 @@ static int emul_once(struct vigil_vcpu *vcpu)
 	return ret;
 }
 
+static bool in_new_task(const struct emul_ctxt *c)
+{
+	return unlikely(c->task.stage == EMUL_TASK_LOAD);
+}
+
+/*
+ * The new task's segments cannot be loaded now: another vCPU is changing what they are
+ * loaded from, or the VMM has no memory there. There is no instruction to run again, so
+ * the next KVM_RUN goes on with them.
+ */
+static int load_task_later(struct vigil_vcpu *vcpu)
+{
+	int err = xchg(&vcpu->emul_errno, 0);
+
+	vcpu->emul_active = true;
+	vcpu->complete = emul_resume;
+	return err ? err : -EAGAIN;
+}
+
+/*
+ * Emulates until the instruction has ended, or waits for userspace. One instruction may
+ * have any number of held stores, so this is a loop and no recursion. 1: @status is
+ * how it ended; else KVM_RUN returns that.
+ */
+static int emul_until_end(struct vigil_vcpu *vcpu, unsigned long *old_rflags,
+			  int *status)
+{
+	struct emul_ctxt *c = &vcpu->emul;
+	unsigned int tries = LOAD_TRIES;
+	int ret;
+
+	for (;;) {
+		*status = emul_once(vcpu);
+		if (*status == EMUL_PENDING && vcpu->held) {
+			run_audit_turn(vcpu);
+			ret = held_settle(vcpu);
+			if (ret != 1)
+				return ret;
+			*old_rflags = c->rflags;
+		} else if (!in_new_task(c) ||
+			   !(*status == EMUL_OK ?
+				     c->more :
+				     *status == EMUL_RESTART && --tries)) {
+			return 1;
+		}
+	}
+}
+
 static int emul_step(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned long old_rflags = c->rflags;
-	int ret;
+	int status, ret;
 
-	/*
-	 * One instruction may have any number of held stores, so this is a loop
-	 * and no recursion.
-	 */
-	while ((ret = emul_once(vcpu)) == EMUL_PENDING && vcpu->held) {
-		run_audit_turn(vcpu);
-		ret = held_settle(vcpu);
-		if (ret != 1)
-			return ret;
-		old_rflags = c->rflags;
-	}
-	switch (ret) {
+	ret = emul_until_end(vcpu, &old_rflags, &status);
+	if (ret != 1)
+		return ret;
+	if (in_new_task(c) && (status == EMUL_RESTART || vcpu->emul_errno))
+		return load_task_later(vcpu);
+	switch (status) {
 	case EMUL_OK:
 		vcpu->stat.emulated++;
+		/* A trap behind it is not one of the event's delivery. */
+		if (unlikely(c->task.event))
+			event_complete(vcpu, CUT_NONE, 0, false, 0);
 		emul_finish(vcpu, old_rflags);
 		return mmio_drain(vcpu);
 	case EMUL_FAULT:
@@ -332,6 +379,32 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
 	ret = emulctl_run(vcpu);
 	vcpu->xlat.valid = false;
 	return ret;
+}
+
+int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf, bool has_ec,
+		  u32 error_code)
+{
+	emulctl_begin(vcpu);
+	vigil_emul_event(&vcpu->emul, sel, rf, has_ec, error_code);
+	return emul_step(vcpu);
+}
+
+bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel)
+{
+	const struct vigil_events events = vcpu->events;
+	struct emul_ctxt *c = &vcpu->emul;
+	u8 bytes[15];
+	int n;
+
+	n = exit_fetch(vcpu, bytes);
+	if (n <= 0) {
+		/* The event that is under way has nothing to do with this #PF. */
+		vcpu->events = events;
+		return false;
+	}
+	emulctl_begin(vcpu);
+	return vigil_decode_again(&c->insn, bytes, n, c->mode) == INSN_OK &&
+	       vigil_emul_int_enters(c, &emulctl_ops, sel);
 }
 
 int emulctl_run(struct vigil_vcpu *vcpu)

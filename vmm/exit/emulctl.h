@@ -11,6 +11,14 @@ void emulctl_init(void);
 /* Emulates the instruction at RIP. 1: go on; 0: to userspace; -errno. */
 int emulctl_run(struct vigil_vcpu *vcpu);
 /*
+ * Delivers the injected event to the task whose TSS is @sel. @rf: with RF in the old
+ * task's flags. Returns as emulctl_run().
+ */
+int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf, bool has_ec,
+		  u32 error_code);
+/* Is the instruction at RIP an INT n that leads to the task of this TSS? */
+bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel);
+/*
  * Emulates after a #PF at @gva, which was translated to @gpa for the access in
  * @ec.
  */

@@ -183,6 +183,9 @@ int emul_mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
 		       struct emul_seg *s);
 int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
 			     unsigned int cpl);
+int emul_check_data_segment(struct emul_ctxt *c, const struct emul_seg *s);
+/* In VM86 a segment has its selector for a base, 64K, and DPL 3. */
+int emul_load_vm86_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel);
 
 /*
  * JMP, or with @call CALL, to @sel, whose descriptor @s is none of code or data: @desc,
@@ -192,6 +195,21 @@ int emul_far_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 		  const struct emul_seg *s, bool call);
 /* Checks the target against the limit of the new code segment, and goes there. */
 int emul_far_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip);
+
+/* task switches: task.c */
+
+/* What has a selector of a TSS. GATE: an interrupt through a task gate. */
+enum emul_task_from {
+	EMUL_TASK_CALL,
+	EMUL_TASK_JMP,
+	EMUL_TASK_IRET,
+	EMUL_TASK_GATE,
+};
+
+/* The first half of a switch. The caller has checked the DPL, if one counts. */
+int emul_switch_task(struct emul_ctxt *c, u16 sel, enum emul_task_from from);
+/* The second half, of a call of vigil_emulate() of its own. */
+int emul_load_task(struct emul_ctxt *c);
 
 /* vectors */
 

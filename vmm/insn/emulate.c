@@ -145,6 +145,47 @@ static int repeat(struct emul_ctxt *c)
 	return EMUL_OK;
 }
 
+/* Says in the error code that the event was one from outside. */
+static void external_fault(struct emul_exception *e)
+{
+	switch (e->vector) {
+	case X86_TRAP_TS:
+	case X86_TRAP_NP:
+	case X86_TRAP_SS:
+	case X86_TRAP_GP:
+		e->error_code |= EC_EXT;
+	}
+}
+
+void vigil_emul_event(struct emul_ctxt *c, u16 sel, bool rf, bool has_ec,
+		      u32 error_code)
+{
+	memset(&c->insn, 0, sizeof(c->insn));
+	c->task = (struct emul_task){
+		.stage = EMUL_TASK_EVENT,
+		.event = true,
+		.external = true,
+		.sel = sel,
+		.rf = rf,
+		.has_ec = has_ec,
+		.error_code = error_code,
+	};
+}
+
+/* Does what is left of a task switch, or begins that of an event. */
+static int run_task(struct emul_ctxt *c)
+{
+	int ret;
+
+	if (c->task.stage == EMUL_TASK_EVENT)
+		return emul_switch_task(c, c->task.sel, EMUL_TASK_GATE);
+	ret = emul_load_task(c);
+	/* What was read is read again. */
+	if (ret == EMUL_RESTART)
+		emul_log_reset(c);
+	return ret;
+}
+
 int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 {
 	int ret;
@@ -159,17 +200,20 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	c->w = c->st;
 	memset(&c->exception, 0, sizeof(c->exception));
 
-	ret = check(c);
-	if (ret)
-		return ret;
-	if (c->insn.flags & INSN_STRING &&
-	    c->insn.prefix & (INSN_PFX_REP | INSN_PFX_REPNE))
-		return repeat(c);
-
-	ret = handlers[c->insn.op](c);
+	if (!c->task.stage) {
+		ret = check(c);
+		if (ret)
+			return ret;
+		if (c->insn.flags & INSN_STRING &&
+		    c->insn.prefix & (INSN_PFX_REP | INSN_PFX_REPNE))
+			return repeat(c);
+	}
+	ret = c->task.stage ? run_task(c) : handlers[c->insn.op](c);
 	if (ret) {
 		c->branched = false;
 		c->shadow = 0;
+		if (ret == EMUL_FAULT && c->task.external)
+			external_fault(&c->exception);
 		return ret;
 	}
 	if (!c->branched)

@@ -50,6 +50,8 @@
  *       held before
  *   LTR, loads of segment registers, far transfers
  *       the register is loaded, busy or accessed, whatever the table keeps
+ *   task switches
+ *       go on, whatever the TSSs and the GDT keep
  *   REP MOVS, REP STOS
  *       rCX, rSI and rDI advance over denied elements as over stored ones
  *   POP to memory
@@ -257,6 +259,46 @@ struct emul_state {
 	u64 rflags;
 };
 
+enum emul_task_stage {
+	EMUL_TASK_NONE, /* an instruction, which may become a task switch */
+	EMUL_TASK_EVENT, /* the delivery of an event through a task gate */
+	EMUL_TASK_LOAD, /* in the new task, whose segments are missing */
+};
+
+/**
+ * struct emul_task - a task switch
+ * @stage:	enum emul_task_stage
+ * @event:	no instruction, but an event; RIP is where it came
+ * @external:	error codes say that the event came from outside
+ * @has_ec:	@error_code goes to the new task's stack
+ * @rf:		the event is a fault: the old task has RF set when it goes on
+ * @wide:	the new TSS is one of 32 bits
+ * @trap:	its T bit is set
+ * @bad_cr3:	CR3 could not be loaded from it
+ * @sel:	of the new TSS, for an event
+ * @ldt:	the new task's LDT
+ * @seg:	its segment registers, in the encoding's order
+ * @error_code:	of the event
+ * @cr3:	that of the new task
+ * @dr6:	result, with EMUL_OK: reasons of a #DB behind the switch
+ */
+struct emul_task {
+	u8 stage;
+	bool event;
+	bool external;
+	bool has_ec;
+	bool rf;
+	bool wide;
+	bool trap;
+	bool bad_cr3;
+	u16 sel;
+	u16 ldt;
+	u16 seg[6];
+	u32 error_code;
+	u32 cr3;
+	u32 dr6;
+};
+
 struct emul_ops;
 
 /**
@@ -277,7 +319,9 @@ struct emul_ops;
  * @regs: general registers by hardware number
  * @rip: of the instruction, until it is committed
  * @rflags: with X86_EFLAGS_FIXED
- * @more: result, with EMUL_OK: iterations remain, rip still points to the REP
+ * @task: result: a task switch, unless its stage is EMUL_TASK_NONE
+ * @more: result, with EMUL_OK: iterations remain, rip still points to the REP; or with
+ *	EMUL_TASK_LOAD, the second half of a task switch remains
  * @branched: result, with EMUL_OK: rip is not the next instruction
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
@@ -315,6 +359,7 @@ struct emul_ctxt {
 		};
 	};
 
+	struct emul_task task;
 	bool more;
 	bool branched;
 	u8 shadow;
@@ -437,6 +482,7 @@ static inline void vigil_emul_begin(struct emul_ctxt *c)
 	c->log_used = 0;
 	c->log_bytes = 0;
 	c->image = NULL;
+	c->task = (struct emul_task){ .stage = EMUL_TASK_NONE };
 	c->pending.type = EMUL_XACT_NONE;
 }
 
@@ -449,9 +495,33 @@ static inline void vigil_emul_begin(struct emul_ctxt *c)
  * on its own.  A caller that gets EMUL_OK with c->more may call again at once
  * (after looking for interrupts), or let the guest run.
  *
+ * A task switch is committed twice.  With EMUL_TASK_LOAD and c->more the guest is
+ * in its new task without segments: it must not run before another call.  That
+ * call's EMUL_FAULT is one of the new task, and after EMUL_RESTART it is made again.
+ *
  * Return: enum emul_status.
  */
 int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops);
+
+/**
+ * vigil_emul_event() - make the next vigil_emulate() deliver an event
+ * @c: context, after vigil_emul_begin()
+ * @sel: the TSS that the task gate of the event names
+ * @rf: the event is a fault
+ * @has_ec: it has an error code
+ * @error_code: which
+ */
+void vigil_emul_event(struct emul_ctxt *c, u16 sel, bool rf, bool has_ec,
+		      u32 error_code);
+
+/**
+ * vigil_emul_int_enters() - is c->insn an INT n that would switch to this task?
+ * @c: context, decoded
+ * @ops: what it may use
+ * @sel: of the TSS
+ */
+bool vigil_emul_int_enters(struct emul_ctxt *c, const struct emul_ops *ops,
+			   u16 sel);
 
 /**
  * vigil_emul_complete() - the answer to c->pending

@@ -3,8 +3,8 @@
  * Far transfers: JMP, CALL and RET between code segments, and IRET. Each checks
  * everything, stores what it has to store, and loads CS last.
  *
- * gate.c has call gates. Task switches, and an IRET of VM86 that raises #GP or that
- * CR4.VME virtualizes, are EMUL_UNHANDLED.
+ * gate.c has call gates, task.c has task switches. An IRET of VM86 that raises #GP or
+ * that CR4.VME virtualizes is EMUL_UNHANDLED.
  */
 #include "emul.h"
 
@@ -303,8 +303,7 @@ int emul_op_retf(struct emul_ctxt *c)
 	return return_protected(c, &f);
 }
 
-/* In VM86 a segment has its selector for a base, 64K, and DPL 3. */
-static int load_vm86_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
+int emul_load_vm86_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 {
 	const struct emul_seg s = {
 		.base = (u32)sel << 4, .limit = 0xffff, .sel = sel, .attr = 0xf3
@@ -332,11 +331,27 @@ static int return_vm86(struct emul_ctxt *c, const struct ret_frame *f)
 		return ret;
 	c->w.regs[INSN_RSP] = rsp;
 	c->w.rflags = (f->flags & VM86_IRET_FLAGS) | X86_EFLAGS_FIXED;
-	ret = load_vm86_seg(c, INSN_SEG_CS, f->cs);
+	ret = emul_load_vm86_seg(c, INSN_SEG_CS, f->cs);
 	for (i = 0; !ret && i < ARRAY_SIZE(order); i++)
-		ret = load_vm86_seg(c, order[i], sel[i]);
+		ret = emul_load_vm86_seg(c, order[i], sel[i]);
 	c->set_rf = f->flags & X86_EFLAGS_RF;
 	return ret;
+}
+
+/* IRET with NT goes back to the task that the TSS has a link to. */
+static int return_task(struct emul_ctxt *c)
+{
+	struct emul_seg tr;
+	u16 link;
+	int ret;
+
+	if (!c->ops->get_sys_seg)
+		return EMUL_UNHANDLED;
+	ret = c->ops->get_sys_seg(c, true, &tr);
+	if (!ret)
+		ret = emul_read_linear(c, (u32)tr.base, &link, 2,
+				       EMUL_F_SYSTEM);
+	return ret ? ret : emul_switch_task(c, link, EMUL_TASK_IRET);
 }
 
 static int iret(struct emul_ctxt *c)
@@ -349,7 +364,7 @@ static int iret(struct emul_ctxt *c)
 	if (emul_vm86(c) && emul_iopl(c) < 3)
 		return EMUL_UNHANDLED;
 	if (emul_protected(c) && c->w.rflags & X86_EFLAGS_NT)
-		return c->long_mode ? emul_gp(c, 0) : EMUL_UNHANDLED;
+		return c->long_mode ? emul_gp(c, 0) : return_task(c);
 	ret = emul_pop(c, &f.rip, bytes);
 	if (!ret)
 		ret = emul_pop(c, &f.cs, bytes);

@@ -4,13 +4,26 @@
  * long mode. A call to an inner ring takes the stack from the TSS. SDM volume 3,
  * "Privilege Level Checking".
  *
- * All is checked and probed first, then stored, and CS is loaded last. Task gates
- * and TSSs are EMUL_UNHANDLED.
+ * All is checked and probed first, then stored, and CS is loaded last. What goes to a
+ * TSS, through a task gate too, is a task switch.
  */
 #include "gate.h"
 
+#define TYPE_TSS16 1
 #define TYPE_GATE16 4
+#define TYPE_TASK_GATE 5
+#define TYPE_TSS 9
 #define TYPE_GATE32 0xc
+
+/* Checks the gate's or the TSS's own DPL, and that it is there. */
+static int check_gate(struct emul_ctxt *c, u16 sel, const struct emul_seg *s)
+{
+	if (emul_dpl(s) < c->cpl || (sel & SEL_RPL) > emul_dpl(s))
+		return emul_gp(c, emul_without_rpl(sel));
+	return s->attr & EMUL_SEG_P ?
+		       EMUL_OK :
+		       emul_raise(c, X86_TRAP_NP, emul_without_rpl(sel));
+}
 
 /* Takes the fields of the gate, whose descriptor is @desc, at @la. */
 static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
@@ -27,15 +40,11 @@ static int read_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 		if (ret)
 			return ret;
 	} else if (type != TYPE_GATE16 && type != TYPE_GATE32) {
-		/* a TSS or a task gate; other types are no target */
-		return type == 1 || type == 5 || type == 9 ?
-			       EMUL_UNHANDLED :
-			       emul_gp(c, emul_without_rpl(sel));
-	}
-	if (emul_dpl(s) < c->cpl || (sel & SEL_RPL) > emul_dpl(s))
 		return emul_gp(c, emul_without_rpl(sel));
-	if (!(s->attr & EMUL_SEG_P))
-		return emul_raise(c, X86_TRAP_NP, emul_without_rpl(sel));
+	}
+	ret = check_gate(c, sel, s);
+	if (ret)
+		return ret;
 	g->width = c->long_mode ? 8 : type == TYPE_GATE32 ? 4 : 2;
 	g->parameters = c->long_mode ? 0 : desc >> 32 & 31;
 	g->sel = desc >> 16;
@@ -261,12 +270,39 @@ int emul_gate_enter(struct emul_ctxt *c, struct emul_gate *g)
 	return c->ops->set_seg(c, INSN_SEG_CS, &g->cs);
 }
 
+/*
+ * A TSS, or a task gate. Through a gate the gate's DPL counts, and the TSS may lie
+ * further in.
+ */
+static int far_task(struct emul_ctxt *c, u16 sel, u64 desc,
+		    const struct emul_seg *s, bool call)
+{
+	int ret = sel & SEL_TI && (s->attr & EMUL_SEG_TYPE) != TYPE_TASK_GATE ?
+			  emul_gp(c, emul_without_rpl(sel)) :
+			  check_gate(c, sel, s);
+
+	if (ret)
+		return ret;
+	if ((s->attr & EMUL_SEG_TYPE) == TYPE_TASK_GATE)
+		sel = desc >> 16;
+	return emul_switch_task(c, sel, call ? EMUL_TASK_CALL : EMUL_TASK_JMP);
+}
+
+static bool is_task(const struct emul_seg *s)
+{
+	unsigned int type = s->attr & EMUL_SEG_TYPE;
+
+	return type == TYPE_TSS || type == TYPE_TSS16 || type == TYPE_TASK_GATE;
+}
+
 int emul_far_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 		  const struct emul_seg *s, bool call)
 {
 	struct emul_gate g = { 0 };
 	int ret;
 
+	if (!c->long_mode && is_task(s))
+		return far_task(c, sel, desc, s, call);
 	ret = read_gate(c, sel, la, desc, s, &g);
 	if (!ret)
 		ret = emul_gate_code(c, &g, call);

@@ -4,8 +4,8 @@
  * interrupt or trap gate. SDM volume 2, "INT n/INTO/INT3/INT1"; volume 3, "Exception and
  * Interrupt Handling in 64-bit Mode".
  *
- * A handler of the guest's finds the frame that its CPU would have pushed. Task gates,
- * and INT n of VM86 that CR4.VME redirects, are EMUL_UNHANDLED.
+ * A handler of the guest's finds the frame that its CPU would have pushed. A task gate
+ * leads to task.c. INT n of VM86 that CR4.VME redirects is EMUL_UNHANDLED.
  */
 #include "gate.h"
 
@@ -15,16 +15,22 @@
 #define TYPE_INT32 0xe
 #define TYPE_TRAP32 0xf
 
+/* In a TSS of 32 bits: where the permission map for I/O begins, behind that for INT n. */
+#define TSS_IO_MAP 0x66
+#define TSS_INT_MAP_BYTES 32
+
 /**
  * struct soft - a software interrupt
  * @vector:	its number
  * @int1:	INT1, which the checks take for an event from outside
  * @masks:	the gate clears IF
+ * @task:	it is a task gate
  */
 struct soft {
 	u8 vector;
 	bool int1;
 	bool masks;
+	bool task;
 };
 
 /* ---- real mode ---- */
@@ -107,8 +113,7 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 		return emul_gp(c, ec);
 	if (!(d[0] >> 47 & 1))
 		return emul_raise(c, X86_TRAP_NP, ec);
-	if (type == TYPE_TASK)
-		return EMUL_UNHANDLED;
+	s->task = type == TYPE_TASK;
 	c->framing = bounced;
 	s->masks = type == TYPE_INT32 || type == TYPE_INT16;
 	g->width = c->long_mode ? 8 : type >= TYPE_INT32 ? 4 : 2;
@@ -174,6 +179,8 @@ static int int_protected(struct emul_ctxt *c, struct soft *s)
 	int ret;
 
 	ret = read_gate(c, s, &g);
+	if (!ret && s->task)
+		return emul_switch_task(c, g.sel, EMUL_TASK_GATE);
 	if (!ret)
 		ret = emul_gate_code(c, &g, true);
 	if (ret)
@@ -206,47 +213,106 @@ static int int_protected(struct emul_ctxt *c, struct soft *s)
 	return emul_gate_enter(c, &g);
 }
 
-/* Says in the error code that INT1's event was one from outside. */
-static void fault_of_int1(struct emul_exception *e)
+/*
+ * With CR4.VME a bit of the TSS says whether INT n of VM86 goes through the IDT, or to
+ * the vectors of VM86 itself.
+ */
+static int check_redirection(struct emul_ctxt *c, u8 vector)
 {
-	switch (e->vector) {
-	case X86_TRAP_TS:
-	case X86_TRAP_NP:
-	case X86_TRAP_SS:
-	case X86_TRAP_GP:
-		e->error_code |= EC_EXT;
+	struct emul_seg tr;
+	u32 at;
+	u16 io_map;
+	u8 bits;
+	int ret;
+
+	ret = c->ops->get_sys_seg(c, true, &tr);
+	if (ret)
+		return ret;
+	if (!(tr.attr & 8) || tr.limit < TSS_IO_MAP + 1)
+		return EMUL_UNHANDLED;
+	ret = emul_read_linear(c, (u32)(tr.base + TSS_IO_MAP), &io_map, 2,
+			       EMUL_F_SYSTEM);
+	if (ret)
+		return ret;
+	at = io_map - TSS_INT_MAP_BYTES + vector / 8;
+	if (at > tr.limit)
+		return EMUL_UNHANDLED;
+	ret = emul_read_linear(c, (u32)(tr.base + at), &bits, 1, EMUL_F_SYSTEM);
+	if (ret)
+		return ret;
+	return bits >> vector % 8 & 1 ? EMUL_OK : EMUL_UNHANDLED;
+}
+
+/* Is an INT n of VM86 allowed? */
+static int check_vm86(struct emul_ctxt *c, u8 vector)
+{
+	u64 cr4;
+	int ret = c->ops->get_cr(c, 4, &cr4);
+
+	if (!ret && cr4 & X86_CR4_VME)
+		ret = check_redirection(c, vector);
+	if (ret)
+		return ret;
+	return emul_iopl(c) < 3 ? emul_gp(c, 0) : EMUL_OK;
+}
+
+static void name_vector(const struct emul_ctxt *c, struct soft *s)
+{
+	s->vector = c->insn.imm;
+	if (c->insn.op == INSN_OP_INTO)
+		s->vector = X86_TRAP_OF;
+	if (c->insn.op == INSN_OP_INT3)
+		s->vector = X86_TRAP_BP;
+	s->int1 = c->insn.op == INSN_OP_INT1;
+	if (s->int1)
+		s->vector = X86_TRAP_DB;
+}
+
+bool vigil_emul_int_enters(struct emul_ctxt *c, const struct emul_ops *ops,
+			   u16 sel)
+{
+	struct emul_gate g = { 0 };
+	struct soft s = { 0 };
+	bool enters;
+
+	c->ops = ops;
+	c->log_pos = 0;
+	c->w = c->st;
+	name_vector(c, &s);
+	switch (c->insn.op) {
+	case INSN_OP_INTO:
+		enters = c->w.rflags & X86_EFLAGS_OF;
+		break;
+	case INSN_OP_INT:
+		enters = !emul_vm86(c) || !check_vm86(c, s.vector);
+		break;
+	default:
+		enters = c->insn.op == INSN_OP_INT3;
 	}
+	enters = enters && c->protected_mode && !read_gate(c, &s, &g) &&
+		 s.task && g.sel == sel;
+	emul_log_reset(c);
+	return enters;
 }
 
 int emul_op_int(struct emul_ctxt *c)
 {
-	struct soft s = { .vector = c->insn.imm };
-	u64 cr4;
+	struct soft s = { 0 };
 	int ret;
 
 	if (!c->ops->set_seg || !c->ops->get_dtable || !c->ops->get_sys_seg)
 		return EMUL_UNHANDLED;
-	if (c->insn.op == INSN_OP_INTO) {
-		if (!(c->w.rflags & X86_EFLAGS_OF))
-			return EMUL_OK;
-		s.vector = X86_TRAP_OF;
-	} else if (c->insn.op == INSN_OP_INT3) {
-		s.vector = X86_TRAP_BP;
-	} else if (c->insn.op == INSN_OP_INT1) {
-		s.vector = X86_TRAP_DB;
-		s.int1 = true;
-	} else if (emul_vm86(c)) {
-		ret = c->ops->get_cr(c, 4, &cr4);
+	if (c->insn.op == INSN_OP_INTO && !(c->w.rflags & X86_EFLAGS_OF))
+		return EMUL_OK;
+	name_vector(c, &s);
+	if (c->insn.op == INSN_OP_INT && emul_vm86(c)) {
+		ret = check_vm86(c, s.vector);
 		if (ret)
 			return ret;
-		if (cr4 & X86_CR4_VME)
-			return EMUL_UNHANDLED;
-		if (emul_iopl(c) < 3)
-			return emul_gp(c, 0);
 	}
+	/* The checks take INT1 for an event from outside. */
+	c->task.external = s.int1 && c->protected_mode;
 	ret = c->protected_mode ? int_protected(c, &s) : int_real(c, &s);
-	if (ret == EMUL_FAULT && s.int1 && c->protected_mode)
-		fault_of_int1(&c->exception);
 	/* TF was clear before it could have trapped behind this instruction. */
 	c->no_step = ret == EMUL_OK;
 	return ret;

@@ -116,7 +116,7 @@ int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
 	return s->attr & EMUL_SEG_P ? EMUL_OK : emul_raise(c, X86_TRAP_SS, ec);
 }
 
-static int check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
+int emul_check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
 {
 	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
 	bool code = s->attr & 8, conforming = code && s->attr & 4;
@@ -179,7 +179,7 @@ int emul_load_seg(struct emul_ctxt *c, enum insn_seg seg, u16 sel)
 	if (ret)
 		return ret;
 	ret = seg == INSN_SEG_SS ? emul_check_stack_segment(c, &s, c->cpl) :
-				   check_data_segment(c, &s);
+				   emul_check_data_segment(c, &s);
 	if (ret)
 		return ret;
 	ret = emul_mark_accessed(c, la, desc, &s);
