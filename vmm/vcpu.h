@@ -74,8 +74,10 @@ struct vigil_exception {
 	bool has_error_code;
 	u8 vector;
 	u32 error_code;
-	bool soft; /* INT n of any vector, given to the CPU as an interrupt */
-	unsigned long next_rip; /* then: RIP behind it; once injected, RIP at it */
+	/* INT n of any vector, given to the CPU as an interrupt */
+	bool soft;
+	/* of it: RIP behind it; once it is injected, RIP at it */
+	unsigned long next_rip;
 	bool has_payload; /* CR2, DR6 or RIP is written when it is delivered */
 	u64 payload;
 };

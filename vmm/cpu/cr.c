@@ -254,9 +254,9 @@ int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 		 * The bits for RTM and bus locks read as 1, since neither is
 		 * offered.
 		 */
-		vcpu->dr6 = (val &
-			     (DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_BD)) |
-			    DR6_RESERVED;
+		vcpu->dr6 =
+			(val & (DR_TRAP_BITS | DR_STEP | DR_SWITCH | DR6_BD)) |
+			DR6_RESERVED;
 	} else {
 		vcpu->dr7 = (val & 0xffff2bfful) | 0x400;
 	}

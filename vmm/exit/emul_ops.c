@@ -379,11 +379,19 @@ static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 	return reg_written(c, cr_set(vcpu, nr, val));
 }
 
+/* General detect is about MOV DR alone: a task switch changes DR7 too. */
+static bool is_detected(struct emul_ctxt *c)
+{
+	return unlikely(emul_vcpu(c)->dr7 & DR7_GD) &&
+	       (c->insn.op == INSN_OP_MOV_TO_DR ||
+		c->insn.op == INSN_OP_MOV_FROM_DR);
+}
+
 static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 {
 	unsigned long v;
 
-	if (unlikely(emul_vcpu(c)->dr7 & DR7_GD))
+	if (is_detected(c))
 		return fault(c, X86_TRAP_DB, false);
 	if (dr_get(emul_vcpu(c), nr, &v))
 		return fault(c, X86_TRAP_UD, false);
@@ -393,7 +401,7 @@ static int op_get_dr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 
 static int op_set_dr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
-	if (unlikely(emul_vcpu(c)->dr7 & DR7_GD))
+	if (is_detected(c))
 		return fault(c, X86_TRAP_DB, false);
 	return reg_written(c, dr_set(emul_vcpu(c), nr, val));
 }

@@ -290,6 +290,18 @@ static int load_task_later(struct vigil_vcpu *vcpu)
 }
 
 /*
+ * The new task's registers are there: an interrupt shadow was the old task's, and an
+ * interrupt or NMI that has led here is delivered. An exception is not, as long as one
+ * that follows may make it a double fault.
+ */
+static void task_entered(struct vigil_vcpu *vcpu)
+{
+	vmm_ops->set_irq_shadow(vcpu, false);
+	if (vcpu->emul.task.event && !vcpu->events.exception.injected)
+		event_complete(vcpu, CUT_NONE, 0, false, 0);
+}
+
+/*
  * Emulates until the instruction has ended, or waits for userspace. One instruction may
  * have any number of held stores, so this is a loop and no recursion. 1: @status is
  * how it ended; else KVM_RUN returns that.
@@ -309,10 +321,10 @@ static int emul_until_end(struct vigil_vcpu *vcpu, unsigned long *old_rflags,
 			if (ret != 1)
 				return ret;
 			*old_rflags = c->rflags;
-		} else if (!in_new_task(c) ||
-			   !(*status == EMUL_OK ?
-				     c->more :
-				     *status == EMUL_RESTART && --tries)) {
+		} else if (in_new_task(c) && *status == EMUL_OK && c->more) {
+			task_entered(vcpu);
+		} else if (!in_new_task(c) || *status != EMUL_RESTART ||
+			   !--tries) {
 			return 1;
 		}
 	}

@@ -98,7 +98,7 @@ static int find_new(struct emul_ctxt *c, u16 sel, bool iret, struct tss *t)
 	unsigned int type;
 	int ret;
 
-	if (sel & SEL_TI)
+	if (sel & SEL_TI || !without_rpl(sel))
 		return refuse(c, sel, iret);
 	ret = emul_read_descriptor(c, sel, &t->la, &t->desc, &t->seg);
 	if (ret == EMUL_FAULT && c->exception.vector == X86_TRAP_GP)
