@@ -535,6 +535,33 @@ static void t_bit(long mode)
 	CHECK_EQ(r.rbx & 0xe000, DR6_BS | (r.rbx & DR6_BT));
 }
 
+/* General detect is about MOV DR: the switch changes DR7 all the same. */
+static void general_detect(long mode)
+{
+	struct machine m;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	NO_QEMU();
+	start(&m, mode);
+	begin_at(&m, L(dr_call), 0);
+	m.regs.rax = 0x2755;
+	set_regs(m.v, &m.regs);
+	stopped_at(&m, L(other), &r, &s);
+	CHECK_EQ(s.tr.selector, SEL_NEW);
+	/* It is still on, and the local breakpoints are not. */
+	set_tss(m.vm, NEW_AT, T_EIP, L(other_dr));
+	vcpu_settle(m.v);
+	get_regs(m.v, &r);
+	r.rip = L(other_dr);
+	set_regs(m.v, &r);
+	EXPECT_EXC(m.v, DB, 0);
+	CHECK_EQ(m.v->exc.rip, L(other_dr));
+	EXPECT(m.v, STOP_SYNC);
+	get_regs(m.v, &r);
+	CHECK_EQ(r.rax, 0x600);
+}
+
 /* 16 registers, the link, the busy bit, the accessed bit of the new task's data */
 #define STORES 19
 
@@ -645,6 +672,7 @@ static const struct test_case cases[] = {
 	CASE3("NMI", nmi),
 	{ "VM86 task (vm86)", vm86, M_VM86 },
 	CASE3("T bit and DR7", t_bit),
+	CASE3("general detect", general_detect),
 	{ "stores that are watched", watched, LOG },
 	{ "stores that are denied", watched, DENY },
 	{ "stores that are held", watched, HOLD },
