@@ -156,7 +156,9 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	int ret;
 
 	vcpu->stat.exits_exception++;
-	if (vmm_ops->code_bits(vcpu) != 64)
+	/* RIP of 32-bit code wraps around at 4 GiB. */
+	if (unlikely((next ^ vcpu->rip) >> 32) &&
+	    vmm_ops->code_bits(vcpu) != 64)
 		next = (u32)next;
 	if (likely(vcpu->rflags & X86_EFLAGS_IF)) {
 		event_soft(vcpu, vector, next);
