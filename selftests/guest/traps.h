@@ -28,5 +28,7 @@
 #define T_TABLE2	(GUEST_DATA + 0x2000)	/* another one */
 
 #define T_LOOPS		10000
+/* of traps that exit; each is a virtual interrupt where QEMU is the host */
+#define T_BOUNCES	1000
 
 #endif

@@ -298,8 +298,8 @@ static void bounced(long mode)
 	EXPECT(v, STOP_SYNC);
 	before = exits(v);
 	EXPECT(v, STOP_SYNC);
-	CHECK_EQ(exits(v) - before, T_LOOPS + 1);
-	CHECK_EQ(rd32(v->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(exits(v) - before, T_BOUNCES + 1);
+	CHECK_EQ(rd32(v->vm, T_SLOW), T_BOUNCES + 1);
 	EXPECT(v, STOP_END);
 	vm_destroy(v->vm);
 }
@@ -822,7 +822,7 @@ static void paged_out(long mode)
 	EXPECT(v, STOP_SYNC);
 	CHECK_EQ(rd32(v->vm, T_SLOW), 1);
 	EXPECT(v, STOP_SYNC);
-	CHECK_EQ(rd32(v->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(rd32(v->vm, T_SLOW), T_BOUNCES + 1);
 	CHECK_EQ(rd32(v->vm, T_PF), 1);
 	EXPECT(v, STOP_END);
 	vm_destroy(v->vm);
@@ -994,7 +994,7 @@ static void moved(long mode)
 	ticks(0);
 	a->stop_on_signal = false;
 	before = rd32(a->vm, T_SLOW);
-	CHECK(before < T_LOOPS);
+	CHECK(before < T_BOUNCES);
 	vcpu_settle(a);
 	REQUIRE_EQ(ioctl(a->fd, VIGIL_GET_PV, &pv), 0);
 	CHECK_EQ(pv.flags, VIGIL_PV_TABLES | (is_wide(a) ? VIGIL_PV_LONG : 0));
@@ -1010,7 +1010,7 @@ static void moved(long mode)
 	REQUIRE_EQ(ioctl(b->fd, VIGIL_SET_PV, &pv), 0);
 	set_regs(b, &r);
 	EXPECT(b, STOP_SYNC);
-	CHECK_EQ(rd32(b->vm, T_SLOW), T_LOOPS + 1);
+	CHECK_EQ(rd32(b->vm, T_SLOW), T_BOUNCES + 1);
 	CHECK_EQ(rd32(a->vm, T_SLOW), before);
 	EXPECT(b, STOP_END);
 
