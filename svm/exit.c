@@ -396,12 +396,6 @@ static int on_bounced(struct vigil_vcpu *vcpu)
 			    c->exit_info_1);
 }
 
-/* SIDT, SGDT, SLDT, STR, LIDT, LGDT, LLDT, LTR */
-static int on_table(struct vigil_vcpu *vcpu)
-{
-	return exit_emulate(vcpu);
-}
-
 /* Real mode knows no error codes. */
 static int on_gate_fault(struct vigil_vcpu *vcpu)
 {
@@ -481,7 +475,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_SMI]		= on_host_event,
 	[EXIT_INIT]		= on_host_event,
 	[EXIT_VINTR]		= on_window,
-	[EXIT_IDTR_READ ... EXIT_TR_WRITE] = on_table,
+	[EXIT_IDTR_READ ... EXIT_TR_WRITE] = exit_emulate,
 	[EXIT_RDPMC]		= on_rdpmc,
 	[EXIT_CPUID]		= on_cpuid,
 	[EXIT_RSM]		= exit_undefined,

@@ -261,12 +261,6 @@ static int on_nmi_window(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
-/* LGDT, LIDT, SGDT, SIDT, LLDT, LTR, SLDT, STR */
-static int on_table(struct vigil_vcpu *vcpu)
-{
-	return exit_emulate(vcpu);
-}
-
 /* RFLAGS has RF as the event sets it. */
 static int on_task_switch(struct vigil_vcpu *vcpu)
 {
@@ -303,8 +297,8 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_WRMSR]		= on_wrmsr,
 	[EXIT_MWAIT]		= exit_undefined,
 	[EXIT_MONITOR]		= exit_undefined,
-	[EXIT_GDTR_IDTR]	= on_table,
-	[EXIT_LDTR_TR]		= on_table,
+	[EXIT_GDTR_IDTR]	= exit_emulate,
+	[EXIT_LDTR_TR]		= exit_emulate,
 	[EXIT_EPT_VIOLATION]	= on_ept_violation,
 	[EXIT_EPT_MISCONFIG]	= on_ept_misconfig,
 	[EXIT_INVEPT]		= exit_undefined,

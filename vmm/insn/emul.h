@@ -170,6 +170,16 @@ int emul_release(struct emul_ctxt *c, unsigned int bytes);
 #define SEL_TI BIT(2)
 #define SEL_RPL 3
 
+static inline unsigned int emul_dpl(const struct emul_seg *s)
+{
+	return (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+}
+
+static inline u32 emul_without_rpl(u16 sel)
+{
+	return sel & ~SEL_RPL;
+}
+
 /* Reads a descriptor to @desc and unpacks it to @s; @la is its linear address. */
 int emul_read_descriptor(struct emul_ctxt *c, u16 sel, u64 *la, u64 *desc,
 			 struct emul_seg *s);

@@ -10,7 +10,7 @@
 
 static int check_code_segment(struct emul_ctxt *c, const struct emul_seg *s)
 {
-	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	unsigned int dpl = emul_dpl(s);
 	u32 ec = s->sel & ~SEL_RPL;
 
 	if (!(s->attr & 8))
@@ -178,7 +178,7 @@ static int check_return_code(struct emul_ctxt *c, struct ret_frame *f)
 	ret = emul_read_descriptor(c, f->cs, &f->cs_la, &f->cs_desc, s);
 	if (ret)
 		return ret;
-	dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	dpl = emul_dpl(s);
 	if (!(s->attr & EMUL_SEG_S) || !(s->attr & 8) || rpl < c->cpl ||
 	    (s->attr & 4 ? dpl > rpl : dpl != rpl))
 		return emul_gp(c, ec);
@@ -221,7 +221,7 @@ static int drop_inner_segments(struct emul_ctxt *c, unsigned int cpl)
 		if (ret)
 			return ret;
 		if (s.attr & EMUL_SEG_UNUSABLE || (s.attr & 0xc) == 0xc ||
-		    ((s.attr >> EMUL_SEG_DPL_SHIFT) & 3) >= cpl)
+		    emul_dpl(&s) >= cpl)
 			continue;
 		/* A null selector keeps its base in the hidden part. */
 		s.sel = 0;

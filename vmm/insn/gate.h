@@ -50,16 +50,6 @@ struct emul_gate {
 	unsigned int n;
 };
 
-static inline unsigned int emul_dpl(const struct emul_seg *s)
-{
-	return (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
-}
-
-static inline u32 emul_without_rpl(u16 sel)
-{
-	return sel & ~SEL_RPL;
-}
-
 /*
  * Reads the code segment that the gate names. Its DPL is the new CPL, if it is not
  * conforming. @call: the transfer may go to an inner ring.

@@ -107,7 +107,7 @@ int emul_mark_accessed(struct emul_ctxt *c, u64 la, u64 desc,
 int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
 			     unsigned int cpl)
 {
-	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	unsigned int dpl = emul_dpl(s);
 	u32 ec = s->sel & ~SEL_RPL;
 
 	if ((s->sel & SEL_RPL) != cpl || dpl != cpl ||
@@ -118,7 +118,7 @@ int emul_check_stack_segment(struct emul_ctxt *c, const struct emul_seg *s,
 
 int emul_check_data_segment(struct emul_ctxt *c, const struct emul_seg *s)
 {
-	unsigned int dpl = (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
+	unsigned int dpl = emul_dpl(s);
 	bool code = s->attr & 8, conforming = code && s->attr & 4;
 	u32 ec = s->sel & ~SEL_RPL;
 

@@ -64,16 +64,6 @@ struct tss {
 	u64 desc;
 };
 
-static u32 without_rpl(u16 sel)
-{
-	return sel & ~SEL_RPL;
-}
-
-static unsigned int dpl_of(const struct emul_seg *s)
-{
-	return (s->attr >> EMUL_SEG_DPL_SHIFT) & 3;
-}
-
 static const struct layout *layout_of(const struct emul_seg *s)
 {
 	return s->attr & 8 ? &tss32 : &tss16;
@@ -90,7 +80,7 @@ static u64 in_tss(const struct tss *t, unsigned int offset)
 static int refuse(struct emul_ctxt *c, u16 sel, bool iret)
 {
 	return emul_raise(c, iret ? X86_TRAP_TS : X86_TRAP_GP,
-			  without_rpl(sel));
+			  emul_without_rpl(sel));
 }
 
 static int find_new(struct emul_ctxt *c, u16 sel, bool iret, struct tss *t)
@@ -98,7 +88,7 @@ static int find_new(struct emul_ctxt *c, u16 sel, bool iret, struct tss *t)
 	unsigned int type;
 	int ret;
 
-	if (sel & SEL_TI || !without_rpl(sel))
+	if (sel & SEL_TI || !emul_without_rpl(sel))
 		return refuse(c, sel, iret);
 	ret = emul_read_descriptor(c, sel, &t->la, &t->desc, &t->seg);
 	if (ret == EMUL_FAULT && c->exception.vector == X86_TRAP_GP)
@@ -111,10 +101,10 @@ static int find_new(struct emul_ctxt *c, u16 sel, bool iret, struct tss *t)
 	if (type != TYPE_TSS && type != TYPE_TSS16)
 		return refuse(c, sel, iret);
 	if (!(t->seg.attr & EMUL_SEG_P))
-		return emul_raise(c, X86_TRAP_NP, without_rpl(sel));
+		return emul_raise(c, X86_TRAP_NP, emul_without_rpl(sel));
 	t->at = layout_of(&t->seg);
 	if (t->seg.limit < t->at->bytes - 1)
-		return emul_raise(c, X86_TRAP_TS, without_rpl(sel));
+		return emul_raise(c, X86_TRAP_TS, emul_without_rpl(sel));
 	t->has_desc = true;
 	return EMUL_OK;
 }
@@ -132,7 +122,7 @@ static int find_old(struct emul_ctxt *c, struct tss *t)
 	t->at = layout_of(&t->seg);
 	if (t->seg.attr & EMUL_SEG_UNUSABLE ||
 	    t->seg.limit < t->at->segs + t->at->nr_segs * t->at->width - 1)
-		return emul_raise(c, X86_TRAP_TS, without_rpl(t->seg.sel));
+		return emul_raise(c, X86_TRAP_TS, emul_without_rpl(t->seg.sel));
 	ret = c->ops->get_dtable(c, false, &gdt);
 	offset = t->seg.sel & ~(SEL_RPL | SEL_TI);
 	if (ret || offset + 7u > gdt.limit)
@@ -271,7 +261,7 @@ static int forget_segments(struct emul_ctxt *c, const struct emul_task *task)
 		if (i == INSN_SEG_CS)
 			s.attr = EMUL_SEG_DB | EMUL_SEG_P | EMUL_SEG_S | 0xb;
 		if (i == INSN_SEG_SS)
-			s.sel = without_rpl(s.sel) | c->cpl;
+			s.sel = emul_without_rpl(s.sel) | c->cpl;
 		if (i == INSN_SEG_CS || i == INSN_SEG_SS)
 			s.attr |= c->cpl << EMUL_SEG_DPL_SHIFT;
 		ret = c->ops->set_seg(c, i, &s);
@@ -380,7 +370,7 @@ int emul_switch_task(struct emul_ctxt *c, u16 sel, enum emul_task_from from)
 
 static int bad_segment(struct emul_ctxt *c, u16 sel)
 {
-	return emul_raise(c, X86_TRAP_TS, without_rpl(sel));
+	return emul_raise(c, X86_TRAP_TS, emul_without_rpl(sel));
 }
 
 /* What is #GP for other loads is a fault of the TSS here. */
@@ -400,7 +390,7 @@ static int load_ldt(struct emul_ctxt *c, u16 sel)
 	u64 la = 0, desc;
 	int ret;
 
-	if (!without_rpl(sel))
+	if (!emul_without_rpl(sel))
 		return EMUL_OK;
 	if (sel & SEL_TI)
 		return bad_segment(c, sel);
@@ -416,11 +406,11 @@ static int load_ldt(struct emul_ctxt *c, u16 sel)
 static int check_code(struct emul_ctxt *c, const struct emul_seg *s)
 {
 	if (!(s->attr & EMUL_SEG_S) || !(s->attr & 8) ||
-	    (s->attr & 4 ? dpl_of(s) > c->cpl : dpl_of(s) != c->cpl))
+	    (s->attr & 4 ? emul_dpl(s) > c->cpl : emul_dpl(s) != c->cpl))
 		return bad_segment(c, s->sel);
 	return s->attr & EMUL_SEG_P ?
 		       EMUL_OK :
-		       emul_raise(c, X86_TRAP_NP, without_rpl(s->sel));
+		       emul_raise(c, X86_TRAP_NP, emul_without_rpl(s->sel));
 }
 
 static int check_segment(struct emul_ctxt *c, enum insn_seg seg,
@@ -444,7 +434,7 @@ static int load_segment(struct emul_ctxt *c, enum insn_seg seg)
 	u64 la = 0, desc;
 	int ret;
 
-	if (!without_rpl(sel))
+	if (!emul_without_rpl(sel))
 		return seg == INSN_SEG_CS || seg == INSN_SEG_SS ?
 			       bad_segment(c, sel) :
 			       EMUL_OK;

@@ -15,8 +15,6 @@
 #include "vmm/insn/decode.h"
 #include "vmm/ops.h"
 
-#define VECTOR 0x82
-
 #define EC_INDEX(ec) ((ec) >> 3)
 
 /* Is the fault that of a gate, which an instruction has named? */
@@ -57,7 +55,7 @@ static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
 
 	*len = 0;
 	if (!is_gate(ec) ||
-	    (!pv_in_force(vcpu) && index != VECTOR && index != 2 * VECTOR))
+	    (!pv_in_force(vcpu) && index != PV_INT82 && index != 2 * PV_INT82))
 		return 1;
 	n = exit_fetch(vcpu, bytes);
 	if (n <= 0)
@@ -106,9 +104,9 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * entry, and interrupts come in between.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	if (len && n != VECTOR && pv_in_force(vcpu) && pv_takes(vcpu, n))
+	if (len && n != PV_INT82 && pv_in_force(vcpu) && pv_takes(vcpu, n))
 		return pv_bounce(vcpu, n, len);
-	if (!len || n != VECTOR || !pv_int82_accepted(vcpu))
+	if (!len || n != PV_INT82 || !pv_int82_accepted(vcpu))
 		return exit_reflect(vcpu, vector, has_ec, ec);
 	vcpu->stat.exits_exception++;
 	return pv_hypercall(vcpu, len);

@@ -49,8 +49,8 @@ void pv_iopl_drop(struct vigil_vcpu *vcpu);
 int pv_add_trap(struct pv_traps *to, const struct vigil_pv_trap *info,
 		bool wide);
 bool pv_may_be_fast(const struct pv_traps *traps, u64 vector);
-/* May a guest name this stack for ring 1? */
-bool pv_stack_ok(u64 ss, u64 sp, bool wide);
+/* May a guest name this stack for ring 1? 0, or a negative errno of Xen's. */
+int pv_check_stack(u64 ss, u64 sp, bool wide);
 /* The handlers of @presented take effect beside those that are there. */
 void pv_commit_traps(struct vigil_vcpu *vcpu);
 void pv_clear_traps(struct vigil_vcpu *vcpu);

@@ -154,6 +154,8 @@ static inline bool pv_is_call(const u8 insn[3])
 	       (insn[2] == 0xc1 || insn[2] == 0xd9);
 }
 
+/* INT of this vector makes a hypercall. */
+#define PV_INT82 0x82
 #define PV_PREFIX_LEN 5
 
 /* Do these @n bytes begin with a forced-emulation prefix of this VM? */

@@ -106,13 +106,13 @@ static bool policy_valid(const struct vigil_vcpu *vcpu,
 static bool stack_valid(const struct vigil_pv *s, bool wide)
 {
 	if (wide)
-		return !s->kernel_ss && pv_stack_ok(1, s->kernel_sp, true);
+		return !s->kernel_ss && !pv_check_stack(1, s->kernel_sp, true);
 	if (s->kernel_sp > U32_MAX)
 		return false;
 	/* stack_switch was not called. */
 	if (!s->kernel_ss)
 		return !s->kernel_sp;
-	return pv_stack_ok(s->kernel_ss, s->kernel_sp, false);
+	return !pv_check_stack(s->kernel_ss, s->kernel_sp, false);
 }
 
 static bool tables_valid(const struct vigil_pv *s, struct arrays *a)

@@ -20,14 +20,13 @@
 #define SEL_RESERVED 0xe000
 #define SEL_RING1_CS32 0xe019
 
-#define VECTOR_HYPERCALL 0x82
 /* Vectors of the VMM's, for callbacks. */
 #define VECTOR_OURS_FIRST 0xf3
 #define VECTOR_OURS_LAST 0xf6
 
 static bool vector_is_ours(unsigned int vector)
 {
-	return vector == VECTOR_HYPERCALL ||
+	return vector == PV_INT82 ||
 	       (vector >= VECTOR_OURS_FIRST && vector <= VECTOR_OURS_LAST);
 }
 
@@ -80,10 +79,11 @@ bool pv_may_be_fast(const struct pv_traps *traps, u64 vector)
 	       test_bit(vector, traps->there);
 }
 
-bool pv_stack_ok(u64 ss, u64 sp, bool wide)
+int pv_check_stack(u64 ss, u64 sp, bool wide)
 {
-	return ss <= U16_MAX && (ss & (SEL_TI | SEL_RPL)) == 1 &&
-	       (!wide || gva_canonical(sp, 48));
+	if (ss > U16_MAX || (ss & (SEL_TI | SEL_RPL)) != 1)
+		return -EPERM;
+	return wide && !gva_canonical(sp, 48) ? -EINVAL : 0;
 }
 
 /* Reads entry @n of the caller's table. Returns as pv_copy_in(). */
@@ -208,15 +208,13 @@ static int set_fast_trap(struct vigil_vcpu *vcpu, const struct pv_call *call)
 static int stack_switch(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	u64 ss = call->arg[0], sp = call->arg[1];
+	int ret = -EINVAL;
 
-	if (!pv_in_force(vcpu))
-		return -EINVAL;
-	if (ss > U16_MAX || (ss & (SEL_TI | SEL_RPL)) != 1)
-		return -EPERM;
-	if (!pv_stack_ok(ss, sp, call->wide))
-		return -EINVAL;
-	pv_set_stack(vcpu, ss, sp);
-	return 0;
+	if (pv_in_force(vcpu))
+		ret = pv_check_stack(ss, sp, call->wide);
+	if (!ret)
+		pv_set_stack(vcpu, ss, sp);
+	return ret;
 }
 
 /* set_gdt(frames, entries) */
