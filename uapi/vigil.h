@@ -379,7 +379,7 @@ struct vigil_fail_entry {
  *
  * A real-mode guest counts as level 0, and virtual-8086 mode as level 3.
  * Numbers above 63 are never open to levels above the kernel's, and neither is 55, nor
- * 0, 2, 3 and 54 with VIGIL_HC_TRAPS. The kernel's level is 0, and 1 once it has called
+ * 0, 2, 3, 4, 10, 23, 30 and 54 with VIGIL_HC_TRAPS. The kernel's level is 0, and 1 once it has called
  * set_trap_table.
  *
  * Errors: -EINVAL padding, an unknown flag, a wrong MSR, @iopl above @max_iopl,
@@ -510,6 +510,12 @@ struct vigil_pv_trap {
  * @nr_gdt:	the same of @gdt; at most 7168
  * @traps:	user pointer to struct vigil_pv_trap[]
  * @gdt:	user pointer to __u64[], the descriptors below selector 0xe000
+ * @nr_callbacks: as @nr_traps, of @callbacks; at most 6
+ * @pad2:	zero
+ * @callbacks:	user pointer to struct vigil_pv_trap[]; @vector is a CALLBACKTYPE_* of
+ *		Xen's, and of @flags bit 2 alone counts
+ * @gdt_frame:	the pages of guest memory that set_gdt has copied: the address of each,
+ *		and bit 0; 0: none. update_descriptor finds its descriptor by them
  * @reserved:	zero
  *
  * VIGIL_GET_PV and VIGIL_SET_PV on a vCPU's fd. A VMM that saves a guest calls the
@@ -537,7 +543,11 @@ struct vigil_pv {
 	__u32 nr_gdt;
 	__u64 traps;
 	__u64 gdt;
-	__u64 reserved[21];
+	__u32 nr_callbacks;
+	__u32 pad2;
+	__u64 callbacks;
+	__u64 gdt_frame[14];
+	__u64 reserved[5];
 };
 
 /* on /dev/vigil */

@@ -109,7 +109,7 @@ static int on_dr(struct vigil_vcpu *vcpu)
 	u32 info = vmcs_readl(EXIT_QUALIFICATION);
 
 	/* The CPU exits for MOV DR before it checks the CPL: do that here. */
-	if (vmx_get_cpl(vcpu)) {
+	if (vmx_get_cpl(vcpu) > pv_kernel_ring(vcpu)) {
 		event_gp(vcpu);
 		return 1;
 	}

@@ -1082,7 +1082,7 @@ static void bad_state(long mode)
 	BAD(pv.flags ^= VIGIL_PV_LONG, EINVAL);
 	BAD(pv.flags = 0, EINVAL);
 	BAD(pv.pad = 1, EINVAL);
-	BAD(pv.reserved[20] = 1, EINVAL);
+	BAD(pv.reserved[4] = 1, EINVAL);
 	BAD(pv.iopl = 1, EINVAL);
 	BAD(pv.user = 1, EINVAL);
 	BAD(pv.kernel_ss = SEL_DATA, EINVAL);

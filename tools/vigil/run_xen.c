@@ -187,6 +187,10 @@ int run_xen_policy(struct machine *m)
 			  BIT_OF(__HYPERVISOR_set_trap_table) |
 			  BIT_OF(__HYPERVISOR_set_gdt) |
 			  BIT_OF(__HYPERVISOR_stack_switch) |
+			  BIT_OF(__HYPERVISOR_set_callbacks) |
+			  BIT_OF(__HYPERVISOR_update_descriptor) |
+			  BIT_OF(__HYPERVISOR_iret) |
+			  BIT_OF(__HYPERVISOR_callback_op) |
 			  BIT_OF(VIGIL_HYPERVISOR_set_fast_trap) |
 			  BIT_OF(VIGIL_HYPERVISOR_set_hypercall_iopl),
 		.user_max = opt->max_iopl ? ~KERNEL_ONLY : 0,

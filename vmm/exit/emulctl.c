@@ -81,6 +81,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->rflags = vcpu->rflags;
 	c->mode = vmm_ops->code_bits(vcpu);
 	c->cpl = vmm_ops->get_cpl(vcpu);
+	c->kernel_ring = pv_kernel_ring(vcpu);
 	c->protected_mode = is_protmode(vcpu);
 	c->long_mode = is_long_mode(vcpu);
 	c->nmi_masked = vcpu->events.nmi_masked;
@@ -399,6 +400,20 @@ int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf, bool has_ec,
 	emulctl_begin(vcpu);
 	vigil_emul_event(&vcpu->emul, sel, rf, has_ec, error_code);
 	return emul_step(vcpu);
+}
+
+int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
+		    bool masks)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret;
+
+	emulctl_begin(vcpu);
+	vigil_emul_pv_iret(&vcpu->emul, bytes, cs, ip, masks);
+	ret = emul_step(vcpu);
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
 }
 
 bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel)

@@ -11,6 +11,12 @@ void emulctl_init(void);
 /* Emulates the instruction at RIP. 1: go on; 0: to userspace; -errno. */
 int emulctl_run(struct vigil_vcpu *vcpu);
 /*
+ * Returns as the hypercall iret: vigil_emul_pv_iret() has the arguments. Returns as
+ * emulctl_run().
+ */
+int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
+		    bool masks);
+/*
  * Delivers the injected event to the task whose TSS is @sel. @rf: with RF in the old
  * task's flags. Returns as emulctl_run().
  */

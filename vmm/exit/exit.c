@@ -307,7 +307,7 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 		event_ud(vcpu);
 		return 1;
 	}
-	if (vmm_ops->get_cpl(vcpu)) {
+	if (vmm_ops->get_cpl(vcpu) > pv_kernel_ring(vcpu)) {
 		event_gp(vcpu);
 		return 1;
 	}
@@ -352,7 +352,7 @@ static noinline int forced(struct vigil_vcpu *vcpu, const u8 *bytes,
 int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 {
 	u8 insn[INSN_MAX_LEN];
-	int n;
+	int n, ret;
 
 	vcpu->stat.exits_exception++;
 	n = exit_fetch(vcpu, insn);
@@ -362,6 +362,8 @@ int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 		return exit_hypercall(vcpu, 3);
 	if (pv_is_forced(vcpu->vm, insn, n))
 		return forced(vcpu, insn + PV_PREFIX_LEN, n - PV_PREFIX_LEN);
+	if (pv_in_force(vcpu) && pv_system_call(vcpu, insn, n, &ret))
+		return ret;
 	event_ud(vcpu);
 	return 1;
 }

@@ -122,6 +122,8 @@ enum insn_map {
 	X(INVLPGA) X(VMCALL) X(VMLAUNCH) X(VMRESUME) X(VMXOFF) X(VMXON) \
 	X(VMCLEAR) X(VMPTRLD) X(VMPTRST) X(VMREAD) X(VMWRITE) X(INVEPT) \
 	X(INVVPID) X(VMFUNC) \
+	/* no instruction, but the hypercall that returns like one */ \
+	X(PV_IRET) \
 	/* vector loads and stores */ \
 	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
 	X(MOVD_MMX) X(MOVQ_MMX) X(VEXTRACT) X(MASKMOV) \

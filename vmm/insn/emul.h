@@ -299,8 +299,10 @@ int emul_write_block(struct emul_ctxt *c, u64 la, const u8 *data,
 	X(LLDT, lldt) X(LTR, lldt)                                         \
 	/* far.c */                                                    \
 	X(JMP_FAR, far) X(CALL_FAR, far) X(RET_FAR, retf) X(IRET, iret)    \
+	X(PV_IRET, pv_iret)                                                \
 	/* int.c */                                                   \
 	X(INT, int) X(INT3, int) X(INTO, int) X(INT1, int)                 \
+	X(SYSCALL, int) X(SYSENTER, int)                                   \
 	/* sys.c */                                                   \
 	X(SGDT, sgdt) X(SIDT, sgdt) X(LGDT, lgdt) X(LIDT, lgdt)            \
 	X(SLDT, sldt) X(STR, sldt) X(SMSW, smsw) X(LMSW, lmsw)             \

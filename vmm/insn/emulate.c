@@ -96,7 +96,7 @@ static int check(struct emul_ctxt *c)
 	if (insn->flags & INSN_LENGTH_ONLY || insn->op >= INSN_OP_COUNT ||
 	    !handlers[insn->op])
 		return EMUL_UNHANDLED;
-	if (insn->flags & INSN_PRIVILEGED && c->cpl)
+	if (insn->flags & INSN_PRIVILEGED && c->cpl > c->kernel_ring)
 		return emul_gp(c, 0);
 	return EMUL_OK;
 }

@@ -309,6 +309,7 @@ struct emul_ops;
  * @insn: decoded by the caller
  * @mode: default sizes of the code segment
  * @cpl: current privilege level (3 in VM86, 0 in real mode)
+ * @kernel_ring: the least privileged level that executes privileged instructions
  * @protected_mode: CR0.PE; VM86 is RFLAGS.VM
  * @long_mode: EFER.LMA
  * @nmi_masked: NMIs are blocked until IRET
@@ -344,6 +345,7 @@ struct emul_ctxt {
 	struct insn insn;
 	enum insn_mode mode;
 	u8 cpl;
+	u8 kernel_ring;
 	bool protected_mode;
 	bool long_mode;
 	bool nmi_masked;
@@ -502,6 +504,18 @@ static inline void vigil_emul_begin(struct emul_ctxt *c)
  * Return: enum emul_status.
  */
 int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops);
+
+/**
+ * vigil_emul_pv_iret() - make the next vigil_emulate() return as the hypercall iret
+ * @c: as vigil_emul_begin() left it, with the guest's state
+ * @bytes: of a word on the stack: 4 or 8
+ * @cs: code segment of the callback that gets a return which the CPU refuses; 0: the
+ *	exception is the guest's
+ * @ip: its address
+ * @masks: RFLAGS.IF is clear in it
+ */
+void vigil_emul_pv_iret(struct emul_ctxt *c, unsigned int bytes, u16 cs, u64 ip,
+			bool masks);
 
 /**
  * vigil_emul_event() - make the next vigil_emulate() deliver an event

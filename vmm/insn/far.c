@@ -5,6 +5,8 @@
  *
  * gate.c has call gates, task.c has task switches. An IRET of VM86 that raises #GP or
  * that CR4.VME virtualizes is EMUL_UNHANDLED.
+ *
+ * The hypercall iret of a paravirtual kernel is an IRET with more on the stack.
  */
 #include "emul.h"
 
@@ -129,7 +131,14 @@ struct ret_frame {
 	u64 cs_la, cs_desc, ss_la, ss_desc;
 	struct emul_seg cs_seg, ss_seg;
 	bool has_stack; /* rSP and SS were popped */
+	/* A selector of a level below this one is taken for one of it. */
+	unsigned int least_rpl;
 };
+
+static u64 raise_rpl(const struct ret_frame *f, u64 sel)
+{
+	return (sel & SEL_RPL) < f->least_rpl ? sel | f->least_rpl : sel;
+}
 
 #define VM86_IRET_FLAGS                                                    \
 	(ARITH_FLAGS | X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF |     \
@@ -272,6 +281,7 @@ static int pop_stack(struct emul_ctxt *c, struct ret_frame *f,
 	ret = emul_pop(c, &f->rsp, bytes);
 	if (!ret)
 		ret = emul_pop(c, &f->ss, bytes);
+	f->ss = raise_rpl(f, f->ss);
 	return ret ? ret : check_return_stack(c, f);
 }
 
@@ -354,9 +364,40 @@ static int return_task(struct emul_ctxt *c)
 	return ret ? ret : emul_switch_task(c, link, EMUL_TASK_IRET);
 }
 
-static int iret(struct emul_ctxt *c)
+/* Returns in protected mode, or as the hypercall iret. */
+static int iret_protected(struct emul_ctxt *c, struct ret_frame *f)
 {
 	unsigned int bytes = c->insn.opsize;
+	int ret;
+
+	ret = check_return_code(c, f);
+	if (!ret && (emul_long(c) || (f->cs & SEL_RPL) > c->cpl)) {
+		ret = pop_stack(c, f, bytes);
+		if (!ret)
+			load_sp(c, f, 0);
+	}
+	return ret ? ret : return_protected(c, f);
+}
+
+static int pop_iret(struct emul_ctxt *c, struct ret_frame *f)
+{
+	unsigned int bytes = c->insn.opsize;
+	int ret;
+
+	ret = emul_pop(c, &f->rip, bytes);
+	if (!ret)
+		ret = emul_pop(c, &f->cs, bytes);
+	return ret ? ret : emul_pop(c, &f->flags, bytes);
+}
+
+static void load_flags(struct emul_ctxt *c, const struct ret_frame *f, u64 mask)
+{
+	emul_set_flags(c, mask, f->flags);
+	c->set_rf = f->flags & mask & X86_EFLAGS_RF;
+}
+
+static int iret(struct emul_ctxt *c)
+{
 	struct ret_frame f = { 0 };
 	u64 mask = iret_flags(c);
 	int ret;
@@ -365,44 +406,125 @@ static int iret(struct emul_ctxt *c)
 		return EMUL_UNHANDLED;
 	if (emul_protected(c) && c->w.rflags & X86_EFLAGS_NT)
 		return c->long_mode ? emul_gp(c, 0) : return_task(c);
-	ret = emul_pop(c, &f.rip, bytes);
-	if (!ret)
-		ret = emul_pop(c, &f.cs, bytes);
-	if (!ret)
-		ret = emul_pop(c, &f.flags, bytes);
+	ret = pop_iret(c, &f);
 	if (ret)
 		return ret;
-	if (!emul_protected(c)) {
-		ret = return_real(c, &f);
-	} else {
-		if (f.flags & X86_EFLAGS_VM && !c->cpl && bytes >= 4 &&
-		    !c->long_mode)
-			return return_vm86(c, &f);
-		ret = check_return_code(c, &f);
-		if (!ret && (emul_long(c) || (f.cs & SEL_RPL) > c->cpl)) {
-			ret = pop_stack(c, &f, bytes);
-			if (!ret)
-				load_sp(c, &f, 0);
-		}
-		if (!ret)
-			ret = return_protected(c, &f);
-	}
-	if (ret)
-		return ret;
-	emul_set_flags(c, mask, f.flags);
-	c->set_rf = f.flags & mask & X86_EFLAGS_RF;
-	return EMUL_OK;
+	if (emul_protected(c) && f.flags & X86_EFLAGS_VM && !c->cpl &&
+	    c->insn.opsize >= 4 && !c->long_mode)
+		return return_vm86(c, &f);
+	ret = emul_protected(c) ? iret_protected(c, &f) : return_real(c, &f);
+	if (!ret)
+		load_flags(c, &f, mask);
+	return ret;
 }
 
 /* IRET ends blocking of NMIs, even when it raises an exception. */
-int emul_op_iret(struct emul_ctxt *c)
+static int end_nmi(struct emul_ctxt *c, int ret)
 {
-	int ret;
-
-	if (!c->ops->set_seg || !c->ops->unblock_nmi)
-		return EMUL_UNHANDLED;
-	ret = iret(c);
 	if (c->nmi_masked && (ret == EMUL_OK || ret == EMUL_FAULT))
 		c->ops->unblock_nmi(c);
+	return ret;
+}
+
+int emul_op_iret(struct emul_ctxt *c)
+{
+	if (!c->ops->set_seg || !c->ops->unblock_nmi)
+		return EMUL_UNHANDLED;
+	return end_nmi(c, iret(c));
+}
+
+/* ---- the hypercall iret ---- */
+
+/* struct iret_context: RCX and R11 are not what SYSCALL has left there. */
+#define VGCF_IN_SYSCALL BIT(8)
+#define NR_DATA_SEGS 4
+#define R11 11
+
+void vigil_emul_pv_iret(struct emul_ctxt *c, unsigned int bytes, u16 cs, u64 ip,
+			bool masks)
+{
+	memset(&c->insn, 0, sizeof(c->insn));
+	c->insn.op = INSN_OP_PV_IRET;
+	c->insn.opsize = bytes;
+	c->insn.imm = ip;
+	c->insn.imm2 = cs;
+	c->insn.flags = masks ? INSN_SYSTEM : 0;
+}
+
+/* Above the frame of IRET lie RAX and, of 64-bit code, R11, RCX and flags. */
+static int pop_registers(struct emul_ctxt *c)
+{
+	unsigned int bytes = c->insn.opsize;
+	u64 rax, r11, rcx, flags;
+	int ret;
+
+	ret = emul_pop(c, &rax, bytes);
+	if (ret)
+		return ret;
+	emul_set_reg(c, INSN_RAX, bytes, rax);
+	if (bytes < 8)
+		return EMUL_OK;
+	ret = emul_pop(c, &r11, bytes);
+	if (!ret)
+		ret = emul_pop(c, &rcx, bytes);
+	if (!ret)
+		ret = emul_pop(c, &flags, bytes);
+	if (!ret && !(flags & VGCF_IN_SYSCALL)) {
+		emul_set_reg(c, R11, bytes, r11);
+		emul_set_reg(c, INSN_RCX, bytes, rcx);
+	}
+	return ret;
+}
+
+/*
+ * The kernel has asked for a return that the CPU refuses. Its callback finds DS, ES, FS
+ * and GS on top of the frame that it wanted to return by.
+ */
+static int failsafe(struct emul_ctxt *c)
+{
+	/* GS first, so that DS is on top */
+	static const u8 segs[NR_DATA_SEGS] = { INSN_SEG_GS, INSN_SEG_FS,
+					       INSN_SEG_ES, INSN_SEG_DS };
+	unsigned int i, bytes = c->insn.opsize;
+	struct emul_seg s;
+	int ret;
+
+	c->w = c->st;
+	ret = pop_registers(c);
+	if (!ret)
+		ret = emul_probe_push(c, NR_DATA_SEGS, bytes);
+	for (i = 0; !ret && i < NR_DATA_SEGS; i++) {
+		ret = c->ops->get_seg(c, segs[i], &s);
+		if (!ret)
+			ret = emul_push(c, s.sel, bytes);
+	}
+	if (ret)
+		return ret;
+	c->w.rflags &= ~(u64)(X86_EFLAGS_TF | X86_EFLAGS_NT | X86_EFLAGS_RF);
+	if (c->insn.flags & INSN_SYSTEM)
+		c->w.rflags &= ~(u64)X86_EFLAGS_IF;
+	return load_cs_protected(c, c->insn.imm2, c->insn.imm, false);
+}
+
+int emul_op_pv_iret(struct emul_ctxt *c)
+{
+	struct ret_frame f = { .least_rpl = 1 };
+	u64 mask = iret_flags(c);
+	int ret;
+
+	ret = pop_registers(c);
+	if (!ret)
+		ret = pop_iret(c, &f);
+	f.cs = raise_rpl(&f, f.cs);
+	if (!ret && f.flags & X86_EFLAGS_VM)
+		ret = emul_gp(c, 0);
+	if (!ret)
+		ret = iret_protected(c, &f);
+	if (!ret)
+		load_flags(c, &f, mask);
+	ret = end_nmi(c, ret);
+	if (ret == EMUL_FAULT && c->insn.imm2 &&
+	    c->exception.vector != X86_TRAP_PF)
+		return failsafe(c);
 	return ret;
 }

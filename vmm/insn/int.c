@@ -6,6 +6,9 @@
  *
  * A handler of the guest's finds the frame that its CPU would have pushed. A task gate
  * leads to task.c. INT n of VM86 that CR4.VME redirects is EMUL_UNHANDLED.
+ *
+ * SYSCALL and SYSENTER are emulated where they are to be delivered as INT n:
+ * emul_ctxt.bounce names the vector.
  */
 #include "gate.h"
 
@@ -23,12 +26,14 @@
  * struct soft - a software interrupt
  * @vector:	its number
  * @int1:	INT1, which the checks take for an event from outside
+ * @call:	SYSCALL or SYSENTER, which goes where INT of @vector would go
  * @masks:	the gate clears IF
  * @task:	it is a task gate
  */
 struct soft {
 	u8 vector;
 	bool int1;
+	bool call;
 	bool masks;
 	bool task;
 };
@@ -266,6 +271,10 @@ static void name_vector(const struct emul_ctxt *c, struct soft *s)
 	s->int1 = c->insn.op == INSN_OP_INT1;
 	if (s->int1)
 		s->vector = X86_TRAP_DB;
+	s->call = c->insn.op == INSN_OP_SYSCALL ||
+		  c->insn.op == INSN_OP_SYSENTER;
+	if (s->call)
+		s->vector = c->bounce - 1;
 }
 
 bool vigil_emul_int_enters(struct emul_ctxt *c, const struct emul_ops *ops,
@@ -310,6 +319,8 @@ int emul_op_int(struct emul_ctxt *c)
 		if (ret)
 			return ret;
 	}
+	if (s.call && !c->bounce)
+		return EMUL_UNHANDLED;
 	/* The checks take INT1 for an event from outside. */
 	c->task.external = s.int1 && c->protected_mode;
 	ret = c->protected_mode ? int_protected(c, &s) : int_real(c, &s);

@@ -44,16 +44,15 @@ static const char *fault_name(u8 vector, char *buf, size_t size)
 static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 		   u32 ec, u64 address)
 {
-	const struct pv_trap *trap = &vcpu->pv.tables->traps.trap[vector];
-	bool there = test_bit(vector, vcpu->pv.tables->traps.there);
+	const struct pv_trap *trap = pv_handler(vcpu->pv.tables, vector);
 	struct pv_vm *pv = &vcpu->vm->pv;
 	char a[16], b[16];
 
 	vcpu->pv.end = (struct vigil_trap_end){
 		.why = why,
 		.vector = vector,
-		.cs = there ? trap->cs : 0,
-		.ip = there ? trap->ip : 0,
+		.cs = trap ? trap->cs : 0,
+		.ip = trap ? trap->ip : 0,
 		.fault = fault == NO_VECTOR ? 0 : fault | (u64)ec << 32,
 		.address = address,
 		.rip = vcpu->rip,
@@ -66,9 +65,10 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 	case VIGIL_END_FRAME:
 		snprintf(
 			pv->words, sizeof(pv->words),
-			"pv: %s to %04x:%#llx failed: %s(%#x) at %#llx while its frame was built",
-			fault_name(vector, a, sizeof(a)), trap->cs, trap->ip,
-			fault_name(fault, b, sizeof(b)), ec, address);
+			"pv: %s to %04llx:%#llx failed: %s(%#x) at %#llx while its frame was built",
+			fault_name(vector, a, sizeof(a)), vcpu->pv.end.cs,
+			vcpu->pv.end.ip, fault_name(fault, b, sizeof(b)), ec,
+			address);
 		break;
 	case VIGIL_END_NO_HANDLER:
 		snprintf(pv->words, sizeof(pv->words),
@@ -88,7 +88,7 @@ int pv_deliver(struct vigil_vcpu *vcpu, u8 vector)
 {
 	if (unlikely(!vmm_ops->get_cpl(vcpu)))
 		end_vm(vcpu, VIGIL_END_RING0, vector, NO_VECTOR, 0, 0);
-	else if (unlikely(!test_bit(vector, vcpu->pv.tables->traps.there)))
+	else if (unlikely(!pv_handler(vcpu->pv.tables, vector)))
 		end_vm(vcpu, VIGIL_END_NO_HANDLER, vector, NO_VECTOR, 0, 0);
 	else
 		return 1;
@@ -110,6 +110,11 @@ static int in_delivery(const struct vigil_vcpu *vcpu)
 	if (vcpu->pv.cut_exit == vcpu->stat.exits)
 		return vcpu->pv.cut_vector;
 	return NO_VECTOR;
+}
+
+bool pv_in_delivery(const struct vigil_vcpu *vcpu)
+{
+	return in_delivery(vcpu) != NO_VECTOR;
 }
 
 bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,

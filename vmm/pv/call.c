@@ -476,6 +476,8 @@ int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 		return 1;
 	if (ret == CALL_TO_USER)
 		return to_user(vcpu, &call);
+	if (ret == CALL_IRET)
+		return pv_iret(vcpu, &call);
 	pv->result = ret;
 	return finish(vcpu);
 }

@@ -106,6 +106,9 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	vmm_ops->set_irq_shadow(vcpu, false);
 	if (len && n != PV_INT82 && pv_in_force(vcpu) && pv_takes(vcpu, n))
 		return pv_bounce(vcpu, n, len);
+	if (unlikely(pv_in_force(vcpu)) && vector == X86_TRAP_GP && has_ec &&
+	    !ec && !pv_in_delivery(vcpu) && pv_general_protection(vcpu, &ret))
+		return ret;
 	if (!len || n != PV_INT82 || !pv_int82_accepted(vcpu))
 		return exit_reflect(vcpu, vector, has_ec, ec);
 	vcpu->stat.exits_exception++;

@@ -20,7 +20,7 @@ struct pv_call {
 };
 
 /* What a call's function answers, besides a result of 0 or a negative errno. */
-enum { CALL_TO_USER = 1, CALL_AGAIN, CALL_LEAVE };
+enum { CALL_TO_USER = 1, CALL_AGAIN, CALL_LEAVE, CALL_IRET };
 
 /* ---- call.c ---- */
 /* Called before guest memory is looked at. */
@@ -31,7 +31,30 @@ void pv_mem_begin(struct vigil_vcpu *vcpu);
  */
 int pv_copy_in(struct vigil_vcpu *vcpu, u64 la, void *buf, unsigned int len);
 
+/* pv_tables.gdt_frame: there is one. */
+#define PV_FRAME BIT_ULL(0)
+
+/* The selector of flat code of ring 1, among those that are the VMM's. */
+static inline u16 pv_flat_code(bool wide)
+{
+	return wide ? VIGIL_RING1_CS64 : 0xe019;
+}
+
+/* ---- page.c ---- */
+/*
+ * A hypercall stores up to 64 bytes by guest-physical address, within a page. A monitor
+ * is told, or has it denied, but cannot hold it. 0; -EINVAL no memory, or read-only; -EPERM
+ * denied; -EINTR the process is being killed.
+ */
+int pv_store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *data,
+	     unsigned int len);
+
 /* ---- tables.c ---- */
+/*
+ * update_descriptor: @desc takes the place of the one at the guest-physical address @gpa,
+ * in guest memory and in the copy. 0, or a negative errno of Xen's, with nothing changed.
+ */
+int pv_update_descriptor(struct vigil_vcpu *vcpu, u64 gpa, u64 desc);
 /* Marks each segment as accessed. 0; -EINVAL: the guest may not have one of them. */
 int pv_check_gdt(u64 *gdt, unsigned int entries, bool wide);
 /* @gdt has PV_GDT_ENTRIES, which were checked. */
@@ -44,7 +67,33 @@ bool pv_iopl_own(struct vigil_vcpu *vcpu, struct pv_policy *p);
 /* The vCPU has nothing of its own any more. */
 void pv_iopl_drop(struct vigil_vcpu *vcpu);
 
+/* ---- callback.c ---- */
+/* Is the vector one of the VMM's, which no trap table names? */
+bool pv_vector_is_ours(unsigned int vector);
+/* What the gate of @vector leads to: a callback, or the handler of a trap; or NULL. */
+const struct pv_trap *pv_handler(const struct pv_tables *t,
+				 unsigned int vector);
+/*
+ * Checks a callback of @type, and makes it @to. Without an address it becomes none. 0, or
+ * a negative errno of Xen's.
+ */
+int pv_check_callback(struct pv_trap *to, unsigned int type, unsigned int flags,
+		      u16 cs, u64 ip, bool wide);
+/* @callback has PV_CALLBACKS, which were checked. */
+void pv_set_callbacks(struct vigil_vcpu *vcpu, const struct pv_trap *callback);
+/* The calls that register callbacks. Return as pv_trap_call(). */
+int pv_set_callbacks_call(struct vigil_vcpu *vcpu, const struct pv_call *call);
+int pv_callback_op(struct vigil_vcpu *vcpu, const struct pv_call *call);
+
+/* ---- ring1.c ---- */
+/* The hypercall iret. Returns as exit_hypercall(). */
+int pv_iret(struct vigil_vcpu *vcpu, const struct pv_call *call);
+
 /* ---- trap.c ---- */
+/*
+ * May the kernel have code at this address? 0, or a negative errno of Xen's.
+ */
+int pv_check_code(u16 cs, u64 ip, bool wide);
 /* Checks a handler, and adds it to @to. 0, or a negative errno of Xen's. */
 int pv_add_trap(struct pv_traps *to, const struct vigil_pv_trap *info,
 		bool wide);

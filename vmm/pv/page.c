@@ -3,7 +3,7 @@
 #include <linux/types.h>
 #include <xen/interface/xen.h>
 
-#include "pv.h"
+#include "internal.h"
 #include "vmm/host.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/mem/watched.h"
@@ -51,41 +51,65 @@ void __init pv_init(void)
 	fill(page_int82, int82);
 }
 
-/*
- * A page with watches is stored in pieces of an event's size, each told and decided
- * for itself. No instruction stores them, so none is held.
- */
-static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa, const u8 *page)
+/* A piece, of an event's size at most, of a page with watches. */
+static int store_piece(struct vigil_vcpu *vcpu, gpa_t gpa, const u8 *data,
+		       unsigned int len)
 {
 	u8 old[VIGIL_EVENT_DATA];
-	struct watch_store st = {
-		.len = sizeof(old),
+	const struct watch_store st = {
+		.gpa = gpa,
+		.len = len,
 		.by_walk = true,
 		.old = old,
+		.new_ = data,
 	};
+	int ret;
+
+	if (mutex_lock_killable(&vcpu->vm->store_lock))
+		return -EINTR;
+	ret = gmem_read(vcpu->vm, gpa, old, len) ? -EINVAL : 0;
+	if (!ret && watch_store(vcpu, &st) != WATCH_GO)
+		ret = -EPERM;
+	if (!ret && gmem_write(vcpu->vm, gpa, data, len))
+		ret = -EINVAL;
+	mutex_unlock(&vcpu->vm->store_lock);
+	return ret;
+}
+
+static bool is_writable(struct vigil_vm *vm, gpa_t gpa)
+{
+	struct vigil_slot *slot = vigil_gfn_slot(vm, gpa >> PAGE_SHIFT);
+
+	return slot && !(slot->flags & KVM_MEM_READONLY);
+}
+
+int pv_store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *data,
+	     unsigned int len)
+{
+	if (!is_writable(vcpu->vm, gpa))
+		return -EINVAL;
+	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
+		return store_piece(vcpu, gpa, data, len);
+	return gmem_write(vcpu->vm, gpa, data, len) ? -EINVAL : 0;
+}
+
+/* Each piece is told and decided for itself, and none is held. */
+static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa, const u8 *page)
+{
 	unsigned int at;
 	int ret = 0;
 
-	if (mutex_lock_killable(&vcpu->vm->store_lock))
-		return 0;
-	for (at = 0; at < PAGE_SIZE && !ret; at += sizeof(old)) {
-		st.gpa = gpa + at;
-		st.new_ = page + at;
-		ret = gmem_read(vcpu->vm, st.gpa, old, sizeof(old));
-		if (!ret && watch_store(vcpu, &st) == WATCH_GO)
-			ret = gmem_write(vcpu->vm, st.gpa, page + at,
-					 sizeof(old));
-	}
-	mutex_unlock(&vcpu->vm->store_lock);
-	return ret ? -EINVAL : 0;
+	for (at = 0; at < PAGE_SIZE && ret != -EINVAL && ret != -EINTR;
+	     at += VIGIL_EVENT_DATA)
+		ret = store_piece(vcpu, gpa + at, page + at, VIGIL_EVENT_DATA);
+	return ret == -EINVAL ? ret : 0;
 }
 
 static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
 {
 	const u8 *page = int82 ? page_int82 : page_hvm;
-	struct vigil_slot *slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
 
-	if (!slot || (slot->flags & KVM_MEM_READONLY))
+	if (!is_writable(vcpu->vm, gpa))
 		return -EINVAL;
 	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
 		return write_watched(vcpu, gpa, page);

@@ -10,7 +10,10 @@
 #define TRAP_CALLS                                                            \
 	(BIT_ULL(__HYPERVISOR_set_trap_table) |                               \
 	 BIT_ULL(__HYPERVISOR_set_gdt) | BIT_ULL(__HYPERVISOR_stack_switch) | \
-	 BIT_ULL(VIGIL_HYPERVISOR_set_fast_trap))
+	 BIT_ULL(__HYPERVISOR_set_callbacks) |                                \
+	 BIT_ULL(__HYPERVISOR_callback_op) |                                  \
+	 BIT_ULL(__HYPERVISOR_update_descriptor) |                            \
+	 BIT_ULL(__HYPERVISOR_iret) | BIT_ULL(VIGIL_HYPERVISOR_set_fast_trap))
 /* Numbers that the module can answer. */
 #define KERNEL_CALLS                                                        \
 	(BIT_ULL(__HYPERVISOR_multicall) | BIT_ULL(__HYPERVISOR_sched_op) | \

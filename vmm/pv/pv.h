@@ -118,6 +118,22 @@ bool pv_read_tables(const struct vigil_vcpu *vcpu, u64 la, void *buf,
 long pv_state_ioctl(struct vigil_vcpu *vcpu, unsigned int cmd,
 		    struct vigil_pv __user *user);
 
+/* ---- callback.c ---- */
+/*
+ * #UD or #GP of a vCPU with tables of the VMM, at the instruction @bytes. True: it is a
+ * SYSCALL or SYSENTER for which the guest has a callback, and @ret is as of
+ * exit_hypercall().
+ */
+bool pv_system_call(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n,
+		    int *ret);
+
+/* ---- ring1.c ---- */
+/*
+ * #GP(0) of such a vCPU. True: it is one of those, or a privileged instruction of ring 1,
+ * which is done as in ring 0.
+ */
+bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret);
+
 /* ---- bounce.c ---- */
 /*
  * INT n, INT3 or INTO of @len bytes, to a handler that lets this CPL through. Returns as
@@ -131,6 +147,8 @@ bool pv_takes(struct vigil_vcpu *vcpu, u8 vector);
  * handler can take it, and the VM has ended.
  */
 int pv_deliver(struct vigil_vcpu *vcpu, u8 vector);
+/* Did the last exit come while an event was being delivered? */
+bool pv_in_delivery(const struct vigil_vcpu *vcpu);
 /*
  * An exception is about to be raised. True: it came while the frame of another event
  * was being built, and the VM has ended.

@@ -13,13 +13,15 @@
 
 #define FLAGS (VIGIL_PV_TABLES | VIGIL_PV_LONG | VIGIL_PV_OWN_IOPL)
 
-/* What the two arrays hold, in the kernel's memory. */
+/* What the three arrays hold, in the kernel's memory. */
 struct arrays {
 	struct vigil_pv_trap trap[PV_VECTORS];
 	u64 gdt[PV_GDT_ENTRIES];
+	struct vigil_pv_trap callback[PV_CALLBACKS];
 	/* of VIGIL_SET_PV, after its checks */
 	struct pv_traps traps;
 	DECLARE_BITMAP(fast, PV_VECTORS);
+	struct pv_trap callbacks[PV_CALLBACKS];
 };
 
 /* ---- get ---- */
@@ -36,11 +38,21 @@ static void get_policy(struct vigil_vcpu *vcpu, struct vigil_pv *s)
 	s->user = p.user;
 }
 
+static struct vigil_pv_trap to_user(unsigned int vector,
+				    const struct pv_trap *trap)
+{
+	return (struct vigil_pv_trap){
+		.vector = vector,
+		.flags = trap->dpl | trap->masks << 2,
+		.cs = trap->cs,
+		.ip = trap->ip,
+	};
+}
+
 static void get_tables(struct vigil_vcpu *vcpu, struct vigil_pv *s,
 		       struct arrays *a)
 {
 	const struct pv_tables *t = vcpu->pv.tables;
-	const struct pv_trap *trap;
 	unsigned int i;
 
 	s->flags |= VIGIL_PV_TABLES;
@@ -48,13 +60,7 @@ static void get_tables(struct vigil_vcpu *vcpu, struct vigil_pv *s,
 		s->flags |= VIGIL_PV_LONG;
 	pv_get_stack(vcpu, &s->kernel_ss, &s->kernel_sp);
 	for_each_set_bit(i, t->traps.there, PV_VECTORS) {
-		trap = &t->traps.trap[i];
-		a->trap[s->nr_traps++] = (struct vigil_pv_trap){
-			.vector = i,
-			.flags = trap->dpl | trap->masks << 2,
-			.cs = trap->cs,
-			.ip = trap->ip,
-		};
+		a->trap[s->nr_traps++] = to_user(i, &t->traps.trap[i]);
 		if (test_bit(i, t->fast))
 			s->fast[i / 64] |= BIT_ULL(i % 64);
 	}
@@ -64,6 +70,25 @@ static void get_tables(struct vigil_vcpu *vcpu, struct vigil_pv *s,
 	for (i = 0; i < PV_GDT_ENTRIES; i++)
 		if (a->gdt[i])
 			s->nr_gdt = i + 1;
+	for (i = 0; i < PV_CALLBACKS; i++)
+		if (t->callback[i].cs)
+			a->callback[s->nr_callbacks++] =
+				to_user(i, &t->callback[i]);
+	memcpy(s->gdt_frame, t->gdt_frame, sizeof(s->gdt_frame));
+}
+
+/* -EFAULT */
+static int copy_arrays(const struct vigil_pv *in, const struct vigil_pv *s,
+		       const struct arrays *a)
+{
+	if (copy_to_user(u64_to_user_ptr(in->traps), a->trap,
+			 s->nr_traps * sizeof(a->trap[0])) ||
+	    copy_to_user(u64_to_user_ptr(in->gdt), a->gdt,
+			 s->nr_gdt * sizeof(a->gdt[0])) ||
+	    copy_to_user(u64_to_user_ptr(in->callbacks), a->callback,
+			 s->nr_callbacks * sizeof(a->callback[0])))
+		return -EFAULT;
+	return 0;
 }
 
 static long get(struct vigil_vcpu *vcpu, struct vigil_pv *in,
@@ -73,17 +98,16 @@ static long get(struct vigil_vcpu *vcpu, struct vigil_pv *in,
 		.size = sizeof(s),
 		.traps = in->traps,
 		.gdt = in->gdt,
+		.callbacks = in->callbacks,
 	};
 	bool room;
 
 	get_policy(vcpu, &s);
 	if (pv_in_force(vcpu))
 		get_tables(vcpu, &s, a);
-	room = s.nr_traps <= in->nr_traps && s.nr_gdt <= in->nr_gdt;
-	if (room && (copy_to_user(u64_to_user_ptr(in->traps), a->trap,
-				  s.nr_traps * sizeof(a->trap[0])) ||
-		     copy_to_user(u64_to_user_ptr(in->gdt), a->gdt,
-				  s.nr_gdt * sizeof(a->gdt[0]))))
+	room = s.nr_traps <= in->nr_traps && s.nr_gdt <= in->nr_gdt &&
+	       s.nr_callbacks <= in->nr_callbacks;
+	if (room && copy_arrays(in, &s, a))
 		return -EFAULT;
 	if (copy_to_user(user, &s, sizeof(s)))
 		return -EFAULT;
@@ -115,6 +139,34 @@ static bool stack_valid(const struct vigil_pv *s, bool wide)
 	return !pv_check_stack(s->kernel_ss, s->kernel_sp, false);
 }
 
+static bool callbacks_valid(const struct vigil_pv *s, struct arrays *a)
+{
+	const struct vigil_pv_trap *c;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_callbacks; i++) {
+		c = &a->callback[i];
+		if (c->pad || !c->ip || c->flags & ~4 ||
+		    pv_check_callback(&a->callbacks[c->vector % PV_CALLBACKS],
+				      c->vector, c->flags >> 2, c->cs, c->ip,
+				      s->flags & VIGIL_PV_LONG))
+			return false;
+	}
+	return true;
+}
+
+static bool frames_valid(const struct vigil_pv *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		if (s->gdt_frame[i] &&
+		    ((s->gdt_frame[i] & ~PAGE_MASK) != PV_FRAME ||
+		     s->gdt_frame[i] >> 52))
+			return false;
+	return true;
+}
+
 static bool tables_valid(const struct vigil_pv *s, struct arrays *a)
 {
 	bool wide = s->flags & VIGIL_PV_LONG;
@@ -131,13 +183,15 @@ static bool tables_valid(const struct vigil_pv *s, struct arrays *a)
 			return false;
 		__set_bit(i, a->fast);
 	}
-	return stack_valid(s, wide) && !pv_check_gdt(a->gdt, s->nr_gdt, wide);
+	return stack_valid(s, wide) && callbacks_valid(s, a) &&
+	       frames_valid(s) && !pv_check_gdt(a->gdt, s->nr_gdt, wide);
 }
 
 static bool valid(const struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 		  struct arrays *a)
 {
-	if (s->pad || memchr_inv(s->reserved, 0, sizeof(s->reserved)) ||
+	if (s->pad || s->pad2 ||
+	    memchr_inv(s->reserved, 0, sizeof(s->reserved)) ||
 	    s->flags & ~FLAGS || !policy_valid(vcpu, s))
 		return false;
 	if (s->flags & VIGIL_PV_TABLES)
@@ -145,7 +199,8 @@ static bool valid(const struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 		       tables_valid(s, a);
 	return !(s->flags & VIGIL_PV_LONG) && !s->kernel_ss && !s->kernel_sp &&
 	       !memchr_inv(s->fast, 0, sizeof(s->fast)) && !s->nr_traps &&
-	       !s->nr_gdt;
+	       !s->nr_gdt && !s->nr_callbacks &&
+	       !memchr_inv(s->gdt_frame, 0, sizeof(s->gdt_frame));
 }
 
 /* All was checked. 0; -EOPNOTSUPP, -ENOMEM with nothing changed. */
@@ -172,6 +227,8 @@ static int apply_tables(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 	bitmap_copy(t->fast, a->fast, PV_VECTORS);
 	pv_commit_traps(vcpu);
 	pv_load_gdt(vcpu, a->gdt);
+	pv_set_callbacks(vcpu, a->callbacks);
+	memcpy(t->gdt_frame, s->gdt_frame, sizeof(t->gdt_frame));
 	pv_set_stack(vcpu, s->kernel_ss, s->kernel_sp);
 	return 0;
 }
@@ -201,12 +258,15 @@ static long set(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 {
 	long ret;
 
-	if (s->nr_traps > PV_VECTORS || s->nr_gdt > PV_GDT_ENTRIES)
+	if (s->nr_traps > PV_VECTORS || s->nr_gdt > PV_GDT_ENTRIES ||
+	    s->nr_callbacks > PV_CALLBACKS)
 		return -EINVAL;
 	if (copy_from_user(a->trap, u64_to_user_ptr(s->traps),
 			   s->nr_traps * sizeof(a->trap[0])) ||
 	    copy_from_user(a->gdt, u64_to_user_ptr(s->gdt),
-			   s->nr_gdt * sizeof(a->gdt[0])))
+			   s->nr_gdt * sizeof(a->gdt[0])) ||
+	    copy_from_user(a->callback, u64_to_user_ptr(s->callbacks),
+			   s->nr_callbacks * sizeof(a->callback[0])))
 		return -EFAULT;
 	if (!valid(vcpu, s, a))
 		return -EINVAL;

@@ -217,6 +217,17 @@ static int copy_frames(struct vigil_vcpu *vcpu, const u64 *frames,
 	return 0;
 }
 
+static void note_frames(struct pv_tables *t, const u64 *frames,
+			unsigned int entries)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		t->gdt_frame[i] = i * PER_PAGE < entries ?
+					  frames[i] << PAGE_SHIFT | PV_FRAME :
+					  0;
+}
+
 int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
 {
 	u64 *copy;
@@ -228,9 +239,38 @@ int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
 	ret = copy_frames(vcpu, frames, entries, copy);
 	if (!ret)
 		ret = pv_check_gdt(copy, entries, is_long_mode(vcpu));
-	if (!ret)
+	if (!ret) {
 		pv_load_gdt(vcpu, copy);
+		note_frames(vcpu->pv.tables, frames, entries);
+	}
 	kvfree(copy);
+	return ret;
+}
+
+/* The entry of the GDT's copy that was copied from @gpa, or NULL. */
+static u64 *copied_from(struct pv_tables *t, u64 gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		if (t->gdt_frame[i] == ((gpa & PAGE_MASK) | PV_FRAME))
+			return t->page[i] + offset_in_page(gpa);
+	return NULL;
+}
+
+int pv_update_descriptor(struct vigil_vcpu *vcpu, u64 gpa, u64 desc)
+{
+	u64 *entry;
+	int ret;
+
+	if (!IS_ALIGNED(gpa, DESC_BYTES))
+		return -EINVAL;
+	entry = copied_from(vcpu->pv.tables, gpa);
+	if (!entry || !descriptor_ok(desc, is_long_mode(vcpu)))
+		return -EINVAL;
+	ret = pv_store(vcpu, gpa, &desc, DESC_BYTES);
+	if (!ret)
+		WRITE_ONCE(*entry, accessed(desc));
 	return ret;
 }
 
@@ -243,10 +283,10 @@ int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
 void pv_write_gate(struct vigil_vcpu *vcpu, unsigned int vector)
 {
 	struct pv_tables *t = vcpu->pv.tables;
-	const struct pv_trap *trap = &t->traps.trap[vector];
+	const struct pv_trap *trap = pv_handler(t, vector);
 	u64 *idt = t->page[PV_IDT_PAGE], gate = 0;
 
-	if (test_bit(vector, t->traps.there)) {
+	if (trap) {
 		gate = (trap->ip & 0xffff) | (u64)trap->cs << 16 | DESC_P |
 		       (trap->masks ? GATE_INTERRUPT : GATE_TRAP) << 40 |
 		       (trap->ip >> 16 & 0xffff) << 48;
@@ -298,6 +338,8 @@ static void write_all(struct vigil_vcpu *vcpu)
 	memcpy(t->page[PV_TSS_PAGE] + TSS_IO_MAP, &io_map, sizeof(io_map));
 	bitmap_zero(t->traps.there, PV_VECTORS);
 	bitmap_zero(t->fast, PV_VECTORS);
+	memset(t->callback, 0, sizeof(t->callback));
+	memset(t->gdt_frame, 0, sizeof(t->gdt_frame));
 }
 
 /* ---- in force, or not ---- */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The hypercalls by which a guest's kernel names the handlers of its traps, and what
- * they need: set_trap_table, set_gdt, stack_switch, set_fast_trap. Each argument is
- * copied whole, checked whole, and then takes effect as a whole.
+ * they need: set_trap_table, set_gdt, update_descriptor, stack_switch, set_fast_trap. Each
+ * argument is copied whole, checked whole, and then takes effect as a whole.
  */
 #include <linux/types.h>
 #include <xen/interface/xen.h>
@@ -16,27 +16,16 @@
 
 #define SEL_RPL 3
 #define SEL_TI 4
-/* Selectors from here on are the VMM's; these two name flat code of ring 1. */
+/* Selectors from here on are the VMM's. */
 #define SEL_RESERVED 0xe000
-#define SEL_RING1_CS32 0xe019
-
-/* Vectors of the VMM's, for callbacks. */
-#define VECTOR_OURS_FIRST 0xf3
-#define VECTOR_OURS_LAST 0xf6
-
-static bool vector_is_ours(unsigned int vector)
-{
-	return vector == PV_INT82 ||
-	       (vector >= VECTOR_OURS_FIRST && vector <= VECTOR_OURS_LAST);
-}
 
 /*
  * What a handler may be is decided here, once. Whether its segment is there is found
  * when a trap comes.
  */
-static int check_code(u16 cs, u64 ip, bool wide)
+int pv_check_code(u16 cs, u64 ip, bool wide)
 {
-	u16 flat = wide ? VIGIL_RING1_CS64 : SEL_RING1_CS32;
+	u16 flat = pv_flat_code(wide);
 
 	if ((cs & (SEL_TI | SEL_RPL)) != 1 ||
 	    (cs >= SEL_RESERVED && cs != flat))
@@ -52,9 +41,9 @@ int pv_add_trap(struct pv_traps *to, const struct vigil_pv_trap *info,
 {
 	int ret;
 
-	if (info->flags & ~TI_FLAGS || vector_is_ours(info->vector))
+	if (info->flags & ~TI_FLAGS || pv_vector_is_ours(info->vector))
 		return -EINVAL;
-	ret = check_code(info->cs, info->ip, wide);
+	ret = pv_check_code(info->cs, info->ip, wide);
 	if (ret)
 		return ret;
 	to->trap[info->vector] = (struct pv_trap){
@@ -73,7 +62,7 @@ bool pv_may_be_fast(const struct pv_traps *traps, u64 vector)
 	 * The exceptions of the CPU are not: their handlers would find CR2 only in
 	 * ring 0, and INT n pushes no error code.
 	 */
-	return vector < PV_VECTORS && !vector_is_ours(vector) &&
+	return vector < PV_VECTORS && !pv_vector_is_ours(vector) &&
 	       (vector >= 32 || vector == X86_TRAP_BP ||
 		vector == X86_TRAP_OF) &&
 	       test_bit(vector, traps->there);
@@ -238,6 +227,20 @@ static int set_gdt(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	return pv_set_gdt(vcpu, frames, entries);
 }
 
+/* update_descriptor(guest-physical address, descriptor), in two words each for 32 bits */
+static int update_descriptor(struct vigil_vcpu *vcpu,
+			     const struct pv_call *call)
+{
+	u64 at = call->arg[0], desc = call->arg[1];
+
+	if (!call->wide) {
+		at |= call->arg[1] << 32;
+		desc = call->arg[2] | call->arg[3] << 32;
+	}
+	return pv_in_force(vcpu) ? pv_update_descriptor(vcpu, at, desc) :
+				   -EINVAL;
+}
+
 int pv_trap_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	switch (call->nr) {
@@ -249,6 +252,16 @@ int pv_trap_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		return stack_switch(vcpu, call);
 	case VIGIL_HYPERVISOR_set_fast_trap:
 		return set_fast_trap(vcpu, call);
+	case __HYPERVISOR_set_callbacks:
+		return pv_set_callbacks_call(vcpu, call);
+	case __HYPERVISOR_callback_op:
+		return pv_callback_op(vcpu, call);
+	case __HYPERVISOR_update_descriptor:
+		return update_descriptor(vcpu, call);
+	case __HYPERVISOR_iret:
+		/* What a multicall has left to do would be lost. */
+		return pv_in_force(vcpu) && !vcpu->pv.multi ? CALL_IRET :
+							      -EINVAL;
 	}
 	return CALL_TO_USER;
 }

@@ -60,12 +60,28 @@ struct pv_traps {
 	DECLARE_BITMAP(there, PV_VECTORS);
 };
 
+/* Vectors of the VMM's, whose gates lead to callbacks. */
+enum {
+	PV_VECTOR_FIRST = 0xf3,
+	PV_VECTOR_EVENT = PV_VECTOR_FIRST,
+	PV_VECTOR_SYSCALL32,
+	PV_VECTOR_SYSCALL,
+	PV_VECTOR_SYSENTER,
+	PV_VECTOR_LAST = PV_VECTOR_SYSENTER,
+};
+
+/* Kinds of callbacks: Xen's CALLBACKTYPE_* are below. */
+#define PV_CALLBACKS 8
+
 /**
  * struct pv_tables - the tables that a vCPU's CPU uses instead of the guest's own [v]
  * @page:	GDT, IDT and TSS, in the order of the window
  * @traps:	handlers that the gates lead to
  * @presented:	a table that is being checked
  * @fast:	vectors whose gates let INT n through without an exit
+ * @callback:	by CALLBACKTYPE_*; without a code segment there is none
+ * @gdt_frame:	where set_gdt has copied the GDT's pages from: the guest-physical
+ *		address, and bit 0; 0: from nowhere
  * @own:	what the guest has loaded itself
  */
 struct pv_tables {
@@ -73,6 +89,8 @@ struct pv_tables {
 	struct pv_traps traps;
 	struct pv_traps presented;
 	DECLARE_BITMAP(fast, PV_VECTORS);
+	struct pv_trap callback[PV_CALLBACKS];
+	u64 gdt_frame[PV_GDT_GUEST_PAGES];
 	struct {
 		struct kvm_dtable idt, gdt;
 		struct kvm_segment tr, ldt;

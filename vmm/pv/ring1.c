@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a kernel in ring 1 cannot do by itself: privileged instructions, which raise #GP
+ * there and are done as in ring 0, and the hypercall iret.
+ */
+#include <linux/types.h>
+#include <xen/interface/xen.h>
+#include <xen/interface/callback.h>
+
+#include "internal.h"
+#include "vmm/exit/emulctl.h"
+#include "vmm/exit/exit.h"
+#include "vmm/exit/fetch.h"
+#include "vmm/insn/decode.h"
+#include "vmm/ops.h"
+
+/* ---- privileged instructions ---- */
+
+static int swapgs(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	struct kvm_segment gs;
+	u64 kernel;
+
+	vmm_ops->get_segment(vcpu, SEG_GS, &gs);
+	vmm_ops->get_msr(vcpu, MSR_KERNEL_GS_BASE, &kernel);
+	vmm_ops->set_msr(vcpu, MSR_KERNEL_GS_BASE, gs.base, false);
+	gs.base = kernel;
+	vmm_ops->set_segment(vcpu, SEG_GS, &gs);
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+/* True: @insn was done, or has raised its own exception. */
+static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
+		       int *ret)
+{
+	unsigned int len = insn->len;
+
+	switch (insn->op) {
+	case INSN_OP_MOV_TO_CR:
+		*ret = exit_mov_to_cr(vcpu, insn->opd[0].reg, insn->opd[1].reg,
+				      len);
+		return true;
+	case INSN_OP_MOV_FROM_CR:
+		*ret = exit_mov_from_cr(vcpu, insn->opd[1].reg,
+					insn->opd[0].reg, len);
+		return true;
+	case INSN_OP_MOV_TO_DR:
+		*ret = exit_mov_dr(vcpu, insn->opd[0].reg, insn->opd[1].reg,
+				   true, len);
+		return true;
+	case INSN_OP_MOV_FROM_DR:
+		*ret = exit_mov_dr(vcpu, insn->opd[1].reg, insn->opd[0].reg,
+				   false, len);
+		return true;
+	case INSN_OP_CLTS:
+	case INSN_OP_LMSW:
+	case INSN_OP_INVLPG:
+		*ret = exit_emulate(vcpu);
+		return true;
+	case INSN_OP_HLT:
+		*ret = exit_hlt(vcpu, len);
+		return true;
+	case INSN_OP_RDMSR:
+		*ret = exit_rdmsr(vcpu, len);
+		return true;
+	case INSN_OP_WRMSR:
+		*ret = exit_wrmsr(vcpu, len);
+		return true;
+	case INSN_OP_XSETBV:
+		*ret = exit_xsetbv(vcpu, len);
+		return true;
+	case INSN_OP_INVD:
+	case INSN_OP_WBINVD:
+		/* Guest memory is coherent. */
+		exit_skip(vcpu, len);
+		*ret = 1;
+		return true;
+	case INSN_OP_SWAPGS:
+		*ret = swapgs(vcpu, len);
+		return true;
+	}
+	return false;
+}
+
+bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret)
+{
+	u8 bytes[INSN_MAX_LEN];
+	struct insn insn;
+	int n;
+
+	n = exit_fetch(vcpu, bytes);
+	if (n <= 0) {
+		*ret = n < 0 ? n : 1;
+		return true;
+	}
+	if (pv_system_call(vcpu, bytes, n, ret))
+		return true;
+	if (vmm_ops->get_cpl(vcpu) != 1 ||
+	    vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
+	    insn.flags & (INSN_BAD_FORM | INSN_BAD_LOCK))
+		return false;
+	return privileged(vcpu, &insn, ret);
+}
+
+/* ---- the hypercall iret ---- */
+
+int pv_iret(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	const struct pv_trap *safe =
+		&vcpu->pv.tables->callback[CALLBACKTYPE_failsafe];
+	/* The callback is code of ring 1. */
+	u16 cs = call->cpl == 1 ? safe->cs : 0;
+
+	return emulctl_pv_iret(vcpu, call->wide ? 8 : 4, cs, safe->ip,
+			       safe->masks);
+}
