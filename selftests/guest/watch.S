@@ -182,6 +182,20 @@ VROW(vpextrb, 1, vpextrb $13, %xmm17, 3(%rdi))
 VROW(vpextrw, 1, vpextrw $5, %xmm17, (%rdi))
 VROW(vpextrq, 1, vpextrq $1, %xmm17, 8(%rdi))
 VROW(vextractps, 1, vextractps $2, %xmm17, 8(%rdi))
+VROW(vpmovdb, 1, vpmovdb %zmm1, (%rdi))
+VROW(vpmovsqd, 1, vpmovsqd %zmm17, (%rdi))
+VROW(vpmovusqw_masked, 2, mov $0x3d, %eax; kmovd %eax, %k1; \
+     vpmovusqw %zmm17, (%rdi){%k1})
+VROW(vpcompressd, 1, mov $0x8421, %eax; kmovd %eax, %k1; \
+     vpcompressd %zmm1, (%rdi){%k1})
+VROW(vcompresspd, 1, mov $0x71, %eax; kmovd %eax, %k1; \
+     vcompresspd %zmm17, (%rdi){%k1})
+VROW(vpscatterdd, 5, mov $0x0820181004281c00, %rax; vmovq %rax, %xmm2; \
+     vpmovsxbd %xmm2, %ymm2; mov $0x5b, %eax; kmovd %eax, %k1; \
+     vpscatterdd %ymm1, (%rdi,%ymm2){%k1}; kmovd %k1, %eax)
+VROW(vscatterqpd, 3, mov $0x0405020601030007, %rax; vmovq %rax, %xmm2; \
+     vpmovsxbq %xmm2, %zmm2; mov $0x0b, %eax; kmovd %eax, %k1; \
+     vscatterqpd %zmm17, (%rdi,%zmm2,8){%k1}; kmovd %k1, %eax)
 /* This runs before the rows: it loads XCR0 from rax, then sets registers. */
 LABEL(wst, xsetbv)
 	xor	%ecx, %ecx

@@ -401,6 +401,12 @@ static const u8 *env_save_state(struct emul_ctxt *c, enum emul_save how,
 	return image;
 }
 
+static int env_clear_opmask(struct emul_ctxt *c, unsigned int reg)
+{
+	container_of(c, struct env, c)->opmask_cleared = reg;
+	return EMUL_OK;
+}
+
 const struct emul_ops env_ops = {
 	.read = env_read,
 	.write = env_write,
@@ -428,6 +434,7 @@ const struct emul_ops env_ops = {
 	.load_x87 = env_load_x87,
 	.save_state = env_save_state,
 	.get_component = env_get_component,
+	.clear_opmask = env_clear_opmask,
 };
 
 void env_begin(struct env *e)
@@ -439,6 +446,7 @@ void env_begin(struct env *e)
 	e->locked = false;
 	e->split = false;
 	e->pend_at = -1;
+	e->opmask_cleared = -1;
 	e->deny = false;
 	e->race = 0;
 }

@@ -27,6 +27,7 @@ struct env {
 	u8 x87_env[28]; /* FNSTENV of it, behind an instruction that changes it */
 	u64 invlpg;
 	bool nmi_unblocked;
+	int opmask_cleared; /* which one, or -1 */
 	u8 mem[ENV_BYTES];
 
 	/* The ops count what the emulator did. */

@@ -221,9 +221,62 @@ static void test_evex_faults(void)
 		"EVEX: loads, register forms and what no store has are unknown");
 }
 
+/*
+ * Forms whose elements move: XMM1 has the bytes 1 to 16, and each byte of the masks is
+ * 10100101b. evexcpu_test has the others, where the CPU has them.
+ */
+static void test_moved_elements(void)
+{
+	const u8 filled = 0xcc;
+	unsigned int i;
+
+	begin_evex(INSN_MODE_64, filled);
+	unit_result(STEP("\x62\xf2\x7e\x08\x31\x0f") == EMUL_OK &&
+			    at(AT, 8) == 0xcccccccc0d090501,
+		    "VPMOVDB: the low byte of each");
+	begin_evex(INSN_MODE_64, filled);
+	unit_result(STEP("\x62\xf2\x7e\x08\x21\x0f") == EMUL_OK &&
+			    at(AT, 8) == 0xcccccccc7f7f7f7f,
+		    "VPMOVSDB: at the limit");
+	begin_evex(INSN_MODE_64, filled);
+	memset(e.vec[1], 0xff, 16);
+	unit_result(STEP("\x62\xf2\x7e\x08\x21\x0f") == EMUL_OK &&
+			    at(AT, 8) == 0xccccccccffffffff,
+		    "VPMOVSDB: -1");
+	begin_evex(INSN_MODE_64, filled);
+	unit_result(STEP("\x62\xf2\xfd\x09\x63\x4f\x01") == EMUL_OK &&
+			    at(AT, 2) == 0xcccc &&
+			    at(AT + 2, 8) == 0x100f0c0b06050201 &&
+			    at(AT + 10, 2) == 0xcccc,
+		    "VPCOMPRESSW {k}: without gaps, disp8 counts elements");
+	begin_evex(INSN_MODE_64, filled);
+	for (i = 0; i < 4; i++)
+		memcpy(e.vec[2] + 4 * i, &(s32){ 8 * (int)i - 16 }, 4);
+	unit_result(
+		STEP("\x62\xf2\x7d\x09\xa0\x0c\x17") == EMUL_OK &&
+			e.opmask_cleared == 1 &&
+			at(AT + 8, 4) ==
+				(opmask_bit(3) ? 0x100f0e0d : 0xcccccccc) &&
+			at(AT - 16, 4) ==
+				(opmask_bit(0) ? 0x04030201 : 0xcccccccc),
+		"VPSCATTERDD: where the mask says, and the mask is cleared");
+	begin_evex(INSN_MODE_64, filled);
+	memset(e.vec[2], 0x55, 16);
+	unit_result(STEP("\x62\xf2\x7d\x09\xa0\x0c\x17") == EMUL_FAULT &&
+			    e.opmask_cleared == -1 && !e.writes,
+		    "VPSCATTERDD: a fault stores nothing");
+	begin_evex(INSN_MODE_64, filled);
+	unit_result(STEP("\x62\xf2\x7d\x08\xa0\x0c\x17") == -1 &&
+			    STEP("\x62\xf2\x7d\x09\xa0\x0f") == -1 &&
+			    STEP("\x62\xf2\x7d\x01\x8b\x0f") == -1 &&
+			    STEP("\x62\xf2\xfe\x08\x31\x0f") == -1,
+		    "no mask, no SIB, V' and W where there are none");
+}
+
 int main(void)
 {
 	test_evex_stores();
+	test_moved_elements();
 	test_kmov();
 	test_evex_faults();
 	return unit_end();

@@ -280,6 +280,25 @@ int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
 	return 0;
 }
 
+/* clang-format off */
+#define CLEAR_REG(n, insn, reg)						\
+	case n:								\
+		asm volatile(insn " %" reg #n ", %" reg #n ", %" reg #n); \
+		break;
+/* clang-format on */
+
+int fpu_clear_opmask(unsigned int reg)
+{
+	if (!(host_info.xcr0 & XFEATURE_MASK_OPMASK))
+		return -EINVAL;
+	regs_begin();
+	switch (reg) {
+		CASES_0_7(CLEAR_REG, "kxorw", "k")
+	}
+	regs_end();
+	return 0;
+}
+
 /*
  * MMX instructions report a pending unmasked x87 exception. FWAIT takes it
  * here, and its fault is caught: a guest must not raise #MF in the host.

@@ -81,6 +81,8 @@ int fpu_write_vec(unsigned int reg, const void *buf, unsigned int bytes,
 		  bool zero_upper);
 int fpu_read_mmx(unsigned int reg, u64 *val);
 int fpu_write_mmx(unsigned int reg, u64 val);
+/* Clears an opmask register, 0 to 7. -EINVAL: the host does not use AVX-512. */
+int fpu_clear_opmask(unsigned int reg);
 
 /* Reads the layout of the XSAVE area from CPUID, at module load. */
 void fpu_init(void);

@@ -503,6 +503,11 @@ static int op_get_component(struct emul_ctxt *c, unsigned int nr,
 	return fpu_get_component(nr, comp) ? EMUL_UNHANDLED : EMUL_OK;
 }
 
+static int op_clear_opmask(struct emul_ctxt *c, unsigned int reg)
+{
+	return fpu_clear_opmask(reg) ? EMUL_UNHANDLED : EMUL_OK;
+}
+
 const struct emul_ops emulctl_ops = {
 	.read = op_read,
 	.write = op_write,
@@ -530,4 +535,5 @@ const struct emul_ops emulctl_ops = {
 	.load_x87 = op_load_x87,
 	.save_state = op_save_state,
 	.get_component = op_get_component,
+	.clear_opmask = op_clear_opmask,
 };

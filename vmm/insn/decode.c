@@ -182,7 +182,10 @@ static int vex_prefix(struct insn *insn, struct stream *s, u8 first)
 	return fetch_u8(s, &insn->opcode);
 }
 
-/* The fourth byte of EVEX: no store has z or b set. V' is a part of vvvv. */
+/*
+ * The fourth byte of EVEX: no store has z or b set. V' belongs to the vector register in
+ * sib.index, and to vvvv.
+ */
 #define EVEX_Z 0x80
 #define EVEX_B 0x10
 #define EVEX_V 0x08
@@ -208,12 +211,15 @@ static int evex_prefix(struct insn *insn, struct stream *s)
 	if (insn->mode == INSN_MODE_64) {
 		insn->rex = (~p[0] >> 5) & (REX_R | REX_X | REX_B);
 		insn->evex_r = !(p[0] & 0x10);
+		insn->evex_v = !(p[2] & EVEX_V);
+	} else if (!(p[2] & EVEX_V)) {
+		return INSN_UNKNOWN;
 	}
 	if (p[1] & 0x80)
 		insn->rex |= REX_W;
 	/* Check the fixed bits, and vvvv, which is 1111b in every store. */
-	if (p[0] & 0x08 || (p[1] & 0x7c) != 0x7c ||
-	    (p[2] & (EVEX_Z | EVEX_B | EVEX_V)) != EVEX_V || insn->vex_l == 3)
+	if (p[0] & 0x08 || (p[1] & 0x7c) != 0x7c || p[2] & (EVEX_Z | EVEX_B) ||
+	    insn->vex_l == 3)
 		return INSN_UNKNOWN;
 	return fetch_u8(s, &insn->opcode);
 }
@@ -225,8 +231,24 @@ static int evex_prefix(struct insn *insn, struct stream *s)
 static bool evex_fits(const struct insn *insn, const struct insn_row *row)
 {
 	bool nontemporal = insn->opcode == 0x2b || insn->opcode == 0xe7;
+	bool wide = insn->mode == INSN_MODE_64;
+	bool p67 = insn->prefix & INSN_PFX_ADSIZE;
 
 	if (insn->modrm >= 0xc0)
+		return false;
+	switch (row->op) {
+	case INSN_OP_VSCATTER:
+		/*
+		 * A SIB has the vector of indexes, so addresses have no 16 bits; the
+		 * mask takes part.
+		 */
+		return (insn->modrm & 7) == 4 && insn->evex_k &&
+		       (insn->mode == INSN_MODE_16 ? p67 : wide || !p67);
+	case INSN_OP_VNARROW:
+	case INSN_OP_VCOMPRESS:
+		return !insn->evex_v;
+	}
+	if (insn->evex_v)
 		return false;
 	switch (row->spec[0]) {
 	case SPEC_Mx:
@@ -237,7 +259,7 @@ static bool evex_fits(const struct insn *insn, const struct insn_row *row)
 		return insn->vex_l == 2;
 	case SPEC_My:
 		/* W has a meaning in 64-bit mode only. */
-		if (insn->rex & REX_W && insn->mode != INSN_MODE_64)
+		if (insn->rex & REX_W && !wide)
 			return false;
 		break;
 	}
@@ -612,6 +634,9 @@ static int layout(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	ret = operand_size(insn, row);
 	if (!ret)
 		ret = memory(insn, &s, row);
+	/* The index is a vector register, which vigil_insn_ea() knows nothing of. */
+	if (insn->op == INSN_OP_VSCATTER)
+		insn->index = INSN_REG_NONE;
 	/* EVEX scales an 8-bit displacement by the size of the operand. */
 	if (insn->evex && insn->modrm >> 6 == 1)
 		insn->disp *= insn_spec_size(insn, row->spec[0]);

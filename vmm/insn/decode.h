@@ -127,7 +127,7 @@ enum insn_map {
 	/* vector loads and stores */ \
 	X(VMOV) X(VMOVS) X(VMOVLOW) X(VMOVHIGH) X(VMOVD) X(VMOVQ) \
 	X(MOVD_MMX) X(MOVQ_MMX) X(VEXTRACT) X(MASKMOV) \
-	X(VMASKMOV) X(VSTORE) X(KSTORE) \
+	X(VMASKMOV) X(VSTORE) X(VNARROW) X(VCOMPRESS) X(VSCATTER) X(KSTORE) \
 	/* known by length only: everything else of x87, MMX, SSE and AVX */ \
 	X(X87) X(VECTOR)
 /* clang-format on */
@@ -220,6 +220,7 @@ struct insn_opd {
  * @vex_pp: mandatory prefix, also of legacy SSE: 0 none, 1 66, 2 F3, 3 F2
  * @evex: EVEX-encoded
  * @evex_r: the vector register in modrm.reg is one of 16 to 31
+ * @evex_v: the vector register in sib.index is one of 16 to 31
  * @evex_k: the opmask register; 0: all elements
  * @opsize: 1 (byte forms), 2, 4 or 8 bytes
  * @adsize: 2, 4 or 8 bytes
@@ -255,6 +256,7 @@ struct insn {
 	u8 vex_pp;
 	bool evex;
 	bool evex_r;
+	bool evex_v;
 	u8 evex_k;
 	u8 opsize;
 	u8 adsize;

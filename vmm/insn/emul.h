@@ -315,7 +315,8 @@ int emul_write_block(struct emul_ctxt *c, u64 la, const u8 *data,
 	X(MOVD_MMX, movd_mmx) X(MOVQ_MMX, movq_mmx)                        \
 	X(VEXTRACT, vextract) X(MASKMOV, maskmov) X(VMASKMOV, vmaskmov)    \
 	/* evex.c */                                                  \
-	X(VSTORE, vstore) X(KSTORE, kstore)                                \
+	X(VSTORE, vstore) X(VNARROW, vnarrow) X(VCOMPRESS, vcompress)      \
+	X(VSCATTER, vscatter) X(KSTORE, kstore)                            \
 	/* fpu.c */                                                   \
 	X(FNSTCW, fnstcw) X(FNSTSW, fnstcw) X(STMXCSR, stmxcsr)            \
 	X(FXSAVE, fxsave) X(XSAVE, xsave)                                  \

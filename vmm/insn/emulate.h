@@ -473,6 +473,7 @@ struct emul_ops {
 				bool wide, u64 mask);
 	int (*get_component)(struct emul_ctxt *c, unsigned int nr,
 			     struct emul_component *comp);
+	int (*clear_opmask)(struct emul_ctxt *c, unsigned int reg);
 };
 
 /**

@@ -87,6 +87,12 @@ u8 insn_spec_size(const struct insn *insn, u8 spec)
 	case SPEC_Mx:
 	case SPEC_Rx:
 		return 16 << insn->vex_l;
+	case SPEC_Mx2:
+		return 8 << insn->vex_l;
+	case SPEC_Mx4:
+		return 4 << insn->vex_l;
+	case SPEC_Mx8:
+		return 2 << insn->vex_l;
 	case SPEC_Vdq:
 	case SPEC_Wdq:
 	case SPEC_Mdq:

@@ -18,13 +18,14 @@
  * register or memory in modrm.rm; P and Q the same for MMX.
  *
  * b 1, w 2, d 4, q 8, v the operand size, y 4 or 8, z 2 or 4, x 16, 32 or 64 by
- * VEX.L, dq 16, qq 32, 80 10, n the native size (4, or 8 in 64-bit mode), _ none.
+ * VEX.L, x2, x4 and x8 a half, a fourth and an eighth of that, dq 16, qq 32, 80 10, n the
+ * native size (4, or 8 in 64-bit mode), _ none.
  */
 /* clang-format off */
 #define INSN_SPECS(X)                                                       \
 	X(__)                                                               \
 	X(Eb) X(Ew) X(Ed) X(Eq) X(Ev) X(Ey) X(E_)                           \
-	X(Mb) X(Mw) X(Md) X(Mq) X(Mv) X(My) X(Mx) X(Mdq) X(Mqq) X(Mt) X(M80) X(Mp) X(M_)  \
+	X(Mb) X(Mw) X(Md) X(Mq) X(Mv) X(My) X(Mx) X(Mx2) X(Mx4) X(Mx8) X(Mdq) X(Mqq) X(Mt) X(M80) X(Mp) X(M_)  \
 	X(Rv) X(Ry) X(Rn)                                                   \
 	/* a full register, but 16 or 8 bits in memory: SLDT, PEXTR ... */   \
 	X(EwMw) X(EdMb) X(EdMw)                                              \

@@ -44,6 +44,29 @@ static const struct insn_row pfx_17[4] = { {}, R3(VSTORE, Md, Vdq, Ib, ST) };
 static const struct insn_row pfx_128[4] = { {}, R3(VSTORE, Mdq, Vx, Ib, ST) };
 static const struct insn_row pfx_256[4] = { {}, R3(VSTORE, Mqq, Vx, Ib, ST) };
 
+/* Each element made narrower: VPMOVQB, VPMOVSQB, VPMOVUSQB and the like */
+static const struct insn_row w0_x2[2] = { R2(VNARROW, Mx2, Vx, ST) };
+static const struct insn_row w0_x4[2] = { R2(VNARROW, Mx4, Vx, ST) };
+static const struct insn_row w0_x8[2] = { R2(VNARROW, Mx8, Vx, ST) };
+static const struct insn_row pfx_x2[4] = { {}, {}, GRP(W, w0_x2) };
+static const struct insn_row pfx_x4[4] = { {}, {}, GRP(W, w0_x4) };
+static const struct insn_row pfx_x8[4] = { {}, {}, GRP(W, w0_x8) };
+/* VPCOMPRESSB, VPCOMPRESSW */
+static const struct insn_row w_bw[2] = {
+	R2(VCOMPRESS, Mb, Vx, ST), R2(VCOMPRESS, Mw, Vx, ST),
+};
+static const struct insn_row pfx_63[4] = { {}, GRP(W, w_bw) };
+/* VCOMPRESSPS, VCOMPRESSPD, VPCOMPRESSD, VPCOMPRESSQ */
+static const struct insn_row w_dq[2] = {
+	R2(VCOMPRESS, Md, Vx, ST), R2(VCOMPRESS, Mq, Vx, ST),
+};
+static const struct insn_row pfx_compress[4] = { {}, GRP(W, w_dq) };
+/* VPSCATTERDD, VSCATTERQPD and the like; an element is what lies at an address */
+static const struct insn_row w_scatter[2] = {
+	R2(VSCATTER, Md, Vx, ST), R2(VSCATTER, Mq, Vx, ST),
+};
+static const struct insn_row pfx_scatter[4] = { {}, GRP(W, w_scatter) };
+
 const struct insn_sparse_row vigil_insn_evex[] = {
 	{ INSN_MAP_0F, 0x11, GRP(PFX, pfx_11) },
 	{ INSN_MAP_0F, 0x13, GRP(PFX, pfx_half) },
@@ -54,6 +77,31 @@ const struct insn_sparse_row vigil_insn_evex[] = {
 	{ INSN_MAP_0F, 0x7f, GRP(PFX, pfx_7f) },
 	{ INSN_MAP_0F, 0xd6, GRP(PFX, pfx_d6) },
 	{ INSN_MAP_0F, 0xe7, GRP(PFX, pfx_e7) },
+	{ INSN_MAP_0F38, 0x10, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x11, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x12, GRP(PFX, pfx_x8) },
+	{ INSN_MAP_0F38, 0x13, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x14, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x15, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x20, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x21, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x22, GRP(PFX, pfx_x8) },
+	{ INSN_MAP_0F38, 0x23, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x24, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x25, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x30, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x31, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x32, GRP(PFX, pfx_x8) },
+	{ INSN_MAP_0F38, 0x33, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x34, GRP(PFX, pfx_x4) },
+	{ INSN_MAP_0F38, 0x35, GRP(PFX, pfx_x2) },
+	{ INSN_MAP_0F38, 0x63, GRP(PFX, pfx_63) },
+	{ INSN_MAP_0F38, 0x8a, GRP(PFX, pfx_compress) },
+	{ INSN_MAP_0F38, 0x8b, GRP(PFX, pfx_compress) },
+	{ INSN_MAP_0F38, 0xa0, GRP(PFX, pfx_scatter) },
+	{ INSN_MAP_0F38, 0xa1, GRP(PFX, pfx_scatter) },
+	{ INSN_MAP_0F38, 0xa2, GRP(PFX, pfx_scatter) },
+	{ INSN_MAP_0F38, 0xa3, GRP(PFX, pfx_scatter) },
 	{ INSN_MAP_0F3A, 0x14, GRP(PFX, pfx_14) },
 	{ INSN_MAP_0F3A, 0x15, GRP(PFX, pfx_15) },
 	{ INSN_MAP_0F3A, 0x16, GRP(PFX, pfx_16) },
