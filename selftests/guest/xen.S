@@ -3,7 +3,9 @@
  * A guest for `vigil run --xen', for pv/xen.c: 32-bit code without paging, loaded at
  * 1 MiB and entered with EBX at struct hvm_start_info. It prints what it has seen, and
  * ends as the first letter of its command line says: c: it crashes; r: it asks for a
- * reset; i: it first prints a letter of its input; else it powers off.
+ * reset; i: it first prints a letter of its input; u: a user program without an interrupt
+ * table prints in three ways, and powers off; p: the same, without the right to use ports;
+ * else it powers off.
  */
 #include "payload.h"
 
@@ -152,6 +154,11 @@ PAYLOAD(xen_guest)
 	je crash
 	cmp $'r', %al
 	je reset
+	cmp $'u', %al
+	je user
+	movb $0, X(user_flags) + 1	/* IOPL 0 */
+	cmp $'p', %al
+	je user
 	cmp $'i', %al
 	jne off
 
@@ -182,6 +189,33 @@ shut:
 	call_xen SCHED_OP, $2, $X(reason)
 	hlt
 	jmp shut
+
+	/* Opens three hypercalls, and goes to ring 3. */
+user:
+	call_xen 55, $0, $X(iopl)
+	expect 0, "set_hypercall_iopl"
+	lidt X(no_idt)
+	lgdt X(gdtr)
+	mov $0x23, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	push %eax
+	push $STACK
+	push X(user_flags)
+	push $0x1b
+	push $X(in_ring3)
+	iret
+in_ring3:
+	say "user: console_io"
+	mov $X(user_ring), %esi
+	mov $X(user_ring_end) - X(user_ring), %ecx
+	call print
+	mov $X(user_port), %esi
+	mov $X(user_port_end) - X(user_port), %ecx
+1:	lodsb
+	out %al, $0xe9
+	loop 1b
+	jmp off
 
 	/* Puts ECX bytes at ESI into the ring at EDI, and tells. */
 print:
@@ -231,6 +265,23 @@ poll:	.long X(ports), 1, 0, 0
 ports:	.long 0
 upcalls: .long 0
 reason:	.long 0
+	.balign 8
+iopl:	.byte 3, 1, 0, 0, 0, 0, 0, 0	/* level 3, for the VM */
+	.quad 1 << CONSOLE_IO | 1 << SCHED_OP | 1 << EVENT_OP
+gdt:	.quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+	.quad 0x00cffa000000ffff, 0x00cff2000000ffff
+gdtr:	.word gdtr - gdt - 1
+	.long X(gdt)
+no_idt:	.word 0
+	.long 0
+user_flags:
+	.long 0x3002
+user_ring:
+	.ascii "user: ring\n"
+user_ring_end:
+user_port:
+	.ascii "user: port\n"
+user_port_end:
 ring_text:
 	.ascii "ring: hello\nTest result: SUCCESS\n"
 ring_text_end:

@@ -147,6 +147,29 @@ static void hello(long unused)
 		FAIL("the guest was not refused: %s", out);
 }
 
+/*
+ * A user program without an interrupt table talks through console_io, through the ring
+ * with its event channel, and where IOPL lets it through the port.
+ */
+static void user_program(long unused)
+{
+	begin();
+	/* Once the ring is in use, what console_io prints is for --verbose. */
+	run("vigil --verbose run --xen --max-iopl 3 -m 8 --append user " IMAGE
+	    " </dev/null",
+	    0);
+	says("user: console_io\n");
+	says("user: ring\n");
+	says("user: port\n");
+	/* Its #GP finds no handler, and no #DF either. */
+	if (!sh("timeout 60 vigil run --xen --max-iopl 3 -m 8 --append port " IMAGE
+		" </dev/null"))
+		FAIL("the port was open: %s", out);
+	says("user: ring\n");
+	if (strstr(out, "user: port\n"))
+		FAIL("the port was open: %s", out);
+}
+
 static void ends(long unused)
 {
 	begin();
@@ -198,6 +221,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "a guest that uses what Xen offers", seen },
 		{ "the guest of the document", hello },
+		{ "a user program and three consoles", user_program },
 		{ "a crash and a reset", ends },
 		{ "input", input },
 		{ "without --xen", without },
