@@ -116,6 +116,18 @@ void svm_nmi_window(struct vigil_vcpu *vcpu)
 	svm->stepping = true;
 }
 
+/*
+ * An IRET of the emulator's has not been seen to end: nothing waits for another one,
+ * which would be taken for the handler's.
+ */
+void svm_nmi_unmasked(struct vigil_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->await_iret = false;
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, false);
+}
+
 void svm_exit_iret(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -149,10 +161,8 @@ void svm_nmi_progress(struct vigil_vcpu *vcpu)
 		 */
 		vigil_request(vcpu, REQ_EVENT);
 	}
-	if (iret_done) {
-		svm->await_iret = false;
+	if (iret_done)
 		event_nmi_unmask(vcpu);
-	}
 }
 
 /*

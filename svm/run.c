@@ -258,6 +258,7 @@ const struct vmm_ops svm_ops = {
 	.set_irq_shadow		= svm_set_irq_shadow,
 	.irq_window		= svm_irq_window,
 	.nmi_window		= svm_nmi_window,
+	.nmi_unmasked		= svm_nmi_unmasked,
 	.set_root		= svm_set_root,
 	.flush_tlb		= svm_flush_tlb,
 	.flush_gva		= svm_flush_gva,

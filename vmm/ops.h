@@ -138,6 +138,8 @@ struct vmm_ops {
 			   bool on); /* exit when IRQs can be taken */
 	void (*nmi_window)(
 		struct vigil_vcpu *vcpu); /* exit when an NMI can be taken */
+	/* The NMI handler has ended, maybe by an IRET of the emulator's. */
+	void (*nmi_unmasked)(struct vigil_vcpu *vcpu);
 
 	/* --- shadow/ --- */
 	void (*set_root)(struct vigil_vcpu *vcpu,

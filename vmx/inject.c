@@ -116,13 +116,16 @@ void vmx_irq_window(struct vigil_vcpu *vcpu, bool on)
 
 void vmx_nmi_window(struct vigil_vcpu *vcpu)
 {
+	vmx_set_cpu_ctl(to_vmx(vcpu), CPU_NMI_WINDOW, true);
+}
+
+/* The CPU does not know of an IRET of the emulator's, and opens no window then. */
+void vmx_nmi_unmasked(struct vigil_vcpu *vcpu)
+{
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	/* The emulator has ended blocking by NMI, with which no window opens. */
-	if (!vcpu->events.nmi_masked)
-		vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
-						      ~(u32)BLOCKED_BY_NMI);
-	vmx_set_cpu_ctl(vmx, CPU_NMI_WINDOW, true);
+	vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
+					      ~(u32)BLOCKED_BY_NMI);
 }
 
 unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu)

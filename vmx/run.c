@@ -508,6 +508,7 @@ const struct vmm_ops vmx_ops = {
 	.take_held_db		= vmx_take_held_db,
 	.irq_window		= vmx_irq_window,
 	.nmi_window		= vmx_nmi_window,
+	.nmi_unmasked		= vmx_nmi_unmasked,
 	.set_root		= vmx_set_root,
 	.flush_tlb		= vmx_flush_tlb,
 	.flush_gva		= vmx_flush_gva,

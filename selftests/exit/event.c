@@ -3,6 +3,8 @@
  * Interrupts and NMIs: when they may come, in which order, with which frame,
  * and that none is lost or doubled when its delivery is cut short.
  */
+#include <sys/mman.h>
+
 #include "../watch/mon.h"
 #include "guest.h"
 
@@ -31,6 +33,10 @@ DECLARE_LABEL(ev_idt_pf, int);
 DECLARE_LABEL(ev_idt_pf, behind);
 DECLARE_PAYLOAD(ev_nmi_block);
 DECLARE_LABEL(ev_nmi_block, handler);
+DECLARE_PAYLOAD(ev_nmi_mmio);
+DECLARE_LABEL(ev_nmi_mmio, handler);
+DECLARE_LABEL(ev_nmi_mmio, iret);
+DECLARE_LABEL(ev_nmi_mmio, behind);
 
 #define VECTOR 0x31
 
@@ -247,6 +253,48 @@ static void nmi_blocked(long mode)
 	CHECK_EQ(v->val[3], 0x1111);
 }
 
+/*
+ * The emulator makes the IRET of an NMI's handler, and the next instruction stands at
+ * the same RIP as that IRET, in an interrupt shadow: the next NMI waits for its end, and
+ * finds the flags of the guest.
+ */
+static void nmi_emulated_iret(long mode)
+{
+	struct vcpu *v = START(mode, ev_nmi_mmio);
+	uint32_t at = LABEL_AT(ev_nmi_mmio, iret) - 1;
+	const uint32_t frame[] = { at, SEL_FREE, RFLAGS_1 };
+	uint8_t *page = vm_ram(v->vm, GUEST_FREE, 0x1000);
+	enum stop stop;
+
+	SKIP_ON_TCG("QEMU TCG drops the interrupt shadow at VMRUN");
+	if (test_on_bochs() && test_on_svm())
+		SKIP("Bochs resets the host after a #DB that it intercepts");
+	gdt_set(v->vm, SEL_FREE, LABEL_AT(ev_nmi_mmio, behind) - at, ~0u,
+		D_P | D_S | D_TYPE(0xa) | D_DB | D_G);
+	idt_gate(v->vm, mode, NMI, LABEL_AT(ev_nmi_mmio, handler), SEL_CODE32,
+		 0xe, 0);
+	EXPECT(v, STOP_SYNC);
+	vcpu_settle(v);
+	send_nmi(v);
+	wr32(v->vm, GUEST_FREE, GUEST_STACK);
+	mprotect(page, 0x1000, PROT_NONE);
+	while ((stop = vcpu_go(v)) == STOP_MMIO)
+		memcpy(v->run->mmio.data,
+		       (const char *)frame + (v->run->mmio.phys_addr & 0xf), 4);
+	CHECK_EQ(stop, STOP_ERRNO);
+	CHECK_EQ(errno, EFAULT);
+	CHECK_EQ(v->run->if_flag, 1);
+	CHECK_EQ(v->run->ready_for_interrupt_injection, 0);
+	mprotect(page, 0x1000, PROT_READ | PROT_WRITE);
+	idt_gate(v->vm, mode, NMI, idt_stub(mode, NMI), SEL_CODE32, 0xe, 0);
+	send_nmi(v);
+	EXPECT_EXC(v, NMI, 0);
+	CHECK_EQ(v->exc.cs, SEL_FREE);
+	CHECK_EQ(v->exc.rip, at + 1 + 6);
+	CHECK_EQ(v->exc.rflags, RFLAGS_1 | RFLAGS_IF);
+	EXPECT(v, STOP_END);
+}
+
 /* An NMI and an interrupt are pending at once: each is delivered once. */
 static void nmi_and_irq(long mode)
 {
@@ -457,6 +505,7 @@ static const struct test_case cases[] = {
 	CASE_ALL("many interrupts", storm),
 	CASE_ALL("NMI with IF=0", nmi_if0),
 	{ "NMI blocked until IRET (long)", nmi_blocked, M_LONG },
+	{ "NMI behind an emulated IRET", nmi_emulated_iret, M_PROT32 },
 	CASE_REAL16("NMI and interrupt at once", nmi_and_irq),
 	CASE_PROT("NMI and interrupt at once", nmi_and_irq),
 	CASE_ALL("delivery with nothing mapped", cold_delivery),

@@ -45,3 +45,27 @@ LABEL(ev_nmi_block, handler)
 	OUT_VALUE			/* still in the first handler */
 	iretq
 END(ev_nmi_block)
+#undef BITS
+
+/*
+ * The NMI's handler returns through a frame that the test plays as a device, so vigil
+ * makes its IRET. The frame leads to "behind", which another code segment has one byte
+ * before the IRET's own offset: its MOV stands where the IRET stood, in a shadow.
+ */
+#define BITS 32
+	.code32
+PAYLOAD(ev_nmi_mmio)
+	OUT_SYNC
+	nop
+	OUT_END
+LABEL(ev_nmi_mmio, handler)
+	mov $GUEST_MMIO, %esp
+LABEL(ev_nmi_mmio, iret)
+	iret
+	.balign 16
+LABEL(ev_nmi_mmio, behind)
+	sti
+	mov GUEST_FREE, %esp
+	nop
+	OUT_END
+END(ev_nmi_mmio)

@@ -385,6 +385,7 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 void event_nmi_unmask(struct vigil_vcpu *vcpu)
 {
 	vcpu->events.nmi_masked = false;
+	vmm_ops->nmi_unmasked(vcpu);
 	if (vcpu->events.nmi_pending)
 		vigil_request(vcpu, REQ_EVENT);
 }
