@@ -131,17 +131,38 @@ static void begin(bool old_wide, bool new_wide, u8 cpl)
 	new_tss(new_wide);
 }
 
-/* The same, for the delivery of an event. */
-static int event(bool rf, bool has_ec, u32 error_code)
+/* Delivers an event. */
+static int deliver(const struct emul_event *ev)
 {
 	int ret;
 
 	vigil_emul_begin(&e.c);
-	vigil_emul_event(&e.c, NEW, rf, has_ec, error_code);
+	vigil_emul_event(&e.c, NEW, ev);
 	do
 		ret = vigil_emulate(&e.c, &env_ops);
 	while (ret == EMUL_OK && e.c.more);
 	return ret;
+}
+
+static struct emul_event outside(bool rf, bool has_ec, u32 error_code)
+{
+	return (struct emul_event){ .external = true,
+				    .rf = rf,
+				    .has_ec = has_ec,
+				    .error_code = error_code };
+}
+
+static int event(bool rf, bool has_ec, u32 error_code)
+{
+	struct emul_event ev = outside(rf, has_ec, error_code);
+
+	return deliver(&ev);
+}
+
+/* INT3 or INTO, which the CPU has made an event of */
+static int soft_event(void)
+{
+	return deliver(&(struct emul_event){ 0 });
 }
 
 /* Checks a field of the old TSS. */
@@ -256,6 +277,18 @@ static void test_wide(void)
 	e.tr.sel = BEYOND;
 	unit_result(STEP(JMP_NEW) == EMUL_OK && BUSY(OLD) && loaded32(0),
 		    "JMP: TR's selector is beyond the GDT");
+	begin(true, true, 0);
+	e.tr.base = ENV_MEM + ENV_BYTES - 0x60;
+	e.tr.limit = 0x5f;
+	unit_result(STEP(JMP_NEW) == EMUL_OK && loaded32(0) &&
+			    at(ENV_MEM + ENV_BYTES - 0x40, 4) == 0x1007,
+		    "JMP: no page behind the old TSS, which ends there");
+	begin(true, true, 0);
+	e.tr.base = ENV_MEM - 0x20;
+	/* It lies over the GDT, which the new task needs behind the switch. */
+	unit_result(STEP(JMP_NEW) == EMUL_FAULT && e.tr.sel == NEW &&
+			    at(ENV_MEM, 4) == 0x1007,
+		    "JMP: no page for what the old TSS keeps");
 }
 
 static void test_narrow(void)
@@ -473,6 +506,9 @@ static void test_old_refuses(void)
 	before = e;
 	old_refuses("an event: a small TSS is #TS(TSS + EXT)",
 		    event(true, true, 0), TS, NEW | 1);
+	before = e;
+	old_refuses("INT3: a small TSS is #TS(TSS), not from outside",
+		    soft_event(), TS, NEW);
 }
 
 static void link_to(u16 sel)
@@ -571,6 +607,9 @@ static void test_new_faults(void)
 	field16(0x4c, DATA0);
 	new_faults("CS, for an event: EXT", event(true, true, 0), TS,
 		   DATA0 | 1);
+	begin(true, true, 0);
+	field16(0x4c, DATA0);
+	new_faults("CS, for INT3: no EXT", soft_event(), TS, DATA0);
 	begin(true, true, 0);
 	field16(0x4c, SMALL);
 	new_faults("EIP: beyond the limit is #GP(0)", STEP(CALL_NEW), GP, 0);
@@ -702,6 +741,8 @@ static void answer(void)
 /* The switch has the same end, whichever access waits. */
 static void test_waits(void)
 {
+	const struct emul_event ud = outside(true, false, 0),
+				gp = outside(true, true, 0x5678);
 	static struct env whole;
 	unsigned int n, waits = 0;
 	bool same = true;
@@ -710,7 +751,7 @@ static void test_waits(void)
 	begin(true, true, 0);
 	word(ENV_MEM + NEW, tss_desc(ENV_MEM + 0x1000 - 0x32, 0x67, 9, 0), 8);
 	memcpy(e.mem + 0x1000 - 0x32, e.mem + 0x600, 0x68);
-	ret = event(true, true, 0x5678);
+	ret = deliver(&gp);
 	whole = e;
 	for (n = 0; ret == EMUL_OK && n < 200; n++) {
 		begin(true, true, 0);
@@ -718,7 +759,7 @@ static void test_waits(void)
 		     tss_desc(ENV_MEM + 0x1000 - 0x32, 0x67, 9, 0), 8);
 		memcpy(e.mem + 0x1000 - 0x32, e.mem + 0x600, 0x68);
 		vigil_emul_begin(&e.c);
-		vigil_emul_event(&e.c, NEW, true, true, 0x5678);
+		vigil_emul_event(&e.c, NEW, &gp);
 		e.pend_at = n;
 		do {
 			ret = vigil_emulate(&e.c, &env_ops);
@@ -747,7 +788,7 @@ static void test_waits(void)
 		    "a descriptor changes before the switch: begin again");
 	begin(true, true, 0);
 	vigil_emul_begin(&e.c);
-	vigil_emul_event(&e.c, NEW, true, false, 0);
+	vigil_emul_event(&e.c, NEW, &ud);
 	ret = vigil_emulate(&e.c, &env_ops);
 	same = ret == EMUL_OK && e.c.more;
 	e.race = 1;

@@ -32,7 +32,8 @@ static bool is_contributory(u8 vector)
 	return vector < 32 && (CONTRIBUTORY & BIT(vector));
 }
 
-bool event_is_fault(u8 vector)
+/* Is RF set in the flags that this exception saves? */
+static bool is_fault(u8 vector)
 {
 	return vector >= 32 || !(NOT_FAULTS & BIT(vector));
 }
@@ -256,7 +257,7 @@ static void inject_new(struct vigil_vcpu *vcpu)
 		deliver_payload(vcpu, e);
 		if (e->vector == X86_TRAP_DB && !e->soft)
 			event_db_entered(vcpu);
-		if (!e->soft && event_is_fault(e->vector))
+		if (!e->soft && is_fault(e->vector))
 			vcpu->rflags |= X86_EFLAGS_RF;
 		e->pending = false;
 		e->injected = true;
@@ -380,6 +381,26 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 	}
 	vcpu->stat.reinjected++;
 	vigil_request(vcpu, REQ_EVENT);
+}
+
+/* INT3 and INTO are instructions, whatever the CPU calls the event. */
+static bool is_instruction(const struct vigil_exception *e)
+{
+	return e->soft || e->vector == X86_TRAP_BP || e->vector == X86_TRAP_OF;
+}
+
+struct emul_event event_injected_now(const struct vigil_vcpu *vcpu)
+{
+	const struct vigil_exception *e = &vcpu->events.exception;
+
+	if (!e->injected)
+		return (struct emul_event){ .external = true };
+	return (struct emul_event){
+		.external = !is_instruction(e),
+		.rf = !e->soft && is_fault(e->vector),
+		.has_ec = e->has_error_code,
+		.error_code = e->error_code,
+	};
 }
 
 void event_nmi_unmask(struct vigil_vcpu *vcpu)

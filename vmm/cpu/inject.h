@@ -104,8 +104,8 @@ enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
 void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		    bool has_ec, u32 ec);
 
-/* Is RF set in the flags that this exception saves? */
-bool event_is_fault(u8 vector);
+/* The injected event, for the emulator to deliver. */
+struct emul_event event_injected_now(const struct vigil_vcpu *vcpu);
 
 /* The guest has executed IRET, or its NMI window is open: NMIs are unmasked. */
 void event_nmi_unmask(struct vigil_vcpu *vcpu);

@@ -394,11 +394,13 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
 	return ret;
 }
 
-int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf, bool has_ec,
-		  u32 error_code)
+int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf)
 {
+	struct emul_event ev = event_injected_now(vcpu);
+
+	ev.rf |= rf;
 	emulctl_begin(vcpu);
-	vigil_emul_event(&vcpu->emul, sel, rf, has_ec, error_code);
+	vigil_emul_event(&vcpu->emul, sel, &ev);
 	return emul_step(vcpu);
 }
 

@@ -20,8 +20,7 @@ int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
  * Delivers the injected event to the task whose TSS is @sel. @rf: with RF in the old
  * task's flags. Returns as emulctl_run().
  */
-int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf, bool has_ec,
-		  u32 error_code);
+int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf);
 /* Is the instruction at RIP an INT n that leads to the task of this TSS? */
 bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel);
 /*

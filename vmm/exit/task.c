@@ -18,16 +18,6 @@ static void forget_event(struct vigil_vcpu *vcpu)
 	event_complete(vcpu, CUT_NONE, 0, false, 0);
 }
 
-static int deliver(struct vigil_vcpu *vcpu, const struct exit_task *t)
-{
-	const struct vigil_exception *e = &vcpu->events.exception;
-	bool exception = e->injected;
-
-	return emulctl_event(vcpu, t->sel,
-			     t->rf || (exception && event_is_fault(e->vector)),
-			     exception && e->has_error_code, e->error_code);
-}
-
 int exit_task_switch(struct vigil_vcpu *vcpu, const struct exit_task *t)
 {
 	/* An INT n that was cut short has begun a shadow: inject.c. */
@@ -43,5 +33,5 @@ int exit_task_switch(struct vigil_vcpu *vcpu, const struct exit_task *t)
 		forget_event(vcpu);
 		return exit_emulate(vcpu);
 	}
-	return deliver(vcpu, t);
+	return emulctl_event(vcpu, t->sel, t->rf);
 }

@@ -157,18 +157,17 @@ static void external_fault(struct emul_exception *e)
 	}
 }
 
-void vigil_emul_event(struct emul_ctxt *c, u16 sel, bool rf, bool has_ec,
-		      u32 error_code)
+void vigil_emul_event(struct emul_ctxt *c, u16 sel, const struct emul_event *ev)
 {
 	memset(&c->insn, 0, sizeof(c->insn));
 	c->task = (struct emul_task){
 		.stage = EMUL_TASK_EVENT,
 		.event = true,
-		.external = true,
+		.external = ev->external,
 		.sel = sel,
-		.rf = rf,
-		.has_ec = has_ec,
-		.error_code = error_code,
+		.rf = ev->rf,
+		.has_ec = ev->has_ec,
+		.error_code = ev->error_code,
 	};
 }
 

@@ -266,6 +266,20 @@ enum emul_task_stage {
 };
 
 /**
+ * struct emul_event - an event that the CPU did not deliver
+ * @external: not INT n, INT3 or INTO: error codes of faults in its delivery say so
+ * @rf:		it is a fault: the flags are saved with RF
+ * @has_ec:	@error_code goes to the handler's stack
+ * @error_code:	which
+ */
+struct emul_event {
+	bool external;
+	bool rf;
+	bool has_ec;
+	u32 error_code;
+};
+
+/**
  * struct emul_task - a task switch
  * @stage:	enum emul_task_stage
  * @event:	no instruction, but an event; RIP is where it came
@@ -522,12 +536,10 @@ void vigil_emul_pv_iret(struct emul_ctxt *c, unsigned int bytes, u16 cs, u64 ip,
  * vigil_emul_event() - make the next vigil_emulate() deliver an event
  * @c: context, after vigil_emul_begin()
  * @sel: the TSS that the task gate of the event names
- * @rf: the event is a fault
- * @has_ec: it has an error code
- * @error_code: which
+ * @ev: the event
  */
-void vigil_emul_event(struct emul_ctxt *c, u16 sel, bool rf, bool has_ec,
-		      u32 error_code);
+void vigil_emul_event(struct emul_ctxt *c, u16 sel,
+		      const struct emul_event *ev);
 
 /**
  * vigil_emul_int_enters() - is c->insn an INT n that would switch to this task?

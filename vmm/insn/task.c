@@ -149,7 +149,10 @@ static int probe(struct emul_ctxt *c, u64 la, unsigned int bytes)
 static int probe_all(struct emul_ctxt *c, const struct tss *old,
 		     const struct tss *new, bool mark_old, bool mark_new)
 {
-	int ret = probe(c, in_tss(old, 0), old->at->bytes);
+	const struct layout *at = old->at;
+	/* The limit of the old TSS may end behind its last segment register. */
+	int ret = probe(c, in_tss(old, at->words),
+			at->segs + at->nr_segs * at->width - at->words);
 
 	if (!ret)
 		ret = probe(c, in_tss(new, 0), new->at->bytes);
