@@ -2,6 +2,7 @@
 /* Injection, interrupt and NMI windows, and events whose delivery was cut short. */
 #include <asm/processor-flags.h>
 
+#include "cut.h"
 #include "svm.h"
 #include "vmm/cpu/inject.h"
 
@@ -165,69 +166,22 @@ void svm_nmi_progress(struct vigil_vcpu *vcpu)
 		event_nmi_unmask(vcpu);
 }
 
-/*
- * Does the CPU deliver such an event in a guest by itself? It does not deliver
- * interrupts, nor exceptions that are intercepted. (When the delivery of an INT
- * n is cut short, Bochs 2.7 reports the last event that it remembers.)
- */
-static bool delivers_itself(const struct vmcb_control *c, enum cut_short kind,
-			    u8 vector)
-{
-	return kind == CUT_SOFT ||
-	       (kind == CUT_EXCEPTION && vector < 32 &&
-		!(c->intercept[ICPT_EXCEPTION] & BIT(vector)));
-}
-
-/*
- * The injected event has been delivered, unless EXITINTINFO reports it: then
- * the exit came in the middle of its delivery. RIP still points to INT n, INT3
- * or INTO of the guest, so these are executed again. An INT3 or INTO that was
- * injected belongs to no instruction at RIP.
- */
+/* The injected event has been delivered, unless the exit came in the middle of it. */
 void svm_event_exit(struct vigil_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb_control *c = &svm->vmcb->control;
-	u32 info = c->exit_int_info, injected = svm->injected;
-	u8 vector = info & EVT_VECTOR;
-	enum cut_short kind = CUT_NONE;
+	u32 info = c->exit_int_info;
+	enum cut_short kind;
+	u8 vector;
 
-	if (info & EVT_VALID) {
-		switch (info & EVT_TYPE) {
-		case EVT_TYPE_INTR:
-			kind = CUT_IRQ;
-			break;
-		case EVT_TYPE_NMI:
-			kind = CUT_NMI;
-			break;
-		case EVT_TYPE_EXCEPTION:
-			kind = CUT_EXCEPTION;
-			if ((vector == X86_TRAP_BP || vector == X86_TRAP_OF) &&
-			    ((injected ^ info) &
-			     (EVT_VALID | EVT_TYPE | EVT_VECTOR)))
-				kind = CUT_SOFT;
-			break;
-		default:
-			kind = CUT_SOFT;
-		}
-		if (!(injected & EVT_VALID) &&
-		    !delivers_itself(c, kind, vector))
-			kind = CUT_SOFT;
-	}
+	kind = svm_cut(c, svm->injected, svm->virq, &vector);
 	if (unlikely(svm->virq)) {
-		/*
-		 * V_IRQ is still set: the CPU did not take the interrupt, queue
-		 * it again.
-		 */
-		if (c->int_control & V_IRQ) {
-			kind = CUT_IRQ;
-			vector = c->int_vector;
-		}
 		svm->virq = false;
 		set_virq(svm->vmcb, false);
 		vigil_request(vcpu, REQ_EVENT);
 	}
-	svm->own_event = kind == CUT_EXCEPTION && !(injected & EVT_VALID);
+	svm->own_event = kind == CUT_EXCEPTION && !(svm->injected & EVT_VALID);
 	svm->injected = 0;
 	event_complete(vcpu, kind, vector, info & EVT_HAS_ERROR,
 		       c->exit_int_error);

@@ -6,10 +6,7 @@
 #ifndef VIGIL_SVM_VMCB_H
 #define VIGIL_SVM_VMCB_H
 
-#include <linux/bits.h>
-#include <linux/build_bug.h>
-#include <linux/stddef.h>
-#include <linux/types.h>
+#include "vmm/pure.h"
 
 /* clang-format off */
 /* words of vmcb_control.intercept */

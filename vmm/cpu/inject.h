@@ -14,6 +14,7 @@
 
 #include <asm/processor-flags.h>
 
+#include "cut.h"
 #include "vmm/vcpu.h"
 
 /* RESET: no event is pending or injected, and NMIs are unmasked. */
@@ -93,10 +94,6 @@ int event_user_irq(struct vigil_vcpu *vcpu, u32 vector);
 /* KVM_NMI */
 void event_user_nmi(struct vigil_vcpu *vcpu);
 
-/*
- * The kind of event whose delivery an exit cut short, as a vendor reports it.
- */
-enum cut_short { CUT_NONE, CUT_IRQ, CUT_NMI, CUT_EXCEPTION, CUT_SOFT };
 /*
  * Forgets the injected event, and queues @kind again. (With CUT_SOFT the
  * instruction is executed again.)
