@@ -486,6 +486,62 @@ static void first_step(long mode)
 	EXPECT(v, STOP_END);
 }
 
+/* KVM_RUN, which only looks whether it could take an interrupt */
+static bool takes_irq(struct vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	CHECK_ERRNO(ioctl(v->fd, KVM_RUN, 0), EINTR);
+	v->run->immediate_exit = 0;
+	return v->run->ready_for_interrupt_injection;
+}
+
+/* A shadow of STI stays with the place where it was, and ends with IF. */
+static void shadow_and_regs(long mode)
+{
+	static const char code[] = {
+		0xa0, 0, 0, 3, 0, /* mov GUEST_FREE, %al */
+		0xe6, PORT_SYNC, /* out */
+		0xfb, /* sti */
+		0xa0, 0, 0, 3, 0, /* mov GUEST_FREE, %al */
+		0x90, /* nop */
+		0xe6, PORT_END, /* out */
+	};
+	struct kvm_regs r, other;
+	unsigned int i;
+
+	/* KVM leaves the shadow to KVM_SET_VCPU_EVENTS. */
+	for (i = test_on_kvm() ? 2 : 0; i < 3; i++) {
+		struct vcpu *v = guest_start(mode, code, code + sizeof(code));
+		uint8_t *page = vm_ram(v->vm, GUEST_FREE, 0x1000);
+
+		/* Then one exit finds the page missing, and its tables are there. */
+		EXPECT(v, STOP_SYNC);
+		mprotect(page, 0x1000, PROT_NONE);
+		EXPECT(v, STOP_ERRNO);
+		CHECK_EQ(errno, EFAULT);
+		get_regs(v, &r);
+		CHECK_EQ(r.rip, mode_entry(mode) + 8);
+		CHECK(!takes_irq(v));
+		set_regs(v, &r);
+		CHECK(!takes_irq(v));
+		other = r;
+		if (i == 0)
+			other.rflags &= ~(uint64_t)RFLAGS_IF;
+		if (i == 1)
+			other.rip += 5;
+		set_regs(v, &other);
+		CHECK_EQ(takes_irq(v), i == 1);
+		if (i == 0)
+			set_regs(v, &r);
+		CHECK_EQ(takes_irq(v), i != 2);
+		mprotect(page, 0x1000, PROT_READ | PROT_WRITE);
+		if (i == 0)
+			set_regs(v, &other);
+		EXPECT(v, STOP_END);
+		vm_destroy(v->vm);
+	}
+}
+
 static const struct test_case cases[] = {
 	CASE_REAL16("STI shadow and window", sti_shadow),
 	CASE_PROT("STI shadow and window", sti_shadow),
@@ -498,6 +554,7 @@ static const struct test_case cases[] = {
 	CASE_REAL16("MOV SS shadow, single steps", movss_step),
 	CASE_PROT("MOV SS shadow, single steps", movss_step),
 	CASE_ALL("single steps from the first instruction", first_step),
+	{ "STI shadow and KVM_SET_REGS", shadow_and_regs, M_PROT32 },
 	CASE_REAL16("HLT, interrupt", hlt_irq),
 	CASE_PROT("HLT, interrupt", hlt_irq),
 	CASE_REAL16("HLT, NMI", hlt_nmi),

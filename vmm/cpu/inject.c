@@ -204,9 +204,10 @@ void event_db_held(struct vigil_vcpu *vcpu, unsigned long dr6)
 	event_db(vcpu, dr6 | take_held(vcpu));
 }
 
-void event_drop_held(struct vigil_vcpu *vcpu)
+void event_drop_shadow(struct vigil_vcpu *vcpu)
 {
 	take_held(vcpu);
+	vmm_ops->set_irq_shadow(vcpu, false);
 }
 
 /* --- what the next entry delivers --- */

@@ -49,8 +49,8 @@ void event_soft(struct vigil_vcpu *vcpu, u8 vector, unsigned long next_rip);
 void event_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 /* The same, and with it what a MOV SS before this instruction has held back. */
 void event_db_held(struct vigil_vcpu *vcpu, unsigned long dr6);
-/* Forgets the #DB that a MOV SS holds back. */
-void event_drop_held(struct vigil_vcpu *vcpu);
+/* Forgets an interrupt shadow, and the #DB that one of MOV SS holds back. */
+void event_drop_shadow(struct vigil_vcpu *vcpu);
 /*
  * The handler of a #DB is entered, which clears DR7.GD. The CPU does that only for one
  * that it raises itself.

@@ -36,8 +36,23 @@ int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
 	return 0;
 }
 
+/*
+ * An interrupt shadow, and the #DB that one of MOV SS holds back, belong to the place
+ * where the guest stands. VMX refuses an entry with a step that is held back without TF,
+ * and with a shadow of STI without IF. A VMM that sets what it has read changes nothing:
+ * no interrupt may come between STI and HLT.
+ */
+static bool is_elsewhere(const struct vigil_vcpu *vcpu,
+			 const struct kvm_regs *regs)
+{
+	return regs->rip != vcpu->rip ||
+	       (regs->rflags ^ vcpu->rflags) & (X86_EFLAGS_TF | X86_EFLAGS_IF);
+}
+
 int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 {
+	if (is_elsewhere(vcpu, regs))
+		event_drop_shadow(vcpu);
 	vcpu->regs[REG_RAX] = regs->rax;
 	vcpu->regs[REG_RBX] = regs->rbx;
 	vcpu->regs[REG_RCX] = regs->rcx;
@@ -57,11 +72,10 @@ int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->rip = regs->rip;
 	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
 	/*
-	 * A pending exception, and a #DB that MOV SS holds back, belonged to
-	 * the registers that are replaced: forget them.
+	 * A pending exception belonged to the registers that are replaced:
+	 * forget it.
 	 */
 	vcpu->events.exception.pending = false;
-	event_drop_held(vcpu);
 	vigil_request(vcpu, REQ_EVENT);
 	return 0;
 }
