@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Hypercalls by INT 0x82, whose gate raises a fault; and the page in that flavour. */
+#include <pthread.h>
+
 #include "pv_calls.h"
 
 #define VECTOR 0x82
@@ -295,6 +297,69 @@ static void page_vcpus(long mode)
 	vm_destroy(a->vm);
 }
 
+/* ---- two vCPUs change the flavour at once ---- */
+
+struct flip {
+	struct vcpu *v;
+	unsigned int iopl;
+	pthread_barrier_t *both;
+	enum stop stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flip *f = arg;
+
+	pthread_barrier_wait(f->both);
+	f->stop = vcpu_go(f->v);
+	return NULL;
+}
+
+#define RACES 200
+
+/*
+ * One opens the VM's hypercalls while the other closes them. Whichever was the last,
+ * the page has the flavour of its policy.
+ */
+static void page_raced(long mode)
+{
+	struct vcpu *a = begin(mode), *b = vcpu_create(a->vm);
+	struct flip f[2] = { { .v = a, .iopl = 3 }, { .v = b } };
+	pthread_barrier_t both;
+	struct vigil_hypercalls h;
+	pthread_t thread[2];
+	unsigned int i, j, opened = 0;
+
+	vcpu_set_mode(b, mode);
+	REQUIRE_EQ(write_msr(a, GUEST_FREE), STOP_END);
+	put_code(a, test_on_svm() ? vmmcall : vmcall, 3);
+	pthread_barrier_init(&both, NULL, 2);
+	for (i = 0; i < RACES && !test_failures(); i++) {
+		for (j = 0; j < 2; j++) {
+			struct vigil_iopl arg = { .iopl = f[j].iopl,
+						  .scope = VIGIL_IOPL_VM };
+			uint64_t at = GUEST_LOW + 64 * j;
+
+			f[j].both = &both;
+			memcpy(vm_ram(a->vm, at, sizeof(arg)), &arg,
+			       sizeof(arg));
+			load_call(f[j].v, NR_IOPL, VIGIL_IOPL_SET, at);
+			if (pthread_create(&thread[j], NULL, flip, &f[j]))
+				ERROR("no thread");
+		}
+		for (j = 0; j < 2; j++) {
+			pthread_join(thread[j], NULL);
+			REQUIRE_EQ(f[j].stop, STOP_END);
+			CHECK_EQ(result(f[j].v), 0);
+		}
+		REQUIRE_EQ(ioctl(a->vm->fd, VIGIL_GET_HYPERCALLS, &h), 0);
+		CHECK_EQ(by_int82(a, GUEST_FREE), !!h.iopl);
+		opened += !!h.iopl;
+	}
+	test_note("opened last in %u of %u", opened, i);
+	vm_destroy(a->vm);
+}
+
 /* Memory that has been a hypercall page, and is used for something else now. */
 static void page_reused(long mode)
 {
@@ -379,6 +444,9 @@ int main(int argc, char **argv)
 		CASE_PROT("the page", page),
 		CASE_PROT("the page, in use", page_in_use),
 		CASE_PROT("the page, two vCPUs", page_vcpus),
+		{ "the page, at once (prot32)", page_raced, M_PROT32 },
+		{ "the page, at once (pae)", page_raced, M_PAE },
+		{ "the page, at once (long)", page_raced, M_LONG },
 		CASE_PROT("the page, used for something else", page_reused),
 		{}
 	};

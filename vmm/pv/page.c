@@ -119,45 +119,43 @@ static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
 /* ---- flavours ---- */
 
 /* Bits of an entry of pv->page[], besides the page's address. */
+#define AGAIN BIT_ULL(3) /* somebody else has written the page meanwhile */
+#define BUSY BIT_ULL(2) /* a vCPU rewrites the page */
 #define NOTED BIT_ULL(1) /* lest guest page 0 looks like no entry */
 #define INT82 BIT_ULL(0)
+
+/*
+ * How often a vCPU rewrites a page at once. Each time more needs another vCPU that has
+ * changed the policy in the middle.
+ */
+#define REWRITES 64
 
 static bool wants_int82(const struct pv_vm *pv)
 {
 	return pv->flags & VIGIL_HC_INT82 && (pv->policy.iopl || pv->nr_open);
 }
 
-/* Notes a page, and drops the oldest for it. Called under pv->lock. */
-static void note(struct pv_vm *pv, u64 entry)
+/* NULL: it is none of the last pages. Called under pv->lock, as the next one. */
+static u64 *find(struct pv_vm *pv, gpa_t gpa)
 {
 	unsigned int i;
 
-	for (i = 0; i < PV_PAGES - 1; i++)
-		if (!((pv->page[i] ^ entry) & ~INT82))
-			break;
-	memmove(pv->page + 1, pv->page, i * sizeof(pv->page[0]));
-	pv->page[0] = entry;
+	for (i = 0; i < PV_PAGES; i++)
+		if (pv->page[i] & NOTED && (pv->page[i] & PAGE_MASK) == gpa)
+			return &pv->page[i];
+	return NULL;
 }
 
-int pv_write_page(struct vigil_vcpu *vcpu, u64 value)
+/* Notes a page that has just been written, and drops the oldest for it. */
+static void note(struct pv_vm *pv, gpa_t gpa, bool int82)
 {
-	struct pv_vm *pv = &vcpu->vm->pv;
-	bool int82;
-	int ret;
+	u64 *old = find(pv, gpa), entry = gpa | NOTED | (int82 ? INT82 : 0);
+	unsigned int i = old ? old - pv->page : PV_PAGES - 1;
 
-	/* The low bits say which page; there is one. */
-	if (offset_in_page(value))
-		return -EINVAL;
-	read_seqlock_excl(&pv->lock);
-	int82 = wants_int82(pv);
-	read_sequnlock_excl(&pv->lock);
-	ret = write_page(vcpu, value, int82);
-	if (ret)
-		return ret;
-	write_seqlock(&pv->lock);
-	note(pv, value | NOTED | (int82 ? INT82 : 0));
-	write_sequnlock(&pv->lock);
-	return 0;
+	if (old && *old & BUSY)
+		entry |= BUSY | AGAIN;
+	memmove(pv->page + 1, pv->page, i * sizeof(pv->page[0]));
+	pv->page[0] = entry;
 }
 
 /*
@@ -180,28 +178,96 @@ static bool is_call_page(struct vigil_vm *vm, gpa_t gpa)
 	return true;
 }
 
+/*
+ * Looks whether the page has the flavour that the policy wants. true: the caller is the
+ * one that writes it as @int82 says. @mine: the caller has just written it.
+ */
+static bool must_write(struct pv_vm *pv, gpa_t gpa, bool mine, bool *int82)
+{
+	bool write = false;
+	u64 *entry;
+
+	write_seqlock(&pv->lock);
+	entry = find(pv, gpa);
+	if (!entry)
+		goto out;
+	*int82 = wants_int82(pv);
+	if (!mine && *entry & BUSY) {
+		/* The one that is at it looks again. */
+		*entry |= AGAIN;
+		goto out;
+	}
+	write = *entry & AGAIN || !!(*entry & INT82) != *int82;
+	*entry &= ~(AGAIN | BUSY);
+	if (write)
+		*entry = (*entry & ~INT82) | BUSY | (*int82 ? INT82 : 0);
+out:
+	write_sequnlock(&pv->lock);
+	return write;
+}
+
+/*
+ * Brings a page to the flavour that the policy wants. One vCPU at a time writes it, and
+ * looks again behind that whether the policy has changed: two that write at once might
+ * leave the older flavour, or parts of both. A page that the VMM has taken away since is
+ * no hypercall page any more.
+ */
+static void settle(struct vigil_vcpu *vcpu, gpa_t gpa)
+{
+	struct pv_vm *pv = &vcpu->vm->pv;
+	unsigned int times;
+	bool int82;
+	u64 *entry;
+
+	for (times = 0; times < REWRITES; times++) {
+		if (!must_write(pv, gpa, times, &int82))
+			return;
+		if (!is_call_page(vcpu->vm, gpa))
+			break;
+		write_page(vcpu, gpa, int82);
+	}
+	write_seqlock(&pv->lock);
+	entry = find(pv, gpa);
+	if (entry)
+		*entry &= ~(AGAIN | BUSY);
+	write_sequnlock(&pv->lock);
+}
+
+int pv_write_page(struct vigil_vcpu *vcpu, u64 value)
+{
+	struct pv_vm *pv = &vcpu->vm->pv;
+	bool int82;
+	int ret;
+
+	/* The low bits say which page; there is one. */
+	if (offset_in_page(value))
+		return -EINVAL;
+	read_seqlock_excl(&pv->lock);
+	int82 = wants_int82(pv);
+	read_sequnlock_excl(&pv->lock);
+	ret = write_page(vcpu, value, int82);
+	if (ret)
+		return ret;
+	write_seqlock(&pv->lock);
+	note(pv, value, int82);
+	write_sequnlock(&pv->lock);
+	/* The policy may have changed before the page was noted. */
+	settle(vcpu, value);
+	return 0;
+}
+
 void pv_rewrite_pages(struct vigil_vcpu *vcpu)
 {
 	struct pv_vm *pv = &vcpu->vm->pv;
 	u64 pages[PV_PAGES];
 	unsigned int i;
-	gpa_t gpa;
-	bool int82;
 
 	if (!(pv->flags & VIGIL_HC_INT82))
 		return;
-	write_seqlock(&pv->lock);
-	int82 = wants_int82(pv);
-	for (i = 0; i < PV_PAGES; i++) {
-		pages[i] = !!(pv->page[i] & INT82) == int82 ? 0 : pv->page[i];
+	read_seqlock_excl(&pv->lock);
+	memcpy(pages, pv->page, sizeof(pages));
+	read_sequnlock_excl(&pv->lock);
+	for (i = 0; i < PV_PAGES; i++)
 		if (pages[i])
-			pv->page[i] ^= INT82;
-	}
-	write_sequnlock(&pv->lock);
-	/* A page that the VMM has taken away since is no hypercall page any more. */
-	for (i = 0; i < PV_PAGES; i++) {
-		gpa = pages[i] & PAGE_MASK;
-		if (pages[i] && is_call_page(vcpu->vm, gpa))
-			write_page(vcpu, gpa, int82);
-	}
+			settle(vcpu, pages[i] & PAGE_MASK);
 }
