@@ -499,10 +499,10 @@ static bool takes_irq(struct vcpu *v)
 static void shadow_and_regs(long mode)
 {
 	static const char code[] = {
-		0xa0, 0, 0, 3, 0, /* mov GUEST_FREE, %al */
+		0xa0, 0,	 0, 3, 0, /* mov GUEST_FREE, %al */
 		0xe6, PORT_SYNC, /* out */
 		0xfb, /* sti */
-		0xa0, 0, 0, 3, 0, /* mov GUEST_FREE, %al */
+		0xa0, 0,	 0, 3, 0, /* mov GUEST_FREE, %al */
 		0x90, /* nop */
 		0xe6, PORT_END, /* out */
 	};

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* svm/cut.c: what EXITINTINFO is taken for, also where no emulator reports it. */
+/* svm/cut.h: what EXITINTINFO is taken for, also where no emulator reports it. */
 #define __packed __attribute__((__packed__))
 #define __aligned(n) __attribute__((__aligned__(n)))
 
-/* Pure, so nothing else is linked. */
-#include "../../svm/cut.c"
+#define __always_inline inline __attribute__((__always_inline__))
+
+#include "../../svm/cut.h"
 #include "unit.h"
 
 #define VALID EVT_VALID
