@@ -27,22 +27,13 @@ static inline struct vigil_vcpu *emul_vcpu(struct emul_ctxt *c)
 
 /* ---- memory ---- */
 
-static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write,
-			  unsigned int flags, gpa_t *gpa)
+static noinline int walk_tables(struct vigil_vcpu *vcpu, u64 la, u32 access,
+				gpa_t *gpa)
 {
 	struct emul_ctxt *c = &vcpu->emul;
-	u32 access = write ? PFERR_W : 0, error_code;
+	u32 error_code;
 	int ret;
 
-	if (c->cpl == 3 && !(flags & EMUL_F_SYSTEM))
-		access |= PFERR_U;
-	/* The walk for the page fault has just translated this. */
-	if (vcpu->xlat.valid && vcpu->xlat.page == (la & PAGE_MASK) &&
-	    (access | PFERR_W) == (vcpu->xlat.access | PFERR_W) &&
-	    !(access & ~vcpu->xlat.access)) {
-		*gpa = vcpu->xlat.gpa | offset_in_page(la);
-		return EMUL_OK;
-	}
 	ret = shadow_gva_to_gpa(vcpu, la, access, true, gpa, &error_code);
 	if (!ret)
 		return EMUL_OK;
@@ -53,6 +44,24 @@ static int emul_translate(struct vigil_vcpu *vcpu, u64 la, bool write,
 	c->exception.error_code = error_code;
 	c->exception.cr2 = la;
 	return EMUL_FAULT;
+}
+
+static __always_inline int emul_translate(struct vigil_vcpu *vcpu, u64 la,
+					  bool write, unsigned int flags,
+					  gpa_t *gpa)
+{
+	u32 access = write ? PFERR_W : 0;
+
+	if (vcpu->emul.cpl == 3 && !(flags & EMUL_F_SYSTEM))
+		access |= PFERR_U;
+	/* The walk for the page fault has just translated this. */
+	if (vcpu->xlat.valid && vcpu->xlat.page == (la & PAGE_MASK) &&
+	    (access | PFERR_W) == (vcpu->xlat.access | PFERR_W) &&
+	    !(access & ~vcpu->xlat.access)) {
+		*gpa = vcpu->xlat.gpa | offset_in_page(la);
+		return EMUL_OK;
+	}
+	return walk_tables(vcpu, la, access, gpa);
 }
 
 bool emulctl_is_mmio(struct vigil_vcpu *vcpu, u64 la)
@@ -113,22 +122,20 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 		   unsigned int flags)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
-	gpa_t gpa;
+	gpa_t *gpa = &vcpu->io.gpa;
 	int ret;
 
 	if (pv_in_force(vcpu) && may_see_tables(c, flags) &&
 	    pv_read_tables(vcpu, la, buf, bytes))
 		return EMUL_OK;
-	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags,
-			     &gpa);
+	ret = emul_translate(vcpu, la, flags & EMUL_F_WRITE_INTENT, flags, gpa);
 	if (ret)
 		return ret;
 	check_breakpoints(vcpu, la, bytes, flags & EMUL_F_WRITE_INTENT, flags);
-	if (is_mmio(vcpu, gpa, false)) {
-		vcpu->io.gpa = gpa;
+	if (is_mmio(vcpu, *gpa, false))
 		return EMUL_PENDING;
-	}
-	return gmem_read(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) : EMUL_OK;
+	return gmem_read(vcpu->vm, *gpa, buf, bytes) ? no_memory(vcpu) :
+						       EMUL_OK;
 }
 
 /* Asks the watches about a store. The caller makes the store itself. */

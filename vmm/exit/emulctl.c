@@ -126,6 +126,10 @@ static int mmio_read_done(struct vigil_vcpu *vcpu)
 		min_t(unsigned int, 8, c->pending.bytes - vcpu->io.len);
 
 	vcpu->io.kind = IO_NONE;
+	if (likely(c->pending.bytes <= 8)) {
+		vigil_emul_complete(c, vcpu->run->mmio.data);
+		return emul_resume(vcpu);
+	}
 	copy_operand(vcpu->mmio.in + vcpu->io.len, vcpu->run->mmio.data, len);
 	vcpu->io.len += len;
 	if (vcpu->io.len < c->pending.bytes)
@@ -236,6 +240,11 @@ static int held_resume(struct vigil_vcpu *vcpu)
 	return ret == 1 ? emul_resume(vcpu) : ret;
 }
 
+static bool in_new_task(const struct emul_ctxt *c)
+{
+	return unlikely(c->task.stage == EMUL_TASK_LOAD);
+}
+
 static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 {
 	struct emul_ctxt *c = &vcpu->emul;
@@ -247,11 +256,14 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 	 */
 	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS))
 		return;
-	if (unlikely(c->no_step))
+	if (unlikely(c->no_step)) {
 		old_rflags &= ~X86_EFLAGS_TF;
-	if (unlikely(c->insn.op == INSN_OP_INT1))
-		event_db_entered(vcpu);
-	event_trap(vcpu, old_rflags, vcpu->emul_dr6 | c->task.dr6);
+		if (c->insn.op == INSN_OP_INT1)
+			event_db_entered(vcpu);
+		if (in_new_task(c))
+			vcpu->emul_dr6 |= c->task.dr6;
+	}
+	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
 }
 
 static int emul_once(struct vigil_vcpu *vcpu)
@@ -269,11 +281,6 @@ static int emul_once(struct vigil_vcpu *vcpu)
 		emul_writeback(vcpu);
 	vcpu->emul_active = ret == EMUL_PENDING;
 	return ret;
-}
-
-static bool in_new_task(const struct emul_ctxt *c)
-{
-	return unlikely(c->task.stage == EMUL_TASK_LOAD);
 }
 
 /*
@@ -302,20 +309,26 @@ static void task_entered(struct vigil_vcpu *vcpu)
 		event_complete(vcpu, CUT_NONE, 0, false, 0);
 }
 
+/* Will the instruction go on without a look at anything else? */
+static bool goes_on(const struct vigil_vcpu *vcpu, int status)
+{
+	return unlikely(vcpu->emul.task.stage) ||
+	       (status == EMUL_PENDING && vcpu->held);
+}
+
 /*
  * Emulates until the instruction has ended, or waits for userspace. One instruction may
  * have any number of held stores, so this is a loop and no recursion. 1: @status is
  * how it ended; else KVM_RUN returns that.
  */
-static int emul_until_end(struct vigil_vcpu *vcpu, unsigned long *old_rflags,
-			  int *status)
+static noinline int emul_until_end(struct vigil_vcpu *vcpu,
+				   unsigned long *old_rflags, int *status)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned int tries = LOAD_TRIES;
 	int ret;
 
-	for (;;) {
-		*status = emul_once(vcpu);
+	for (;; *status = emul_once(vcpu)) {
 		if (*status == EMUL_PENDING && vcpu->held) {
 			run_audit_turn(vcpu);
 			ret = held_settle(vcpu);
@@ -326,28 +339,31 @@ static int emul_until_end(struct vigil_vcpu *vcpu, unsigned long *old_rflags,
 			task_entered(vcpu);
 		} else if (!in_new_task(c) || *status != EMUL_RESTART ||
 			   !--tries) {
-			return 1;
+			break;
 		}
 	}
+	if (in_new_task(c) && (*status == EMUL_RESTART || vcpu->emul_errno))
+		return load_task_later(vcpu);
+	/* A trap behind it is not one of the event's delivery. */
+	if (*status == EMUL_OK && c->task.event)
+		event_complete(vcpu, CUT_NONE, 0, false, 0);
+	return 1;
 }
 
 static int emul_step(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	unsigned long old_rflags = c->rflags;
-	int status, ret;
+	int status = emul_once(vcpu), ret;
 
-	ret = emul_until_end(vcpu, &old_rflags, &status);
-	if (ret != 1)
-		return ret;
-	if (in_new_task(c) && (status == EMUL_RESTART || vcpu->emul_errno))
-		return load_task_later(vcpu);
+	if (goes_on(vcpu, status)) {
+		ret = emul_until_end(vcpu, &old_rflags, &status);
+		if (ret != 1)
+			return ret;
+	}
 	switch (status) {
 	case EMUL_OK:
 		vcpu->stat.emulated++;
-		/* A trap behind it is not one of the event's delivery. */
-		if (unlikely(c->task.event))
-			event_complete(vcpu, CUT_NONE, 0, false, 0);
 		emul_finish(vcpu, old_rflags);
 		return mmio_drain(vcpu);
 	case EMUL_FAULT:

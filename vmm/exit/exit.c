@@ -535,7 +535,8 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 			pv_emulate_cut(vcpu);
 		ret = emulate_fault(vcpu, gva, gpa, error_code,
 				    ret == SHADOW_MMIO);
-		vcpu->pv.bounce = 0;
+		if (pv_in_force(vcpu))
+			vcpu->pv.bounce = 0;
 		return ret;
 	}
 	/*

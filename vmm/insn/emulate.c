@@ -197,7 +197,6 @@ int vigil_emulate(struct emul_ctxt *c, const struct emul_ops *ops)
 	c->no_step = false;
 	c->log_pos = 0;
 	c->w = c->st;
-	memset(&c->exception, 0, sizeof(c->exception));
 
 	if (!c->task.stage) {
 		ret = check(c);

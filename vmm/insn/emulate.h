@@ -294,7 +294,7 @@ struct emul_event {
  * @seg:	its segment registers, in the encoding's order
  * @error_code:	of the event
  * @cr3:	that of the new task
- * @dr6:	result, with EMUL_OK: reasons of a #DB behind the switch
+ * @dr6:	result, with EMUL_OK: reasons of a #DB behind a switch
  */
 struct emul_task {
 	u8 stage;
@@ -499,8 +499,13 @@ static inline void vigil_emul_begin(struct emul_ctxt *c)
 	c->log_used = 0;
 	c->log_bytes = 0;
 	c->image = NULL;
-	c->task = (struct emul_task){ .stage = EMUL_TASK_NONE };
+	/* A task switch fills in the rest. */
+	c->task.stage = EMUL_TASK_NONE;
+	c->task.event = false;
+	c->task.external = false;
+	c->task.has_ec = false;
 	c->pending.type = EMUL_XACT_NONE;
+	memset(&c->exception, 0, sizeof(c->exception));
 }
 
 /**

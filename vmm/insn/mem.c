@@ -221,6 +221,11 @@ int vigil_emul_complete(struct emul_ctxt *c, const void *data)
 	bool logs_data = p->type == EMUL_XACT_READ ||
 			 p->type == EMUL_XACT_CMPXCHG;
 
+	if (likely(p->type == EMUL_XACT_READ && data && log_room(c, p->bytes))) {
+		log_append(c, EMUL_XACT_READ, p->la, p->bytes, data);
+		p->type = EMUL_XACT_NONE;
+		return EMUL_OK;
+	}
 	if (p->type == EMUL_XACT_NONE || !log_room(c, logs_data ? p->bytes : 0))
 		return EMUL_UNHANDLED;
 	if (p->type == EMUL_XACT_CMPXCHG && !data)

@@ -321,6 +321,8 @@ int emul_switch_task(struct emul_ctxt *c, u16 sel, enum emul_task_from from)
 	    !c->ops->get_dr || !c->ops->set_dr || !c->ops->get_dtable ||
 	    !c->ops->get_sys_seg)
 		return EMUL_UNHANDLED;
+	task->trap = false;
+	task->bad_cr3 = false;
 	nest = from == EMUL_TASK_CALL || from == EMUL_TASK_GATE;
 	ret = find_new(c, sel, iret, &new);
 	if (!ret)
