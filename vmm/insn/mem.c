@@ -221,7 +221,8 @@ int vigil_emul_complete(struct emul_ctxt *c, const void *data)
 	bool logs_data = p->type == EMUL_XACT_READ ||
 			 p->type == EMUL_XACT_CMPXCHG;
 
-	if (likely(p->type == EMUL_XACT_READ && data && log_room(c, p->bytes))) {
+	if (likely(p->type == EMUL_XACT_READ && data &&
+		   log_room(c, p->bytes))) {
 		log_append(c, EMUL_XACT_READ, p->la, p->bytes, data);
 		p->type = EMUL_XACT_NONE;
 		return EMUL_OK;
