@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Kernels in ring 1 and their users in ring 3, for pv/traps.c. */
+/* Kernels in ring 1 and their users in ring 3, for tests in pv/. */
 #include "payload.h"
 #include "traps.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the guest of pv/traps.c and its test share: places at GUEST_DATA. */
+/* What the guest of traps.inc and its tests in pv/ share: places at GUEST_DATA. */
 #ifndef SELFTESTS_TRAPS_H
 #define SELFTESTS_TRAPS_H
 
