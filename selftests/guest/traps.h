@@ -24,6 +24,9 @@
 #define T_SS0		(GUEST_DATA + 0xc0)
 #define T_AT		(GUEST_DATA + 0xc8)	/* an address to be touched */
 #define T_SKIPPED	(GUEST_DATA + 0xd0)	/* bytes behind which a handler returns */
+#define T_MADE		(GUEST_DATA + 0xd8)	/* traps that ring 3 has made */
+#define T_TURN		(GUEST_DATA + 0xe0)	/* behind that many it makes INT 0x83 */
+#define T_STOP		(GUEST_DATA + 0xe8)	/* the test wants it to end */
 #define T_TABLE		(GUEST_DATA + 0x200)	/* the trap table */
 #define T_TABLE2	(GUEST_DATA + 0x2000)	/* another one */
 

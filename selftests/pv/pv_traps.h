@@ -31,6 +31,7 @@ DECLARE_PAYLOAD(traps64);
 	(GUEST_CODE + (is_wide(v) ? (uint64_t)(pl_traps64_##l - pl_traps64) : \
 				    (uint64_t)(pl_traps32_##l - pl_traps32)))
 DECLARE(fast)
+DECLARE(many)
 DECLARE(slow)
 DECLARE(ud)
 DECLARE(int3)
