@@ -56,13 +56,6 @@ static void pause_ms(unsigned int ms)
 	poll(NULL, 0, ms);
 }
 
-static unsigned long number_from(const char *name, unsigned long otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoul(s, NULL, 0) : otherwise;
-}
-
 static unsigned long wanted_calls(void)
 {
 	const char *full = getenv("VIGIL_FULL"), *k = getenv("TESTBED_KERNEL");
@@ -74,7 +67,7 @@ static unsigned long wanted_calls(void)
 		n = 3200;
 	else if (k && !strcmp(k, "debug"))
 		n = 3200;
-	return number_from("VIGIL_CALLS", n);
+	return test_env_number("VIGIL_CALLS", n);
 }
 
 /* ---- one of the processes that make the calls ---- */
@@ -326,8 +319,9 @@ static unsigned int one_round(unsigned long round, const struct before *b)
 static void fuzz(long unused)
 {
 	unsigned long calls = wanted_calls(), done = 0;
-	unsigned long round = number_from("VIGIL_ROUND", 0);
-	unsigned long last = round + number_from("VIGIL_ROUNDS", UINT32_MAX);
+	unsigned long round = test_env_number("VIGIL_ROUND", 0);
+	unsigned long last =
+		round + test_env_number("VIGIL_ROUNDS", UINT32_MAX);
 	struct before b;
 
 	if (test_on_kvm())

@@ -194,6 +194,13 @@ bool test_without_real_mode(void)
 	return strstr(hidden, "unrestricted") || strstr(hidden, "all");
 }
 
+unsigned long test_env_number(const char *name, unsigned long otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoul(s, NULL, 0) : otherwise;
+}
+
 unsigned long test_rounds(unsigned long n)
 {
 	const char *full = getenv("VIGIL_FULL");

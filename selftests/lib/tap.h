@@ -69,6 +69,8 @@ bool test_without_real_mode(void); /* vigil hides "unrestricted guest" */
  * VIGIL_FULL=k in the environment, k times @n everywhere.
  */
 unsigned long test_rounds(unsigned long n);
+/* A number of the environment. */
+unsigned long test_env_number(const char *name, unsigned long otherwise);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 /*

@@ -114,9 +114,10 @@ static inline unsigned int usual_table(struct vcpu *v)
 	return n;
 }
 
-static inline struct vcpu *begin(enum mode mode)
+static inline struct vcpu *begin_with(enum mode mode,
+				      const struct vigil_hypercalls *h)
 {
-	struct vcpu *v = pv_start(mode, &policy);
+	struct vcpu *v = pv_start(mode, h);
 
 	vm_load_at(v->vm, GUEST_CODE, is_wide(v) ? pl_traps64 : pl_traps32,
 		   is_wide(v) ? pl_traps64_end : pl_traps32_end);
@@ -128,6 +129,11 @@ static inline struct vcpu *begin(enum mode mode)
 	wr64(v->vm, T_VECTOR, 0x80);
 	wr64(v->vm, T_SKIPPED, 2);
 	return v;
+}
+
+static inline struct vcpu *begin(enum mode mode)
+{
+	return begin_with(mode, &policy);
 }
 
 /* Has the guest present its tables. It stands in ring 0 before its IRET then. */
@@ -182,7 +188,6 @@ static inline uint64_t exits(struct vcpu *v)
 
 static inline struct pt tables_of(struct vcpu *v)
 {
-	bool wide = is_wide(v);
 	struct kvm_sregs s;
 
 	get_sregs(v, &s);
@@ -190,10 +195,11 @@ static inline struct pt tables_of(struct vcpu *v)
 		.vm = v->vm,
 		.mode = v->mode,
 		.root = s.cr3,
-		.levels = wide		   ? 4 :
-			  v->mode == M_PAE ? 3 :
-					     2,
-		.entry_size = wide || v->mode == M_PAE ? 8 : 4,
+		.levels = v->mode == M_LA57  ? 5 :
+			  mode_long(v->mode) ? 4 :
+			  v->mode == M_PAE   ? 3 :
+					       2,
+		.entry_size = mode_long(v->mode) || v->mode == M_PAE ? 8 : 4,
 	};
 }
 
