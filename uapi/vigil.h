@@ -510,10 +510,10 @@ struct vigil_pv_trap {
  * @nr_gdt:	the same of @gdt; at most 7168
  * @traps:	user pointer to struct vigil_pv_trap[]
  * @gdt:	user pointer to __u64[], the descriptors below selector 0xe000
- * @nr_callbacks: as @nr_traps, of @callbacks; at most 6
+ * @nr_callbacks: as @nr_traps, of @callbacks; at most 8
  * @pad2:	zero
  * @callbacks:	user pointer to struct vigil_pv_trap[]; @vector is a CALLBACKTYPE_* of
- *		Xen's, and of @flags bit 2 alone counts
+ *		Xen's, and of @flags only bit 2 may be set
  * @gdt_frame:	the pages of guest memory that set_gdt has copied: the address of each,
  *		and bit 0; 0: none. update_descriptor finds its descriptor by them
  * @reserved:	zero
@@ -526,8 +526,8 @@ struct vigil_pv_trap {
  * VIGIL_SET_PV makes the checks of the hypercalls, and takes all of it or nothing.
  * Errors: -EINVAL @size, a flag, padding, VIGIL_PV_LONG other than the vCPU's mode, or
  * what a hypercall would refuse; -EOPNOTSUPP tables, and the VM has no VIGIL_HC_TRAPS, or
- * the vCPU no paging that allows them; -ENOSPC VIGIL_GET_PV: room, @nr_traps and @nr_gdt
- * then say how much; -EFAULT; -ENOMEM.
+ * the vCPU no paging that allows them; -ENOSPC VIGIL_GET_PV: room, @nr_traps, @nr_gdt
+ * and @nr_callbacks then say how much; -EFAULT; -ENOMEM.
  */
 struct vigil_pv {
 	__u32 size;

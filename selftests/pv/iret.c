@@ -293,6 +293,55 @@ static void descriptors(long mode)
 	vm_destroy(v->vm);
 }
 
+/* A page that the GDT has more than once changes everywhere. */
+static void repeated_page(long mode)
+{
+	struct vcpu *v = begin_at(mode, 1);
+	const uint64_t base = GUEST_FREE, data3 = 0x00cff3000000ffff;
+	struct vigil_pv pv;
+	unsigned int i;
+
+	memset(vm_ram(v->vm, base, 4096), 0, 4096);
+	memcpy(vm_ram(v->vm, GUEST_FREE + 0x1000, 4096), gdt, 4096);
+	for (i = 0; i < 3; i++)
+		memcpy(vm_ram(v->vm, GUEST_DATA, 64) + i * (is_wide(v) ? 8 : 4),
+		       &(uint64_t){ (base >> 12) + (i == 1) },
+		       is_wide(v) ? 8 : 4);
+	CHECK_EQ(call1(v, NR_SET_GDT, GUEST_DATA, 3 * 512, 0, 0), 0);
+	CHECK_EQ(update(v, base + 0x80, data3), 0);
+	get_pv(v, &pv);
+	CHECK_EQ(gdt[0x10], data3);
+	CHECK_EQ(gdt[2 * 512 + 0x10], data3);
+	CHECK_EQ(gdt[512 + 0x10], 0);
+	vm_destroy(v->vm);
+}
+
+/* The stack is on a device, and the VMM takes the tables away meanwhile. */
+static void iret_given_up(long mode)
+{
+	struct vcpu *v = begin_at(mode, 1);
+	struct iret i = to_ring3(v);
+	struct vigil_pv none = { .size = sizeof(none) };
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	put_iret(v, &i);
+	get_regs(v, &r);
+	r.rsp = GUEST_MMIO;
+	set_regs(v, &r);
+	EXPECT(v, STOP_MMIO);
+	CHECK_EQ(v->run->mmio.phys_addr, GUEST_MMIO);
+	REQUIRE_EQ(ioctl(v->fd, VIGIL_SET_PV, &none), 0);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	CHECK_EQ(r.rip, AT(v, call));
+	CHECK_EQ(r.rax, NR_IRET);
+	get_sregs(v, &s);
+	CHECK_EQ(s.cs.selector, ring1_cs(v));
+	CHECK_EQ(s.idt.base, GUEST_IDT);
+	vm_destroy(v->vm);
+}
+
 /* A monitor is told, and may refuse: then the copy stays as well. */
 static void watched_descriptor(long mode)
 {
@@ -339,6 +388,8 @@ static const struct test_case cases[] = {
 	CASE_RING1("iret in a multicall", iret_in_multicall),
 	CASE_RING1("the failsafe callback", failsafe),
 	CASE_RING1("update_descriptor", descriptors),
+	CASE_RING1("update_descriptor, a page more than once", repeated_page),
+	CASE_RING1("an iret that the VMM gives up", iret_given_up),
 	CASE_RING1("a descriptor that is watched", watched_descriptor),
 	{}
 };

@@ -62,6 +62,51 @@ static void other_privileged(long mode)
 	vm_destroy(v->vm);
 }
 
+/* #GP(0) at @rip, which comes with @si in RSI. */
+static void refused_at(struct vcpu *v, unsigned int ring, uint64_t rip,
+		       uint64_t si)
+{
+	struct kvm_regs r;
+	struct frame f;
+
+	go_to(v, ring, rip);
+	get_regs(v, &r);
+	r.rsi = si;
+	set_regs(v, &r);
+	ENTERED(v, on_gp, &f);
+	CHECK_EQ(f.w[0], 0);
+	CHECK_EQ(f.w[1], rip);
+	CHECK_EQ(f.w[2], ring == 3 ? ring3_cs(v) : ring1_cs(v));
+}
+
+/* What CR4 closes to user mode is open to the kernel in ring 1, too. */
+static void closed_to_users(long mode)
+{
+	struct vcpu *v = begin_at(mode, 1);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	get_sregs(v, &s);
+	run1(v, AT(v, to_cr4), s.cr4 | CR4_TSD);
+	get_regs(v, &r);
+	r.rip = AT(v, rdtsc);
+	r.rax = r.rdx = 0;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	get_regs(v, &r);
+	CHECK(r.rax | r.rdx);
+	refused_at(v, 3, AT(v, rdtsc), 0);
+	if (!cpuid_has(v->vm->dev, 7, 0, 2, 2))
+		goto out;
+	go_to(v, 1, 0);
+	run1(v, AT(v, to_cr4), s.cr4 | CR4_UMIP);
+	CHECK_EQ(run1(v, AT(v, smsw), 0) & 0xffff, s.cr0 & 0xffff);
+	CHECK_EQ(run1(v, AT(v, sldt), ~0ull) & 0xffff, s.ldt.selector);
+	refused_at(v, 3, AT(v, smsw), 0);
+out:
+	vm_destroy(v->vm);
+}
+
 static void set_xcr0(long mode)
 {
 	struct vcpu *v = begin_at(mode, 1);
@@ -103,23 +148,6 @@ static void swap_gs(long mode)
 	ENTERED(v, on_gp, &f);
 	CHECK_EQ(f.w[1], at);
 	vm_destroy(v->vm);
-}
-
-/* An exception at @rip, of which @error is the error code. */
-static void refused_at(struct vcpu *v, unsigned int ring, uint64_t rip,
-		       uint64_t si)
-{
-	struct kvm_regs r;
-	struct frame f;
-
-	go_to(v, ring, rip);
-	get_regs(v, &r);
-	r.rsi = si;
-	set_regs(v, &r);
-	ENTERED(v, on_gp, &f);
-	CHECK_EQ(f.w[0], 0);
-	CHECK_EQ(f.w[1], rip);
-	CHECK_EQ(f.w[2], ring == 3 ? ring3_cs(v) : ring1_cs(v));
 }
 
 /* Ring 3 has none of them, and ring 1 not those that would replace the tables. */
@@ -215,6 +243,27 @@ static void system_calls(long mode)
 	vm_destroy(v->vm);
 }
 
+/* MOV SS holds interrupts off, but not the call that comes behind it. */
+static void behind_mov_ss(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct kvm_regs r;
+	struct frame f;
+	unsigned int i;
+
+	set_callback(v, SYSCALL, 0, AT(v, on_syscall));
+	set_callback(v, SYSCALL32, 0, AT(v, on_syscall));
+	for (i = 0; i < 3; i++) {
+		go_to(v, 3, AT(v, mov_ss));
+		get_regs(v, &r);
+		r.rsi = SEL_UDATA;
+		set_regs(v, &r);
+		ENTERED(v, on_syscall, &f);
+		CHECK_EQ(f.w[1], ring3_cs(v));
+	}
+	vm_destroy(v->vm);
+}
+
 /* 32-bit code in ring 3, and a 64-bit kernel. */
 static void compat_syscall(long mode)
 {
@@ -272,6 +321,61 @@ static void nmis(long mode)
 	REQUIRE_EQ(ioctl(v->fd, KVM_NMI, 0), 0);
 	ENTERED(v, on_nmi, &f);
 	CHECK(!if_set(v));
+	vm_destroy(v->vm);
+}
+
+/* The gate of NMIs leads to the callback, so INT 2 is closed then. */
+static void int_2(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct vigil_pv pv;
+	struct frame f;
+
+	get_pv(v, &pv);
+	traps[0].flags = 3;
+	REQUIRE_EQ(ioctl(v->fd, VIGIL_SET_PV, &pv), 0);
+	go_to(v, 3, AT(v, int_2));
+	ENTERED(v, on_nmi_trap, &f);
+	set_callback(v, NMI_TYPE, 0, AT(v, on_nmi));
+	go_to(v, 3, AT(v, int_2));
+	ENTERED(v, on_gp, &f);
+	CHECK_EQ(f.w[1], AT(v, int_2));
+	vm_destroy(v->vm);
+}
+
+/* Code of another width than the kernel's registers nothing. */
+static void other_width(long mode)
+{
+	struct vcpu *v = begin(mode);
+	struct vigil_pv pv;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	unsigned int i;
+
+	get_pv(v, &pv);
+	gdt[SEL_FREE / 8] = 0x00cfbb000000ffff; /* ring 1, 32-bit code */
+	pv.nr_gdt = SEL_FREE / 8 + 1;
+	REQUIRE_EQ(ioctl(v->fd, VIGIL_SET_PV, &pv), 0);
+	for (i = 0; i < 2; i++) {
+		go_to(v, 1, AT(v, call));
+		vcpu_ring_sregs(v, &s);
+		s.cs.selector = SEL_FREE | 1;
+		s.cs.l = 0;
+		s.cs.db = 1;
+		set_sregs(v, &s);
+		get_regs(v, &r);
+		r.rax = i ? NR_SET_CALLBACKS : NR_CALLBACK_OP;
+		r.rbx = i ? RING1_CS32 : REGISTER;
+		r.rcx = GUEST_DATA;
+		r.rdx = RING1_CS32;
+		r.rsi = 1;
+		set_regs(v, &r);
+		EXPECT(v, STOP_END);
+		get_regs(v, &r);
+		CHECK_EQ((int32_t)r.rax, -95);
+	}
+	get_pv(v, &pv);
+	CHECK_EQ(pv.nr_callbacks, 0);
 	vm_destroy(v->vm);
 }
 
@@ -427,11 +531,15 @@ static void saved(long mode)
 static const struct test_case cases[] = {
 	CASE_RING1("control and debug registers", control_registers),
 	CASE_RING1("HLT, MSRs, INVLPG, WBINVD, INVD", other_privileged),
+	CASE_RING1("RDTSC with TSD, SMSW with UMIP", closed_to_users),
 	CASE_RING1("XSETBV", set_xcr0),
 	{ "SWAPGS (long)", swap_gs, M_LONG },
 	CASE_RING1("what stays refused", not_privileged),
 	CASE_RING1("SYSCALL and SYSENTER have callbacks", system_calls),
 	{ "SYSCALL of compatibility mode (long)", compat_syscall, M_LONG },
+	CASE_RING1("SYSCALL behind MOV SS", behind_mov_ss),
+	CASE_RING1("INT 2 beside the callback of NMIs", int_2),
+	{ "callbacks from compatibility code (long)", other_width, M_LONG },
 	CASE_RING1("events have a callback", events),
 	CASE_RING1("NMIs have a callback", nmis),
 	CASE_RING1("set_callbacks", set_callbacks),

@@ -229,6 +229,7 @@ static void test_moved_elements(void)
 {
 	const u8 filled = 0xcc;
 	unsigned int i;
+	int ret;
 
 	begin_evex(INSN_MODE_64, filled);
 	unit_result(STEP("\x62\xf2\x7e\x08\x31\x0f") == EMUL_OK &&
@@ -265,6 +266,19 @@ static void test_moved_elements(void)
 	unit_result(STEP("\x62\xf2\x7d\x09\xa0\x0c\x17") == EMUL_FAULT &&
 			    e.opmask_cleared == -1 && !e.writes,
 		    "VPSCATTERDD: a fault stores nothing");
+	/* All 16 cross a page, and each transaction pends. */
+	begin_evex(INSN_MODE_64, filled);
+	memset(e.vec[2], 0, sizeof(e.vec[2]));
+	e.c.regs[INSN_RDI] = ENV_MEM + 0xffe;
+	e.pend_at = 0;
+	ret = STEP("\x62\xf2\x7d\x29\xa0\x0c\x17");
+	while (ret == EMUL_PENDING &&
+	       vigil_emul_complete(&e.c, NULL) == EMUL_OK) {
+		e.pend_at = 0;
+		ret = vigil_emulate(&e.c, &env_ops);
+	}
+	unit_result(ret == EMUL_OK && e.opmask_cleared == 1,
+		    "VPSCATTERDD: all elements cross a page, held");
 	begin_evex(INSN_MODE_64, filled);
 	unit_result(STEP("\x62\xf2\x7d\x08\xa0\x0c\x17") == -1 &&
 			    STEP("\x62\xf2\x7d\x09\xa0\x0f") == -1 &&

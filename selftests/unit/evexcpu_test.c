@@ -241,6 +241,47 @@ static bool compare(struct emul_ops *ops, u8 *code, const struct form *f)
 	return ret == EMUL_OK && !memcmp(real, e.mem, sizeof(real));
 }
 
+/* Sixteen elements at one place, across two pages: the most that one instruction does. */
+static void test_crossing(const struct emul_ops *ops, u8 *code)
+{
+	/* vpscatterdd %zmm1, (%rdi,%zmm2){%k1}; ret */
+	static const u8 insn[] = { 0x62, 0xf2, 0x7d, 0x49,
+				   0xa0, 0x0c, 0x17, 0xc3 };
+	static u8 real[ENV_BYTES];
+	struct registers after;
+	int ret;
+
+	memcpy(code, insn, sizeof(insn));
+	randomize(&forms[0], 0);
+	memset(regs.zmm[2], 0, sizeof(regs.zmm[2]));
+	regs.k[1] = 0xffff;
+	memset(real, 0, sizeof(real));
+	kernel(INSN_MODE_64);
+	e.xcr0 = 0xe7;
+	e.c.regs[INSN_RDI] = ENV_MEM + MIDDLE - 2;
+	env_begin(&e);
+	if (vigil_decode(&e.c.insn, code, sizeof(insn) - 1, INSN_MODE_64)) {
+		unit_result(false, "VPSCATTERDD is known");
+		return;
+	}
+	e.pend_at = 0;
+	ret = vigil_emulate(&e.c, ops);
+	while (ret == EMUL_PENDING &&
+	       vigil_emul_complete(&e.c, NULL) == EMUL_OK) {
+		e.pend_at = 0;
+		ret = vigil_emulate(&e.c, ops);
+	}
+	unit_result(ret == EMUL_OK, "VPSCATTERDD across two pages, held");
+	after = regs;
+	run(code, &after, real + MIDDLE - 2);
+	memset(e.mem, 0, sizeof(e.mem));
+	e.c.rip = 0x1000;
+	env_begin(&e);
+	ret = vigil_emulate(&e.c, ops);
+	unit_result(ret == EMUL_OK && !memcmp(real, e.mem, sizeof(real)),
+		    "VPSCATTERDD across two pages, as the CPU");
+}
+
 static void test_forms(void)
 {
 	u8 *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -263,6 +304,7 @@ static void test_forms(void)
 			       n, code[0], code[1], code[2], code[3], code[4],
 			       code[5], code[6]);
 	}
+	test_crossing(&ops, code);
 	munmap(code, 4096);
 }
 

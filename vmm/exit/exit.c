@@ -60,7 +60,8 @@ int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len)
 
 	vcpu->stat.exits_cpuid++;
 	/* CPUID faulting, which the guest's kernel has switched on */
-	if (unlikely(vcpu->msrs.misc_features) && vmm_ops->get_cpl(vcpu)) {
+	if (unlikely(vcpu->msrs.misc_features) &&
+	    vmm_ops->get_cpl(vcpu) > pv_kernel_ring(vcpu)) {
 		event_gp(vcpu);
 		return 1;
 	}

@@ -153,7 +153,7 @@ enum insn_op {
  * ALIGNED: a memory operand must be aligned to its size, else #GP(0).
  * VECTOR: needs the FPU, SSE or AVX state.
  * LENGTH_ONLY: the emulator does not run it.
- * PRIVILEGED: #GP(0) unless CPL is 0.
+ * PRIVILEGED: #GP(0) above the level of the kernel, emul_ctxt.kernel_ring.
  * FORCE_MOD3: modrm.mod is ignored and taken as 3 (MOV CR, MOV DR).
  * BYTE: the operand size is one byte.
  * BAD_LOCK: set by the decoder for a LOCK where it may not be (#UD);

@@ -341,8 +341,10 @@ struct emul_ops;
  * @shadow: result, with EMUL_OK: EMUL_SHADOW_*, the interrupt shadow that this
  *	instruction starts
  * @no_step: result, with EMUL_OK: no trap of a single step comes behind it
- * @bounce: INT n of vector @bounce - 1 passes its gate whatever the gate's DPL; 0: none
- * @framing: result: what was emulated is that INT n, and its gate has let it through
+ * @bounce: INT n of vector @bounce - 1 passes its gate whatever the gate's DPL, and SYSCALL
+ *	and SYSENTER lead there; 0: none
+ * @framing: result: what was emulated is that INT n, SYSCALL or SYSENTER, and its gate has
+ *	let it through
  * @set_rf: private: IRET has loaded RF, which other instructions clear
  * @exception: result, with EMUL_FAULT
  * @pending: result, with EMUL_PENDING
@@ -442,6 +444,7 @@ struct emul_ctxt {
  *	XSAVE header is 0. @mask is RFBM. Asked for once per instruction.
  *	NULL: it cannot be had
  * @get_component: a component that @save_state has stored, 2 to 62
+ * @clear_opmask: an opmask register, 0 to 7, becomes 0
  */
 struct emul_ops {
 	int (*read)(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,

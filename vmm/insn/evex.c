@@ -246,7 +246,8 @@ int emul_op_vscatter(struct emul_ctxt *c)
 	for (i = 0; !ret && i < s.count; i++)
 		if (select >> i & 1)
 			ret = emul_write(c, c->insn.seg, scatter_ea(c, &s, i),
-					 s.data + i * s.bytes, s.bytes, 0);
+					 s.data + i * s.bytes, s.bytes,
+					 EMUL_F_WRITE_INTENT);
 	return ret ? ret : c->ops->clear_opmask(c, c->insn.evex_k);
 }
 

@@ -10,7 +10,7 @@ static int check_umip(struct emul_ctxt *c)
 	u64 cr4;
 	int ret;
 
-	if (!c->cpl)
+	if (c->cpl <= c->kernel_ring)
 		return EMUL_OK;
 	ret = c->ops->get_cr(c, 4, &cr4);
 	if (ret)

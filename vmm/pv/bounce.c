@@ -148,11 +148,11 @@ void pv_emulate_cut(struct vigil_vcpu *vcpu)
 
 bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)
 {
-	const struct pv_traps *traps = &vcpu->pv.tables->traps;
+	const struct pv_trap *trap = pv_handler(vcpu->pv.tables, vector);
 	int cpl = vmm_ops->get_cpl(vcpu);
 
-	return cpl && test_bit(vector, traps->there) &&
-	       cpl <= traps->trap[vector].dpl;
+	/* A callback has DPL 0, so no INT n leads to one. */
+	return cpl && trap && cpl <= trap->dpl;
 }
 
 int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
@@ -161,6 +161,11 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	int ret;
 
 	vcpu->stat.exits_exception++;
+	/*
+	 * A shadow in which the instruction was ends with it. VMX refuses to inject an
+	 * interrupt into one.
+	 */
+	vmm_ops->set_irq_shadow(vcpu, false);
 	/* RIP of 32-bit code wraps around at 4 GiB. */
 	if (unlikely((next ^ vcpu->rip) >> 32) &&
 	    vmm_ops->code_bits(vcpu) != 64)

@@ -110,6 +110,8 @@ int pv_set_callbacks_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 	if (!pv_in_force(vcpu))
 		return -EINVAL;
+	if (call->wide != is_long_mode(vcpu))
+		return -EOPNOTSUPP;
 	if (!call->wide && (arg[0] > U16_MAX || arg[2] > U16_MAX))
 		return -EPERM;
 	ret = pv_check_callback(&event, CALLBACKTYPE_event, 0,
@@ -174,6 +176,9 @@ int pv_callback_op(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 	if (!pv_in_force(vcpu))
 		return -EINVAL;
+	/* The width of the gates is that of the guest's kernel. */
+	if (call->wide != is_long_mode(vcpu))
+		return -EOPNOTSUPP;
 	pv_mem_begin(vcpu);
 	switch (call->arg[0]) {
 	case CALLBACKOP_register:

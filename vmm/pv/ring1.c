@@ -8,6 +8,7 @@
 #include <xen/interface/callback.h>
 
 #include "internal.h"
+#include "vmm/cpu/msr.h"
 #include "vmm/exit/emulctl.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/fetch.h"
@@ -26,6 +27,21 @@ static int swapgs(struct vigil_vcpu *vcpu, unsigned int len)
 	vmm_ops->set_msr(vcpu, MSR_KERNEL_GS_BASE, gs.base, false);
 	gs.base = kernel;
 	vmm_ops->set_segment(vcpu, SEG_GS, &gs);
+	exit_skip(vcpu, len);
+	return 1;
+}
+
+static int read_tsc(struct vigil_vcpu *vcpu, unsigned int len, bool aux)
+{
+	u64 tsc = 0, id = 0;
+
+	msr_get(vcpu, MSR_IA32_TSC, &tsc, false);
+	vcpu->regs[REG_RAX] = (u32)tsc;
+	vcpu->regs[REG_RDX] = tsc >> 32;
+	if (aux) {
+		msr_get(vcpu, MSR_TSC_AUX, &id, false);
+		vcpu->regs[REG_RCX] = (u32)id;
+	}
 	exit_skip(vcpu, len);
 	return 1;
 }
@@ -56,6 +72,12 @@ static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
 	case INSN_OP_CLTS:
 	case INSN_OP_LMSW:
 	case INSN_OP_INVLPG:
+	/* CR4.UMIP refuses these. */
+	case INSN_OP_SMSW:
+	case INSN_OP_SGDT:
+	case INSN_OP_SIDT:
+	case INSN_OP_SLDT:
+	case INSN_OP_STR:
 		*ret = exit_emulate(vcpu);
 		return true;
 	case INSN_OP_HLT:
@@ -79,6 +101,11 @@ static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
 	case INSN_OP_SWAPGS:
 		*ret = swapgs(vcpu, len);
 		return true;
+	/* CR4.TSD refuses these. */
+	case INSN_OP_RDTSC:
+	case INSN_OP_RDTSCP:
+		*ret = read_tsc(vcpu, len, insn->op == INSN_OP_RDTSCP);
+		return true;
 	}
 	return false;
 }
@@ -90,8 +117,11 @@ bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret)
 	int n;
 
 	n = exit_fetch(vcpu, bytes);
-	if (n <= 0) {
-		*ret = n < 0 ? n : 1;
+	/* No memory is there any more: the CPU has decided already. */
+	if (n < 0)
+		return false;
+	if (!n) {
+		*ret = 1;
 		return true;
 	}
 	if (pv_system_call(vcpu, bytes, n, ret))

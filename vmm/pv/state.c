@@ -9,6 +9,8 @@
 #include <linux/uaccess.h>
 
 #include "internal.h"
+#include "vmm/exit/emulctl.h"
+#include "vmm/exit/io.h"
 #include "vmm/ops.h"
 
 #define FLAGS (VIGIL_PV_TABLES | VIGIL_PV_LONG | VIGIL_PV_OWN_IOPL)
@@ -246,6 +248,9 @@ static int apply(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 
 	if (ret)
 		return ret;
+	/* What was under way belongs to the tables that were in force. */
+	emulctl_forget(vcpu);
+	io_forget(vcpu);
 	if (s->flags & VIGIL_PV_OWN_IOPL)
 		pv_iopl_set(vcpu, &iopl);
 	else

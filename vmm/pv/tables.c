@@ -247,31 +247,33 @@ int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
 	return ret;
 }
 
-/* The entry of the GDT's copy that was copied from @gpa, or NULL. */
-static u64 *copied_from(struct pv_tables *t, u64 gpa)
+/* Was page @i of the GDT's copy copied from the page of @gpa? */
+static bool copied_from(const struct pv_tables *t, unsigned int i, u64 gpa)
 {
-	unsigned int i;
-
-	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
-		if (t->gdt_frame[i] == ((gpa & PAGE_MASK) | PV_FRAME))
-			return t->page[i] + offset_in_page(gpa);
-	return NULL;
+	return t->gdt_frame[i] == ((gpa & PAGE_MASK) | PV_FRAME);
 }
 
 int pv_update_descriptor(struct vigil_vcpu *vcpu, u64 gpa, u64 desc)
 {
-	u64 *entry;
+	struct pv_tables *t = vcpu->pv.tables;
+	unsigned int i, found = 0;
 	int ret;
 
 	if (!IS_ALIGNED(gpa, DESC_BYTES))
 		return -EINVAL;
-	entry = copied_from(vcpu->pv.tables, gpa);
-	if (!entry || !descriptor_ok(desc, is_long_mode(vcpu)))
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		found += copied_from(t, i, gpa);
+	if (!found || !descriptor_ok(desc, is_long_mode(vcpu)))
 		return -EINVAL;
 	ret = pv_store(vcpu, gpa, &desc, DESC_BYTES);
-	if (!ret)
-		WRITE_ONCE(*entry, accessed(desc));
-	return ret;
+	if (ret)
+		return ret;
+	/* The guest may have named a page more than once. */
+	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
+		if (copied_from(t, i, gpa))
+			WRITE_ONCE(*(u64 *)(t->page[i] + offset_in_page(gpa)),
+				   accessed(desc));
+	return 0;
 }
 
 /* ---- IDT and TSS ---- */
