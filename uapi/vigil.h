@@ -113,6 +113,20 @@ struct vigil_name {
 /* struct vigil_watch: kind */
 #define VIGIL_WATCH_GPA		0	/* @start is a guest-physical address */
 #define VIGIL_WATCH_GVA		1	/* @start is a guest-virtual address */
+#define VIGIL_WATCH_CONTROL	2	/* @start is a VIGIL_CONTROL_* */
+
+/*
+ * What a paravirtual guest's kernel changes (VIGIL_HC_TRAPS): @start of a watch of kind
+ * VIGIL_WATCH_CONTROL, control of its events.
+ */
+#define VIGIL_CONTROL_TRAP_TABLE 0	/* set_trap_table */
+#define VIGIL_CONTROL_FAST_TRAP	1	/* set_fast_trap */
+#define VIGIL_CONTROL_GDT	2	/* set_gdt, update_descriptor */
+#define VIGIL_CONTROL_STACK	3	/* stack_switch */
+#define VIGIL_CONTROL_IOPL	4	/* set_hypercall_iopl (VIGIL_HC_PAGE is enough) */
+#define VIGIL_CONTROL_CALLBACK	5	/* set_callbacks, callback_op */
+/* LIDT, LGDT, LLDT and LTR, which fault while vigil's tables are in force: log only */
+#define VIGIL_CONTROL_TABLE_LOAD 6
 
 /* struct vigil_watch: action */
 #define VIGIL_ACTION_LOG	0	/* the write happens; tell */
@@ -136,9 +150,9 @@ struct vigil_name {
  */
 
 /**
- * struct vigil_watch - a byte range whose writes are told or decided
- * @start:	first byte; canonical for GVA
- * @len:	bytes, 1 to 16 MiB, must not wrap
+ * struct vigil_watch - a byte range whose writes are told or decided, or a control
+ * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*
+ * @len:	bytes, 1 to 16 MiB, must not wrap; CONTROL: 1
  * @cr3:	GVA: the address space through which @start is translated; 0 is
  *		vCPU 0's, as said above
  * @kind:	VIGIL_WATCH_*
@@ -161,7 +175,14 @@ struct vigil_name {
  * too. Their events have neither VIGIL_EVENT_GVA_VALID nor VIGIL_EVENT_INSN_VALID,
  * and are never held: for VIGIL_ACTION_ASK, @on_death decides at once.
  *
- * Errors: -EINVAL range, kind or action; -EFAULT not mapped; -ENOSPC too many
+ * A CONTROL watch is about the hypercalls by which the guest's kernel changes its traps.
+ * A call that vigil refuses by itself is no event. Of any other, what would change is
+ * checked and copied; then the event comes, and what was copied takes effect when it is
+ * allowed, whatever has become of the guest's memory. A call that is denied returns -1
+ * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
+ * event.
+ *
+ * Errors: -EINVAL range, kind, control or action; -EFAULT not mapped; -ENOSPC too many
  * watches, or they are too scattered; -EIO the VM is dead.
  */
 struct vigil_watch {
@@ -193,8 +214,21 @@ struct vigil_watch_list {
 #define VIGIL_EVENT_GVA_VALID	(1 << 2)
 #define VIGIL_EVENT_INSN_VALID	(1 << 3) /* insn/insn_len are the executed bytes */
 
+/* struct vigil_event: kind */
+#define VIGIL_EVENT_STORE	0
+#define VIGIL_EVENT_CONTROL	1
+
+/* struct vigil_event: first, with VIGIL_CONTROL_TABLE_LOAD */
+#define VIGIL_TABLE_IDT		0	/* LIDT */
+#define VIGIL_TABLE_GDT		1	/* LGDT */
+#define VIGIL_TABLE_LDT		2	/* LLDT */
+#define VIGIL_TABLE_TR		3	/* LTR */
+
+/* in a struct vigil_pv_trap of an event: flags. set_fast_trap has named the vector. */
+#define VIGIL_TRAP_FAST		(1 << 3)
+
 /**
- * struct vigil_event - one write to a watched range
+ * struct vigil_event - one write to a watched range, or one change of a watched control
  * @size:	sizeof(struct vigil_event) of the kernel
  * @flags:	VIGIL_EVENT_*
  * @seq:	counts the events of this monitor from 1; a gap tells of events
@@ -213,15 +247,34 @@ struct vigil_watch_list {
  * @watch_id:	which watch
  * @vm_id:	which VM
  * @vcpu:	index
- * @len:	bytes of the store, 1 to VIGIL_EVENT_DATA
+ * @len:	bytes of @old and of @new_: of the store, 1 to VIGIL_EVENT_DATA
  * @cpl:	current privilege level
  * @insn_len:	0 to 15
  * @mode:	16, 32 or 64: the code segment's default
+ * @kind:	VIGIL_EVENT_*
+ * @control:	CONTROL: VIGIL_CONTROL_*
  * @insn:	instruction bytes
  * @old:	memory before
  * @new_:	what the guest wrote or wants to write
+ * @call:	CONTROL: number of the hypercall
+ * @first:	CONTROL: the first vector or descriptor that changes, or VIGIL_TABLE_*
+ * @count:	CONTROL: how many vectors or descriptors change
  * @pad:	0
+ * @pad2:	0
  * @reserved:	0; room for fields to come
+ *
+ * With VIGIL_EVENT_CONTROL, @gva and @gpa are 0, and @old and @new_ have what is in force
+ * and what would be:
+ *
+ * TRAP_TABLE, FAST_TRAP: struct vigil_pv_trap[], the first four vectors that change, with
+ *		VIGIL_TRAP_FAST in flags; where there is no handler, cs and ip are 0
+ * CALLBACK:	the same of up to three callbacks; vector is a CALLBACKTYPE_* of Xen's
+ * GDT:		__u64[], up to eight descriptors from @first on
+ * STACK:	__u64[2], SS and SP
+ * IOPL:	struct vigil_iopl
+ * TABLE_LOAD:	nothing; @len is 0, @call is 0, and VIGIL_EVENT_DENIED is set
+ *
+ * VIGIL_READ_CHANGE has the rest while the vCPU waits.
  */
 struct vigil_event {
 	__u32 size;
@@ -243,11 +296,17 @@ struct vigil_event {
 	__u8  cpl;
 	__u8  insn_len;
 	__u8  mode;
-	__u8  pad[5];
+	__u8  kind;
+	__u8  control;
+	__u8  pad[3];
 	__u8  insn[16];
 	__u8  old[VIGIL_EVENT_DATA];
 	__u8  new_[VIGIL_EVENT_DATA];
-	__u8  reserved[72];
+	__u32 call;
+	__u32 first;
+	__u32 count;
+	__u32 pad2;
+	__u8  reserved[56];
 } __attribute__((aligned(64)));
 
 /* struct vigil_verdict: verdict */
@@ -263,6 +322,29 @@ struct vigil_event {
 struct vigil_verdict {
 	__u64 seq;
 	__u32 verdict;
+	__u32 pad;
+};
+
+/**
+ * struct vigil_change - argument of VIGIL_READ_CHANGE: a change that waits for a verdict
+ * @seq:	of an event with VIGIL_EVENT_HELD and VIGIL_EVENT_CONTROL; -ENOENT when no
+ *		vCPU waits for it
+ * @buf:	user pointer
+ * @offset:	of the first byte
+ * @len:	bytes
+ * @done:	out: bytes copied, less than @len at the end
+ * @pad:	zero
+ *
+ * It reads the whole of what takes effect if it is allowed: of TRAP_TABLE and FAST_TRAP
+ * each vector that changes, struct vigil_pv_trap[]; of set_gdt all descriptors, __u64[]; of
+ * the others what new_ of the event has.
+ */
+struct vigil_change {
+	__u64 seq;
+	__u64 buf;
+	__u32 offset;
+	__u32 len;
+	__u32 done;
 	__u32 pad;
 };
 
@@ -578,6 +660,7 @@ struct vigil_pv {
 #define VIGIL_GET_VCPU		_IOWR(VIGIL_IOC, 0x25, struct vigil_vcpu_state)
 #define VIGIL_GET_STATS		_IOWR(VIGIL_IOC, 0x26, struct vigil_stats)
 #define VIGIL_GET_INFO		_IOR(VIGIL_IOC, 0x27, struct vigil_vm_info)
+#define VIGIL_READ_CHANGE	_IOWR(VIGIL_IOC, 0x28, struct vigil_change)
 
 /* clang-format on */
 

@@ -204,6 +204,31 @@ TRACE_EVENT(vigil_watch_hit,
 		  __print_symbolic(__entry->action, trace_actions))
 );
 
+TRACE_EVENT(vigil_watch_control,
+	TP_PROTO(const struct vigil_vcpu *vcpu, u32 id, u32 action, u32 control,
+		 u32 call),
+	TP_ARGS(vcpu, id, action, control, call),
+
+	TP_STRUCT__entry(
+		trace_vcpu_fields
+		__field(u32,	control)
+		__field(u32,	call)
+		__field(u32,	id)
+		__field(u32,	action)
+	),
+	TP_fast_assign(
+		trace_vcpu_assign(vcpu);
+		__entry->control = control;
+		__entry->call	= call;
+		__entry->id	= id;
+		__entry->action	= action;
+	),
+	TP_printk("vm %u vcpu %u rip 0x%llx control %u hypercall %u watch %u action %s",
+		  __entry->vm, __entry->vcpu, __entry->rip, __entry->control,
+		  __entry->call, __entry->id,
+		  __print_symbolic(__entry->action, trace_actions))
+);
+
 TRACE_EVENT(vigil_watch_verdict,
 	TP_PROTO(const struct vigil_vcpu *vcpu, u64 seq, bool allow),
 	TP_ARGS(vcpu, seq, allow),

@@ -68,6 +68,7 @@ struct vigil_vm {
 	struct mutex monitor_lock; /* [w] */
 	/* watch.c: read under vm->srcu, replaced under [w] */
 	struct watched_tree __rcu *watches;
+	u32 controls; /* [w] writes, [a] reads: bit n: VIGIL_CONTROL_n is watched */
 	/* Watches in the tree whose pages may still be writable: watch_add() */
 	atomic_t watches_arming;
 	struct list_head monitors; /* [w] monitor.c */

@@ -529,6 +529,12 @@ static void watch_add(struct caller *c, int fd)
 	w->action = rng_below(r, 3);
 	w->on_death = rng_below(r, 2);
 	w->cookie = rng_next(r);
+	if (rng_once_in(r, 6)) {
+		w->kind = VIGIL_WATCH_CONTROL;
+		w->start = rng_below(r, VIGIL_CONTROL_TABLE_LOAD + 2);
+		w->len = 1;
+		w->cr3 = 0;
+	}
 	if (!calls_ioctl_with(c, fd, VIGIL_WATCH_ADD, sizeof(*w)))
 		watch_id[rng_below(r, ARRAY_SIZE(watch_id))] = w->id;
 }
@@ -584,6 +590,19 @@ static void read_mem(struct caller *c, int fd)
 	call_as_is(c, fd, VIGIL_READ_MEM, sizeof(*m));
 }
 
+static void read_change(struct caller *c, int fd)
+{
+	struct vigil_change *m = calls_zeroed(c, sizeof(*m));
+	struct rng *r = &c->rng;
+
+	m->seq = held_seq[rng_below(r, ARRAY_SIZE(held_seq))];
+	m->offset = rng_once_in(r, 3) ? rng_number(r) : rng_below(r, 4096);
+	m->len = rng_below(r, 4096);
+	rough(c, sizeof(*m));
+	m->buf = out(c, 4096);
+	call_as_is(c, fd, VIGIL_READ_CHANGE, sizeof(*m));
+}
+
 static void mon_call(struct caller *c)
 {
 	int fd = calls_file(c, K_MON);
@@ -591,7 +610,10 @@ static void mon_call(struct caller *c)
 	struct pollfd p;
 	uint32_t *n;
 
-	switch (rng_below(&c->rng, 15)) {
+	switch (rng_below(&c->rng, 16)) {
+	case 15:
+		read_change(c, fd);
+		break;
 	case 14:
 		hypercalls(c, fd);
 		break;
@@ -687,6 +709,7 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_WATCH_DEL,
 		VIGIL_WATCH_LIST,
 		VIGIL_VERDICT,
+		VIGIL_READ_CHANGE,
 		VIGIL_READ_MEM,
 		VIGIL_GET_VCPU,
 		VIGIL_GET_STATS,

@@ -93,7 +93,8 @@ static void bad_watches(long arg)
 	BAD(EINVAL, w.start = ~0ull; w.len = 2);
 	BAD(EINVAL, w.start = 1ull << 52);
 	BAD(EINVAL, w.start = (1ull << 52) - 1; w.len = 2);
-	BAD(EINVAL, w.kind = 2);
+	BAD(EINVAL, w.kind = 2); /* no such control */
+	BAD(EINVAL, w.kind = 3);
 	BAD(EINVAL, w.action = 3);
 	BAD(EINVAL, w.on_death = 2);
 	BAD(EINVAL, w.cr3 = 0x1000); /* a physical range has no CR3 */

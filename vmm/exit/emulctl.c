@@ -164,13 +164,9 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 	return emul_resume(vcpu);
 }
 
-/*
- * Returns WATCH_GO or WATCH_SKIP. 0 and below: KVM_RUN returns that to
- * userspace, and @again is called in the next KVM_RUN.
- */
-static int held_verdict(struct vigil_vcpu *vcpu,
-			int (*again)(struct vigil_vcpu *vcpu),
-			enum watch_answer *answer)
+int emulctl_verdict(struct vigil_vcpu *vcpu,
+		    int (*again)(struct vigil_vcpu *vcpu),
+		    enum watch_answer *answer)
 {
 	int ret;
 
@@ -195,7 +191,7 @@ int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu))
 {
 	enum watch_answer answer;
-	int ret = held_verdict(vcpu, again, &answer);
+	int ret = emulctl_verdict(vcpu, again, &answer);
 
 	if (ret != 1 || answer != WATCH_GO)
 		return ret;
@@ -218,7 +214,7 @@ static int held_settle(struct vigil_vcpu *vcpu)
 	int ret;
 
 	if (c->pending.type == EMUL_XACT_CMPXCHG) {
-		ret = held_verdict(vcpu, held_resume, &answer);
+		ret = emulctl_verdict(vcpu, held_resume, &answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
 			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old,
@@ -367,6 +363,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 		emul_finish(vcpu, old_rflags);
 		return mmio_drain(vcpu);
 	case EMUL_FAULT:
+		if (pv_in_force(vcpu) && c->exception.vector != X86_TRAP_PF)
+			pv_tell_load(vcpu, &c->insn);
 		if (unlikely(c->framing))
 			pv_frame_fault(vcpu, c->bounce - 1, c->exception.vector,
 				       c->exception.error_code,

@@ -3,6 +3,7 @@
 #ifndef VIGIL_EMULCTL_H
 #define VIGIL_EMULCTL_H
 
+#include "vmm/monitor/watch.h"
 #include "vmm/types.h"
 
 struct vigil_vcpu;
@@ -39,6 +40,13 @@ int emulctl_failed(struct vigil_vcpu *vcpu, int ret);
 void emulctl_forget(struct vigil_vcpu *vcpu);
 /* Fills in the emulator's registers and modes from the vCPU. */
 void emulctl_begin(struct vigil_vcpu *vcpu);
+/*
+ * Waits for the verdict on vcpu->held. 1: @answer is WATCH_GO or WATCH_SKIP. 0 and below:
+ * KVM_RUN returns that to userspace, and @again is called in the next KVM_RUN.
+ */
+int emulctl_verdict(struct vigil_vcpu *vcpu,
+		    int (*again)(struct vigil_vcpu *vcpu),
+		    enum watch_answer *answer);
 /*
  * An op has returned EMUL_PENDING with vcpu->held set, for a store of @data:
  * waits, and makes the store if it is allowed. 1: go on with the instruction.

@@ -28,6 +28,8 @@ static_assert(sizeof(struct vigil_name) == VIGIL_NAME_LEN);
 static_assert(sizeof(struct vigil_watch) == 48);
 static_assert(sizeof(struct vigil_watch_list) == 16);
 static_assert(sizeof(struct vigil_event) == 448);
+static_assert(offsetof(struct vigil_event, call) == 376);
+static_assert(sizeof(struct vigil_change) == 32);
 static_assert(offsetof(struct vigil_event, regs) == 72);
 static_assert(offsetof(struct vigil_event, insn) == 232);
 static_assert(offsetof(struct vigil_event, reserved) +
@@ -309,6 +311,40 @@ static long ioc_verdict(struct monitor *mon, struct vigil_verdict __user *user)
 	return mevent_verdict(mon, v.seq, v.verdict);
 }
 
+/* By pages, since the copy is made under a spinlock. */
+static long ioc_read_change(struct monitor *mon,
+			    struct vigil_change __user *user)
+{
+	struct vigil_change c;
+	u8 __user *to;
+	void *page;
+	long n = 0;
+	u32 done;
+
+	if (copy_from_user(&c, user, sizeof(c)))
+		return -EFAULT;
+	if (c.pad || c.buf != (unsigned long)c.buf ||
+	    c.offset + c.len < c.offset)
+		return -EINVAL;
+	to = (u8 __user *)(unsigned long)c.buf;
+	page = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	done = 0;
+	do {
+		n = mevent_change(mon, c.seq, c.offset + done, page,
+				  min_t(u32, c.len - done, PAGE_SIZE));
+		if (n > 0 && copy_to_user(to + done, page, n))
+			n = -EFAULT;
+		if (n > 0)
+			done += n;
+	} while (n > 0 && done < c.len);
+	kfree(page);
+	if (n < 0)
+		return n;
+	return put_user(done, &user->done) ? -EFAULT : 0;
+}
+
 static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
 {
 	struct vigil_mem mem;
@@ -373,6 +409,8 @@ static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 		return watch_del(mon, id);
 	case VIGIL_WATCH_LIST:
 		return ioc_watch_list(mon, user);
+	case VIGIL_READ_CHANGE:
+		return ioc_read_change(mon, user);
 	default:
 		return ioc_verdict(mon, user);
 	}
@@ -390,6 +428,7 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 	case VIGIL_WATCH_ADD:
 	case VIGIL_WATCH_DEL:
 	case VIGIL_WATCH_LIST:
+	case VIGIL_READ_CHANGE:
 	case VIGIL_VERDICT:
 		return watch_ioctl(mon, cmd, user);
 	case VIGIL_READ_MEM:

@@ -61,6 +61,9 @@ struct mon_event {
 	struct vigil_vcpu *vcpu; /* [q] who waits */
 	bool queued; /* [q] not read yet */
 	int on_death; /* [q] */
+	/* [q] of a held change: as in struct watch_control */
+	const void *all;
+	u32 all_len;
 	int answer; /* [q] writes, [a] reads */
 	struct vigil_event ev;
 };

@@ -49,7 +49,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 		       const struct watch_range *r,
 		       const struct watch_store *st)
 {
-	const struct insn *insn = &vcpu->emul.insn;
+	const struct watch_control *control = st->control;
+	const struct insn *insn = control ? control->insn : &vcpu->emul.insn;
 	unsigned int i;
 
 	memset(ev, 0, sizeof(*ev));
@@ -74,8 +75,18 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	memcpy(ev->new_, st->new_, ev->len);
 	if (st->gva_valid)
 		ev->flags |= VIGIL_EVENT_GVA_VALID;
+	if (control) {
+		ev->kind = VIGIL_EVENT_CONTROL;
+		ev->control = control->nr;
+		ev->call = control->call;
+		ev->first = control->first;
+		ev->count = control->count;
+		if (control->refused)
+			ev->flags |= VIGIL_EVENT_DENIED;
+	}
 	/* A page walk is not the work of the instruction that was emulated last. */
-	if (!st->by_walk && insn->len && insn->len <= sizeof(insn->bytes)) {
+	if (!st->by_walk && insn && insn->len &&
+	    insn->len <= sizeof(insn->bytes)) {
 		ev->insn_len = insn->len;
 		memcpy(ev->insn, insn->bytes, insn->len);
 		ev->flags |= VIGIL_EVENT_INSN_VALID;
@@ -176,6 +187,8 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 	}
 	fill_event(&e->ev, vcpu, r, st);
 	e->on_death = r->on_death;
+	e->all = hold && st->control ? st->control->all : NULL;
+	e->all_len = e->all ? st->control->all_len : 0;
 	if (deny)
 		e->ev.flags |= VIGIL_EVENT_DENIED;
 	if (hold)
@@ -273,6 +286,14 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
 	u8 old[VIGIL_EVENT_DATA], new_[VIGIL_EVENT_DATA];
+	const struct watch_control control = {
+		.nr = e->ev.control,
+		.call = e->ev.call,
+		.first = e->ev.first,
+		.count = e->ev.count,
+		.all = e->all,
+		.all_len = e->all_len,
+	};
 	const struct watch_store st = {
 		.gva = e->ev.gva,
 		.gpa = e->ev.gpa,
@@ -280,6 +301,7 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 		.gva_valid = e->ev.flags & VIGIL_EVENT_GVA_VALID,
 		.old = old,
 		.new_ = new_,
+		.control = e->ev.kind == VIGIL_EVENT_CONTROL ? &control : NULL,
 	};
 	struct monitor *mon = e->mon;
 	u32 id = e->ev.watch_id;
@@ -337,6 +359,30 @@ int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
 			continue;
 		answer(e, verdict == VIGIL_VERDICT_DENY);
 		ret = 0;
+		break;
+	}
+	spin_unlock(&mon->qlock);
+	return ret;
+}
+
+long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
+		   u32 room)
+{
+	const struct mon_event *e;
+	long ret = -ENOENT;
+	const void *from;
+	u32 len;
+
+	spin_lock(&mon->qlock);
+	list_for_each_entry(e, &mon->held, held_link) {
+		if (e->ev.seq != seq || e->answer != ANSWER_NONE ||
+		    e->ev.kind != VIGIL_EVENT_CONTROL)
+			continue;
+		from = e->all ? e->all : e->ev.new_;
+		len = e->all ? e->all_len : e->ev.len;
+		ret = offset < len ? min(len - offset, room) : 0;
+		if (ret)
+			memcpy(buf, from + offset, ret);
 		break;
 	}
 	spin_unlock(&mon->qlock);

@@ -26,6 +26,12 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_range *r,
 			       const struct watch_store *st);
 int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
+/*
+ * Copies what is left behind @offset, and at most @room bytes, of a change that waits for
+ * a verdict. How many bytes, or -ENOENT.
+ */
+long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
+		   u32 room);
 bool mevent_ready(struct monitor *mon);
 ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 		    bool block);

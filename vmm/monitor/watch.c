@@ -27,6 +27,13 @@ struct watch_set {
 	struct watch_range range[];
 };
 
+/*
+ * Controls are ranges of one byte behind all guest-physical addresses, so that one tree
+ * and one rule for what is stronger serve both.
+ */
+#define CONTROL_BASE (1ull << 63)
+#define NR_CONTROLS (VIGIL_CONTROL_TABLE_LOAD + 1)
+
 static struct watch_range *watch_of(struct watched_range *r)
 {
 	return container_of(r, struct watch_range, where);
@@ -53,14 +60,17 @@ static struct watch_range *strongest(struct vigil_vm *vm,
 	struct watched_tree *tree = srcu_dereference(vm->watches, &vm->srcu);
 	struct watch_range *best = NULL;
 	struct watched_range *r;
-	u64 last;
+	u64 start = st->gpa, last = start + st->len - 1;
 
-	if (!tree || !st->len)
+	if (st->control)
+		start = last = CONTROL_BASE + st->control->nr;
+	else if (!st->len)
+		return NULL;
+	if (!tree)
 		return NULL;
 	/* The spans of one watch do not overlap, so this loop is short. */
-	last = st->gpa + st->len - 1;
-	for (r = watched_first(tree, st->gpa, last); r;
-	     r = watched_next(r, st->gpa, last))
+	for (r = watched_first(tree, start, last); r;
+	     r = watched_next(r, start, last))
 		if (!best || stronger(watch_of(r), best))
 			best = watch_of(r);
 	return best;
@@ -79,6 +89,19 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 	}
 	vcpu->stat.watch_hits++;
 	trace_vigil_watch_hit(vcpu, best->id, best->action, st->gpa, st->len);
+	return mevent_store(vcpu, best, st);
+}
+
+enum watch_answer watch_change(struct vigil_vcpu *vcpu,
+			       const struct watch_store *st)
+{
+	struct watch_range *best = strongest(vcpu->vm, st);
+
+	if (!best)
+		return WATCH_GO;
+	vcpu->stat.watch_hits++;
+	trace_vigil_watch_control(vcpu, best->id, best->action, st->control->nr,
+				  st->control->call);
 	return mevent_store(vcpu, best, st);
 }
 
@@ -127,11 +150,13 @@ static void watches_free(struct rcu_head *rcu)
  * @slots:	what memory is where
  * @set:	NULL: the ranges are only counted
  * @count:	of the ranges
+ * @controls:	bit n: a range is VIGIL_CONTROL_n
  */
 struct watch_plan {
 	const struct vigil_slots *slots;
 	struct watch_set *set;
 	size_t count;
+	u32 controls;
 };
 
 static void plan_range(struct watch_plan *p, struct monitor *mon,
@@ -140,6 +165,8 @@ static void plan_range(struct watch_plan *p, struct monitor *mon,
 	size_t i = p->count++;
 	struct watch_range *r;
 
+	if (w->uapi.kind == VIGIL_WATCH_CONTROL)
+		p->controls |= BIT(w->uapi.start);
 	if (!p->set)
 		return;
 	r = &p->set->range[i];
@@ -218,6 +245,7 @@ static int watch_publish(struct vigil_vm *vm, const struct vigil_slots *slots)
 		p.count = 0;
 		plan_ranges(&p, vm);
 	}
+	WRITE_ONCE(vm->controls, p.controls);
 	old = rcu_replace_pointer(vm->watches, p.set ? &p.set->tree : NULL,
 				  lockdep_is_held(&vm->monitor_lock));
 	if (old)
@@ -288,13 +316,23 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 	return 0;
 }
 
+static bool control_valid(const struct vigil_watch *w)
+{
+	return w->start < NR_CONTROLS && w->len == 1 && !w->cr3 &&
+	       /* what fails anyway can only be told */
+	       (w->start != VIGIL_CONTROL_TABLE_LOAD ||
+		w->action == VIGIL_ACTION_LOG);
+}
+
 static int check_watch(const struct vigil_watch *w)
 {
 	u64 last = w->start + w->len - 1;
 
-	if (w->kind > VIGIL_WATCH_GVA || w->action > VIGIL_ACTION_DENY ||
+	if (w->kind > VIGIL_WATCH_CONTROL || w->action > VIGIL_ACTION_DENY ||
 	    w->on_death > VIGIL_ON_DEATH_DENY)
 		return -EINVAL;
+	if (w->kind == VIGIL_WATCH_CONTROL)
+		return control_valid(w) ? 0 : -EINVAL;
 	if (!w->len || w->len > WATCH_MAX_LEN || last < w->start)
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_GPA)
@@ -393,7 +431,7 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 	 */
 	int ret = vm_synchronize(vm);
 
-	if (!ret)
+	if (!ret && w->uapi.kind != VIGIL_WATCH_CONTROL)
 		protect_spans(vm, w);
 	return ret;
 }
@@ -429,7 +467,9 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	} else {
 		w->nr_spans = 1;
 		w->spans[0].start = u->start;
-		w->spans[0].last = u->start + u->len - 1;
+		if (u->kind == VIGIL_WATCH_CONTROL)
+			w->spans[0].start += CONTROL_BASE;
+		w->spans[0].last = w->spans[0].start + u->len - 1;
 	}
 
 	ret = mutex_lock_killable(&mon->watch_lock);

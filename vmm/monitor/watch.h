@@ -11,15 +11,39 @@ int watch_vm_init(struct vigil_vm *vm);
 void watch_vm_destroy(struct vigil_vm *vm);
 
 /**
- * struct watch_store - a store that is about to be made for a guest
+ * struct watch_control - a change of a control, beside what struct watch_store tells
+ * @nr:		VIGIL_CONTROL_*
+ * @call:	number of the hypercall
+ * @first:	as in struct vigil_event
+ * @count:	as in struct vigil_event
+ * @refused:	it fails whatever a monitor says
+ * @insn:	the instruction, where it is not a hypercall; or NULL
+ * @all:	what takes effect; it stays until the verdict. NULL: @new_ of the event
+ *		is all
+ * @all_len:	bytes of @all
+ */
+struct watch_control {
+	u32 nr;
+	u32 call;
+	u32 first;
+	u32 count;
+	bool refused;
+	const struct insn *insn;
+	const void *all;
+	u32 all_len;
+};
+
+/**
+ * struct watch_store - a store that is about to be made for a guest, or another change
  * @gva:	linear address, where there is one
  * @gpa:	of the first byte; the store does not cross the page
- * @len:	1 to 64 bytes (VIGIL_EVENT_DATA)
+ * @len:	1 to 64 bytes (VIGIL_EVENT_DATA); of another change 0 to 64
  * @gva_valid:	@gva is known
  * @by_walk:	a page walk sets A or D: by no instruction, and in the middle of
  *		a translation, which cannot be held
  * @old:	what is in memory now
  * @new_:	what would be stored
+ * @control:	NULL: it is a store
  */
 struct watch_store {
 	gva_t gva;
@@ -29,6 +53,7 @@ struct watch_store {
 	bool by_walk;
 	const void *old;
 	const void *new_;
+	const struct watch_control *control;
 };
 
 enum watch_answer {
@@ -45,6 +70,20 @@ enum watch_answer {
  */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
+
+/* Does a monitor watch this control? Under vm->srcu. */
+static inline bool watch_controls(const struct vigil_vm *vm, unsigned int nr)
+{
+	return unlikely(READ_ONCE(vm->controls) & BIT(nr));
+}
+
+/*
+ * The guest is about to change a control: st->control, st->len, st->old and
+ * st->new_ are filled in. Called before anything is changed, in the vCPU's thread.
+ * Returns what watch_store() does.
+ */
+enum watch_answer watch_change(struct vigil_vcpu *vcpu,
+			       const struct watch_store *st);
 
 /*
  * A page walk sets A or D in a watched table: shadow_ask_bits(). False: a watch

@@ -225,6 +225,28 @@ static int finish(struct vigil_vcpu *vcpu)
 
 /* ---- what the module answers ---- */
 
+static int commit_iopl(struct vigil_vcpu *vcpu)
+{
+	pv_iopl_set(vcpu, &vcpu->pv.arg.iopl);
+	vcpu->pv.rewrite = true;
+	return 0;
+}
+
+static int tell_iopl(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	struct vigil_iopl old = vcpu->pv.arg.iopl;
+
+	pv_iopl_get(vcpu, &old);
+	pv_tell(told, &old, &vcpu->pv.arg.iopl, sizeof(old));
+	return 0;
+}
+
+static const struct pv_change change_iopl = {
+	.control = VIGIL_CONTROL_IOPL,
+	.commit = commit_iopl,
+	.tell = tell_iopl,
+};
+
 static int set_hypercall_iopl(struct vigil_vcpu *vcpu,
 			      const struct pv_call *call)
 {
@@ -240,10 +262,11 @@ static int set_hypercall_iopl(struct vigil_vcpu *vcpu,
 	if (ret)
 		return ret;
 	if (call->arg[0] == VIGIL_IOPL_SET) {
-		ret = pv_iopl_set(vcpu, &arg);
-		if (!ret)
-			vcpu->pv.rewrite = true;
-		return ret;
+		ret = pv_iopl_check(vcpu, &arg);
+		if (ret)
+			return ret;
+		vcpu->pv.arg.iopl = arg;
+		return pv_change(vcpu, call, &change_iopl);
 	}
 	ret = probe_out(vcpu, call->arg[1], sizeof(arg));
 	if (!ret)
@@ -289,11 +312,10 @@ static int answer(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	return ret;
 }
 
-/* ---- what userspace answers ---- */
+/* ---- what userspace or a monitor answers ---- */
 
-static int user_done(struct vigil_vcpu *vcpu)
+static int answered(struct vigil_vcpu *vcpu, s64 result)
 {
-	s64 result = READ_ONCE(vcpu->run->xen.u.hcall.result);
 	struct pv_vcpu *pv = &vcpu->pv;
 
 	pv->result = result;
@@ -302,6 +324,33 @@ static int user_done(struct vigil_vcpu *vcpu)
 		add_out(vcpu, pv->entry_la, &result, pv->wide ? 8 : 4);
 	}
 	return finish(vcpu);
+}
+
+static int user_done(struct vigil_vcpu *vcpu)
+{
+	return answered(vcpu, READ_ONCE(vcpu->run->xen.u.hcall.result));
+}
+
+/* Waits for the verdict on a change, which ends the call or the entry. */
+static int change_held(struct vigil_vcpu *vcpu)
+{
+	enum watch_answer answer;
+	int ret;
+
+	/*
+	 * The VMM has given the vCPU other registers or tables: the event was withdrawn,
+	 * and the guest executes the instruction again.
+	 */
+	if (unlikely(!vcpu->held)) {
+		vcpu->io.kind = IO_NONE;
+		pv_drop_change(vcpu);
+		return 1;
+	}
+	vcpu->io.kind = IO_HYPERCALL;
+	ret = emulctl_verdict(vcpu, change_held, &answer);
+	if (ret != 1)
+		return ret;
+	return answered(vcpu, pv_settle_change(vcpu, answer));
 }
 
 static int to_user(struct vigil_vcpu *vcpu, const struct pv_call *call)
@@ -407,6 +456,8 @@ static int multicall_entry(struct vigil_vcpu *vcpu, u64 la,
 		return CALL_LEAVE;
 	if (ret == CALL_TO_USER)
 		return to_user(vcpu, &call);
+	if (unlikely(ret == CALL_HELD))
+		return change_held(vcpu);
 	result = ret;
 	add_out(vcpu, pv->entry_la, &result, bytes);
 	return finish(vcpu);
@@ -476,6 +527,8 @@ int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 		return 1;
 	if (ret == CALL_TO_USER)
 		return to_user(vcpu, &call);
+	if (unlikely(ret == CALL_HELD))
+		return change_held(vcpu);
 	if (ret == CALL_IRET)
 		return pv_iret(vcpu, &call);
 	pv->result = ret;

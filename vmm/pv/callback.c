@@ -90,11 +90,63 @@ void pv_set_callbacks(struct vigil_vcpu *vcpu, const struct pv_trap *callback)
 	write_gates(vcpu);
 }
 
-static void commit(struct vigil_vcpu *vcpu, unsigned int type,
-		   const struct pv_trap *callback)
+static struct vigil_pv_trap told_callback(unsigned int type,
+					  const struct pv_trap *to)
 {
-	vcpu->pv.tables->callback[type] = *callback;
+	return (struct vigil_pv_trap){
+		.vector = type,
+		.flags = to->masks << 2,
+		.cs = to->cs,
+		.ip = to->ip,
+	};
+}
+
+static int tell(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	const struct pv_trap *now = vcpu->pv.tables->callback;
+	struct vigil_pv_trap old, new_;
+	unsigned int i, type;
+
+	for (i = 0; i < vcpu->pv.arg.callback.n; i++) {
+		type = vcpu->pv.arg.callback.type[i];
+		old = told_callback(type, &now[type]);
+		new_ = told_callback(type, &vcpu->pv.arg.callback.to[i]);
+		pv_tell_trap(told, &old, &new_);
+	}
+	return 0;
+}
+
+static int commit(struct vigil_vcpu *vcpu)
+{
+	struct pv_trap *now = vcpu->pv.tables->callback;
+	unsigned int i;
+
+	for (i = 0; i < vcpu->pv.arg.callback.n; i++)
+		now[vcpu->pv.arg.callback.type[i]] =
+			vcpu->pv.arg.callback.to[i];
 	write_gates(vcpu);
+	return 0;
+}
+
+static const struct pv_change change = {
+	.control = VIGIL_CONTROL_CALLBACK,
+	.commit = commit,
+	.tell = tell,
+};
+
+/* Checks a callback, and adds it to vcpu->pv.arg. 0, or a negative errno of Xen's. */
+static int add(struct vigil_vcpu *vcpu, unsigned int type, unsigned int flags,
+	       u16 cs, u64 ip, bool wide)
+{
+	unsigned int n = vcpu->pv.arg.callback.n;
+	int ret = pv_check_callback(&vcpu->pv.arg.callback.to[n], type, flags,
+				    cs, ip, wide);
+
+	if (ret)
+		return ret;
+	vcpu->pv.arg.callback.type[n] = type;
+	vcpu->pv.arg.callback.n++;
+	return 0;
 }
 
 /*
@@ -104,7 +156,6 @@ static void commit(struct vigil_vcpu *vcpu, unsigned int type,
 int pv_set_callbacks_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	const u64 *arg = call->arg;
-	struct pv_trap event, failsafe, sys = { 0 };
 	u16 flat = pv_flat_code(true);
 	int ret;
 
@@ -114,24 +165,22 @@ int pv_set_callbacks_call(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		return -EOPNOTSUPP;
 	if (!call->wide && (arg[0] > U16_MAX || arg[2] > U16_MAX))
 		return -EPERM;
-	ret = pv_check_callback(&event, CALLBACKTYPE_event, 0,
-				call->wide ? flat : arg[0],
-				call->wide ? arg[0] : arg[1], call->wide);
-	if (!ret)
-		ret = pv_check_callback(&failsafe, CALLBACKTYPE_failsafe, 0,
-					call->wide ? flat : arg[2],
-					call->wide ? arg[1] : arg[3],
-					call->wide);
-	if (!ret && call->wide)
-		ret = pv_check_callback(&sys, CALLBACKTYPE_syscall, 0, flat,
-					arg[2], true);
-	if (ret)
-		return ret;
-	commit(vcpu, CALLBACKTYPE_event, &event);
-	commit(vcpu, CALLBACKTYPE_failsafe, &failsafe);
-	if (call->wide)
-		commit(vcpu, CALLBACKTYPE_syscall, &sys);
-	return 0;
+	vcpu->pv.arg.callback.n = 0;
+	if (call->wide) {
+		ret = add(vcpu, CALLBACKTYPE_event, 0, flat, arg[0], true);
+		if (!ret)
+			ret = add(vcpu, CALLBACKTYPE_failsafe, 0, flat, arg[1],
+				  true);
+		if (!ret)
+			ret = add(vcpu, CALLBACKTYPE_syscall, 0, flat, arg[2],
+				  true);
+	} else {
+		ret = add(vcpu, CALLBACKTYPE_event, 0, arg[0], arg[1], false);
+		if (!ret)
+			ret = add(vcpu, CALLBACKTYPE_failsafe, 0, arg[2],
+				  arg[3], false);
+	}
+	return ret ? ret : pv_change(vcpu, call, &change);
 }
 
 /* struct callback_register, of both widths */
@@ -171,7 +220,6 @@ static int read_register(struct vigil_vcpu *vcpu, const struct pv_call *call,
 int pv_callback_op(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	struct request r = { 0 };
-	struct pv_trap callback;
 	int ret;
 
 	if (!pv_in_force(vcpu))
@@ -190,12 +238,10 @@ int pv_callback_op(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	default:
 		return -ENOSYS;
 	}
+	vcpu->pv.arg.callback.n = 0;
 	if (!ret)
-		ret = pv_check_callback(&callback, r.type, r.flags, r.cs, r.ip,
-					call->wide);
-	if (!ret)
-		commit(vcpu, r.type, &callback);
-	return ret;
+		ret = add(vcpu, r.type, r.flags, r.cs, r.ip, call->wide);
+	return ret ? ret : pv_change(vcpu, call, &change);
 }
 
 /* ---- SYSCALL and SYSENTER ---- */

@@ -51,7 +51,20 @@ struct pv_policy pv_policy(struct vigil_vcpu *vcpu)
 	return p;
 }
 
-int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
+int pv_iopl_check(const struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
+{
+	const struct pv_vm *pv = &vcpu->vm->pv;
+
+	if (arg->iopl > 3 || arg->scope > VIGIL_IOPL_VM ||
+	    arg->refuse > VIGIL_REFUSE_FAULT ||
+	    memchr_inv(arg->pad, 0, sizeof(arg->pad)))
+		return -EINVAL;
+	if (arg->iopl > pv->max_iopl || arg->user & ~pv->user_max)
+		return -EPERM;
+	return 0;
+}
+
+void pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 {
 	struct pv_vm *pv = &vcpu->vm->pv;
 	const struct pv_policy p = {
@@ -60,12 +73,6 @@ int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 		.refuse = arg->refuse,
 	};
 
-	if (arg->iopl > 3 || arg->scope > VIGIL_IOPL_VM ||
-	    arg->refuse > VIGIL_REFUSE_FAULT ||
-	    memchr_inv(arg->pad, 0, sizeof(arg->pad)))
-		return -EINVAL;
-	if (arg->iopl > pv->max_iopl || arg->user & ~pv->user_max)
-		return -EPERM;
 	write_seqlock(&pv->lock);
 	pv->nr_open -= has_own(vcpu) && vcpu->pv.policy.iopl;
 	vcpu->pv.own = arg->scope == VIGIL_IOPL_VCPU;
@@ -77,7 +84,6 @@ int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg)
 		pv->policy = p;
 	}
 	write_sequnlock(&pv->lock);
-	return 0;
 }
 
 bool pv_iopl_own(struct vigil_vcpu *vcpu, struct pv_policy *p)

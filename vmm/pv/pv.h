@@ -18,11 +18,8 @@ static inline bool pv_on(const struct vigil_vm *vm)
 void pv_vm_init(struct vigil_vm *vm);
 /* The policy that holds for this vCPU now. */
 struct pv_policy pv_policy(struct vigil_vcpu *vcpu);
-/*
- * set_hypercall_iopl by the guest. 0, or a negative errno of Xen's, with nothing
- * changed.
- */
-int pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg);
+/* set_hypercall_iopl by the guest: pv_iopl_check() has passed it. */
+void pv_iopl_set(struct vigil_vcpu *vcpu, const struct vigil_iopl *arg);
 /* arg->scope says whose. 0, or a negative errno of Xen's. */
 int pv_iopl_get(struct vigil_vcpu *vcpu, struct vigil_iopl *arg);
 /**
@@ -91,11 +88,12 @@ extern bool pv_no_tables; /* __ro_after_init */
  */
 int pv_tables_alloc(struct vigil_vcpu *vcpu);
 /*
- * Has the CPU use vcpu->pv.tables, with no handler in them. @copy_gdt: the GDT becomes
- * what the guest may have of its own; emulctl_begin() has been called then. 0; CALL_AGAIN,
- * with nothing changed. Loaded.
+ * Takes what the guest may have of its own GDT into vcpu->pv.tables, which are not in
+ * force; emulctl_begin() has been called. 0; CALL_AGAIN. Loaded.
  */
-int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt);
+int pv_copy_own_gdt(struct vigil_vcpu *vcpu);
+/* Has the CPU use vcpu->pv.tables, with no handler in them. Loaded. */
+void pv_tables_enter(struct vigil_vcpu *vcpu);
 /* The guest's own tables are in force again. Loaded. */
 void pv_tables_leave(struct vigil_vcpu *vcpu);
 void pv_vcpu_destroy(struct vigil_vcpu *vcpu);
@@ -104,14 +102,19 @@ void pv_write_gate(struct vigil_vcpu *vcpu, unsigned int vector);
 /* The stack that gates switch to from CPL 2 and 3. */
 void pv_set_stack(struct vigil_vcpu *vcpu, u16 ss, u64 sp);
 /*
- * set_gdt: copies @entries descriptors from the guest's pages @frames. 0, or a negative
- * errno of Xen's, with nothing changed.
+ * Copies @entries descriptors from the guest's pages @frames to vcpu->pv.gdt, and checks
+ * them. 0, or a negative errno of Xen's.
  */
-int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames,
-	       unsigned int entries);
+int pv_copy_gdt(struct vigil_vcpu *vcpu, const u64 *frames,
+		unsigned int entries);
 /* The emulator reads a table of the VMM as the CPU would. False: @la is elsewhere. */
 bool pv_read_tables(const struct vigil_vcpu *vcpu, u64 la, void *buf,
 		    unsigned int len);
+
+/* ---- control.c ---- */
+struct insn;
+/* The instruction faults. If it would have loaded a table, monitors are told. */
+void pv_tell_load(struct vigil_vcpu *vcpu, const struct insn *insn);
 
 /* ---- state.c ---- */
 /* VIGIL_GET_PV and VIGIL_SET_PV: struct vigil_pv says what comes back. Loaded. */

@@ -80,6 +80,12 @@ static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
 	case INSN_OP_STR:
 		*ret = exit_emulate(vcpu);
 		return true;
+	case INSN_OP_LGDT:
+	case INSN_OP_LIDT:
+	case INSN_OP_LLDT:
+	case INSN_OP_LTR:
+		pv_tell_load(vcpu, insn);
+		return false;
 	case INSN_OP_HLT:
 		*ret = exit_hlt(vcpu, len);
 		return true;

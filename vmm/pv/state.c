@@ -222,7 +222,7 @@ static int apply_tables(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 	if (ret)
 		return ret;
 	if (!pv_in_force(vcpu))
-		pv_tables_enter(vcpu, false);
+		pv_tables_enter(vcpu);
 	t = vcpu->pv.tables;
 	pv_clear_traps(vcpu);
 	t->presented = a->traps;
@@ -248,9 +248,6 @@ static int apply(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 
 	if (ret)
 		return ret;
-	/* What was under way belongs to the tables that were in force. */
-	emulctl_forget(vcpu);
-	io_forget(vcpu);
 	if (s->flags & VIGIL_PV_OWN_IOPL)
 		pv_iopl_set(vcpu, &iopl);
 	else
@@ -278,6 +275,11 @@ static long set(struct vigil_vcpu *vcpu, const struct vigil_pv *s,
 	ret = vcpu_enter(vcpu, TASK_KILLABLE);
 	if (!ret)
 		ret = apply(vcpu, s, a);
+	/* What was under way belongs to what is replaced now. */
+	if (!ret) {
+		emulctl_forget(vcpu);
+		io_forget(vcpu);
+	}
 	vcpu_leave(vcpu);
 	return ret;
 }

@@ -59,6 +59,7 @@ static void tables_free(struct pv_tables *t)
 
 void pv_vcpu_destroy(struct vigil_vcpu *vcpu)
 {
+	pv_drop_change(vcpu);
 	tables_free(vcpu->pv.tables);
 	vcpu->pv.tables = NULL;
 }
@@ -154,21 +155,23 @@ static int read_descriptor(struct vigil_vcpu *vcpu, u64 la, u64 *d)
 }
 
 /*
- * Takes the guest's own GDT as the first one. What the guest may not have becomes not
- * present, and so does what is not in memory. 0, CALL_AGAIN.
+ * What the guest may not have becomes not present, and so does what is not in memory.
  */
-static int copy_own_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *gdt)
+int pv_copy_own_gdt(struct vigil_vcpu *vcpu)
 {
-	unsigned int size = min_t(u32, gdt->limit + 1u, SEL_OURS), i, at;
 	struct pv_tables *t = vcpu->pv.tables;
 	bool wide = is_long_mode(vcpu);
+	unsigned int size, i, at;
+	struct kvm_dtable gdt;
 	u64 d, la;
 	int ret;
 
+	vmm_ops->get_gdt(vcpu, &gdt);
+	size = min_t(u32, gdt.limit + 1u, SEL_OURS);
 	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
 		memset(t->page[i], 0, PAGE_SIZE);
 	for (at = 0; at + DESC_BYTES <= size; at += DESC_BYTES) {
-		la = gdt->base + at;
+		la = gdt.base + at;
 		if (!wide)
 			la = (u32)la;
 		ret = read_descriptor(vcpu, la, &d);
@@ -228,51 +231,89 @@ static void note_frames(struct pv_tables *t, const u64 *frames,
 					  0;
 }
 
-int pv_set_gdt(struct vigil_vcpu *vcpu, const u64 *frames, unsigned int entries)
+int pv_copy_gdt(struct vigil_vcpu *vcpu, const u64 *frames,
+		unsigned int entries)
 {
-	u64 *copy;
 	int ret;
 
-	copy = kvcalloc(PV_GDT_ENTRIES, DESC_BYTES, GFP_KERNEL_ACCOUNT);
-	if (!copy)
+	/* A call that the VMM has cut short by other registers has left them. */
+	pv_drop_change(vcpu);
+	vcpu->pv.gdt = kvcalloc(PV_GDT_ENTRIES, DESC_BYTES, GFP_KERNEL_ACCOUNT);
+	if (!vcpu->pv.gdt)
 		return -ENOMEM;
-	ret = copy_frames(vcpu, frames, entries, copy);
+	ret = copy_frames(vcpu, frames, entries, vcpu->pv.gdt);
 	if (!ret)
-		ret = pv_check_gdt(copy, entries, is_long_mode(vcpu));
-	if (!ret) {
-		pv_load_gdt(vcpu, copy);
-		note_frames(vcpu->pv.tables, frames, entries);
+		ret = pv_check_gdt(vcpu->pv.gdt, entries, is_long_mode(vcpu));
+	if (ret) {
+		pv_drop_change(vcpu);
+		return ret;
 	}
-	kvfree(copy);
-	return ret;
+	vcpu->pv.arg.gdt.entries = entries;
+	memcpy(vcpu->pv.arg.gdt.frame, frames, sizeof(vcpu->pv.arg.gdt.frame));
+	return 0;
 }
 
-/* Was page @i of the GDT's copy copied from the page of @gpa? */
-static bool copied_from(const struct pv_tables *t, unsigned int i, u64 gpa)
+int pv_commit_gdt(struct vigil_vcpu *vcpu)
 {
-	return t->gdt_frame[i] == ((gpa & PAGE_MASK) | PV_FRAME);
+	pv_load_gdt(vcpu, vcpu->pv.gdt);
+	note_frames(vcpu->pv.tables, vcpu->pv.arg.gdt.frame,
+		    vcpu->pv.arg.gdt.entries);
+	pv_drop_change(vcpu);
+	return 0;
 }
 
-int pv_update_descriptor(struct vigil_vcpu *vcpu, u64 gpa, u64 desc)
+/*
+ * The first entry of the GDT's copy, from page @i on, that was copied from @gpa, or -1. The
+ * guest may have named a page more than once.
+ */
+static int copied_from(const struct pv_tables *t, unsigned int i, u64 gpa)
 {
+	for (; i < PV_GDT_GUEST_PAGES; i++)
+		if (t->gdt_frame[i] == ((gpa & PAGE_MASK) | PV_FRAME))
+			return i * PER_PAGE + offset_in_page(gpa) / DESC_BYTES;
+	return -1;
+}
+
+static u64 *gdt_entry(struct pv_tables *t, unsigned int n)
+{
+	return (u64 *)t->page[n / PER_PAGE] + n % PER_PAGE;
+}
+
+int pv_check_descriptor(struct vigil_vcpu *vcpu)
+{
+	u64 gpa = vcpu->pv.arg.desc.gpa, value = vcpu->pv.arg.desc.value;
+
+	if (!IS_ALIGNED(gpa, DESC_BYTES) ||
+	    copied_from(vcpu->pv.tables, 0, gpa) < 0 ||
+	    !descriptor_ok(value, is_long_mode(vcpu)))
+		return -EINVAL;
+	return 0;
+}
+
+int pv_commit_descriptor(struct vigil_vcpu *vcpu)
+{
+	u64 gpa = vcpu->pv.arg.desc.gpa, value = vcpu->pv.arg.desc.value;
 	struct pv_tables *t = vcpu->pv.tables;
-	unsigned int i, found = 0;
-	int ret;
+	int n, ret;
 
-	if (!IS_ALIGNED(gpa, DESC_BYTES))
-		return -EINVAL;
-	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
-		found += copied_from(t, i, gpa);
-	if (!found || !descriptor_ok(desc, is_long_mode(vcpu)))
-		return -EINVAL;
-	ret = pv_store(vcpu, gpa, &desc, DESC_BYTES);
+	ret = pv_store(vcpu, gpa, &value, DESC_BYTES);
 	if (ret)
 		return ret;
-	/* The guest may have named a page more than once. */
-	for (i = 0; i < PV_GDT_GUEST_PAGES; i++)
-		if (copied_from(t, i, gpa))
-			WRITE_ONCE(*(u64 *)(t->page[i] + offset_in_page(gpa)),
-				   accessed(desc));
+	for (n = copied_from(t, 0, gpa); n >= 0;
+	     n = copied_from(t, n / PER_PAGE + 1, gpa))
+		WRITE_ONCE(*gdt_entry(t, n), accessed(value));
+	return 0;
+}
+
+int pv_tell_descriptor(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	struct pv_tables *t = vcpu->pv.tables;
+	unsigned int n = copied_from(t, 0, vcpu->pv.arg.desc.gpa);
+	u64 new_ = accessed(vcpu->pv.arg.desc.value);
+
+	pv_tell(told, gdt_entry(t, n), &new_, DESC_BYTES);
+	told->first = n;
+	told->count = *gdt_entry(t, n) != new_;
 	return 0;
 }
 
@@ -346,7 +387,7 @@ static void write_all(struct vigil_vcpu *vcpu)
 
 /* ---- in force, or not ---- */
 
-int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt)
+void pv_tables_enter(struct vigil_vcpu *vcpu)
 {
 	const struct kvm_segment tss = {
 		.base = table_at(vcpu, PV_TSS_PAGE),
@@ -358,18 +399,12 @@ int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt)
 	const struct kvm_segment null = { .unusable = 1, .type = 2 };
 	struct pv_tables *t = vcpu->pv.tables;
 	struct kvm_dtable dt = { 0 };
-	int ret;
 
 	vmm_ops->get_idt(vcpu, &t->own.idt);
 	vmm_ops->get_gdt(vcpu, &t->own.gdt);
 	vmm_ops->get_segment(vcpu, SEG_TR, &t->own.tr);
 	vmm_ops->get_segment(vcpu, SEG_LDTR, &t->own.ldt);
 	vmm_ops->get_msr(vcpu, MSR_IA32_SYSENTER_CS, &t->own.sysenter_cs);
-	if (copy_gdt) {
-		ret = copy_own_gdt(vcpu, &t->own.gdt);
-		if (ret)
-			return ret;
-	}
 	write_all(vcpu);
 
 	vmm_ops->set_msr(vcpu, MSR_IA32_SYSENTER_CS, 0, true);
@@ -384,7 +419,6 @@ int pv_tables_enter(struct vigil_vcpu *vcpu, bool copy_gdt)
 	vmm_ops->set_segment(vcpu, SEG_LDTR, &null);
 	vmm_ops->update_pv(vcpu);
 	shadow_window_use(vcpu, true);
-	return 0;
 }
 
 void pv_tables_leave(struct vigil_vcpu *vcpu)

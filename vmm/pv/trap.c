@@ -147,16 +147,61 @@ void pv_commit_traps(struct vigil_vcpu *vcpu)
 	}
 }
 
+/* ---- set_trap_table ---- */
+
+static int commit_table(struct vigil_vcpu *vcpu)
+{
+	if (!pv_in_force(vcpu))
+		pv_tables_enter(vcpu);
+	pv_commit_traps(vcpu);
+	return 0;
+}
+
+static int tell_table(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	const struct pv_tables *t = vcpu->pv.tables;
+	DECLARE_BITMAP(fast, PV_VECTORS) = { 0 };
+
+	if (pv_in_force(vcpu))
+		bitmap_copy(fast, t->fast, PV_VECTORS);
+	return pv_tell_traps(vcpu, told, t->presented.there, &t->presented,
+			     fast);
+}
+
+static const struct pv_change change_table = {
+	.control = VIGIL_CONTROL_TRAP_TABLE,
+	.commit = commit_table,
+	.tell = tell_table,
+};
+
+static int commit_clear(struct vigil_vcpu *vcpu)
+{
+	pv_clear_traps(vcpu);
+	return 0;
+}
+
+static int tell_clear(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	const struct pv_tables *t = vcpu->pv.tables;
+
+	return pv_tell_traps(vcpu, told, t->traps.there, NULL, t->fast);
+}
+
+static const struct pv_change change_clear = {
+	.control = VIGIL_CONTROL_TRAP_TABLE,
+	.commit = commit_clear,
+	.tell = tell_clear,
+};
+
 static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	struct pv_vcpu *pv = &vcpu->pv;
 	int ret;
 
-	if (!call->arg[0]) {
-		if (pv_in_force(vcpu))
-			pv_clear_traps(vcpu);
-		return 0;
-	}
+	if (!call->arg[0])
+		return pv_in_force(vcpu) ?
+			       pv_change(vcpu, call, &change_clear) :
+			       0;
 	/* The width of the gates is that of the guest's kernel. */
 	if (call->wide != is_long_mode(vcpu))
 		return -EOPNOTSUPP;
@@ -166,33 +211,84 @@ static int set_trap_table(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	pv_mem_begin(vcpu);
 	ret = read_table(vcpu, call, &pv->tables->presented);
 	if (!ret && !pv_in_force(vcpu))
-		ret = pv_tables_enter(vcpu, true);
-	if (!ret)
-		pv_commit_traps(vcpu);
-	return ret;
+		ret = pv_copy_own_gdt(vcpu);
+	return ret ? ret : pv_change(vcpu, call, &change_table);
 }
+
+/* ---- set_fast_trap ---- */
+
+static int commit_fast(struct vigil_vcpu *vcpu)
+{
+	struct pv_tables *t = vcpu->pv.tables;
+	u64 vector = vcpu->pv.arg.vector;
+
+	if (vector) {
+		__set_bit(vector, t->fast);
+		pv_write_gate(vcpu, vector);
+		return 0;
+	}
+	for_each_set_bit(vector, t->fast, PV_VECTORS) {
+		__clear_bit(vector, t->fast);
+		pv_write_gate(vcpu, vector);
+	}
+	return 0;
+}
+
+static int tell_fast(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	const struct pv_tables *t = vcpu->pv.tables;
+	DECLARE_BITMAP(fast, PV_VECTORS) = { 0 };
+
+	if (vcpu->pv.arg.vector) {
+		bitmap_copy(fast, t->fast, PV_VECTORS);
+		__set_bit(vcpu->pv.arg.vector, fast);
+	}
+	return pv_tell_traps(vcpu, told, t->traps.there, &t->traps, fast);
+}
+
+static const struct pv_change change_fast = {
+	.control = VIGIL_CONTROL_FAST_TRAP,
+	.commit = commit_fast,
+	.tell = tell_fast,
+};
 
 /* set_fast_trap(vector); 0: no trap is fast any more. */
 static int set_fast_trap(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
-	struct pv_tables *t = vcpu->pv.tables;
 	u64 vector = call->arg[0];
 
-	if (!pv_in_force(vcpu))
+	if (!pv_in_force(vcpu) ||
+	    (vector && !pv_may_be_fast(&vcpu->pv.tables->traps, vector)))
 		return -EINVAL;
-	if (!vector) {
-		for_each_set_bit(vector, t->fast, PV_VECTORS) {
-			__clear_bit(vector, t->fast);
-			pv_write_gate(vcpu, vector);
-		}
-		return 0;
-	}
-	if (!pv_may_be_fast(&t->traps, vector))
-		return -EINVAL;
-	__set_bit(vector, t->fast);
-	pv_write_gate(vcpu, vector);
+	vcpu->pv.arg.vector = vector;
+	return pv_change(vcpu, call, &change_fast);
+}
+
+/* ---- stack_switch ---- */
+
+static int commit_stack(struct vigil_vcpu *vcpu)
+{
+	pv_set_stack(vcpu, vcpu->pv.arg.stack.ss, vcpu->pv.arg.stack.sp);
 	return 0;
 }
+
+static int tell_stack(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	const u64 new_[2] = { vcpu->pv.arg.stack.ss, vcpu->pv.arg.stack.sp };
+	u64 old[2];
+	u16 ss;
+
+	pv_get_stack(vcpu, &ss, &old[1]);
+	old[0] = ss;
+	pv_tell(told, old, new_, sizeof(old));
+	return 0;
+}
+
+static const struct pv_change change_stack = {
+	.control = VIGIL_CONTROL_STACK,
+	.commit = commit_stack,
+	.tell = tell_stack,
+};
 
 static int stack_switch(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
@@ -201,10 +297,26 @@ static int stack_switch(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 	if (pv_in_force(vcpu))
 		ret = pv_check_stack(ss, sp, call->wide);
-	if (!ret)
-		pv_set_stack(vcpu, ss, sp);
-	return ret;
+	if (ret)
+		return ret;
+	vcpu->pv.arg.stack.ss = ss;
+	vcpu->pv.arg.stack.sp = sp;
+	return pv_change(vcpu, call, &change_stack);
 }
+
+/* ---- set_gdt ---- */
+
+static int tell_gdt(struct vigil_vcpu *vcpu, struct pv_told *told)
+{
+	pv_tell_gdt(vcpu, vcpu->pv.gdt, vcpu->pv.arg.gdt.entries, told);
+	return 0;
+}
+
+static const struct pv_change change_gdt = {
+	.control = VIGIL_CONTROL_GDT,
+	.commit = pv_commit_gdt,
+	.tell = tell_gdt,
+};
 
 /* set_gdt(frames, entries) */
 static int set_gdt(struct vigil_vcpu *vcpu, const struct pv_call *call)
@@ -224,21 +336,35 @@ static int set_gdt(struct vigil_vcpu *vcpu, const struct pv_call *call)
 		if (ret)
 			return ret;
 	}
-	return pv_set_gdt(vcpu, frames, entries);
+	ret = pv_copy_gdt(vcpu, frames, entries);
+	return ret ? ret : pv_change(vcpu, call, &change_gdt);
 }
+
+/* ---- update_descriptor ---- */
+
+static const struct pv_change change_descriptor = {
+	.control = VIGIL_CONTROL_GDT,
+	.commit = pv_commit_descriptor,
+	.tell = pv_tell_descriptor,
+};
 
 /* update_descriptor(guest-physical address, descriptor), in two words each for 32 bits */
 static int update_descriptor(struct vigil_vcpu *vcpu,
 			     const struct pv_call *call)
 {
 	u64 at = call->arg[0], desc = call->arg[1];
+	int ret;
 
 	if (!call->wide) {
 		at |= call->arg[1] << 32;
 		desc = call->arg[2] | call->arg[3] << 32;
 	}
-	return pv_in_force(vcpu) ? pv_update_descriptor(vcpu, at, desc) :
-				   -EINVAL;
+	if (!pv_in_force(vcpu))
+		return -EINVAL;
+	vcpu->pv.arg.desc.gpa = at;
+	vcpu->pv.arg.desc.value = desc;
+	ret = pv_check_descriptor(vcpu);
+	return ret ? ret : pv_change(vcpu, call, &change_descriptor);
 }
 
 int pv_trap_call(struct vigil_vcpu *vcpu, const struct pv_call *call)

@@ -105,6 +105,8 @@ struct pv_out {
 	u8 len, done;
 };
 
+struct pv_change;
+
 /* [v] */
 struct pv_vcpu {
 	bool own; /* policy counts, if generation is the VM's */
@@ -119,6 +121,30 @@ struct pv_vcpu {
 	bool wide; /* the caller runs 64-bit code */
 	bool multi; /* an entry of a multicall */
 	bool rewrite; /* pages, when the instruction that is under way has ended */
+	/* what it changes, checked and copied: control.c */
+	union {
+		struct vigil_iopl iopl;
+		struct {
+			u64 ss, sp;
+		} stack;
+		u64 vector;
+		struct {
+			unsigned int entries; /* of @gdt below */
+			u64 frame[PV_GDT_GUEST_PAGES];
+		} gdt;
+		struct {
+			u64 gpa, value;
+		} desc;
+		struct {
+			unsigned int n;
+			u8 type[3];
+			struct pv_trap to[3];
+		} callback;
+	} arg;
+	u64 *gdt; /* of set_gdt, or NULL */
+	/* only while a monitor is asked */
+	const struct pv_change *change;
+	struct vigil_pv_trap *told; /* vectors that change, or NULL */
 	/* tables.c */
 	bool in_force; /* the CPU uses @tables */
 	struct pv_tables *tables; /* NULL before the first set_trap_table */
