@@ -411,6 +411,38 @@ static void overlapping(long unused)
 	vm_destroy(v->vm);
 }
 
+/* ---- vigil watch ---- */
+
+/* The command, beside a guest that presents its table again. */
+static void command(long unused)
+{
+	struct vcpu *v = in_ring1(M_LONG);
+	char cmd[256], line[8192];
+	FILE *f;
+
+	set_name(v->vm, "pv-control");
+	snprintf(
+		cmd, sizeof(cmd),
+		"exec vigil watch pv-control --device %s --json --control trap-table "
+		"--action deny --count 1",
+		opts.dev);
+	f = popen(cmd, "r");
+	if (!f || !fgets(line, sizeof(line), f))
+		ERROR("vigil watch does not start");
+	CHECK(strstr(line, "\"control\":\"trap-table\",\"action\":\"deny\""));
+	CHECK_EQ(present_second(v), -XEN_EPERM);
+	REQUIRE_EQ(!!fgets(line, sizeof(line), f), 1);
+	if (!strstr(line, "\"result\":\"denied\",\"control\":\"trap-table\"") ||
+	    !strstr(line,
+		    "\"changes\":[{\"vector\":128,\"old\":{\"cs\":\"0xe039\""))
+		FAIL("the event: %s", line);
+	REQUIRE_EQ(!!fgets(line, sizeof(line), f), 1);
+	CHECK(strstr(line, "\"reason\":\"count\""));
+	CHECK_EQ(pclose(f), 0);
+	expect_handler(v, true);
+	vm_destroy(v->vm);
+}
+
 static const struct test_case cases[] = {
 	CASE_TRAPS("what is logged", logged),
 	CASE_TRAPS("set_gdt, denied and allowed", gdt),
@@ -423,6 +455,7 @@ static const struct test_case cases[] = {
 	CASE_TRAPS("tables that user code cannot load", user_loads),
 	{ "what a monitor may ask for", arguments },
 	{ "several watches", overlapping },
+	{ "vigil watch --control", command },
 	{}
 };
 

@@ -142,6 +142,10 @@ static void refusing_nonsense(long arg)
 	CHECK_SAYS("no memory at the guest-physical address 0x400000");
 	CHECK_SH("vigil watch " NAME " --gpa ffffffffffff8 2>&1", 1);
 	CHECK_SAYS("no memory");
+	CHECK_SH("vigil watch " NAME " --control trap-table 2>&1", 1);
+	CHECK_SAYS("the VM has no trap tables");
+	CHECK_SH("vigil watch " NAME " --control iopl 2>&1", 1);
+	CHECK_SAYS("the VM has no hypercalls of Xen's");
 	/* One address is beyond the 52 bits of any CPU, the other wraps around. */
 	CHECK_SH("vigil watch " NAME " --gpa 10000000000000 2>&1", 1);
 	CHECK_SH("vigil watch " NAME " --gpa ffffffffffffffff 2>&1", 1);

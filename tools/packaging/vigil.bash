@@ -50,6 +50,11 @@ _vigil() {
 		[ "$cmd" = watch ] &&
 			mapfile -t COMPREPLY < <(compgen -W 'log ask deny' -- "$cur") && return
 		;;
+	--control)
+		mapfile -t COMPREPLY < <(compgen -W \
+			'trap-table fast-trap gdt stack callback iopl table-load' -- "$cur")
+		return
+		;;
 	--on-death)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return

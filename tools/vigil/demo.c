@@ -272,7 +272,7 @@ static int collect_events(struct act *act, struct mon *mon,
 		for (i = 0; i < n; i++) {
 			struct target *tg;
 
-			event_print(demo_progress, &ev[i], t);
+			event_print(demo_progress, &ev[i], t, NULL);
 			if (ev[i].cookie >= N_TARGETS)
 				return lv_fail(
 					EPROTO,
@@ -549,7 +549,7 @@ static void print_json(const struct act *acts, int n, bool ok)
 
 			if (!acts[i].target[k].events)
 				continue;
-			text = event_json(&acts[i].target[k].ev, NULL,
+			text = event_json(&acts[i].target[k].ev, NULL, NULL,
 					  EVENT_NO_VERDICT);
 			json_object_array_add(evs, json_tokener_parse(text));
 			free(text);

@@ -138,21 +138,33 @@ static void print_bytes(FILE *out, const char *what, const uint8_t *bytes,
 		*sym ? "  " : "", sym);
 }
 
-void event_print(FILE *out, const struct vigil_event *ev,
-		 const struct symtab *t)
+static void print_store(FILE *out, const struct vigil_event *ev,
+			const struct symtab *t)
 {
-	char when[64], sym[300], text[128];
+	char sym[300];
 
-	event_time(ev->time_ns, when, sizeof(when));
-	fprintf(out, "%s #%llu write of %u byte%s ", when, (ull)ev->seq,
-		ev->len, ev->len == 1 ? "" : "s");
+	fprintf(out, "write of %u byte%s ", ev->len, ev->len == 1 ? "" : "s");
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
 		symtab_text(t, ev->gva, sym, sizeof(sym));
 		fprintf(out, "to %s%s%#llx%s ", sym, *sym ? " (" : "",
 			(ull)ev->gva, *sym ? ")" : "");
 	}
-	fprintf(out, "at gpa %#llx: %s\n", (ull)ev->gpa,
-		fate(ev, EVENT_NO_VERDICT));
+	fprintf(out, "at gpa %#llx", (ull)ev->gpa);
+}
+
+void event_print(FILE *out, const struct vigil_event *ev,
+		 const struct symtab *t, const struct control_all *all)
+{
+	bool control = ev->kind == VIGIL_EVENT_CONTROL;
+	char when[64], sym[300], text[128];
+
+	event_time(ev->time_ns, when, sizeof(when));
+	fprintf(out, "%s #%llu ", when, (ull)ev->seq);
+	if (control)
+		control_title(out, ev);
+	else
+		print_store(out, ev, t);
+	fprintf(out, ": %s\n", fate(ev, EVENT_NO_VERDICT));
 
 	symtab_text(t, ev->rip, sym, sizeof(sym));
 	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n",
@@ -166,8 +178,12 @@ void event_print(FILE *out, const struct vigil_event *ev,
 			hex(ev->insn, ev->insn_len, " ", bytes),
 			event_disassemble(ev, text, sizeof(text)));
 	}
-	print_bytes(out, "old ", ev->old, ev->len, t);
-	print_bytes(out, "new ", ev->new_, ev->len, t);
+	if (control) {
+		control_print(out, ev, all, t);
+	} else {
+		print_bytes(out, "old ", ev->old, ev->len, t);
+		print_bytes(out, "new ", ev->new_, ev->len, t);
+	}
 	if (ev->dropped)
 		fprintf(out, "    (%llu events were lost so far)\n",
 			(ull)ev->dropped);
@@ -213,27 +229,11 @@ static void add_code(struct json_object *o, const struct vigil_event *ev,
 	add_hex(o, "rflags", ev->rflags);
 }
 
-char *event_json(const struct vigil_event *ev, const struct symtab *t,
-		 enum event_verdict verdict)
+static void add_store(struct json_object *o, const struct vigil_event *ev,
+		      const struct symtab *t)
 {
-	static const char *const names[16] = {
-		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-		"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
-	};
-	struct json_object *o = json_object_new_object(),
-			   *regs = json_object_new_object();
-	char text[3 * VIGIL_EVENT_DATA + 1], sym[300], *out;
-	unsigned int i;
+	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
-	add_num(o, "version", EVENT_JSON_VERSION);
-	add_text(o, "record", "event");
-	add_num(o, "seq", ev->seq);
-	add_text(o, "time", event_time(ev->time_ns, text, sizeof(text)));
-	add_num(o, "time_ns", ev->time_ns);
-	add_num(o, "vm", ev->vm_id);
-	add_num(o, "vcpu", ev->vcpu);
-	add_num(o, "watch", ev->watch_id);
-	add_text(o, "result", fate(ev, verdict));
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
 		add_hex(o, "gva", ev->gva);
 		add_text(o, "symbol",
@@ -247,6 +247,33 @@ char *event_json(const struct vigil_event *ev, const struct symtab *t,
 	add_text(o, "new", hex(ev->new_, ev->len, "", text));
 	add_text(o, "new_symbol",
 		 pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
+}
+
+char *event_json(const struct vigil_event *ev, const struct symtab *t,
+		 const struct control_all *all, enum event_verdict verdict)
+{
+	static const char *const names[16] = {
+		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
+	};
+	struct json_object *o = json_object_new_object(),
+			   *regs = json_object_new_object();
+	char text[64], *out;
+	unsigned int i;
+
+	add_num(o, "version", EVENT_JSON_VERSION);
+	add_text(o, "record", "event");
+	add_num(o, "seq", ev->seq);
+	add_text(o, "time", event_time(ev->time_ns, text, sizeof(text)));
+	add_num(o, "time_ns", ev->time_ns);
+	add_num(o, "vm", ev->vm_id);
+	add_num(o, "vcpu", ev->vcpu);
+	add_num(o, "watch", ev->watch_id);
+	add_text(o, "result", fate(ev, verdict));
+	if (ev->kind == VIGIL_EVENT_CONTROL)
+		control_json(o, ev, all, t);
+	else
+		add_store(o, ev, t);
 	add_code(o, ev, t);
 	for (i = 0; i < 16; i++)
 		add_hex(regs, names[i], ev->regs[i]);

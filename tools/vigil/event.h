@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "control.h"
 #include "symtab.h"
 #include "vigil.h"
 
@@ -31,12 +32,12 @@ const char *event_time(uint64_t mono_ns, char *buf, size_t len);
 const char *event_disassemble(const struct vigil_event *ev, char *buf,
 			      size_t len);
 
-/* Prints a few lines for people. @t may be NULL. */
+/* Prints a few lines for people. @t and @all may be NULL. */
 void event_print(FILE *out, const struct vigil_event *ev,
-		 const struct symtab *t);
+		 const struct symtab *t, const struct control_all *all);
 
-/* Returns one JSON object without a newline, to be freed. @t may be NULL. */
+/* Returns one JSON object without a newline, to be freed. @t and @all may be NULL. */
 char *event_json(const struct vigil_event *ev, const struct symtab *t,
-		 enum event_verdict verdict);
+		 const struct control_all *all, enum event_verdict verdict);
 
 #endif

@@ -52,14 +52,20 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	export_num("VIGIL_SEQ", ev->seq, "%llu");
 	export_num("VIGIL_VM", ev->vm_id, "%llu");
 	export_num("VIGIL_VCPU", ev->vcpu, "%llu");
+	export_num("VIGIL_RIP", ev->rip, "0x%llx");
+	export_num("VIGIL_CPL", ev->cpl, "%llu");
+	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)),
+	       1);
+	if (ev->kind == VIGIL_EVENT_CONTROL) {
+		setenv("VIGIL_CONTROL", control_name(ev->control) ?: "", 1);
+		export_num("VIGIL_CALL", ev->call, "%llu");
+		export_num("VIGIL_COUNT", ev->count, "%llu");
+		return;
+	}
 	export_num("VIGIL_GVA", ev->gva, "0x%llx");
 	export_num("VIGIL_GPA", ev->gpa, "0x%llx");
 	export_num("VIGIL_LEN", ev->len, "%llu");
-	export_num("VIGIL_RIP", ev->rip, "0x%llx");
-	export_num("VIGIL_CPL", ev->cpl, "%llu");
 	setenv("VIGIL_SYMBOL", symtab_text(t, ev->gva, sym, sizeof(sym)), 1);
-	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)),
-	       1);
 	export_bytes("VIGIL_OLD", ev->old, ev->len);
 	export_bytes("VIGIL_NEW", ev->new_, ev->len);
 }
@@ -141,9 +147,10 @@ static void guard(const char *cmd, const struct vigil_event *ev,
 }
 
 /* Writes the event to the command. It fits in the pipe, so this does not block. */
-static void feed(int fd, const struct vigil_event *ev, const struct symtab *t)
+static void feed(int fd, const struct vigil_event *ev, const struct symtab *t,
+		 const struct control_all *all)
 {
-	char *json = event_json(ev, t, EVENT_NO_VERDICT);
+	char *json = event_json(ev, t, all, EVENT_NO_VERDICT);
 
 	if (json && write(fd, json, strlen(json)) > 0 &&
 	    write(fd, "\n", 1) != 1)
@@ -213,7 +220,7 @@ static enum verdict await(int report, unsigned int timeout_s, int sigfd)
 
 enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
 			const struct vigil_event *ev, const struct symtab *t,
-			int sigfd)
+			const struct control_all *all, int sigfd)
 {
 	pid_t self = getpid(), pid = -1;
 	int in[2], report[2];
@@ -235,7 +242,7 @@ enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
 	close(in[0]);
 	close(report[1]);
 	if (pid > 0) {
-		feed(in[1], ev, t);
+		feed(in[1], ev, t, all);
 		close(in[1]);
 		v = await(report[0], timeout_s, sigfd);
 		/* SIGTERM makes a guard that still runs end the command. */

@@ -3,6 +3,7 @@
 #ifndef VIGIL_JUDGE_H
 #define VIGIL_JUDGE_H
 
+#include "control.h"
 #include "verdict.h"
 
 /**
@@ -11,6 +12,7 @@
  * @timeout_s: it is ended and the write is refused after so long; 0: never
  * @ev: the held write
  * @t: symbols, for the text of the event
+ * @all: the whole of a change, for the text as well; or NULL
  * @sigfd: a signalfd: VERDICT_QUIT when it has something
  *
  * Exit status 0 allows; everything else refuses, and a status other than 1 is
@@ -19,6 +21,6 @@
  */
 enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
 			const struct vigil_event *ev, const struct symtab *t,
-			int sigfd);
+			const struct control_all *all, int sigfd);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "control.h"
 #include "libvigil.h"
 #include "mon.h"
 
@@ -300,14 +301,47 @@ static int check_memory(struct mon *mon, const struct vigil_watch *w)
 	return 0;
 }
 
+/* What a VM cannot have any more is not watched: nothing would be protected. */
+static int check_control(struct mon *mon, const struct vigil_watch *w)
+{
+	bool iopl = w->start == VIGIL_CONTROL_IOPL;
+	struct vigil_hypercalls h;
+	int ret = mon_hypercalls(mon, &h);
+
+	if (ret || !mon->info.nr_vcpus ||
+	    h.flags & (iopl ? VIGIL_HC_PAGE : VIGIL_HC_TRAPS))
+		return ret;
+	return lv_fail(EINVAL, "cannot watch %s: the VM has no %s",
+		       control_name(w->start) ?: "this control",
+		       iopl ? "hypercalls of Xen's" : "trap tables");
+}
+
+static int control_failed(const struct vigil_watch *w)
+{
+	const char *name = control_name(w->start) ?: "this control";
+
+	if (errno == ENOSPC)
+		return lv_fail(errno, "cannot watch %s: too many watches",
+			       name);
+	if (errno == EINVAL)
+		return lv_fail(errno,
+			       "cannot watch %s: the module does not know it",
+			       name);
+	return lv_fail(errno, "cannot watch %s: %s", name, strerror(errno));
+}
+
 int mon_watch_add(struct mon *mon, struct vigil_watch *w)
 {
-	int ret = w->kind == VIGIL_WATCH_GPA ? check_memory(mon, w) : 0;
+	int ret = w->kind == VIGIL_WATCH_GPA	 ? check_memory(mon, w) :
+		  w->kind == VIGIL_WATCH_CONTROL ? check_control(mon, w) :
+						   0;
 
 	if (ret)
 		return ret;
 	if (!ioctl(mon->fd, VIGIL_WATCH_ADD, w))
 		return 0;
+	if (w->kind == VIGIL_WATCH_CONTROL)
+		return control_failed(w);
 	switch (errno) {
 	case EFAULT:
 		return lv_fail(
@@ -347,6 +381,20 @@ int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
 	if (!ioctl(mon->fd, VIGIL_VERDICT, &v))
 		return 0;
 	return lv_fail(errno, "the verdict on event %llu came too late: %s",
+		       (unsigned long long)seq, strerror(errno));
+}
+
+long mon_read_change(struct mon *mon, uint64_t seq, void *buf, size_t len)
+{
+	struct vigil_change c = {
+		.seq = seq,
+		.buf = (uintptr_t)buf,
+		.len = len,
+	};
+
+	if (!ioctl(mon->fd, VIGIL_READ_CHANGE, &c))
+		return c.done;
+	return lv_fail(errno, "cannot read what event %llu would change: %s",
 		       (unsigned long long)seq, strerror(errno));
 }
 

@@ -90,6 +90,17 @@ int mon_watch_del(struct mon *mon, uint32_t id);
 int mon_verdict(struct mon *mon, uint64_t seq, bool allow);
 
 /**
+ * mon_read_change() - the whole of a change that waits for a verdict
+ * @mon: the monitor
+ * @seq: of its event
+ * @buf: out
+ * @len: bytes that @buf has room for
+ *
+ * Return: bytes, or -errno.
+ */
+long mon_read_change(struct mon *mon, uint64_t seq, void *buf, size_t len);
+
+/**
  * mon_events() - read what is there
  * @mon: the monitor
  * @ev: out

@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
+#include "control.h"
 #include "event.h"
 #include "record.h"
 
@@ -58,12 +59,18 @@ char *record_armed(const struct mon *mon, const struct vigil_watch *w,
 	if (*mon->info.name)
 		add_text(o, "vm_name", mon->info.name);
 	add_num(o, "watch", w->id);
-	add_text(o, "kind", w->kind == VIGIL_WATCH_GPA ? "gpa" : "gva");
-	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)w->start);
-	add_text(o, "start", text);
-	if (expr)
-		add_text(o, "symbol", expr);
-	add_num(o, "len", w->len);
+	if (w->kind == VIGIL_WATCH_CONTROL) {
+		add_text(o, "kind", "control");
+		add_text(o, "control", control_name(w->start));
+	} else {
+		add_text(o, "kind", w->kind == VIGIL_WATCH_GPA ? "gpa" : "gva");
+		snprintf(text, sizeof(text), "0x%llx",
+			 (unsigned long long)w->start);
+		add_text(o, "start", text);
+		if (expr)
+			add_text(o, "symbol", expr);
+		add_num(o, "len", w->len);
+	}
 	add_text(o, "action", record_action(w->action));
 	if (w->action == VIGIL_ACTION_ASK)
 		add_text(o, "on_death",

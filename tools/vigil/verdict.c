@@ -60,15 +60,16 @@ static bool is(const char *line, const char *word)
 	       (line[0] && !line[1] && !strncasecmp(line, word, 1));
 }
 
-static enum verdict ask(struct prompt *p, int sigfd)
+static enum verdict ask(struct prompt *p, bool control, int sigfd)
 {
+	const char *what = control ? "change" : "write";
 	char line[128];
 
 	/* A line that was typed before the question is not an answer to it. */
 	if (isatty(STDIN_FILENO))
 		tcflush(STDIN_FILENO, TCIFLUSH);
 	for (;;) {
-		fprintf(stderr, "allow this write? y, n, all, quit [n] ");
+		fprintf(stderr, "allow this %s? y, n, all, quit [n] ", what);
 		switch (read_line(line, sizeof(line), sigfd)) {
 		case LINE_SIGNAL:
 			return VERDICT_QUIT;
@@ -102,7 +103,7 @@ enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
 	if (p->all)
 		return VERDICT_ALLOW;
 	if (!p->answered[i])
-		p->answer[i] = ask(p, sigfd);
+		p->answer[i] = ask(p, ev->kind == VIGIL_EVENT_CONTROL, sigfd);
 	p->answered[i] = true;
 	return p->answer[i];
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "control.h"
 #include "libvigil.h"
 #include "number.h"
 #include "watch_run.h"
@@ -21,12 +22,13 @@ struct args {
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
 	uint32_t on_death;
-	bool on_death_set, no_symbols, evict;
+	bool len_set, on_death_set, no_symbols, evict;
 };
 
 enum {
 	OPT_GVA = 0x100,
 	OPT_GPA,
+	OPT_CONTROL,
 	OPT_ON_DEATH,
 	OPT_NO_SYMBOLS,
 	OPT_EXEC_TIMEOUT,
@@ -43,6 +45,10 @@ static const struct argp_option options[] = {
 	  "From a guest-virtual address (hexadecimal, with or without 0x)", 1 },
 	{ "gpa", OPT_GPA, "ADDR", 0,
 	  "From a guest-physical address (hexadecimal, with or without 0x)",
+	  1 },
+	{ "control", OPT_CONTROL, "NAME", 0,
+	  "What a paravirtual guest's kernel changes by hypercalls: trap-table, fast-trap, gdt, "
+	  "stack, callback or iopl; table-load: LIDT and its like, which are refused by themselves",
 	  1 },
 	{ NULL, 0, NULL, 0,
 	  "Of all ranges before that have none yet, else of all:", 2 },
@@ -107,8 +113,26 @@ static void add_range(struct argp_state *state, struct args *args,
 	memset(r, 0, sizeof(*r));
 	r->symbol = symbol;
 	r->w.kind = kind;
-	if (!symbol)
+	if (arg)
 		r->w.start = number(state, number_address, arg);
+}
+
+/* A control is a range of one. */
+static void add_control(struct argp_state *state, struct args *args,
+			const char *name)
+{
+	struct watch_range *r;
+	uint64_t nr;
+
+	if (!control_parse(name, &nr))
+		argp_error(
+			state,
+			"--control is trap-table, fast-trap, gdt, stack, callback, iopl or table-load");
+	add_range(state, args, NULL, VIGIL_WATCH_CONTROL, NULL);
+	r = &args->opts.range[args->opts.n - 1];
+	r->w.start = nr;
+	r->w.len = 1;
+	r->len_set = true;
 }
 
 static uint32_t action(struct argp_state *state, const char *arg)
@@ -146,6 +170,7 @@ static void set_len(struct args *args, uint64_t value, struct argp_state *state)
 
 	if (!value || value > MAX_LEN)
 		argp_error(state, "--len is 1 byte to 16M");
+	args->len_set = true;
 	for (i = 0; i < args->opts.n; i++) {
 		if (!args->opts.range[i].len_set)
 			args->opts.range[i].w.len = value;
@@ -169,21 +194,37 @@ static void set_rest(struct args *args)
 	}
 }
 
+static void check_load(const struct vigil_watch *w, struct argp_state *state)
+{
+	if (w->kind == VIGIL_WATCH_CONTROL &&
+	    w->start == VIGIL_CONTROL_TABLE_LOAD &&
+	    w->action != VIGIL_ACTION_LOG)
+		argp_error(
+			state,
+			"--control table-load is about what is refused anyway: its action is log");
+}
+
 /* Refuses an option that would have no effect: the user relies on it. */
 static void check(struct args *args, struct argp_state *state)
 {
-	bool asks = false;
+	bool asks = false, memory = false;
 	unsigned int i;
 
 	if (!args->opts.n)
-		argp_error(state,
-			   "what is to be watched? --symbol, --gva or --gpa");
+		argp_error(
+			state,
+			"what is to be watched? --symbol, --gva, --gpa or --control");
 	if (args->no_symbols && args->file)
 		argp_error(state,
 			   "--symbols and --no-symbols exclude each other");
 	set_rest(args);
-	for (i = 0; i < args->opts.n; i++)
+	for (i = 0; i < args->opts.n; i++) {
 		asks |= args->opts.range[i].w.action == VIGIL_ACTION_ASK;
+		memory |= args->opts.range[i].w.kind != VIGIL_WATCH_CONTROL;
+		check_load(&args->opts.range[i].w, state);
+	}
+	if (args->len_set && !memory)
+		argp_error(state, "--len is about memory, and none is watched");
 	if (args->opts.exec && !asks)
 		argp_error(
 			state,
@@ -210,6 +251,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_GPA:
 		add_range(state, args, NULL, VIGIL_WATCH_GPA, arg);
+		return 0;
+	case OPT_CONTROL:
+		add_control(state, args, arg);
 		return 0;
 	case 'l':
 		set_len(args, number(state, number_size, arg), state);
@@ -341,7 +385,8 @@ int vigil_cmd_watch(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "VM",
-		.doc = "Watch what a guest writes to ranges of its memory, byte by byte. VM is a "
+		.doc = "Watch what a guest writes to ranges of its memory, byte by byte, and what its "
+		       "kernel changes about its traps. VM is a "
 		       "number or a name. Ends with the VM, or by Ctrl-C, which leaves nothing "
 		       "behind.",
 		.children = vigil_common_children,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "control.h"
 #include "event.h"
 #include "judge.h"
 #include "libvigil.h"
@@ -38,6 +39,7 @@
  * @held: events that wait for a line (@by_lines)
  * @n_held: how many there are in @held
  * @held_room: how many @held has room for
+ * @all: the whole of the change that the last event is about
  * @prompt: answers on the terminal
  * @answers: answers on standard input (@by_lines)
  * @end: why the run ends ("signal", ...); NULL: it goes on
@@ -54,6 +56,7 @@ struct watcher {
 	unsigned long seen;
 	uint64_t *held;
 	size_t n_held, held_room;
+	struct control_all all;
 	struct prompt prompt;
 	struct answers answers;
 	const char *end;
@@ -109,7 +112,7 @@ static char *event_text(const struct watcher *w, const struct vigil_event *ev)
 
 	if (!f)
 		return NULL;
-	event_print(f, ev, w->t);
+	event_print(f, ev, w->t, &w->all);
 	if (!fclose(f))
 		return text;
 	free(text);
@@ -119,7 +122,7 @@ static char *event_text(const struct watcher *w, const struct vigil_event *ev)
 static char *event_line(const struct watcher *w, const struct vigil_event *ev,
 			enum event_verdict verdict)
 {
-	char *json = event_json(ev, w->t, verdict), *line = NULL;
+	char *json = event_json(ev, w->t, &w->all, verdict), *line = NULL;
 
 	if (json && asprintf(&line, "%s\n", json) < 0)
 		line = NULL;
@@ -196,11 +199,11 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 
 	if (w->opts->exec) {
 		v = judge_exec(w->opts->exec, w->opts->exec_timeout, ev, w->t,
-			       w->sigfd);
+			       &w->all, w->sigfd);
 	} else {
 		/* Standard output has failed: show the event where the question is. */
 		if (w->out.err)
-			event_print(stderr, ev, w->t);
+			event_print(stderr, ev, w->t, &w->all);
 		v = verdict_ask(&w->prompt, ev, w->sigfd);
 	}
 	if (v == VERDICT_QUIT) {
@@ -221,10 +224,26 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 						    "    refused\n"));
 }
 
+/* An event has the first vectors only. What it would change more is read while it waits. */
+static void read_all(struct watcher *w, const struct vigil_event *ev)
+{
+	long n;
+
+	w->all.n = 0;
+	if (!(ev->flags & VIGIL_EVENT_HELD) || !control_is_cut(ev))
+		return;
+	n = mon_read_change(w->mon, ev->seq, w->all.trap, sizeof(w->all.trap));
+	if (n > 0)
+		w->all.n = n / sizeof(w->all.trap[0]);
+	else if (n < 0)
+		vigil_msg("%s", lv_error());
+}
+
 static void handle(struct watcher *w, const struct vigil_event *ev)
 {
 	bool held = ev->flags & VIGIL_EVENT_HELD;
 
+	read_all(w, ev);
 	prompt_see(&w->prompt, ev);
 	if (ev->dropped != w->dropped && vigil_options.json)
 		tell(w, record_lost(w->mon, ev->dropped - w->dropped,
@@ -316,6 +335,10 @@ static int arm(struct watcher *w)
 		w->armed = true;
 		if (vigil_options.json)
 			tell(w, record_armed(w->mon, &r->w, r->symbol));
+		else if (r->w.kind == VIGIL_WATCH_CONTROL)
+			fprintf(stderr, "watching control %s, action %s\n",
+				control_name(r->w.start),
+				record_action(r->w.action));
 		else
 			fprintf(stderr,
 				"watching %llu byte%s at %s%s%#llx, action %s\n",

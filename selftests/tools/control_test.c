@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/* `vigil watch --control' without a module. */
+#include "fake_run.h"
+
+static struct vigil_event change(uint64_t seq, unsigned int count)
+{
+	const struct vigil_pv_trap now = {
+		.vector = 0x80,
+		.flags = 3 | VIGIL_TRAP_FAST,
+		.cs = 0xe039,
+		.ip = 0x4000,
+	};
+	struct vigil_pv_trap trap[4];
+	struct vigil_event ev = event(seq, HELD);
+
+	ev.flags = HELD;
+	ev.kind = VIGIL_EVENT_CONTROL;
+	ev.control = VIGIL_CONTROL_TRAP_TABLE;
+	ev.gva = ev.gpa = 0;
+	ev.first = 0x80;
+	ev.count = count;
+	ev.len = (count < 4 ? count : 4) * sizeof(now);
+	memcpy(ev.old, &now, sizeof(now));
+	for (unsigned int i = 0; i < 4; i++)
+		trap[i] = (struct vigil_pv_trap){
+			.vector = 0x80 + i,
+			.flags = 3,
+			.cs = 0xe039,
+			.ip = 0x1000 + i,
+		};
+	memcpy(ev.new_, trap, ev.len);
+	return ev;
+}
+
+/* A change that is held, with more vectors than an event has; then one of another kind. */
+static void controls(long arg)
+{
+	struct vigil_event ev;
+	struct fake_msg msg;
+
+	start_plain("watch 7 --control trap-table --action ask --control "
+		    "table-load --count 3");
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_CONTROL);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_TRAP_TABLE);
+	CHECK_EQ(msg.watch.len, 1);
+	CHECK_EQ(msg.watch.action, VIGIL_ACTION_ASK);
+	CHECK_EQ(msg.watch.on_death, VIGIL_ON_DEATH_DENY);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_TABLE_LOAD);
+	CHECK_EQ(msg.watch.action, VIGIL_ACTION_LOG);
+	expect(&err, "watching control trap-table, action ask");
+	send_event(change(1, 6));
+	expect(&out, "#1 set_trap_table changes 6 vectors: held");
+	expect(&out, "vector 0x80  e039:0x4000 dpl 3 fast -> "
+		     "e039:0x1000 dpl 3\n");
+	expect(&out, "vector 0x81  none -> e039:0x1001 dpl 3\n");
+	expect(&out, "vector 0x85  -> e039:0x1005 dpl 3\n");
+	expect(&err, "allow this change?");
+	say("n\n");
+	check_verdict(1, VIGIL_VERDICT_DENY);
+	send_event(change(2, 1));
+	/* The same instruction again is another question. */
+	expect(&out, "#2 set_trap_table changes 1 vector: held");
+	expect(&err, "allow this change?");
+	say("y\n");
+	check_verdict(2, VIGIL_VERDICT_ALLOW);
+	ev = event(3, VIGIL_EVENT_DENIED);
+	ev.flags &= ~VIGIL_EVENT_GVA_VALID;
+	ev.kind = VIGIL_EVENT_CONTROL;
+	ev.control = VIGIL_CONTROL_TABLE_LOAD;
+	ev.first = VIGIL_TABLE_LDT;
+	ev.len = 0;
+	send_event(ev);
+	expect(&out, "#3 LLDT while trap tables are in force: denied");
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&out, "gpa"), 0);
+}
+
+static void controls_json(long arg)
+{
+	start_plain(
+		"watch 7 --json --control trap-table --action ask --count 1 "
+		"--exec test~$VIGIL_CONTROL.$VIGIL_COUNT~=~trap-table.6");
+	message(FAKE_WATCH);
+	expect(&out,
+	       "\"kind\":\"control\",\"control\":\"trap-table\",\"action\"");
+	send_event(change(1, 6));
+	check_verdict(1, VIGIL_VERDICT_ALLOW);
+	expect(&out, "\"result\":\"allowed\",\"control\":\"trap-table\","
+		     "\"call\":0,\"count\":6,\"changes\":[{\"vector\":128,"
+		     "\"old\":{\"cs\":\"0xe039\",\"ip\":\"0x4000\",\"dpl\":3,"
+		     "\"masked\":false,\"fast\":true},\"new\":{");
+	expect(&out, "{\"vector\":133,\"new\":{");
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&out, "\"gpa\""), 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "controls", controls, 0 },
+		{ "controls, JSON", controls_json, 0 },
+		{ 0 },
+	};
+
+	find_fake(argv[0]);
+	return test_main(argc, argv, cases);
+}

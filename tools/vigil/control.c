@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Events of a guest's kernel that changes its traps, as text and as JSON. */
+#include <string.h>
+
+#include "control.h"
+
+#define TRAPS_SHOWN (VIGIL_EVENT_DATA / sizeof(struct vigil_pv_trap))
+#define WORDS_SHOWN (VIGIL_EVENT_DATA / sizeof(uint64_t))
+#define TRAP_DPL 3
+#define TRAP_MASKED 4
+
+typedef unsigned long long ull;
+
+/* How each control is called on the command line. */
+static const char *const controls[] = {
+	[VIGIL_CONTROL_TRAP_TABLE] = "trap-table",
+	[VIGIL_CONTROL_FAST_TRAP] = "fast-trap",
+	[VIGIL_CONTROL_GDT] = "gdt",
+	[VIGIL_CONTROL_STACK] = "stack",
+	[VIGIL_CONTROL_IOPL] = "iopl",
+	[VIGIL_CONTROL_CALLBACK] = "callback",
+	[VIGIL_CONTROL_TABLE_LOAD] = "table-load",
+};
+
+/* The hypercalls that change them, in Xen's numbers. */
+static const char *const calls[] = {
+	[0] = "set_trap_table",
+	[2] = "set_gdt",
+	[3] = "stack_switch",
+	[4] = "set_callbacks",
+	[10] = "update_descriptor",
+	[30] = "callback_op",
+	[VIGIL_HYPERVISOR_set_fast_trap] = "set_fast_trap",
+	[VIGIL_HYPERVISOR_set_hypercall_iopl] = "set_hypercall_iopl",
+};
+
+/* Xen's CALLBACKTYPE_*. */
+static const char *const callbacks[] = {
+	"event", "failsafe", "syscall", NULL,
+	"nmi",	 "sysenter", NULL,	"syscall32",
+};
+
+#define N_CONTROLS (sizeof(controls) / sizeof(controls[0]))
+#define N_CALLS (sizeof(calls) / sizeof(calls[0]))
+#define N_CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
+
+const char *control_name(unsigned int nr)
+{
+	return nr < N_CONTROLS ? controls[nr] : NULL;
+}
+
+bool control_parse(const char *name, uint64_t *nr)
+{
+	for (unsigned int i = 0; i < N_CONTROLS; i++) {
+		if (strcmp(controls[i], name))
+			continue;
+		*nr = i;
+		return true;
+	}
+	return false;
+}
+
+static bool has_traps(const struct vigil_event *ev)
+{
+	return ev->control == VIGIL_CONTROL_TRAP_TABLE ||
+	       ev->control == VIGIL_CONTROL_FAST_TRAP ||
+	       ev->control == VIGIL_CONTROL_CALLBACK;
+}
+
+static const char *callback_name(unsigned int type)
+{
+	return type < N_CALLBACKS && callbacks[type] ? callbacks[type] :
+						       "unknown";
+}
+
+bool control_is_cut(const struct vigil_event *ev)
+{
+	return ev->kind == VIGIL_EVENT_CONTROL && has_traps(ev) &&
+	       ev->count > TRAPS_SHOWN;
+}
+
+static unsigned int shown(const struct vigil_event *ev, size_t size)
+{
+	return (ev->len < VIGIL_EVENT_DATA ? ev->len : VIGIL_EVENT_DATA) / size;
+}
+
+static struct vigil_pv_trap trap_at(const uint8_t *bytes, unsigned int n)
+{
+	struct vigil_pv_trap t;
+
+	memcpy(&t, bytes + n * sizeof(t), sizeof(t));
+	return t;
+}
+
+static uint64_t word_at(const uint8_t *bytes, unsigned int n)
+{
+	uint64_t v;
+
+	memcpy(&v, bytes + n * sizeof(v), sizeof(v));
+	return v;
+}
+
+static struct vigil_iopl iopl_of(const uint8_t *bytes)
+{
+	struct vigil_iopl iopl;
+
+	memcpy(&iopl, bytes, sizeof(iopl));
+	return iopl;
+}
+
+static const char *load_name(const struct vigil_event *ev)
+{
+	static const char *const names[] = {
+		[VIGIL_TABLE_IDT] = "LIDT",
+		[VIGIL_TABLE_GDT] = "LGDT",
+		[VIGIL_TABLE_LDT] = "LLDT",
+		[VIGIL_TABLE_TR] = "LTR",
+	};
+
+	return ev->first < sizeof(names) / sizeof(names[0]) ? names[ev->first] :
+							      "a table load";
+}
+
+static const char *refuse_name(unsigned int refuse)
+{
+	return refuse == VIGIL_REFUSE_FAULT ? "fault" : "eperm";
+}
+
+/* ---- text ---- */
+
+void control_title(FILE *out, const struct vigil_event *ev)
+{
+	const char *unit = ev->control == VIGIL_CONTROL_GDT ? "descriptor" :
+			   ev->control == VIGIL_CONTROL_CALLBACK ? "callback" :
+			   has_traps(ev)			 ? "vector" :
+								   NULL;
+
+	if (ev->control == VIGIL_CONTROL_TABLE_LOAD) {
+		fprintf(out, "%s while trap tables are in force",
+			load_name(ev));
+		return;
+	}
+	if (ev->call < N_CALLS && calls[ev->call])
+		fputs(calls[ev->call], out);
+	else
+		fprintf(out, "hypercall %u", ev->call);
+	if (unit)
+		fprintf(out, " changes %u %s%s", ev->count, unit,
+			ev->count == 1 ? "" : "s");
+}
+
+/* The name of what leads to a handler. */
+static void print_vector(FILE *out, const struct vigil_event *ev,
+			 unsigned int vector)
+{
+	if (ev->control == VIGIL_CONTROL_CALLBACK)
+		fprintf(out, "    callback %s  ", callback_name(vector));
+	else
+		fprintf(out, "    vector %#x  ", vector);
+}
+
+static void print_handler(FILE *out, const struct vigil_pv_trap *trap,
+			  const struct symtab *t)
+{
+	char sym[300];
+
+	if (!trap->cs) {
+		fputs("none", out);
+		return;
+	}
+	symtab_text(t, trap->ip, sym, sizeof(sym));
+	fprintf(out, "%04x:%#llx%s%s%s dpl %u%s%s", trap->cs, (ull)trap->ip,
+		*sym ? " (" : "", sym, *sym ? ")" : "", trap->flags & TRAP_DPL,
+		trap->flags & TRAP_MASKED ? " masked" : "",
+		trap->flags & VIGIL_TRAP_FAST ? " fast" : "");
+}
+
+static void print_traps(FILE *out, const struct vigil_event *ev,
+			const struct control_all *all, const struct symtab *t)
+{
+	unsigned int i, n = shown(ev, sizeof(struct vigil_pv_trap));
+	struct vigil_pv_trap old, new_;
+
+	for (i = 0; i < n; i++) {
+		old = trap_at(ev->old, i);
+		new_ = trap_at(ev->new_, i);
+		print_vector(out, ev, new_.vector);
+		print_handler(out, &old, t);
+		fputs(" -> ", out);
+		print_handler(out, &new_, t);
+		fputc('\n', out);
+	}
+	for (; all && i < all->n; i++) {
+		print_vector(out, ev, all->trap[i].vector);
+		fputs("-> ", out);
+		print_handler(out, &all->trap[i], t);
+		fputc('\n', out);
+	}
+	if (i < ev->count)
+		fprintf(out, "    and %u more\n", ev->count - i);
+}
+
+static void print_gdt(FILE *out, const struct vigil_event *ev)
+{
+	unsigned int i, n = shown(ev, sizeof(uint64_t)), told = 0;
+
+	for (i = 0; i < n; i++) {
+		if (word_at(ev->old, i) == word_at(ev->new_, i))
+			continue;
+		fprintf(out, "    selector %04x  %016llx -> %016llx\n",
+			(ev->first + i) * 8, (ull)word_at(ev->old, i),
+			(ull)word_at(ev->new_, i));
+		told++;
+	}
+	if (told < ev->count)
+		fprintf(out, "    and %u more\n", ev->count - told);
+}
+
+static void print_iopl(FILE *out, const struct vigil_event *ev)
+{
+	struct vigil_iopl old = iopl_of(ev->old), new_ = iopl_of(ev->new_);
+
+	fprintf(out,
+		"    of %s  iopl %u refuse %s user %#llx -> iopl %u refuse %s user %#llx\n",
+		new_.scope == VIGIL_IOPL_VM ? "the VM" : "this vcpu", old.iopl,
+		refuse_name(old.refuse), (ull)old.user, new_.iopl,
+		refuse_name(new_.refuse), (ull)new_.user);
+}
+
+void control_print(FILE *out, const struct vigil_event *ev,
+		   const struct control_all *all, const struct symtab *t)
+{
+	switch (ev->control) {
+	case VIGIL_CONTROL_TRAP_TABLE:
+	case VIGIL_CONTROL_FAST_TRAP:
+	case VIGIL_CONTROL_CALLBACK:
+		print_traps(out, ev, all, t);
+		break;
+	case VIGIL_CONTROL_GDT:
+		print_gdt(out, ev);
+		break;
+	case VIGIL_CONTROL_STACK:
+		fprintf(out, "    stack  %04llx:%#llx -> %04llx:%#llx\n",
+			(ull)word_at(ev->old, 0), (ull)word_at(ev->old, 1),
+			(ull)word_at(ev->new_, 0), (ull)word_at(ev->new_, 1));
+		break;
+	case VIGIL_CONTROL_IOPL:
+		print_iopl(out, ev);
+		break;
+	}
+}
+
+/* ---- JSON ---- */
+
+static void add_num(struct json_object *o, const char *key, uint64_t v)
+{
+	json_object_object_add(o, key, json_object_new_int64(v));
+}
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_hex(struct json_object *o, const char *key, uint64_t v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%llx", (ull)v);
+	add_text(o, key, text);
+}
+
+/* Where there is no handler, there is no field. */
+static void add_handler(struct json_object *o, const char *key,
+			const struct vigil_pv_trap *trap,
+			const struct symtab *t)
+{
+	struct json_object *h;
+	char sym[300];
+
+	if (!trap->cs)
+		return;
+	h = json_object_new_object();
+	add_hex(h, "cs", trap->cs);
+	add_hex(h, "ip", trap->ip);
+	if (*symtab_text(t, trap->ip, sym, sizeof(sym)))
+		add_text(h, "symbol", sym);
+	add_num(h, "dpl", trap->flags & TRAP_DPL);
+	json_object_object_add(h, "masked",
+			       json_object_new_boolean(trap->flags &
+						       TRAP_MASKED));
+	json_object_object_add(h, "fast",
+			       json_object_new_boolean(trap->flags &
+						       VIGIL_TRAP_FAST));
+	json_object_object_add(o, key, h);
+}
+
+static void traps_json(struct json_object *list, const struct vigil_event *ev,
+		       const struct control_all *all, const struct symtab *t)
+{
+	unsigned int i, n = shown(ev, sizeof(struct vigil_pv_trap)),
+			end = all && all->n > n ? all->n : n;
+
+	for (i = 0; i < end; i++) {
+		struct json_object *o = json_object_new_object();
+		struct vigil_pv_trap old = { 0 }, new_;
+
+		if (i < n)
+			old = trap_at(ev->old, i);
+		new_ = i < n ? trap_at(ev->new_, i) : all->trap[i];
+		if (ev->control == VIGIL_CONTROL_CALLBACK)
+			add_text(o, "callback", callback_name(new_.vector));
+		else
+			add_num(o, "vector", new_.vector);
+		add_handler(o, "old", &old, t);
+		add_handler(o, "new", &new_, t);
+		json_object_array_add(list, o);
+	}
+}
+
+static void gdt_json(struct json_object *list, const struct vigil_event *ev)
+{
+	unsigned int i, n = shown(ev, sizeof(uint64_t));
+
+	for (i = 0; i < n; i++) {
+		struct json_object *o;
+
+		if (word_at(ev->old, i) == word_at(ev->new_, i))
+			continue;
+		o = json_object_new_object();
+		add_hex(o, "selector", (ev->first + i) * 8);
+		add_hex(o, "old", word_at(ev->old, i));
+		add_hex(o, "new", word_at(ev->new_, i));
+		json_object_array_add(list, o);
+	}
+}
+
+static struct json_object *stack_json(const uint8_t *bytes)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_hex(o, "ss", word_at(bytes, 0));
+	add_hex(o, "sp", word_at(bytes, 1));
+	return o;
+}
+
+static struct json_object *iopl_json(const uint8_t *bytes)
+{
+	struct vigil_iopl iopl = iopl_of(bytes);
+	struct json_object *o = json_object_new_object();
+
+	add_num(o, "iopl", iopl.iopl);
+	add_text(o, "refuse", refuse_name(iopl.refuse));
+	add_hex(o, "user", iopl.user);
+	return o;
+}
+
+/* A change of one value. */
+static void one_json(struct json_object *list, const struct vigil_event *ev,
+		     struct json_object *(*value)(const uint8_t *bytes))
+{
+	struct json_object *o = json_object_new_object();
+
+	if (ev->control == VIGIL_CONTROL_IOPL)
+		add_text(o, "scope",
+			 iopl_of(ev->new_).scope == VIGIL_IOPL_VM ? "vm" :
+								    "vcpu");
+	json_object_object_add(o, "old", value(ev->old));
+	json_object_object_add(o, "new", value(ev->new_));
+	json_object_array_add(list, o);
+}
+
+void control_json(struct json_object *o, const struct vigil_event *ev,
+		  const struct control_all *all, const struct symtab *t)
+{
+	struct json_object *list = json_object_new_array();
+
+	add_text(o, "control", control_name(ev->control) ?: "unknown");
+	if (ev->control == VIGIL_CONTROL_TABLE_LOAD) {
+		add_text(o, "refused", load_name(ev));
+	} else {
+		add_num(o, "call", ev->call);
+		add_num(o, "count", ev->count);
+	}
+	switch (ev->control) {
+	case VIGIL_CONTROL_TRAP_TABLE:
+	case VIGIL_CONTROL_FAST_TRAP:
+	case VIGIL_CONTROL_CALLBACK:
+		traps_json(list, ev, all, t);
+		break;
+	case VIGIL_CONTROL_GDT:
+		gdt_json(list, ev);
+		break;
+	case VIGIL_CONTROL_STACK:
+		one_json(list, ev, stack_json);
+		break;
+	case VIGIL_CONTROL_IOPL:
+		one_json(list, ev, iopl_json);
+		break;
+	}
+	json_object_object_add(o, "changes", list);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Controls that a monitor watches, and the events of them as text and as JSON. */
+#ifndef VIGIL_CONTROL_H
+#define VIGIL_CONTROL_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "symtab.h"
+#include "vigil.h"
+
+#define CONTROL_MAX_TRAPS 256
+
+/**
+ * struct control_all - what a held change would change, all of it
+ * @n: vectors; 0: the event has them all
+ * @trap: as they would be
+ */
+struct control_all {
+	unsigned int n;
+	struct vigil_pv_trap trap[CONTROL_MAX_TRAPS];
+};
+
+/* "trap-table", ... in the order of VIGIL_CONTROL_*; NULL behind the last one. */
+const char *control_name(unsigned int nr);
+/* False: there is no such control. */
+bool control_parse(const char *name, uint64_t *nr);
+
+/* Does the event have fewer vectors than would change? */
+bool control_is_cut(const struct vigil_event *ev);
+
+/* Prints what the guest does, as in "set_trap_table changes 2 vectors". */
+void control_title(FILE *out, const struct vigil_event *ev);
+/* Prints a line for each change. @all may be NULL. */
+void control_print(FILE *out, const struct vigil_event *ev,
+		   const struct control_all *all, const struct symtab *t);
+/* Adds the fields that only such events have. @all may be NULL. */
+void control_json(struct json_object *o, const struct vigil_event *ev,
+		  const struct control_all *all, const struct symtab *t);
+
+#endif
