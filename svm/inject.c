@@ -52,9 +52,7 @@ void svm_inject_nmi(struct vigil_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	svm->vmcb->control.event_inj = 2 | EVT_TYPE_NMI | EVT_VALID;
-	/* Only an IRET of the new handler unmasks NMIs now. */
-	svm->await_iret = false;
-	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, true);
+	svm_mask_nmi(vcpu, true);
 }
 
 void svm_cancel_injection(struct vigil_vcpu *vcpu)
@@ -118,15 +116,15 @@ void svm_nmi_window(struct vigil_vcpu *vcpu)
 }
 
 /*
- * An IRET of the emulator's has not been seen to end: nothing waits for another one,
- * which would be taken for the handler's.
+ * Only an IRET of a new handler unmasks NMIs then. One of the emulator's has not been
+ * seen to end: nothing waits for another one, which would be taken for the handler's.
  */
-void svm_nmi_unmasked(struct vigil_vcpu *vcpu)
+void svm_mask_nmi(struct vigil_vcpu *vcpu, bool masked)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	svm->await_iret = false;
-	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, false);
+	svm_intercept(svm->vmcb, ICPT_MISC1, ICPT_IRET, masked);
 }
 
 void svm_exit_iret(struct vigil_vcpu *vcpu)

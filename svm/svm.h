@@ -165,7 +165,7 @@ bool svm_irq_shadow(struct vigil_vcpu *vcpu);
 void svm_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
 void svm_irq_window(struct vigil_vcpu *vcpu, bool on);
 void svm_nmi_window(struct vigil_vcpu *vcpu);
-void svm_nmi_unmasked(struct vigil_vcpu *vcpu);
+void svm_mask_nmi(struct vigil_vcpu *vcpu, bool masked);
 /*
  * Called after an exit: finds out whether the injected event was delivered, and
  * whether the NMI handler has executed its IRET.

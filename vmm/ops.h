@@ -138,8 +138,11 @@ struct vmm_ops {
 			   bool on); /* exit when IRQs can be taken */
 	void (*nmi_window)(
 		struct vigil_vcpu *vcpu); /* exit when an NMI can be taken */
-	/* The NMI handler has ended, maybe by an IRET of the emulator's. */
-	void (*nmi_unmasked)(struct vigil_vcpu *vcpu);
+	/*
+	 * An NMI handler has begun or ended, maybe by a delivery or an IRET of
+	 * the emulator's.
+	 */
+	void (*mask_nmi)(struct vigil_vcpu *vcpu, bool masked);
 
 	/* --- shadow/ --- */
 	void (*set_root)(struct vigil_vcpu *vcpu,

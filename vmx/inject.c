@@ -120,12 +120,12 @@ void vmx_nmi_window(struct vigil_vcpu *vcpu)
 }
 
 /* The CPU does not know of an IRET of the emulator's, and opens no window then. */
-void vmx_nmi_unmasked(struct vigil_vcpu *vcpu)
+void vmx_mask_nmi(struct vigil_vcpu *vcpu, bool masked)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 state = vmx_interruptibility(vmx) & ~(u32)BLOCKED_BY_NMI;
 
-	vmx_set_interruptibility(vmx, vmx_interruptibility(vmx) &
-					      ~(u32)BLOCKED_BY_NMI);
+	vmx_set_interruptibility(vmx, state | (masked ? BLOCKED_BY_NMI : 0));
 }
 
 unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu)

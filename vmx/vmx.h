@@ -236,7 +236,7 @@ void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
 unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu);
 void vmx_irq_window(struct vigil_vcpu *vcpu, bool on);
 void vmx_nmi_window(struct vigil_vcpu *vcpu);
-void vmx_nmi_unmasked(struct vigil_vcpu *vcpu);
+void vmx_mask_nmi(struct vigil_vcpu *vcpu, bool masked);
 /*
  * Called right before an entry: sets what an entry requires together with the
  * interruptibility state.

@@ -316,6 +316,89 @@ static void test_vm86(void)
 		    "INT n, VM86: redirection is left to others");
 }
 
+/* ---- events that the CPU did not deliver ---- */
+
+static int deliver(const struct emul_event *ev)
+{
+	vigil_emul_begin(&e.c);
+	vigil_emul_deliver(&e.c, ev);
+	return vigil_emulate(&e.c, &env_ops);
+}
+
+static const struct emul_event fault_ev = { .vector = VECTOR,
+					    .external = true,
+					    .rf = true,
+					    .has_ec = true,
+					    .error_code = 0x5678 };
+static const struct emul_event irq_ev = { .vector = VECTOR, .external = true };
+
+static void test_events(void)
+{
+	begin(INSN_MODE_32, 0, CODE0, 0xe, 0, 0x12345678);
+	e.c.rflags &= ~(u64)X86_EFLAGS_RF;
+	unit_result(deliver(&fault_ev) == EMUL_OK && e.c.rip == 0x12345678 &&
+			    e.writes == 4 && e.c.regs[INSN_RSP] == AT + 0x70 &&
+			    at(AT + 0x7c, 4) ==
+				    (pushed_flags | X86_EFLAGS_RF) &&
+			    at(AT + 0x78, 4) == 0x2b &&
+			    at(AT + 0x74, 4) == 0x1000 &&
+			    at(AT + 0x70, 4) == 0x5678 && flags_are(0) &&
+			    e.c.no_step,
+		    "a fault: RIP at the instruction, RF, the error code");
+	begin(INSN_MODE_32, 3, CODE0, 0xe, 0, 0x2000);
+	unit_result(deliver(&irq_ev) == EMUL_OK && e.writes == 5 &&
+			    e.c.regs[INSN_RSP] == INNER - 20 &&
+			    at(INNER - 12, 4) ==
+				    (pushed_flags | X86_EFLAGS_RF) &&
+			    at(INNER - 20, 4) == 0x1000 && flags_are(0),
+		    "an interrupt: whatever the gate's DPL, RF as it is");
+	begin(INSN_MODE_32, 0, CODE0, 6, 0, 0x2000);
+	unit_result(deliver(&fault_ev) == EMUL_OK && e.writes == 4 &&
+			    e.c.regs[INSN_RSP] == AT + 0x78 &&
+			    at(AT + 0x78, 2) == 0x5678,
+		    "a fault: a gate of 16 bits, an error code of 16");
+	begin(INSN_MODE_64, 0, CODE64, 0xe, 0, 0x7fff12345678ull);
+	e.c.regs[INSN_RSP] += 4;
+	unit_result(deliver(&fault_ev) == EMUL_OK && e.writes == 6 &&
+			    e.c.regs[INSN_RSP] == AT + 0x80 - 48 &&
+			    at(AT + 0x80 - 16, 8) == AT + 0x84 &&
+			    at(AT + 0x80 - 40, 8) == 0x1000 &&
+			    at(AT + 0x80 - 48, 8) == 0x5678,
+		    "a fault: 64 bits, aligned before the frame");
+	begin(INSN_MODE_32, 3, CODE0, 0xe, 0, 0x2000);
+	e.c.mode = INSN_MODE_16;
+	e.c.rflags |= X86_EFLAGS_VM;
+	unit_result(deliver(&fault_ev) == EMUL_OK && e.writes == 10 &&
+			    e.c.regs[INSN_RSP] == INNER - 40 &&
+			    at(INNER - 40, 4) == 0x5678 &&
+			    at(INNER - 28, 4) & X86_EFLAGS_VM,
+		    "a fault: VM86, IOPL 0, ten pushes");
+	real_mode();
+	e.c.regs[INSN_RSP] = 0x180;
+	e.idt.base = IDT_AT;
+	e.idt.limit = 4 * VECTOR + 3;
+	word(IDT_AT + 4 * VECTOR, 0x1234beef, 4);
+	unit_result(deliver(&fault_ev) == EMUL_OK && e.c.rip == 0xbeef &&
+			    e.writes == 3 &&
+			    (e.c.regs[INSN_RSP] & 0xffff) == 0x17a &&
+			    at(ENV_MEM + 0x17a, 2) == 0x1000,
+		    "a fault: real mode, no error code");
+	begin(INSN_MODE_32, 0, GONE, 0xe, 0, 0x2000);
+	refuses("an event: a handler that is not there is #NP(sel + EXT)",
+		deliver(&irq_ev), NP, GONE | 1);
+	begin(INSN_MODE_32, 0, GONE, 0xe, 0, 0x2000);
+	refuses("INT3 as an event: no EXT",
+		deliver(&(struct emul_event){ .vector = VECTOR }), NP, GONE);
+	begin(INSN_MODE_32, 0, CODE0, 0xe, 0, 0x2000);
+	e.idt.limit--;
+	refuses("an event: beyond the IDT is #GP(vector + EXT)",
+		deliver(&irq_ev), GP, EC(VECTOR) | 1);
+	begin(INSN_MODE_32, 0, CODE0, 0xe, 0, 0x2000);
+	e.c.regs[INSN_RSP] = 0x1004;
+	refuses("an event: no page for the stack", deliver(&irq_ev), ENV_PF,
+		2);
+}
+
 int main(void)
 {
 	test_protected();
@@ -324,5 +407,6 @@ int main(void)
 	test_others();
 	test_real();
 	test_vm86();
+	test_events();
 	return unit_end();
 }

@@ -159,6 +159,21 @@ static int event(bool rf, bool has_ec, u32 error_code)
 	return deliver(&ev);
 }
 
+/* The same, where nobody has looked yet whether the vector is a task's. */
+static int event_by_idt(void)
+{
+	struct emul_event ev = outside(true, true, 0x1234);
+	int ret;
+
+	ev.vector = VECTOR;
+	vigil_emul_begin(&e.c);
+	vigil_emul_deliver(&e.c, &ev);
+	do
+		ret = vigil_emulate(&e.c, &env_ops);
+	while (ret == EMUL_OK && e.c.more);
+	return ret;
+}
+
 /* INT3 or INTO, which the CPU has made an event of */
 static int soft_event(void)
 {
@@ -257,6 +272,12 @@ static void test_wide(void)
 			    e.c.regs[INSN_RSP] == STACK - 4 && BUSY(OLD) &&
 			    at(NEW_AT, 2) == OLD,
 		    "a fault: RIP at the instruction, RF, the error code");
+	begin(true, true, 3);
+	e.c.rflags &= ~(u64)X86_EFLAGS_RF;
+	unit_result(event_by_idt() == EMUL_OK && saved32(0x1000, FLAGS_OLD) &&
+			    at(STACK - 4, 4) == 0x1234 && BUSY(OLD) &&
+			    at(NEW_AT, 2) == OLD,
+		    "a fault whose vector turns out to be a task gate");
 	begin(true, true, 0);
 	e.c.rflags &= ~(u64)X86_EFLAGS_RF;
 	unit_result(event(false, false, 0) == EMUL_OK &&

@@ -395,8 +395,12 @@ struct emul_event event_injected_now(const struct vigil_vcpu *vcpu)
 	const struct vigil_exception *e = &vcpu->events.exception;
 
 	if (!e->injected)
-		return (struct emul_event){ .external = true };
+		return (struct emul_event){
+			.vector = injected_vector(&vcpu->events),
+			.external = true,
+		};
 	return (struct emul_event){
+		.vector = e->vector,
 		.external = !is_instruction(e),
 		.rf = !e->soft && is_fault(e->vector),
 		.has_ec = e->has_error_code,
@@ -404,10 +408,17 @@ struct emul_event event_injected_now(const struct vigil_vcpu *vcpu)
 	};
 }
 
+void event_delivered(struct vigil_vcpu *vcpu)
+{
+	if (vcpu->events.nmi_injected)
+		vmm_ops->mask_nmi(vcpu, true);
+	event_complete(vcpu, CUT_NONE, 0, false, 0);
+}
+
 void event_nmi_unmask(struct vigil_vcpu *vcpu)
 {
 	vcpu->events.nmi_masked = false;
-	vmm_ops->nmi_unmasked(vcpu);
+	vmm_ops->mask_nmi(vcpu, false);
 	if (vcpu->events.nmi_pending)
 		vigil_request(vcpu, REQ_EVENT);
 }

@@ -103,6 +103,8 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 
 /* The injected event, for the emulator to deliver. */
 struct emul_event event_injected_now(const struct vigil_vcpu *vcpu);
+/* The emulator has delivered it, if there was one. */
+void event_delivered(struct vigil_vcpu *vcpu);
 
 /* The guest has executed IRET, or its NMI window is open: NMIs are unmasked. */
 void event_nmi_unmask(struct vigil_vcpu *vcpu);

@@ -302,7 +302,7 @@ static void task_entered(struct vigil_vcpu *vcpu)
 {
 	vmm_ops->set_irq_shadow(vcpu, false);
 	if (vcpu->emul.task.event && !vcpu->events.exception.injected)
-		event_complete(vcpu, CUT_NONE, 0, false, 0);
+		event_delivered(vcpu);
 }
 
 /* Will the instruction go on without a look at anything else? */
@@ -342,7 +342,7 @@ static noinline int emul_until_end(struct vigil_vcpu *vcpu,
 		return load_task_later(vcpu);
 	/* A trap behind it is not one of the event's delivery. */
 	if (*status == EMUL_OK && c->task.event)
-		event_complete(vcpu, CUT_NONE, 0, false, 0);
+		event_delivered(vcpu);
 	return 1;
 }
 
@@ -430,6 +430,15 @@ int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
 	return likely(vcpu->stat.emul_failed == failed) ?
 		       ret :
 		       emulctl_failed(vcpu, ret);
+}
+
+int emulctl_deliver(struct vigil_vcpu *vcpu)
+{
+	const struct emul_event ev = event_injected_now(vcpu);
+
+	emulctl_begin(vcpu);
+	vigil_emul_deliver(&vcpu->emul, &ev);
+	return emul_step(vcpu);
 }
 
 bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel)

@@ -22,6 +22,11 @@ int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
  * task's flags. Returns as emulctl_run().
  */
 int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf);
+/*
+ * Delivers the injected event, whose frame the CPU must not store. Returns as
+ * emulctl_run().
+ */
+int emulctl_deliver(struct vigil_vcpu *vcpu);
 /* Is the instruction at RIP an INT n that leads to the task of this TSS? */
 bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel);
 /*

@@ -542,10 +542,12 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	}
 	/*
 	 * The CPU faulted while it delivered an event: there is no instruction
-	 * to emulate. The frame is pushed onto a table, which is opened for
-	 * that, or onto a page that is watched.
+	 * to emulate. The frame is pushed onto a page that is watched, or onto a
+	 * table, which is opened for that.
 	 */
-	if (ret == SHADOW_EMULATE && !watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT) &&
+	if (ret == SHADOW_EMULATE && watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+		return emulctl_deliver(vcpu);
+	if (ret == SHADOW_EMULATE &&
 	    shadow_open_table(vcpu->vm, gpa >> PAGE_SHIFT))
 		return 1;
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,

@@ -206,6 +206,9 @@ int emul_far_gate(struct emul_ctxt *c, u16 sel, u64 la, u64 desc,
 /* Checks the target against the limit of the new code segment, and goes there. */
 int emul_far_target(struct emul_ctxt *c, const struct emul_seg *s, u64 rip);
 
+/* Delivers the event of c->task: int.c. */
+int emul_deliver(struct emul_ctxt *c);
+
 /* task switches: task.c */
 
 /* What has a selector of a TSS. GATE: an interrupt through a task gate. */

@@ -157,13 +157,15 @@ static void external_fault(struct emul_exception *e)
 	}
 }
 
-void vigil_emul_event(struct emul_ctxt *c, u16 sel, const struct emul_event *ev)
+static void begin_event(struct emul_ctxt *c, enum emul_task_stage stage,
+			u16 sel, const struct emul_event *ev)
 {
 	memset(&c->insn, 0, sizeof(c->insn));
 	c->task = (struct emul_task){
-		.stage = EMUL_TASK_EVENT,
+		.stage = stage,
 		.event = true,
 		.external = ev->external,
+		.vector = ev->vector,
 		.sel = sel,
 		.rf = ev->rf,
 		.has_ec = ev->has_ec,
@@ -171,11 +173,23 @@ void vigil_emul_event(struct emul_ctxt *c, u16 sel, const struct emul_event *ev)
 	};
 }
 
-/* Does what is left of a task switch, or begins that of an event. */
+void vigil_emul_deliver(struct emul_ctxt *c, const struct emul_event *ev)
+{
+	begin_event(c, EMUL_TASK_IDT, 0, ev);
+}
+
+void vigil_emul_event(struct emul_ctxt *c, u16 sel, const struct emul_event *ev)
+{
+	begin_event(c, EMUL_TASK_EVENT, sel, ev);
+}
+
+/* Does what is left of a task switch, or delivers an event. */
 static int run_task(struct emul_ctxt *c)
 {
 	int ret;
 
+	if (c->task.stage == EMUL_TASK_IDT)
+		return emul_deliver(c);
 	if (c->task.stage == EMUL_TASK_EVENT)
 		return emul_switch_task(c, c->task.sel, EMUL_TASK_GATE);
 	ret = emul_load_task(c);

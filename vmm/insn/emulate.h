@@ -262,17 +262,20 @@ struct emul_state {
 enum emul_task_stage {
 	EMUL_TASK_NONE, /* an instruction, which may become a task switch */
 	EMUL_TASK_EVENT, /* the delivery of an event through a task gate */
+	EMUL_TASK_IDT, /* the same through whatever the vector table has */
 	EMUL_TASK_LOAD, /* in the new task, whose segments are missing */
 };
 
 /**
  * struct emul_event - an event that the CPU did not deliver
+ * @vector:	its number
  * @external: not INT n, INT3 or INTO: error codes of faults in its delivery say so
  * @rf:		it is a fault: the flags are saved with RF
  * @has_ec:	@error_code goes to the handler's stack
  * @error_code:	which
  */
 struct emul_event {
+	u8 vector;
 	bool external;
 	bool rf;
 	bool has_ec;
@@ -289,6 +292,7 @@ struct emul_event {
  * @wide:	the new TSS is one of 32 bits
  * @trap:	its T bit is set
  * @bad_cr3:	CR3 could not be loaded from it
+ * @vector:	of an event, with EMUL_TASK_IDT
  * @sel:	of the new TSS, for an event
  * @ldt:	the new task's LDT
  * @seg:	its segment registers, in the encoding's order
@@ -305,6 +309,7 @@ struct emul_task {
 	bool wide;
 	bool trap;
 	bool bad_cr3;
+	u8 vector;
 	u16 sel;
 	u16 ldt;
 	u16 seg[6];
@@ -541,10 +546,19 @@ void vigil_emul_pv_iret(struct emul_ctxt *c, unsigned int bytes, u16 cs, u64 ip,
 			bool masks);
 
 /**
- * vigil_emul_event() - make the next vigil_emulate() deliver an event
+ * vigil_emul_deliver() - make the next vigil_emulate() deliver an event
+ * @c: context, after vigil_emul_begin()
+ * @ev: the event
+ *
+ * RIP is what the frame has, and RFLAGS but for RF too.
+ */
+void vigil_emul_deliver(struct emul_ctxt *c, const struct emul_event *ev);
+
+/**
+ * vigil_emul_event() - the same for an event that a task gate leads to a task
  * @c: context, after vigil_emul_begin()
  * @sel: the TSS that the task gate of the event names
- * @ev: the event
+ * @ev: the event, whose vector does not matter
  */
 void vigil_emul_event(struct emul_ctxt *c, u16 sel,
 		      const struct emul_event *ev);

@@ -11,7 +11,7 @@
 
 #include "emul.h"
 
-/* CALL: 31 parameters, SS, rSP, CS, RIP. INT n of VM86 pushes 9. */
+/* CALL: 31 parameters, SS, rSP, CS, RIP. An exception in VM86 pushes 10. */
 #define EMUL_GATE_FRAME 35
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * INT n, INT3, INTO and INT1: through the vector table of real mode, or through an
- * interrupt or trap gate. SDM volume 2, "INT n/INTO/INT3/INT1"; volume 3, "Exception and
+ * INT n, INT3, INTO and INT1, and events that the CPU could not deliver: through the
+ * vector table of real mode, or through an interrupt or trap gate. SDM volume 2, "INT n/INTO/INT3/INT1"; volume 3, "Exception and
  * Interrupt Handling in 64-bit Mode".
  *
  * A handler of the guest's finds the frame that its CPU would have pushed. A task gate
@@ -23,10 +23,11 @@
 #define TSS_INT_MAP_BYTES 32
 
 /**
- * struct soft - a software interrupt
+ * struct soft - a software interrupt, or an event
  * @vector:	its number
  * @int1:	INT1, which the checks take for an event from outside
  * @call:	SYSCALL or SYSENTER, which goes where INT of @vector would go
+ * @event:	no instruction
  * @masks:	the gate clears IF
  * @task:	it is a task gate
  */
@@ -34,6 +35,7 @@ struct soft {
 	u8 vector;
 	bool int1;
 	bool call;
+	bool event;
 	bool masks;
 	bool task;
 };
@@ -47,7 +49,7 @@ static int push_real(struct emul_ctxt *c)
 
 	ret = c->ops->get_seg(c, INSN_SEG_CS, &cs);
 	if (!ret)
-		ret = emul_push(c, c->w.rflags & ~(u64)X86_EFLAGS_RF, 2);
+		ret = emul_push(c, c->w.rflags, 2);
 	if (!ret)
 		ret = emul_push(c, cs.sel, 2);
 	return ret ? ret : emul_push(c, emul_next_rip(c), 2);
@@ -113,8 +115,8 @@ static int read_gate(struct emul_ctxt *c, struct soft *s, struct emul_gate *g)
 	    (c->long_mode ||
 	     (type != TYPE_INT16 && type != TYPE_TRAP16 && type != TYPE_TASK)))
 		return emul_gp(c, ec);
-	bounced = !s->int1 && c->bounce == s->vector + 1;
-	if (!s->int1 && !bounced && dpl < c->cpl)
+	bounced = !s->int1 && !s->event && c->bounce == s->vector + 1;
+	if (!s->int1 && !s->event && !bounced && dpl < c->cpl)
 		return emul_gp(c, ec);
 	if (!(d[0] >> 47 & 1))
 		return emul_raise(c, X86_TRAP_NP, ec);
@@ -146,9 +148,14 @@ static int add_segment(struct emul_ctxt *c, struct emul_gate *g,
 	return ret;
 }
 
-/* Collects what is pushed. In long mode SS and RSP are pushed always. */
-static int collect(struct emul_ctxt *c, struct emul_gate *g)
+/*
+ * Collects what is pushed. In long mode SS and RSP are pushed always. An instruction
+ * does not save RF.
+ */
+static int collect(struct emul_ctxt *c, const struct soft *s,
+		   struct emul_gate *g)
 {
+	u64 flags = s->event ? c->w.rflags : c->w.rflags & ~(u64)X86_EFLAGS_RF;
 	unsigned int i;
 	int ret = EMUL_OK;
 
@@ -158,10 +165,12 @@ static int collect(struct emul_ctxt *c, struct emul_gate *g)
 		ret = add_segment(c, g, INSN_SEG_SS);
 		g->frame[g->n++] = c->w.regs[INSN_RSP];
 	}
-	g->frame[g->n++] = c->w.rflags & ~(u64)X86_EFLAGS_RF;
+	g->frame[g->n++] = flags;
 	if (!ret)
 		ret = add_segment(c, g, INSN_SEG_CS);
 	g->frame[g->n++] = emul_next_rip(c);
+	if (s->event && c->task.has_ec)
+		g->frame[g->n++] = c->task.error_code;
 	return ret;
 }
 
@@ -198,7 +207,7 @@ static int int_protected(struct emul_ctxt *c, struct soft *s)
 	if (c->long_mode)
 		g.sp &= ~15ull;
 	if (!ret)
-		ret = collect(c, &g);
+		ret = collect(c, s, &g);
 	if (!ret)
 		ret = emul_gate_push(c, &g, true);
 	if (!ret)
@@ -325,6 +334,20 @@ int emul_op_int(struct emul_ctxt *c)
 	c->task.external = s.int1 && c->protected_mode;
 	ret = c->protected_mode ? int_protected(c, &s) : int_real(c, &s);
 	/* TF was clear before it could have trapped behind this instruction. */
+	c->no_step = ret == EMUL_OK;
+	return ret;
+}
+
+int emul_deliver(struct emul_ctxt *c)
+{
+	struct soft s = { .vector = c->task.vector, .event = true };
+	int ret;
+
+	if (!c->ops->set_seg || !c->ops->get_dtable || !c->ops->get_sys_seg)
+		return EMUL_UNHANDLED;
+	if (c->task.rf)
+		c->w.rflags |= X86_EFLAGS_RF;
+	ret = c->protected_mode ? int_protected(c, &s) : int_real(c, &s);
 	c->no_step = ret == EMUL_OK;
 	return ret;
 }
