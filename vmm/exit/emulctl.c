@@ -23,7 +23,7 @@
 /* REP iterations after which interrupts are looked at again. */
 #define REP_BUDGET 64
 /* How often a task's segments are loaded while other vCPUs change their descriptors. */
-#define LOAD_TRIES 8
+#define LOAD_TRIES 10000
 
 static int emul_step(struct vigil_vcpu *vcpu);
 
@@ -290,7 +290,12 @@ static int load_task_later(struct vigil_vcpu *vcpu)
 
 	vcpu->emul_active = true;
 	vcpu->complete = emul_resume;
-	return err ? err : -EAGAIN;
+	if (err)
+		return err;
+	if (!signal_pending(current))
+		return -EAGAIN;
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	return -EINTR;
 }
 
 /*
@@ -333,8 +338,10 @@ static noinline int emul_until_end(struct vigil_vcpu *vcpu,
 			*old_rflags = c->rflags;
 		} else if (in_new_task(c) && *status == EMUL_OK && c->more) {
 			task_entered(vcpu);
-		} else if (!in_new_task(c) || *status != EMUL_RESTART ||
-			   !--tries) {
+		} else if (in_new_task(c) && *status == EMUL_RESTART &&
+			   --tries && !signal_pending(current)) {
+			cond_resched();
+		} else {
 			break;
 		}
 	}
