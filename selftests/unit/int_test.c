@@ -395,8 +395,7 @@ static void test_events(void)
 		deliver(&irq_ev), GP, EC(VECTOR) | 1);
 	begin(INSN_MODE_32, 0, CODE0, 0xe, 0, 0x2000);
 	e.c.regs[INSN_RSP] = 0x1004;
-	refuses("an event: no page for the stack", deliver(&irq_ev), ENV_PF,
-		2);
+	refuses("an event: no page for the stack", deliver(&irq_ev), ENV_PF, 2);
 }
 
 int main(void)

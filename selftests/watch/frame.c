@@ -205,7 +205,7 @@ static void held(long mode)
 
 	if (pthread_create(&thread, NULL, judge, &mon))
 		ERROR("no thread");
-	ticks(500);
+	ticks(5000);
 	EXPECT_EXC(v, UD, 0);
 	CHECK_EQ(v->exc.rip, mode_entry(mode));
 	exc_set_rip(v, mode_entry(mode) + 2);
