@@ -432,6 +432,11 @@ struct vigil_fail_entry {
 #define VIGIL_HC_FEP_XEN	(1 << 4)
 #define VIGIL_HC_FEP_KVM	(1 << 5)
 
+/* struct vigil_hypercalls: bits of @page below the address */
+#define VIGIL_HC_ASKED		(1 << 0) /* there is such a page */
+#define VIGIL_HC_BY_INT82	(1 << 1) /* it makes its hypercalls by INT 0x82 */
+#define VIGIL_HC_PAGES		4
+
 /* struct vigil_hypercalls, struct vigil_iopl: refuse */
 #define VIGIL_REFUSE_EPERM	0	/* the call returns -1, and the guest goes on */
 #define VIGIL_REFUSE_FAULT	1	/* #GP at the instruction, error code 0 */
@@ -452,12 +457,21 @@ struct vigil_fail_entry {
  *		54 set_fast_trap
  * @user:	numbers that levels above 0 may call, when @iopl lets them
  * @user_max:	the numbers that the guest may add to @user
+ * @page:	the pages that the guest has asked for last, the newest first: each the
+ *		guest-physical address, VIGIL_HC_ASKED, and with VIGIL_HC_INT82
+ *		VIGIL_HC_BY_INT82 or not; 0: none
  * @reserved:	zero
  *
  * VIGIL_SET_HYPERCALLS on a VM's fd, by the process that created the VM, sets all
  * of it. When the VM has a vCPU, and on a monitor's fd always, only @iopl, @refuse
  * and @user may differ from what they are; they hold from the next hypercall of
  * each vCPU on, also for one whose guest has asked for something else.
+ *
+ * VIGIL_SET_HYPERCALLS writes no page. A VMM that restores a guest passes the @page that
+ * VIGIL_GET_HYPERCALLS has told, and brings back their contents with the guest's memory;
+ * then they change when the guest opens or closes its hypercalls, as before. With zeros
+ * vigil forgets them, for another guest in the same VM. On a monitor's fd @page is told,
+ * and ignored when it is set.
  *
  * A real-mode guest counts as level 0, and virtual-8086 mode as level 3.
  * Numbers above 63 are never open to levels above the kernel's, and neither is 55, nor
@@ -466,7 +480,8 @@ struct vigil_fail_entry {
  *
  * Errors: -EINVAL padding, an unknown flag, a wrong MSR, @iopl above @max_iopl,
  * @user beyond @user_max, a number in @kernel that the module does not know, one of
- * the kernel's own in @user_max; -EBUSY another field would change and there is a vCPU;
+ * the kernel's own in @user_max, a @page without @msr, without VIGIL_HC_ASKED, with other
+ * bits below the address, or beyond 52 bits; -EBUSY another field would change and there is a vCPU;
  * -EPERM another process, or on a monitor's fd another field would change.
  */
 struct vigil_hypercalls {
@@ -479,6 +494,7 @@ struct vigil_hypercalls {
 	__u64 kernel;
 	__u64 user;
 	__u64 user_max;
+	__u64 page[VIGIL_HC_PAGES];
 	__u64 reserved[3];
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Hypercalls by INT 0x82, whose gate raises a fault; and the page in that flavour. */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "pv_calls.h"
 
@@ -360,6 +361,16 @@ static void page_raced(long mode)
 	vm_destroy(a->vm);
 }
 
+static void set_by_monitor(struct vcpu *v, const struct vigil_hypercalls *h)
+{
+	int mon = ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 0);
+
+	if (mon < 0)
+		ERROR("VIGIL_CREATE_MONITOR: errno %d", errno);
+	CHECK_EQ(set_hypercalls(mon, h), 0);
+	close(mon);
+}
+
 /* Memory that has been a hypercall page, and is used for something else now. */
 static void page_reused(long mode)
 {
@@ -388,10 +399,45 @@ static void page_reused(long mode)
 
 	/* The VMM begins anew: no page is remembered, whatever lies there. */
 	REQUIRE_EQ(ioctl(v->vm->fd, VIGIL_GET_HYPERCALLS, &h), 0);
+	memset(h.page, 0, sizeof(h.page));
 	REQUIRE_EQ(set_hypercalls(v->vm->fd, &h), 0);
 	CHECK_EQ(set_level(v, 0, VIGIL_IOPL_VM), 0);
 	CHECK(by_int82(v, GUEST_FREE));
 	vm_destroy(v->vm);
+}
+
+/* The guest moves to another VM, and opens or closes its hypercalls there. */
+static void page_moved(long mode)
+{
+	struct vcpu *a = begin(mode), *b;
+	struct vigil_hypercalls h, was;
+	unsigned int open;
+
+	/* Guest page 0 is a page as any other. */
+	REQUIRE_EQ(write_msr(a, 0), STOP_END);
+	REQUIRE_EQ(write_msr(a, GUEST_FREE), STOP_END);
+	for (open = 0; open < 2; open++) {
+		uint64_t by = open ? VIGIL_HC_BY_INT82 : 0;
+
+		CHECK_EQ(set_level(a, open, VIGIL_IOPL_VM), 0);
+		REQUIRE_EQ(ioctl(a->vm->fd, VIGIL_GET_HYPERCALLS, &was), 0);
+		CHECK_EQ(was.page[0], GUEST_FREE | VIGIL_HC_ASKED | by);
+		CHECK_EQ(was.page[1], VIGIL_HC_ASKED | by);
+		CHECK_EQ(was.page[2], 0);
+		b = pv_start(mode, &was);
+		REQUIRE_EQ(ioctl(b->vm->fd, VIGIL_GET_HYPERCALLS, &h), 0);
+		CHECK(!memcmp(&h, &was, sizeof(h)));
+		/* A monitor that sets the policy leaves the pages alone. */
+		memset(h.page, 0, sizeof(h.page));
+		set_by_monitor(b, &h);
+		memcpy(b->vm->ram, a->vm->ram, a->vm->ram_size);
+		CHECK_EQ(by_int82(b, GUEST_FREE), open);
+		CHECK_EQ(set_level(b, !open, VIGIL_IOPL_VM), 0);
+		CHECK_EQ(by_int82(b, GUEST_FREE), !open);
+		CHECK_EQ(by_int82(b, 0), !open);
+		vm_destroy(b->vm);
+	}
+	vm_destroy(a->vm);
 }
 
 /* The page changes under the hypercall that asks for it, or in a multicall of it. */
@@ -448,6 +494,7 @@ int main(int argc, char **argv)
 		{ "the page, at once (pae)", page_raced, M_PAE },
 		{ "the page, at once (long)", page_raced, M_LONG },
 		CASE_PROT("the page, used for something else", page_reused),
+		CASE_PROT("the page, in another VM", page_moved),
 		{}
 	};
 

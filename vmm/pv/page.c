@@ -118,11 +118,9 @@ static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
 
 /* ---- flavours ---- */
 
-/* Bits of an entry of pv->page[], besides the page's address. */
+/* Bits of an entry of pv->page[], besides those of struct vigil_hypercalls. */
 #define AGAIN BIT_ULL(3) /* somebody else has written the page meanwhile */
 #define BUSY BIT_ULL(2) /* a vCPU rewrites the page */
-#define NOTED BIT_ULL(1) /* lest guest page 0 looks like no entry */
-#define INT82 BIT_ULL(0)
 
 /*
  * How often a vCPU rewrites a page at once. Each time more needs another vCPU that has
@@ -140,8 +138,9 @@ static u64 *find(struct pv_vm *pv, gpa_t gpa)
 {
 	unsigned int i;
 
-	for (i = 0; i < PV_PAGES; i++)
-		if (pv->page[i] & NOTED && (pv->page[i] & PAGE_MASK) == gpa)
+	for (i = 0; i < VIGIL_HC_PAGES; i++)
+		if (pv->page[i] & VIGIL_HC_ASKED &&
+		    (pv->page[i] & PAGE_MASK) == gpa)
 			return &pv->page[i];
 	return NULL;
 }
@@ -149,8 +148,9 @@ static u64 *find(struct pv_vm *pv, gpa_t gpa)
 /* Notes a page that has just been written, and drops the oldest for it. */
 static void note(struct pv_vm *pv, gpa_t gpa, bool int82)
 {
-	u64 *old = find(pv, gpa), entry = gpa | NOTED | (int82 ? INT82 : 0);
-	unsigned int i = old ? old - pv->page : PV_PAGES - 1;
+	u64 *old = find(pv, gpa),
+	    entry = gpa | VIGIL_HC_ASKED | (int82 ? VIGIL_HC_BY_INT82 : 0);
+	unsigned int i = old ? old - pv->page : VIGIL_HC_PAGES - 1;
 
 	if (old && *old & BUSY)
 		entry |= BUSY | AGAIN;
@@ -197,10 +197,11 @@ static bool must_write(struct pv_vm *pv, gpa_t gpa, bool mine, bool *int82)
 		*entry |= AGAIN;
 		goto out;
 	}
-	write = *entry & AGAIN || !!(*entry & INT82) != *int82;
+	write = *entry & AGAIN || !!(*entry & VIGIL_HC_BY_INT82) != *int82;
 	*entry &= ~(AGAIN | BUSY);
 	if (write)
-		*entry = (*entry & ~INT82) | BUSY | (*int82 ? INT82 : 0);
+		*entry = (*entry & ~(u64)VIGIL_HC_BY_INT82) | BUSY |
+			 (*int82 ? VIGIL_HC_BY_INT82 : 0);
 out:
 	write_sequnlock(&pv->lock);
 	return write;
@@ -259,7 +260,7 @@ int pv_write_page(struct vigil_vcpu *vcpu, u64 value)
 void pv_rewrite_pages(struct vigil_vcpu *vcpu)
 {
 	struct pv_vm *pv = &vcpu->vm->pv;
-	u64 pages[PV_PAGES];
+	u64 pages[VIGIL_HC_PAGES];
 	unsigned int i;
 
 	if (!(pv->flags & VIGIL_HC_INT82))
@@ -267,7 +268,7 @@ void pv_rewrite_pages(struct vigil_vcpu *vcpu)
 	read_seqlock_excl(&pv->lock);
 	memcpy(pages, pv->page, sizeof(pages));
 	read_sequnlock_excl(&pv->lock);
-	for (i = 0; i < PV_PAGES; i++)
+	for (i = 0; i < VIGIL_HC_PAGES; i++)
 		if (pages[i])
 			settle(vcpu, pages[i] & PAGE_MASK);
 }

@@ -135,6 +135,8 @@ int pv_iopl_get(struct vigil_vcpu *vcpu, struct vigil_iopl *arg)
 /* Called under pv->lock. */
 static void get(const struct pv_vm *pv, struct vigil_hypercalls *h)
 {
+	unsigned int i;
+
 	*h = (struct vigil_hypercalls){
 		.flags = pv->flags,
 		.msr = pv->msr,
@@ -145,6 +147,26 @@ static void get(const struct pv_vm *pv, struct vigil_hypercalls *h)
 		.user = pv->policy.user,
 		.user_max = pv->user_max,
 	};
+	/* Other bits are page.c's own. */
+	for (i = 0; i < VIGIL_HC_PAGES; i++)
+		h->page[i] = pv->page[i] &
+			     (PAGE_MASK | VIGIL_HC_ASKED | VIGIL_HC_BY_INT82);
+}
+
+static bool pages_valid(const struct vigil_hypercalls *h)
+{
+	u64 bits = VIGIL_HC_ASKED |
+		   (h->flags & VIGIL_HC_INT82 ? VIGIL_HC_BY_INT82 : 0);
+	unsigned int i;
+
+	for (i = 0; i < VIGIL_HC_PAGES; i++) {
+		if (!h->page[i])
+			continue;
+		if (!h->msr || !(h->page[i] & VIGIL_HC_ASKED) ||
+		    (h->page[i] & ~PAGE_MASK & ~bits) || h->page[i] >> 52)
+			return false;
+	}
+	return true;
 }
 
 static bool valid(const struct vigil_hypercalls *h)
@@ -161,7 +183,7 @@ static bool valid(const struct vigil_hypercalls *h)
 	       !(h->kernel & ~KERNEL_CALLS) &&
 	       (h->flags & VIGIL_HC_TRAPS || !(h->kernel & TRAP_CALLS)) &&
 	       !(h->user & ~h->user_max) &&
-	       !(h->user_max & never_user(h->flags)) &&
+	       !(h->user_max & never_user(h->flags)) && pages_valid(h) &&
 	       !memchr_inv(h->reserved, 0, sizeof(h->reserved));
 }
 
@@ -205,9 +227,8 @@ static int set(struct vigil_vm *vm, const struct vigil_hypercalls *h,
 	/* No vCPU has a policy of its own any more. */
 	pv->generation++;
 	pv->nr_open = 0;
-	/* A VMM that sets it anew begins with another guest, whose pages are others. */
 	if (creator)
-		memset(pv->page, 0, sizeof(pv->page));
+		memcpy(pv->page, h->page, sizeof(pv->page));
 out:
 	write_sequnlock(&pv->lock);
 	return ret;

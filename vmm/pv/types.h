@@ -17,8 +17,6 @@ struct pv_policy {
 	u8 refuse;
 };
 
-#define PV_PAGES 4
-
 struct pv_vm {
 	seqlock_t lock; /* of all of it; its holder waits for nothing */
 	/* changed under [m] too, as long as there is no vCPU; then [I] */
@@ -31,7 +29,7 @@ struct pv_vm {
 	u32 generation; /* of policies that vCPUs have of their own */
 	/* vCPUs that have opened hypercalls to user mode by a policy of their own */
 	u32 nr_open;
-	u64 page[PV_PAGES]; /* the last hypercall pages, the newest first; 0: none */
+	u64 page[VIGIL_HC_PAGES]; /* as in struct vigil_hypercalls */
 	/* why a delivery has ended the VM: bounce.c */
 	unsigned long ended; /* [a] bit 0: words are being written, or there */
 	char words[160];
