@@ -16,6 +16,6 @@
 #define SEL_SMALL	0xa0	/* code of one page, with base 0 */
 #define SEL_BEYOND	0x1000	/* beyond the GDT */
 
-#define VEC_TASK	0x40	/* what INT n and interrupts use */
+#define VEC_TASK	0x40	/* vector of INT n and of interrupts */
 
 #endif

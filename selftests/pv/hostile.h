@@ -10,7 +10,7 @@
 
 #define XEN_ENOMEM 12
 #define XEN_EOPNOTSUPP 95
-#define VMM_RESULT 0x7654 /* what the VMM answers */
+#define VMM_RESULT 0x7654 /* the VMM gives this result */
 
 /* Numbers that tell Xen's guests from vigil's policy: also those not answered yet. */
 #define NR_SET_CALLBACKS 4

@@ -208,10 +208,7 @@ static void int_n(long mode)
 	uint64_t flags = RFLAGS_1 | RFLAGS_CF | RFLAGS_IOPL;
 	struct machine m;
 
-	NO_QEMU();
-	start(&m, mode);
-	old_has_cr3(&m);
-	task_gate(&m, VEC_TASK, SEL_NEW, 0);
+	start_gate(&m, mode, VEC_TASK);
 	begin_at(&m, L(int), 3);
 	EXPECT_EXC(m.v, GP, VEC_TASK * 8 + 2);
 	CHECK_EQ(m.v->exc.rip, L(int));
@@ -237,15 +234,12 @@ static void int_after_exception(long mode)
 {
 	struct machine m;
 
-	NO_QEMU();
-	start(&m, mode);
-	old_has_cr3(&m);
+	start_gate(&m, mode, VEC_TASK);
 	begin_at(&m, L(load_fs), 0);
 	m.regs.rax = SEL_GONE;
 	set_regs(m.v, &m.regs);
 	EXPECT_EXC(m.v, NP, SEL_GONE);
 	vcpu_settle(m.v);
-	task_gate(&m, VEC_TASK, SEL_NEW, 0);
 	begin_at(&m, L(int), 0);
 	check_event(&m, L(int_end), RFLAGS_1 | RFLAGS_CF, false, 0);
 	back_in_old(&m, L(int_end), RFLAGS_1 | RFLAGS_CF);
@@ -306,10 +300,7 @@ static void exception_returns(long mode)
 	struct machine m;
 	struct kvm_regs r;
 
-	NO_QEMU();
-	start(&m, mode);
-	old_has_cr3(&m);
-	task_gate(&m, GP, SEL_NEW, 0);
+	start_gate(&m, mode, GP);
 	set_tss(m.vm, NEW_AT, T_EIP, L(other_ec));
 	begin_at(&m, L(rdmsr), 0);
 	m.regs.rcx = 0xc0000fff;
@@ -389,10 +380,7 @@ static void interrupt(long mode)
 	struct machine m;
 	struct kvm_regs r;
 
-	NO_QEMU();
-	start(&m, mode);
-	old_has_cr3(&m);
-	task_gate(&m, VEC_TASK, SEL_NEW, 0);
+	start_gate(&m, mode, VEC_TASK);
 	begin_at(&m, L(spin), 0);
 	m.regs.rflags |= RFLAGS_IF;
 	set_regs(m.v, &m.regs);
@@ -426,10 +414,7 @@ static void nmi(long mode)
 	struct kvm_sregs s;
 	struct kvm_regs r;
 
-	NO_QEMU();
-	start(&m, mode);
-	old_has_cr3(&m);
-	task_gate(&m, NMI, SEL_NEW, 0);
+	start_gate(&m, mode, NMI);
 	set_tss(m.vm, NEW_AT, T_EIP, L(other));
 	begin_at(&m, L(spin), 0);
 	send_nmi(m.v);

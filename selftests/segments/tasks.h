@@ -246,6 +246,23 @@ static inline void check_cr2(uint64_t cr2, uint64_t want)
 #define NO_QEMU() \
 	SKIP_ON_TCG("QEMU does not intercept task switches, but makes them")
 
+/* What a switch does not store in the old TSS, and needs to come back to it. */
+static inline void old_has_cr3(struct machine *m)
+{
+	set_tss(m->vm, OLD_AT, T_CR3, m->old_cr3);
+	set_tss(m->vm, OLD_AT, T_LDT, 0);
+}
+
+/* Begins a guest whose IDT leads @vector to the new task, which can go back by IRET. */
+static inline void start_gate(struct machine *m, enum mode mode,
+			      unsigned int vector)
+{
+	NO_QEMU();
+	start(m, mode);
+	old_has_cr3(m);
+	task_gate(m, vector, SEL_NEW, 0);
+}
+
 /* The guest has stopped at the OUT_SYNC at @rip. */
 static inline void stopped_at(struct machine *m, uint64_t rip,
 			      struct kvm_regs *r, struct kvm_sregs *s)
@@ -345,12 +362,6 @@ static inline void back_in_old(struct machine *m, uint64_t rip, uint64_t rflags)
 	CHECK_EQ(s.tr.selector, SEL_TSS);
 	if (mode_paged(m->mode))
 		CHECK_EQ(s.cr3, m->old_cr3);
-}
-
-static inline void old_has_cr3(struct machine *m)
-{
-	set_tss(m->vm, OLD_AT, T_CR3, m->old_cr3);
-	set_tss(m->vm, OLD_AT, T_LDT, 0);
 }
 
 /* clang-format off */

@@ -11,10 +11,10 @@
 
 #define MIB (1u << 20)
 #define RAM (4 * MIB)
-#define ARG 0x10000 /* where arguments lie */
+#define ARG 0x10000 /* arguments of hypercalls */
 #define LIST 0x11000
 #define SHARED 0x20000
-#define TOP 0x60000 /* here lies the page at the end of the address space */
+#define TOP 0x60000 /* the last page of the address space is here */
 #define KERNEL 0x100000 /* from here on user mode has no rights */
 #define READ_ONLY 0x200000 /* translate() refuses writes to this page */
 
