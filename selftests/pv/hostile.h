@@ -599,6 +599,7 @@ static void random_regs(struct world *w, unsigned int n, struct kvm_regs *r)
 static void check_saved(struct vcpu *v)
 {
 	static struct vigil_pv_trap traps[256];
+	static struct vigil_pv_trap callbacks[8];
 	static uint64_t gdt[7168];
 	struct vigil_pv pv = {
 		.size = sizeof(pv),
@@ -606,6 +607,8 @@ static void check_saved(struct vcpu *v)
 		.nr_gdt = ARRAY_SIZE(gdt),
 		.traps = (uintptr_t)traps,
 		.gdt = (uintptr_t)gdt,
+		.nr_callbacks = ARRAY_SIZE(callbacks),
+		.callbacks = (uintptr_t)callbacks,
 	};
 	unsigned int i;
 
@@ -613,6 +616,8 @@ static void check_saved(struct vcpu *v)
 	CHECK(pv.flags & VIGIL_PV_TABLES);
 	for (i = 0; i < pv.nr_traps; i++)
 		CHECK_EQ(traps[i].cs & 7, 1);
+	for (i = 0; i < pv.nr_callbacks; i++)
+		CHECK_EQ(callbacks[i].cs & 7, 1);
 	CHECK_OK(ioctl(v->fd, VIGIL_SET_PV, &pv));
 }
 

@@ -332,7 +332,9 @@ static void int_2(long mode)
 	struct frame f;
 
 	get_pv(v, &pv);
-	traps[0].flags = 3;
+	/* They come in the order of vectors. */
+	REQUIRE_EQ(traps[1].vector, NMI);
+	traps[1].flags = 3;
 	REQUIRE_EQ(ioctl(v->fd, VIGIL_SET_PV, &pv), 0);
 	go_to(v, 3, AT(v, int_2));
 	ENTERED(v, on_nmi_trap, &f);
