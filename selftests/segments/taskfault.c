@@ -175,7 +175,8 @@ static void absent(long mode)
 	set_sregs(m.v, &s);
 	old_refuses(&m, "an old TSS that is read-only", L(call), PF,
 		    PF_W | PF_P);
-	check_cr2(m.v->exc.cr2, OLD_AT);
+	/* EIP is the first that is stored. */
+	check_cr2(m.v->exc.cr2, OLD_AT + 0x20);
 }
 
 /* ---- faults of the new task ---- */
