@@ -36,9 +36,12 @@ enum {
 #define READ_ONLY 0x10000000 /* memory that the guest cannot write */
 #define CALL_AT 0x8000 /* the calls, in the code segment */
 #define BATCH 32 /* calls that the guest makes one after the other */
-/* Results, and their complements: two places, since calls store anywhere. */
-#define RESULTS 0xd000
-#define RESULTS_NOT 0xd800
+/*
+ * Results, and their complements: two places, since calls store anywhere. No stack comes
+ * there when faults nest, except that of 16-bit code, whose handlers stop at the first.
+ */
+#define RESULTS(w) (mode_16bit((w)->mode) ? 0xd000 : 0x44000)
+#define RESULTS_NOT(w) (RESULTS(w) + 0x800)
 #define NO_RESULT 0x5a5a5a5a5a5a5a5a
 /* The second vCPU: its code, which names the list of what it stores. */
 #define CHANGER 0x40000
@@ -57,6 +60,7 @@ enum {
  * @sregs:	of @v, by its level
  * @cpl:	the level
  * @stale:	registers may be other than @sregs, or something is under way
+ * @shut:	the guest has shut down, and made no call since
  * @broken:	the guest cannot go on without being made anew
  * @dead:	the VM has ended
  * @call:	of this batch: where it begins, its number, and whether its result counts
@@ -70,7 +74,7 @@ struct world {
 	bool tables;
 	struct kvm_sregs sregs[4];
 	unsigned int cpl;
-	bool stale, broken, dead;
+	bool stale, shut, broken, dead;
 	struct {
 		uint64_t rip, nr;
 		bool checked;
@@ -122,7 +126,8 @@ static void random_policy(struct world *w)
 	if (rng_once_in(r, 3))
 		h->flags |= VIGIL_HC_FEP_XEN;
 	h->kernel = answered(h->flags);
-	h->iopl = rng_below(r, 4);
+	/* All calls of virtual-8086 mode are those of level 3. */
+	h->iopl = w->mode == M_VM86 ? 3 : rng_below(r, 4);
 	h->refuse = rng_once_in(r, 4);
 	h->user_max &= rng_once_in(r, 2) ? ~0ull : rng_next(r);
 	h->user = h->user_max & (rng_once_in(r, 2) ? ~0ull : rng_next(r));
@@ -557,10 +562,10 @@ static void make_batch(struct world *w)
 		w->call[n].rip = mode_entry(w->mode) + CALL_AT + (p - code);
 		p = rng_once_in(&w->rng, 32) ? emit_page(w, p, n) :
 					       emit_call(w, p, n);
-		p = emit_store(w, p, RESULTS + n * 8);
-		p = emit_store(w, p, RESULTS_NOT + n * 8);
-		wr64(w->v->vm, RESULTS + n * 8, NO_RESULT);
-		wr64(w->v->vm, RESULTS_NOT + n * 8, NO_RESULT);
+		p = emit_store(w, p, RESULTS(w) + n * 8);
+		p = emit_store(w, p, RESULTS_NOT(w) + n * 8);
+		wr64(w->v->vm, RESULTS(w) + n * 8, NO_RESULT);
+		wr64(w->v->vm, RESULTS_NOT(w) + n * 8, NO_RESULT);
 	}
 	*p++ = 0xe6;
 	*p++ = PORT_END;
