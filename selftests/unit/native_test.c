@@ -54,6 +54,8 @@ static bool runs_natively(const struct gen_row *g)
 	case INSN_OP_INT3:
 	case INSN_OP_INTO:
 	case INSN_OP_INT1:
+	case INSN_OP_SYSCALL:
+	case INSN_OP_SYSENTER:
 	case INSN_OP_LLDT:
 	case INSN_OP_LTR:
 	case INSN_OP_SGDT:
@@ -73,6 +75,9 @@ static bool runs_natively(const struct gen_row *g)
 			return g->reg == 4 ? f->xsavec : f->xsaves;
 		return g->reg == 4 || f->xsaveopt;
 	case INSN_OP_VSTORE:
+	case INSN_OP_VNARROW:
+	case INSN_OP_VCOMPRESS:
+	case INSN_OP_VSCATTER:
 	case INSN_OP_KSTORE:
 		return false;
 	case INSN_OP_MOVDIRI:
