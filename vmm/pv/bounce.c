@@ -148,11 +148,14 @@ void pv_emulate_cut(struct vigil_vcpu *vcpu)
 
 bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)
 {
-	const struct pv_trap *trap = pv_handler(vcpu->pv.tables, vector);
+	const struct pv_tables *t = vcpu->pv.tables;
+	const struct pv_trap *trap = &t->traps.trap[vector];
 	int cpl = vmm_ops->get_cpl(vcpu);
 
-	/* A callback has DPL 0, so no INT n leads to one. */
-	return cpl && trap && cpl <= trap->dpl;
+	/* The gate of NMIs may lead to a callback, which has no INT n. */
+	return cpl && test_bit(vector, t->traps.there) && cpl <= trap->dpl &&
+	       (likely(vector != X86_TRAP_NMI) ||
+		pv_handler(t, vector) == trap);
 }
 
 int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
@@ -161,11 +164,6 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	int ret;
 
 	vcpu->stat.exits_exception++;
-	/*
-	 * A shadow in which the instruction was ends with it. VMX refuses to inject an
-	 * interrupt into one.
-	 */
-	vmm_ops->set_irq_shadow(vcpu, false);
 	/* RIP of 32-bit code wraps around at 4 GiB. */
 	if (unlikely((next ^ vcpu->rip) >> 32) &&
 	    vmm_ops->code_bits(vcpu) != 64)

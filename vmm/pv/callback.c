@@ -281,6 +281,11 @@ bool pv_system_call(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n,
 	if (!vmm_ops->get_cpl(vcpu) || vcpu->rflags & X86_EFLAGS_VM ||
 	    !vcpu->pv.tables->callback[type_of(vector)].cs)
 		return false;
+	/*
+	 * A shadow in which the instruction was ends with it. VMX refuses to inject an
+	 * interrupt into one.
+	 */
+	vmm_ops->set_irq_shadow(vcpu, false);
 	*ret = pv_bounce(vcpu, vector, len);
 	return true;
 }
