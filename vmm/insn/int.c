@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * INT n, INT3, INTO and INT1, and events that the CPU could not deliver: through the
- * vector table of real mode, or through an interrupt or trap gate. SDM volume 2, "INT n/INTO/INT3/INT1"; volume 3, "Exception and
- * Interrupt Handling in 64-bit Mode".
+ * vector table of real mode, or through an interrupt or trap gate. SDM volume 2,
+ * "INT n/INTO/INT3/INT1"; volume 3, "Exception and Interrupt Handling in 64-bit Mode".
  *
  * A handler of the guest's finds the frame that its CPU would have pushed. A task gate
  * leads to task.c. INT n of VM86 that CR4.VME redirects is EMUL_UNHANDLED.
