@@ -16,7 +16,7 @@
 
 #include "hostile.h"
 
-/* Of all cases; 1 in 50 without VIGIL_FULL, and on Bochs. */
+/* Of all cases; 1 in 100 without VIGIL_FULL, and on Bochs. */
 #define CALLS 1000000
 #define ROUND_BATCHES 12
 #define TICK_US 4000
@@ -428,7 +428,7 @@ static void rounds(enum mode mode, bool tables)
 {
 	bool all = getenv("VIGIL_FULL") && !test_on_bochs();
 	unsigned long calls = test_env_number(
-		"VIGIL_CALLS", test_rounds(all ? CALLS : CALLS / 50));
+		"VIGIL_CALLS", test_rounds(all ? CALLS : CALLS / 100));
 	unsigned long round = test_env_number("VIGIL_ROUND", 0);
 	unsigned long last = round + test_env_number("VIGIL_ROUNDS", ~0u);
 
