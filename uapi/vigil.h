@@ -434,7 +434,7 @@ struct vigil_fail_entry {
 
 /* struct vigil_hypercalls: bits of @page below the address */
 #define VIGIL_HC_ASKED		(1 << 0) /* there is such a page */
-#define VIGIL_HC_BY_INT82	(1 << 1) /* it makes its hypercalls by INT 0x82 */
+#define VIGIL_HC_BY_INT82	(1 << 1) /* the page makes its hypercalls by INT 0x82 */
 #define VIGIL_HC_PAGES		4
 
 /* struct vigil_hypercalls, struct vigil_iopl: refuse */

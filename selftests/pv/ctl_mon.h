@@ -75,7 +75,7 @@ struct judge {
 	unsigned int n; /* events */
 	uint32_t verdict[4];
 	struct vigil_event ev[4];
-	/* what the first one would change */
+	/* What the first one would change is told. */
 	uint8_t all[MAX_TRAPS * sizeof(struct vigil_pv_trap)];
 	long all_len;
 	pthread_t thread;

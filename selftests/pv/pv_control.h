@@ -40,26 +40,6 @@ static inline int64_t present_second(struct vcpu *v)
 	return call_from_ring1(v, NR_SET_TRAP_TABLE, T_TABLE2, 0);
 }
 
-/* Makes the vCPU's next instruction this hypercall. */
-static inline void about_to_call(struct vcpu *v, uint64_t nr, uint64_t a,
-				 uint64_t b)
-{
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	r.rip = AT(v, any);
-	r.rax = nr;
-	if (is_wide(v)) {
-		r.rdi = a;
-		r.rsi = b;
-	} else {
-		r.rbx = a;
-		r.rcx = b;
-	}
-	set_regs(v, &r);
-	v->nr_vals = 0;
-}
-
 static inline uint64_t fast_bits(struct vcpu *v, unsigned int word)
 {
 	static struct vigil_pv_trap traps[MAX_TRAPS];

@@ -260,8 +260,9 @@ static inline void expect_end(struct vcpu *v, unsigned int why,
 	vm_destroy(v->vm);
 }
 
-static inline int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
-				      uint64_t b)
+/* Makes the vCPU's next instruction this hypercall. */
+static inline void about_to_call(struct vcpu *v, uint64_t nr, uint64_t a,
+				 uint64_t b)
 {
 	struct kvm_regs r;
 
@@ -277,6 +278,12 @@ static inline int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
 	}
 	set_regs(v, &r);
 	v->nr_vals = 0;
+}
+
+static inline int64_t call_from_ring1(struct vcpu *v, uint64_t nr, uint64_t a,
+				      uint64_t b)
+{
+	about_to_call(v, nr, a, b);
 	EXPECT(v, STOP_END);
 	REQUIRE_EQ(v->nr_vals, 1);
 	return (int32_t)v->val[0];

@@ -16,7 +16,7 @@
 /* With VIGIL_FULL. */
 #define TRAPS 1000000 /* each VM makes at least so many */
 #define PREEMPTIONS 10000 /* of both together */
-#define TURN_US 150 /* one VM runs so long before the other preempts it */
+#define TURN_US 150 /* A VM runs so long before the other one preempts it. */
 
 enum { VM_LOW = 1, VM_HIGH, VM_TURNS }; /* real-time priorities */
 

@@ -36,7 +36,7 @@ int emulctl_failed(struct vigil_vcpu *vcpu, int ret)
 	return mmio_drain(vcpu);
 }
 
-/* Runs the same instruction again, with the answer that it has waited for. */
+/* Runs what emulctl_begin() has begun, or again with the answer that it has waited for. */
 static int emul_resume(struct vigil_vcpu *vcpu)
 {
 	u64 failed = vcpu->stat.emul_failed;
@@ -428,15 +428,9 @@ int emulctl_event(struct vigil_vcpu *vcpu, u16 sel, bool rf)
 int emulctl_pv_iret(struct vigil_vcpu *vcpu, unsigned int bytes, u16 cs, u64 ip,
 		    bool masks)
 {
-	u64 failed = vcpu->stat.emul_failed;
-	int ret;
-
 	emulctl_begin(vcpu);
 	vigil_emul_pv_iret(&vcpu->emul, bytes, cs, ip, masks);
-	ret = emul_step(vcpu);
-	return likely(vcpu->stat.emul_failed == failed) ?
-		       ret :
-		       emulctl_failed(vcpu, ret);
+	return emul_resume(vcpu);
 }
 
 int emulctl_deliver(struct vigil_vcpu *vcpu)

@@ -319,7 +319,7 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 static bool control_valid(const struct vigil_watch *w)
 {
 	return w->start < NR_CONTROLS && w->len == 1 && !w->cr3 &&
-	       /* what fails anyway can only be told */
+	       /* A load that fails anyway can only be told. */
 	       (w->start != VIGIL_CONTROL_TABLE_LOAD ||
 		w->action == VIGIL_ACTION_LOG);
 }

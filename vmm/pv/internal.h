@@ -66,9 +66,9 @@ static inline u16 pv_flat_code(bool wide)
 
 /* ---- page.c ---- */
 /*
- * A hypercall stores up to 64 bytes by guest-physical address, within a page. A monitor
- * is told, or has it denied, but cannot hold it. 0; -EINVAL no memory, or read-only; -EPERM
- * denied; -EINTR the process is being killed.
+ * A hypercall stores by guest-physical address, within a page. A monitor is told of
+ * each piece of up to 64 bytes, may deny it, but cannot hold it. 0; -EINVAL no memory, or
+ * read-only; -EPERM a piece was denied; -EINTR the process is being killed.
  */
 int pv_store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *data,
 	     unsigned int len);

@@ -86,40 +86,37 @@ static bool is_writable(struct vigil_vm *vm, gpa_t gpa)
 int pv_store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *data,
 	     unsigned int len)
 {
+	bool denied = false;
+	unsigned int at, n;
+	int ret;
+
 	if (!is_writable(vcpu->vm, gpa))
 		return -EINVAL;
-	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
-		return store_piece(vcpu, gpa, data, len);
-	return gmem_write(vcpu->vm, gpa, data, len) ? -EINVAL : 0;
+	if (likely(!watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
+		return gmem_write(vcpu->vm, gpa, data, len) ? -EINVAL : 0;
+	for (at = 0; at < len; at += n) {
+		n = min_t(unsigned int, len - at, VIGIL_EVENT_DATA);
+		ret = store_piece(vcpu, gpa + at, data + at, n);
+		if (ret == -EPERM)
+			denied = true;
+		else if (ret)
+			return ret;
+	}
+	return denied ? -EPERM : 0;
 }
 
-/* Each piece is told and decided for itself, and none is held. */
-static int write_watched(struct vigil_vcpu *vcpu, gpa_t gpa, const u8 *page)
-{
-	unsigned int at;
-	int ret = 0;
-
-	for (at = 0; at < PAGE_SIZE && ret != -EINVAL && ret != -EINTR;
-	     at += VIGIL_EVENT_DATA)
-		ret = store_piece(vcpu, gpa + at, page + at, VIGIL_EVENT_DATA);
-	return ret == -EINVAL ? ret : 0;
-}
-
+/* What a monitor denies stays as it was. */
 static int write_page(struct vigil_vcpu *vcpu, gpa_t gpa, bool int82)
 {
-	const u8 *page = int82 ? page_int82 : page_hvm;
+	int ret = pv_store(vcpu, gpa, int82 ? page_int82 : page_hvm, PAGE_SIZE);
 
-	if (!is_writable(vcpu->vm, gpa))
-		return -EINVAL;
-	if (unlikely(watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT)))
-		return write_watched(vcpu, gpa, page);
-	return gmem_write(vcpu->vm, gpa, page, PAGE_SIZE) ? -EINVAL : 0;
+	return ret == -EINVAL ? ret : 0;
 }
 
 /* ---- flavours ---- */
 
 /* Bits of an entry of pv->page[], besides those of struct vigil_hypercalls. */
-#define AGAIN BIT_ULL(3) /* somebody else has written the page meanwhile */
+#define AGAIN BIT_ULL(3) /* another vCPU has written the page meanwhile */
 #define BUSY BIT_ULL(2) /* a vCPU rewrites the page */
 
 /*
