@@ -159,6 +159,38 @@ static void after_shutdown(long unused)
 	}
 }
 
+/* An exception whose delivery failed does not meet the state that is set next. */
+static void after_delivery(long mode)
+{
+	const struct kvm_vcpu_events none = { 0 };
+	struct vcpu *v = START(mode, spin);
+	struct kvm_regs good, bad;
+	unsigned int i;
+
+	get_regs(v, &good);
+	memcpy(vm_ram(v->vm, GUEST_FREE, 2), "\x0f\x0b", 2); /* ud2 */
+	bad = good;
+	bad.rip = GUEST_FREE;
+	bad.rsp = GUEST_MMIO + 0x800;
+	for (i = 0; i < 3; i++) {
+		set_regs(v, &bad);
+		EXPECT(v, STOP_OTHER);
+		CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+		CHECK_EQ(v->run->internal.suberror,
+			 KVM_INTERNAL_ERROR_DELIVERY_EV);
+		set_regs(v, &good);
+		/* KVM leaves it to this call, which vigil does not have. */
+		if (ioctl(v->fd, KVM_SET_VCPU_EVENTS, &none))
+			CHECK_EQ(errno, ENOTTY);
+		v->stop_on_signal = true;
+		ticks(20000);
+		EXPECT(v, STOP_SIGNAL);
+		EXPECT(v, STOP_SIGNAL);
+		ticks(0);
+		v->stop_on_signal = false;
+	}
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -394,6 +426,14 @@ static void killed(long unused)
 static const struct test_case cases[] = {
 	CASE_ALL("triple fault", triple),
 	{ "another state after a shutdown", after_shutdown },
+	{ "another state after a failed delivery (prot32)", after_delivery,
+	  M_PROT32 },
+	{ "another state after a failed delivery (32-bit paging)",
+	  after_delivery, M_PG32 },
+	{ "another state after a failed delivery (pae)", after_delivery,
+	  M_PAE },
+	{ "another state after a failed delivery (long)", after_delivery,
+	  M_LONG },
 	{ "immediate_exit", immediate_exit },
 	{ "immediate_exit and CR8", immediate_cr8 },
 	{ "a limit of CPU time", cpu_limit, 0, 300 },

@@ -26,7 +26,7 @@
 
 static struct {
 	unsigned long made, worked, eperm, efault, other, faults, lost, exits,
-		given_up, cut_short, ended, rounds;
+		given_up, ended, rounds;
 } count;
 
 /* ---- the second vCPU ---- */
@@ -320,26 +320,15 @@ static bool run_calls(struct world *w, unsigned int from)
 	}
 }
 
-/*
- * Drops what the last run has left over. New registers do not end the delivery of an event
- * that an exit has cut short, as with KVM: it would go on in the state that is set next.
- */
+/* Drops what the last run has left over. */
 static void drop_last(struct world *w)
 {
-	const struct kvm_vcpu_events none = { 0 };
-	struct kvm_vcpu_events left;
-
 	w->v->run->immediate_exit = 1;
 	if (!ioctl(w->v->fd, KVM_RUN, 0))
 		w->broken = true;
 	else if (errno != EINTR && !ended(w))
 		FAIL("KVM_RUN with immediate_exit: errno %d", errno);
 	w->v->run->immediate_exit = 0;
-	if (w->dead)
-		return;
-	CHECK_OK(ioctl(w->v->fd, KVM_GET_VCPU_EVENTS, &left));
-	count.cut_short += left.exception.injected;
-	CHECK_OK(ioctl(w->v->fd, KVM_SET_VCPU_EVENTS, &none));
 }
 
 /* The state before call @n. */
@@ -448,10 +437,10 @@ static void rounds(enum mode mode, bool tables)
 	for (; count.made < calls && round < last && !test_failures(); round++)
 		one_round(mode, tables, round);
 	test_note(
-		"%lu calls in %lu rounds: %lu worked, %lu EPERM, %lu EFAULT, %lu other; %lu faults, %lu given up, %lu cut short, %lu overwritten; %lu exits to the VMM; %lu VMs ended",
+		"%lu calls in %lu rounds: %lu worked, %lu EPERM, %lu EFAULT, %lu other; %lu faults, %lu given up, %lu overwritten; %lu exits to the VMM; %lu VMs ended",
 		count.made, count.rounds, count.worked, count.eperm,
 		count.efault, count.other, count.faults, count.given_up,
-		count.cut_short, count.lost, count.exits, count.ended);
+		count.lost, count.exits, count.ended);
 	/* Random calls that all fail would show little. */
 	if (count.made >= 1000 && !test_failures())
 		CHECK(count.worked && count.efault && count.other);

@@ -43,14 +43,21 @@ void event_reset(struct vigil_vcpu *vcpu)
 	memset(&vcpu->events, 0, sizeof(vcpu->events));
 }
 
-void event_drop_injected(struct vigil_vcpu *vcpu)
+void event_drop_exception(struct vigil_vcpu *vcpu)
 {
 	struct vigil_events *ev = &vcpu->events;
 
 	memset(&ev->exception, 0, sizeof(ev->exception));
+	ev->triple_fault = false;
+}
+
+void event_drop_injected(struct vigil_vcpu *vcpu)
+{
+	struct vigil_events *ev = &vcpu->events;
+
+	event_drop_exception(vcpu);
 	ev->nmi_injected = false;
 	ev->irq_injected = false;
-	ev->triple_fault = false;
 }
 
 static void deliver_payload(struct vigil_vcpu *vcpu, struct vigil_exception *e)

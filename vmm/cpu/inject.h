@@ -25,6 +25,8 @@ void event_reset(struct vigil_vcpu *vcpu);
  * they were.
  */
 void event_drop_injected(struct vigil_vcpu *vcpu);
+/* Drops the exception that is on its way, or the shutdown that it has become. */
+void event_drop_exception(struct vigil_vcpu *vcpu);
 
 void event_exception(struct vigil_vcpu *vcpu, u8 vector);
 void event_exception_ec(struct vigil_vcpu *vcpu, u8 vector, u32 error_code);
