@@ -13,6 +13,7 @@
 #include <linux/types.h>
 #include <linux/bits.h>
 #include <linux/build_bug.h>
+#include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/kernel.h>
 #include <linux/stddef.h>
@@ -38,6 +39,10 @@ typedef int64_t s64;
 #ifndef likely
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+
+#ifndef __ro_after_init
+#define __ro_after_init
 #endif
 
 #ifndef noinline

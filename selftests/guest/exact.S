@@ -163,6 +163,20 @@ LABEL(exact_paddb, behind)
 	OUT_END
 END(exact_paddb)
 
+/*
+ * Near calls with 66, at GUEST_LOW: the first leads to one of the NOPs, the second to what
+ * (%rdi) has.
+ */
+PAYLOAD(exact_near)
+	.byte 0x66, 0xe8, 6, 0, 0, 0
+	.fill 10, 1, 0x90
+	.byte 0x66, 0xff, 0x17
+LABEL(exact_near, second)
+	ud2
+LABEL(exact_near, called)
+	OUT_END
+END(exact_near)
+
 	.code32
 PAYLOAD(exact_push)
 	push %ds

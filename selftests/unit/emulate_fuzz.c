@@ -81,6 +81,7 @@ static void set_up(const struct input *in)
 	env.tr.limit = in->seg_limit[1];
 	env.tr.attr = in->seg_attr[1];
 	env_begin(&env);
+	vigil_insn_near16 = in->how & 32;
 	env.deny = in->how & 1;
 	env.pend_at = in->how & 2 ? in->pend : -1;
 	env.race = in->how & 8 ? in->pend : 0;

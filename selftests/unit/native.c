@@ -206,7 +206,10 @@ static void find_features(void)
 	unsigned int a, b, c, d;
 
 	/* as emulctl_init() has it */
-	if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx)
+	__cpuid(0, a, b, c, d);
+	vigil_insn_near16 = b == signature_AMD_ebx ||
+			    b == 0x6f677948; /* Hygon */
+	if (b == signature_INTEL_ebx)
 		f->emulator = EMUL_FEAT_PUSH_SEG16 | EMUL_FEAT_FAR64 |
 			      EMUL_FEAT_MOVSXD16;
 	if (__get_cpuid(1, &a, &b, &c, &d)) {

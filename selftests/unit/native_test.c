@@ -242,6 +242,17 @@ static void take_partial_store(const struct cell *cell, int ret)
 	}
 }
 
+/*
+ * A near branch with a 16-bit operand leads to the first 64K, where nothing is mapped: the
+ * fetch there faults, and the branch is done.
+ */
+static bool left_code(const struct insn *insn)
+{
+	return insn->flags & INSN_BRANCH && insn->opsize == 2 &&
+	       native_fault.happened && native_fault.vector == NATIVE_PF &&
+	       native_fault.cr2 == native_fault.rip;
+}
+
 /* Returns what differs, or NULL. */
 static const char *compare(const struct cell *cell, int ret,
 			   struct op_stats *st, u64 *native_end)
@@ -250,12 +261,13 @@ static const char *compare(const struct cell *cell, int ret,
 	u64 mask = cell->g.mode == INSN_MODE_64 ? ~0ull : 0xffffffffull;
 	u64 flags = ~sample_undefined_flags(insn, &before);
 	const u8 *mem = (const u8 *)WINDOW;
+	bool left = left_code(insn), faulted = native_fault.happened && !left;
 	unsigned int i;
 
 	*native_end = native_rip(cell->g.mode);
-	if ((ret == EMUL_FAULT) != native_fault.happened)
+	if ((ret == EMUL_FAULT) != faulted)
 		return "fault";
-	if (native_fault.happened) {
+	if (faulted) {
 		const struct emul_exception *x = &env.c.exception;
 
 		if (x->vector != native_fault.vector)
@@ -276,6 +288,8 @@ static const char *compare(const struct cell *cell, int ret,
 		return "status";
 	} else {
 		*native_end += native.taken ? NATIVE_TAKEN : insn->len;
+		if (left)
+			*native_end = native_fault.rip;
 		if (env.c.more)
 			return "end of repetition";
 	}

@@ -214,6 +214,8 @@ static void test_rows(void)
 	static struct gen_row rows[MAX_ROWS];
 	unsigned int n = gen_rows(rows, MAX_ROWS), i, m;
 
+	/* This has more forms. */
+	vigil_insn_near16 = true;
 	/* Skip rows with EVEX: evex_test has those. */
 	for (i = 0; i < n && !rows[i].evex; i++)
 		for (m = 0; m < 3 && sample_emulated(&rows[i]); m++)

@@ -183,8 +183,11 @@ static bool size_prefixes(const struct gen_row *g, const struct gen_cell *c,
 
 	*w = false;
 	*p66 = false;
-	if (c->mode == INSN_MODE_64 && fl & INSN_F64)
-		return c->opsize == 8;
+	if (c->mode == INSN_MODE_64 && fl & INSN_F64) {
+		*p66 = c->opsize == 2 || unit_below(2);
+		*w = c->opsize == 8 && *p66 && vigil_insn_near16;
+		return c->opsize == 8 || (c->opsize == 2 && vigil_insn_near16);
+	}
 	if (c->mode == INSN_MODE_64 && fl & INSN_D64) {
 		*p66 = c->opsize == 2;
 		return c->opsize != 4;

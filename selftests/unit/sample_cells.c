@@ -78,9 +78,9 @@ static bool cell_makes_sense(const struct gen_row *g, const struct cell *cell)
 	/* BSWAP of a word is undefined. */
 	if (g->row->op == INSN_OP_BSWAP && c->opsize == 2)
 		return false;
-	/* A branch with 16-bit operand size would leave for the first 64K. */
-	if (g->row->flags & INSN_BRANCH && c->mode == INSN_MODE_32 &&
-	    c->opsize == 2)
+	/* A far branch with 16-bit operand size would leave for the first 64K. */
+	if (g->row->flags & INSN_BRANCH && !(g->row->flags & INSN_F64) &&
+	    c->mode == INSN_MODE_32 && c->opsize == 2)
 		return false;
 	/* 16 bits of address do not reach the data. */
 	if (c->mode == INSN_MODE_64 && c->adsize == 2)

@@ -737,6 +737,131 @@ static void test_push_segment(void)
 		    "PUSH FS: 64 bits on both");
 }
 
+/* ---- near branches with 66 in 64-bit mode ---- */
+
+#define NEAR_RIP 0x2bcd00012345ull
+#define NEAR_TO 0x123456789678ull
+#define NEAR_TOP 0x5a5a5a5a5a5a5a5aull /* what the stack has around rSP */
+
+static void near_branch(bool near16)
+{
+	load(INSN_MODE_64, 0, 0);
+	vigil_insn_near16 = near16;
+	e.c.rip = NEAR_RIP;
+	e.c.regs[INSN_RCX] = 2;
+	e.c.regs[INSN_RDX] = NEAR_TO;
+	word(AT, NEAR_TO, 8);
+	word(AT + 0x78, NEAR_TOP, 8);
+	word(AT + 0x80, NEAR_TO, 8);
+}
+
+/*
+ * Of each branch: where it leads and how long it is, with 66 and on either vendor's
+ * CPUs; @rsp is how far it moves rSP.
+ */
+static const struct near_case {
+	const char *what, *bytes;
+	struct {
+		u64 rip;
+		u8 len;
+		s8 rsp;
+	} intel, amd;
+} near_cases[] = {
+	/* RIP + the distance of 32 bits, or IP + the one of 16 */
+	{ "JMP rel",
+	  "\x66\xe9\x34\x12\x01\0",
+	  { NEAR_RIP + 6 + 0x11234, 6, 0 },
+	  { 0x2345 + 4 + 0x1234, 4, 0 } },
+	{ "JMP back",
+	  "\x66\xe9\0\x80\xff\xff",
+	  { NEAR_RIP + 6 - 0x8000, 6, 0 },
+	  { 0xa349, 4, 0 } },
+	{ "JMP rel8",
+	  "\x66\xeb\x10\0\0\0",
+	  { NEAR_RIP + 3 + 0x10, 3, 0 },
+	  { 0x2358, 3, 0 } },
+	{ "JMP rel with REX.W",
+	  "\x66\x48\xe9\x34\x12\x01",
+	  { NEAR_RIP + 7 + 0x11234, 7, 0 },
+	  { NEAR_RIP + 7 + 0x11234, 7, 0 } },
+	{ "JMP reg", "\x66\xff\xe2\0\0\0", { NEAR_TO, 3, 0 }, { 0x9678, 3, 0 } },
+	{ "JMP mem", "\x66\xff\x27\0\0\0", { NEAR_TO, 3, 0 }, { 0x9678, 3, 0 } },
+	{ "JE, not taken",
+	  "\x66\x0f\x84\x34\x12\x01",
+	  { NEAR_RIP + 7, 7, 0 },
+	  { NEAR_RIP + 5, 5, 0 } },
+	{ "JNE",
+	  "\x66\x0f\x85\x34\x12\x01",
+	  { NEAR_RIP + 7 + 0x11234, 7, 0 },
+	  { 0x2345 + 5 + 0x1234, 5, 0 } },
+	{ "JNE rel8",
+	  "\x66\x75\x80\0\0\0",
+	  { NEAR_RIP + 3 - 0x80, 3, 0 },
+	  { 0x22c8, 3, 0 } },
+	{ "LOOP",
+	  "\x66\xe2\x10\0\0\0",
+	  { NEAR_RIP + 3 + 0x10, 3, 0 },
+	  { 0x2358, 3, 0 } },
+	{ "JRCXZ, not taken",
+	  "\x66\xe3\x10\0\0\0",
+	  { NEAR_RIP + 3, 3, 0 },
+	  { NEAR_RIP + 3, 3, 0 } },
+	{ "CALL rel",
+	  "\x66\xe8\x34\x12\x01\0",
+	  { NEAR_RIP + 6 + 0x11234, 6, -8 },
+	  { 0x2345 + 4 + 0x1234, 4, -2 } },
+	{ "CALL reg",
+	  "\x66\xff\xd2\0\0\0",
+	  { NEAR_TO, 3, -8 },
+	  { 0x9678, 3, -2 } },
+	{ "CALL mem",
+	  "\x66\xff\x17\0\0\0",
+	  { NEAR_TO, 3, -8 },
+	  { 0x9678, 3, -2 } },
+	{ "RET", "\x66\xc3\0\0\0\0", { NEAR_TO, 2, 8 }, { 0x9678, 2, 2 } },
+	{ "RET imm",
+	  "\x66\xc2\x10\0\0\0",
+	  { NEAR_TO, 4, 0x18 },
+	  { 0x9678, 4, 0x12 } },
+};
+
+static void test_near_branches(void)
+{
+	unsigned int i, amd;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(near_cases); i++) {
+		const struct near_case *n = &near_cases[i / 2];
+		/* JMP with REX.W has a byte more. */
+		u8 bytes[7] = { 0 };
+		u64 rip, pushed;
+		int len, rsp;
+
+		amd = i & 1;
+		memcpy(bytes, n->bytes, 6);
+		rip = amd ? n->amd.rip : n->intel.rip;
+		len = amd ? n->amd.len : n->intel.len;
+		rsp = amd ? n->amd.rsp : n->intel.rsp;
+		near_branch(amd);
+		pushed = NEAR_TOP;
+		if (rsp == -2)
+			pushed = NEAR_TOP >> 16 | (u64)(u16)(NEAR_RIP + len)
+							  << 48;
+		else if (rsp == -8)
+			pushed = NEAR_RIP + len;
+		unit_result(env_step(&e, bytes, len) == EMUL_OK &&
+				    e.c.insn.len == len && e.c.rip == rip &&
+				    e.c.regs[INSN_RSP] == AT + 0x80 + rsp &&
+				    at(AT + 0x78, 8) == pushed,
+			    "66 %s on %s", n->what, amd ? "AMD" : "Intel");
+		near_branch(amd);
+		if (len > 3)
+			unit_result(env_step(&e, bytes, len - 1) == -1,
+				    "66 %s on %s: every byte is needed",
+				    n->what, amd ? "AMD" : "Intel");
+	}
+	vigil_insn_near16 = false;
+}
+
 int main(void)
 {
 	test_segment_loads();
@@ -750,5 +875,6 @@ int main(void)
 	test_iret_ends();
 	test_vendors();
 	test_push_segment();
+	test_near_branches();
 	return unit_end();
 }

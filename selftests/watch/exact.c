@@ -37,6 +37,9 @@ DECLARE_LABEL(exact_bp, loaded);
 DECLARE_PAYLOAD(exact_code_bp);
 DECLARE_LABEL(exact_code_bp, here);
 DECLARE_PAYLOAD(exact_push);
+DECLARE_PAYLOAD(exact_near);
+DECLARE_LABEL(exact_near, second);
+DECLARE_LABEL(exact_near, called);
 DECLARE_PAYLOAD3(exact_fsave);
 DECLARE_PAYLOAD(exact_frstor);
 DECLARE_PAYLOAD(exact_maskmovq);
@@ -745,6 +748,50 @@ static void push_seg(long m)
 	vm_destroy(v->vm);
 }
 
+/*
+ * In 64-bit code a CALL with 66 pushes 16 bits on AMD's CPUs, and behind 4 bytes of code;
+ * on Intel's it is as without the prefix. Bochs does the latter whatever CPU it shows, so
+ * this is not compared with what it does.
+ */
+static void near_call(long arg)
+{
+	struct vcpu *v = START(M_LONG, exact_near);
+	unsigned int bytes = test_on_svm() ? 2 : 8, i;
+	uint64_t back[] = { GUEST_LOW + (test_on_svm() ? 4 : 6),
+			    GUEST_LOW + LABEL_OFF(exact_near, second) };
+	int mon = mon_open(v->vm);
+	struct kvm_regs r;
+
+	vm_load_at(v->vm, GUEST_LOW, pl_exact_near, pl_exact_near_end);
+	/* Only an operand of 16 bits leads to the code. */
+	wr64(v->vm, GUEST_DATA,
+	     GUEST_LOW + LABEL_OFF(exact_near, called) +
+		     (test_on_svm() ? 0xabcd0000 : 0));
+	get_regs(v, &r);
+	r.rip = GUEST_LOW;
+	r.rdi = GUEST_DATA;
+	r.rsp = TARGET + 32;
+	set_regs(v, &r);
+	memset(vm_ram(v->vm, TARGET, 32), 0xa5, 32);
+	mon_watch(mon, TARGET, 32, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	for (i = 0; i < 2; i++) {
+		struct vigil_event ev = mon_event(mon);
+		uint64_t pushed = 0;
+
+		CHECK_EQ(ev.gpa, TARGET + 32 - (i + 1) * bytes);
+		CHECK_EQ(ev.len, bytes);
+		memcpy(&pushed, vm_ram(v->vm, ev.gpa, bytes), bytes);
+		CHECK_EQ(pushed, back[i]);
+	}
+	CHECK_NO_EVENT(mon);
+	vcpu_settle(v);
+	get_regs(v, &r);
+	CHECK_EQ(r.rsp, TARGET + 32 - 2 * bytes);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 /* ---- what the emulator does not know ---- */
 
 static void unknown(const char *start, const char *end, const char *behind,
@@ -820,6 +867,7 @@ int main(int argc, char **argv)
 		{ "code breakpoint", bp_code },
 		{ "PUSH of a segment (prot32)", push_seg, M_PROT32 },
 		{ "PUSH of a segment (compat)", push_seg, M_COMPAT },
+		{ "near CALL with 66", near_call },
 		CASE_ALL("FNSAVE and FNSTENV", fsave),
 		{ "FRSTOR from a device", frstor },
 		{ "unknown beside a watch, kernel", unknown_watched, false },

@@ -66,6 +66,8 @@ void __init emulctl_init(void)
 		(static_cpu_has(X86_FEATURE_BMI1) ? EMUL_FEAT_BMI1 : 0) |
 		(static_cpu_has(X86_FEATURE_ABM) ? EMUL_FEAT_LZCNT : 0) |
 		(static_cpu_has(X86_FEATURE_BMI2) ? EMUL_FEAT_BMI2 : 0);
+	vigil_insn_near16 = boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+			    boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
 }
 
 void emulctl_begin(struct vigil_vcpu *vcpu)

@@ -6,6 +6,8 @@
 
 static_assert(INSN_OP_COUNT < 0x10000, "insn.op is 16 bits");
 
+bool vigil_insn_near16 __ro_after_init;
+
 /* The instruction stream and the position of the decoder in it. */
 struct stream {
 	const u8 *bytes;
@@ -436,7 +438,7 @@ static bool spec_is_byte(u8 spec)
 	       spec == SPEC_Yb;
 }
 
-static int operand_size(struct insn *insn, const struct insn_row *row)
+static void operand_size(struct insn *insn, const struct insn_row *row)
 {
 	bool w = insn->rex & REX_W;
 	bool p66 = insn->prefix & INSN_PFX_OPSIZE;
@@ -444,31 +446,24 @@ static int operand_size(struct insn *insn, const struct insn_row *row)
 	if (row->flags & INSN_BYTE || spec_is_byte(row->spec[0])) {
 		insn->opsize = 1;
 		insn->flags |= INSN_BYTE;
-		return INSN_OK;
+		return;
 	}
 	switch (insn->mode) {
 	case INSN_MODE_16:
 		insn->opsize = p66 ? 4 : 2;
-		return INSN_OK;
+		return;
 	case INSN_MODE_32:
 		insn->opsize = p66 ? 2 : 4;
-		return INSN_OK;
+		return;
 	}
-	if (row->flags & INSN_F64) {
-		/*
-		 * A near branch with 66 and without REX.W differs in length
-		 * and meaning between AMD and Intel, so it is not decoded.
-		 */
-		insn->opsize = 8;
-		return p66 && !w ? INSN_UNKNOWN : INSN_OK;
-	}
-	if (w)
+	if (row->flags & INSN_F64)
+		insn->opsize = p66 && !w && vigil_insn_near16 ? 2 : 8;
+	else if (w)
 		insn->opsize = 8;
 	else if (p66)
 		insn->opsize = 2;
 	else
 		insn->opsize = row->flags & INSN_D64 ? 8 : 4;
-	return INSN_OK;
 }
 
 static void address_size(struct insn *insn)
@@ -631,9 +626,8 @@ static int layout(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	insn->op = row->op;
 	insn->flags |= row->flags;
 	address_size(insn);
-	ret = operand_size(insn, row);
-	if (!ret)
-		ret = memory(insn, &s, row);
+	operand_size(insn, row);
+	ret = memory(insn, &s, row);
 	/* The index is a vector register, which vigil_insn_ea() knows nothing of. */
 	if (insn->op == INSN_OP_VSCATTER)
 		insn->index = INSN_REG_NONE;

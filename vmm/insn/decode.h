@@ -143,7 +143,8 @@ enum insn_op {
  * insn.flags.  Most come from the table row.
  *
  * LOCKABLE: LOCK is allowed when the destination is memory.
- * D64: operand size is 64 bits in 64-bit mode (16 with 66); F64: always.
+ * D64: operand size is 64 bits in 64-bit mode (16 with 66).
+ * F64: the same for near branches, where 66 counts with vigil_insn_near16 only.
  * NO64, ONLY64: #UD in, or outside of, 64-bit mode.
  * STRING: REP and REPNE repeat it.
  * SYSTEM: privileged, or touches system state; usually intercepted.
@@ -274,6 +275,13 @@ struct insn {
 	u64 imm2;
 	struct insn_opd opd[3];
 };
+
+/*
+ * In 64-bit mode, 66 gives a near branch an operand size of 16 bits, as on AMD's CPUs:
+ * IP has 16 bits, and so have a distance and what goes to the stack or comes from it.
+ * On Intel's CPUs the prefix does nothing. Set before anything is decoded.
+ */
+extern bool vigil_insn_near16;
 
 /**
  * vigil_decode_layout() - prefixes, operation and length, without the operands
