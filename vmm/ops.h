@@ -130,6 +130,12 @@ struct vmm_ops {
 	bool (*irq_shadow)(struct vigil_vcpu *vcpu);
 	void (*set_irq_shadow)(struct vigil_vcpu *vcpu, bool on);
 	/*
+	 * Begins a shadow of MOV SS that holds back the #DB of the breakpoints @dr6,
+	 * DR6.B0 to B3, until behind the next instruction. NULL: the CPU has no place
+	 * for them.
+	 */
+	void (*hold_db)(struct vigil_vcpu *vcpu, unsigned long dr6);
+	/*
 	 * Returns the breakpoints, as bits of DR6, whose #DB a MOV SS has held
 	 * back, and forgets them and a step. NULL: the CPU does not tell.
 	 */

@@ -128,6 +128,17 @@ void vmx_mask_nmi(struct vigil_vcpu *vcpu, bool masked)
 	vmx_set_interruptibility(vmx, state | (masked ? BLOCKED_BY_NMI : 0));
 }
 
+/* Blocking by STI, which vmx_set_irq_shadow() may have chosen, holds back no #DB. */
+void vmx_hold_db(struct vigil_vcpu *vcpu, unsigned long dr6)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 state = vmx_interruptibility(vmx) & ~(u32)BLOCKED_BY_STI;
+
+	vmx_set_interruptibility(vmx, state | BLOCKED_BY_MOV_SS);
+	vmcs_writel(GUEST_PENDING_DEBUG,
+		    vmcs_readl(GUEST_PENDING_DEBUG) | dr6 | PENDING_ENABLED);
+}
+
 unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu)
 {
 	unsigned long pending = vmcs_readl(GUEST_PENDING_DEBUG);

@@ -505,6 +505,7 @@ const struct vmm_ops vmx_ops = {
 	.cancel_injection	= vmx_cancel_injection,
 	.irq_shadow		= vmx_irq_shadow,
 	.set_irq_shadow		= vmx_set_irq_shadow,
+	.hold_db		= vmx_hold_db,
 	.take_held_db		= vmx_take_held_db,
 	.irq_window		= vmx_irq_window,
 	.nmi_window		= vmx_nmi_window,

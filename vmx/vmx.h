@@ -233,6 +233,7 @@ void vmx_cancel_injection(struct vigil_vcpu *vcpu);
 void vmx_set_interruptibility(struct vmx_vcpu *vmx, u32 state);
 bool vmx_irq_shadow(struct vigil_vcpu *vcpu);
 void vmx_set_irq_shadow(struct vigil_vcpu *vcpu, bool on);
+void vmx_hold_db(struct vigil_vcpu *vcpu, unsigned long dr6);
 unsigned long vmx_take_held_db(struct vigil_vcpu *vcpu);
 void vmx_irq_window(struct vigil_vcpu *vcpu, bool on);
 void vmx_nmi_window(struct vigil_vcpu *vcpu);

@@ -28,6 +28,10 @@ DECLARE_LABEL3(dbg_sti, s2);
 DECLARE_LABEL3(dbg_sti, s3);
 DECLARE_LABEL3(dbg_sti, s4);
 DECLARE_LABEL3(dbg_sti, s5);
+DECLARE_PAYLOAD3(dbg_operand);
+DECLARE_LABEL3(dbg_operand, w0);
+DECLARE_LABEL3(dbg_operand, w1);
+DECLARE_LABEL3(dbg_operand, w2);
 DECLARE_PAYLOAD3(dbg_movss);
 DECLARE_LABEL3(dbg_movss, w0);
 DECLARE_LABEL3(dbg_movss, w1);
@@ -435,6 +439,17 @@ static void movss_exit(long mode)
 			LABEL3(mode, dbg_exits, w1));
 }
 
+/* MOV SS is at a device, which gives it the selector that SS has. */
+static void give_ss(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	EXPECT(v, STOP_MMIO);
+	CHECK_EQ(v->run->mmio.len, 2);
+	memcpy(v->run->mmio.data, &s.ss.selector, 2);
+}
+
 /*
  * vigil emulates MOV SS here, so the shadow is its own. CPUs with VMX refuse TF in one
  * without a pending step. Bochs does not: a debug module looks for it (audit_enter()).
@@ -443,16 +458,12 @@ static void movss_device(long mode)
 {
 	struct vcpu *v = START3(mode, dbg_device);
 	struct kvm_regs r;
-	struct kvm_sregs s;
 
 	SKIP_ON_TCG("QEMU TCG drops the interrupt shadow at VMRUN");
 	get_regs(v, &r);
 	r.rdi = GUEST_MMIO;
 	set_regs(v, &r);
-	get_sregs(v, &s);
-	EXPECT(v, STOP_MMIO);
-	CHECK_EQ(v->run->mmio.len, 2);
-	memcpy(v->run->mmio.data, &s.ss.selector, 2);
+	give_ss(v);
 	EXPECT_EXC(v, DB, 0);
 	CHECK_EQ(v->exc.rip, LABEL3(mode, dbg_device, s0));
 	CHECK(v->exc.rflags & RFLAGS_TF);
@@ -460,6 +471,46 @@ static void movss_device(long mode)
 	EXPECT(v, STOP_END);
 	REQUIRE_EQ(v->nr_vals, 1);
 	check_dr6(v, 0, DR6_BS);
+	vm_destroy(v->vm);
+}
+
+/*
+ * The same with a breakpoint on the operand, which the emulator notices. SVM has no place
+ * for a #DB that is held back: it is lost there, and comes at no other time.
+ */
+static void operand_device(long mode)
+{
+	const uint64_t want[] = {
+		LABEL3(mode, dbg_operand, w0),
+		LABEL3(mode, dbg_operand, w1),
+		LABEL3(mode, dbg_operand, w2),
+	};
+	struct vcpu *v = START3(mode, dbg_operand);
+	bool held = !test_on_svm();
+	struct kvm_regs r;
+	unsigned int i;
+
+	get_regs(v, &r);
+	r.rdi = GUEST_MMIO;
+	set_regs(v, &r);
+	for (i = 0; i < (held ? 3 : 2); i++) {
+		if (i == 2)
+			EXPECT(v, STOP_SYNC);
+		give_ss(v);
+		if (!held)
+			continue;
+		EXPECT_EXC(v, DB, 0);
+		CHECK_EQ(v->exc.rip, want[i]);
+		CHECK_EQ(!!(v->exc.rflags & RFLAGS_TF), i == 2);
+	}
+	if (held)
+		end_step(v);
+	EXPECT(v, held ? STOP_END : STOP_SYNC);
+	REQUIRE_EQ(v->nr_vals, held ? 3 : 2);
+	CHECK_EQ(v->val[0] & DR6_CAUSES, held ? DR6_B0 : 0);
+	CHECK_EQ(v->val[1] & DR6_CAUSES, held ? DR6_B0 : 0);
+	if (held)
+		CHECK_EQ(v->val[2] & DR6_CAUSES, DR6_B0 | DR6_BS);
 	vm_destroy(v->vm);
 }
 
@@ -501,6 +552,8 @@ static const struct test_case cases[] = {
 	CASE_REAL16("exit behind MOV SS from a breakpoint", movss_exit),
 	CASE_PROT("exit behind MOV SS from a breakpoint", movss_exit),
 	CASE_PROT("MOV SS from a device, single step", movss_device),
+	CASE_PROT("breakpoint on the operand of MOV SS, device",
+		  operand_device),
 	CASE_REAL16("another state than that of a step", left_behind),
 	CASE_PROT("another state than that of a step", left_behind),
 	{}

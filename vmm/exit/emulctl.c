@@ -250,10 +250,14 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 	vmm_ops->set_irq_shadow(vcpu, c->shadow);
 	/*
 	 * No trap comes between MOV SS and the next instruction: behind that the
-	 * CPU itself makes the trap of TF. A data breakpoint of MOV SS is lost.
+	 * CPU itself makes the trap of TF, and that of a data breakpoint where it
+	 * can be told to hold one back. Elsewhere the breakpoint is lost.
 	 */
-	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS))
+	if (unlikely(c->shadow & EMUL_SHADOW_MOV_SS)) {
+		if (unlikely(vcpu->emul_dr6) && vmm_ops->hold_db)
+			vmm_ops->hold_db(vcpu, vcpu->emul_dr6);
 		return;
+	}
 	if (unlikely(c->no_step)) {
 		old_rflags &= ~X86_EFLAGS_TF;
 		if (c->insn.op == INSN_OP_INT1)
