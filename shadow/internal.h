@@ -256,6 +256,12 @@ static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
  * and the table is write-protected.
  */
 void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
+/*
+ * [s] To be called behind table_protect(): a table in memory that another slot has as well
+ * cannot be protected, as the guest may write to it through that one. It is unsync, and
+ * stays so.
+ */
+void table_open_shared(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
 /* [s] Makes entry @index follow @pte, which is the guest's entry now. */
 void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 		u64 pte);

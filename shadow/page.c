@@ -162,8 +162,11 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 		 * The guest may have changed an unsync table while nothing
 		 * pointed to its shadow page: sync it before it is linked.
 		 */
-		if (sp->unsync)
-			table_protect(vm, gfn, gfn_word(vm, gfn));
+		if (sp->unsync) {
+			word = gfn_word(vm, gfn);
+			table_protect(vm, gfn, word);
+			table_open_shared(vm, gfn, word);
+		}
 		list_move(&sp->link, &vm->shadow.pages);
 		return sp;
 	}
@@ -182,6 +185,8 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages + 1);
 	vcpu->stat.pages_shadowed++;
 	trace_vigil_shadow_new(vm, gfn, role);
+	if (!role.direct)
+		table_open_shared(vm, gfn, word);
 	return sp;
 }
 

@@ -255,6 +255,16 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 	}
 }
 
+static bool is_shared(struct vigil_vm *vm, gfn_t gfn)
+{
+	struct vigil_slot *slot;
+
+	if (likely(!vigil_slots(vm)->shared))
+		return false;
+	slot = vigil_gfn_slot(vm, gfn);
+	return slot && READ_ONCE(slot->shares);
+}
+
 static noinline void sync_tables(struct vigil_vm *vm)
 {
 	struct shadow_page *sp, *next;
@@ -270,12 +280,14 @@ static noinline void sync_tables(struct vigil_vm *vm)
 		 */
 		if (!word || (!rmap_count(sp->parents) && !sp->roots))
 			page_zap(vm, sp, &freed);
-		else
+		else if (!is_shared(vm, sp->gfn))
 			mark_table(vm, word);
 	}
 	shadow_flush_stale(vm);
 	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
-		unsync_del(vm, sp);
+		/* A table that is not protected is read again at the next flush. */
+		if (*gfn_word(vm, sp->gfn) & RMAP_TABLE)
+			unsync_del(vm, sp);
 		reread_table(vm, sp);
 	}
 	spin_unlock(&vm->shadow.lock);
@@ -340,6 +352,12 @@ static void unsync_all_of(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 		WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync + 1);
 	}
 	WRITE_ONCE(*word, *word & ~RMAP_TABLE);
+}
+
+void table_open_shared(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+{
+	if (unlikely(is_shared(vm, gfn)))
+		unsync_all_of(vm, gfn, word);
 }
 
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,

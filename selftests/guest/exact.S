@@ -30,6 +30,25 @@ PAYLOAD(exact_mov)
 	OUT_END
 END(exact_mov)
 
+/*
+ * Reads (%rsi), and again where an entry of a table is rBX, rBP and rBX. Each time it
+ * stores the entry to (%rdi) and flushes.
+ */
+PAYLOAD(exact_remap)
+	mov $3, %ecx
+1:	mov (%rsi), %eax
+	OUT_VALUE
+	mov %rbx, (%rdi)
+	xchg %rbx, %rbp
+	mov %cr3, %rax
+	mov %rax, %cr3
+	dec %ecx
+	jnz 1b
+	mov (%rsi), %eax
+	OUT_VALUE
+	OUT_END
+END(exact_remap)
+
 /* Each step sets one bit of the GDT. The test has made the descriptors. */
 PAYLOAD(exact_gdt)
 	mov $SEL_TSS, %eax

@@ -9,6 +9,7 @@
 #include "mon.h"
 
 DECLARE_PAYLOAD(exact_mov);
+DECLARE_PAYLOAD(exact_remap);
 
 #define ALIAS GUEST_MMIO /* paged guests have it mapped; the slot comes later */
 #define ALIAS_PAGES 2u
@@ -16,11 +17,45 @@ DECLARE_PAYLOAD(exact_mov);
 #define SLOT 1
 #define OLD 0x1111
 
+/* The argument of a case: a mode, and whether the other slot is another mapping. */
+#define BY_FILE 0x100
+
+/* The guest's memory once more in this process, or NULL. */
+static uint8_t *second;
+
+/* Puts the guest's memory into a file, and maps that twice. */
+static void map_twice(struct vm *vm)
+{
+	int fd = memfd_create("ram", 0);
+
+	if (fd < 0 || ftruncate(fd, vm->ram_size))
+		ERROR("memfd: %s", strerror(errno));
+	second = mmap(NULL, vm->ram_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fd, 0);
+	if (second == MAP_FAILED)
+		ERROR("mmap: %s", strerror(errno));
+	memcpy(second, vm->ram, vm->ram_size);
+	vm_slot(vm, 0, 0, 0, NULL, 0);
+	if (mmap(vm->ram, vm->ram_size, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, 0) != vm->ram)
+		ERROR("mmap: %s", strerror(errno));
+	vm_slot(vm, 0, 0, vm->ram_size, vm->ram, 0);
+	close(fd);
+}
+
+/* The memory of the other slot. */
+static void *memory(struct vcpu *v, uint64_t gpa, size_t bytes)
+{
+	void *ram = vm_ram(v->vm, gpa, bytes);
+
+	return second ? second + gpa : ram;
+}
+
 /* The guest has the pages from PAGE on also at ALIAS. */
 static void share(struct vcpu *v, uint32_t flags)
 {
 	vm_slot(v->vm, SLOT, ALIAS, ALIAS_PAGES * 0x1000,
-		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000), flags);
+		memory(v, PAGE, ALIAS_PAGES * 0x1000), flags);
 }
 
 static void unshare(struct vcpu *v)
@@ -28,13 +63,17 @@ static void unshare(struct vcpu *v)
 	vm_slot(v->vm, SLOT, 0, 0, NULL, 0);
 }
 
-static struct vcpu *start(long m)
+static struct vcpu *start(long arg)
 {
+	enum mode m = arg & ~BY_FILE;
 	struct vcpu *v;
 
+	second = NULL;
 	if (!dev_has_mode(m))
 		SKIP("the CPU has no 5-level paging");
 	v = START(m, exact_mov);
+	if (arg & BY_FILE)
+		map_twice(v->vm);
 	wr64(v->vm, PAGE + OFFSET, OLD);
 	return v;
 }
@@ -108,7 +147,7 @@ static void slot_later(long m)
 	expect_denied(v, mon, PAGE + OFFSET);
 	/* Its first page is now PAGE's, and its second the watched one. */
 	vm_slot(v->vm, SLOT, ALIAS - 0x1000, ALIAS_PAGES * 0x1000,
-		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000), 0);
+		memory(v, PAGE, ALIAS_PAGES * 0x1000), 0);
 	store(v, PAGE + OFFSET, OLD);
 	CHECK_NO_EVENT(mon);
 	wr32(v->vm, PAGE + 0x1000 + OFFSET, OLD);
@@ -200,8 +239,7 @@ static void moved(long m)
 	share(v, KVM_MEM_LOG_DIRTY_PAGES);
 	CHECK_EQ(harvest(v, SLOT), 0);
 	vm_slot(v->vm, SLOT, ALIAS + 0x1000, ALIAS_PAGES * 0x1000,
-		vm_ram(v->vm, PAGE, ALIAS_PAGES * 0x1000),
-		KVM_MEM_LOG_DIRTY_PAGES);
+		memory(v, PAGE, ALIAS_PAGES * 0x1000), KVM_MEM_LOG_DIRTY_PAGES);
 	CHECK_EQ(harvest(v, SLOT), 3);
 	store(v, PAGE + OFFSET, 1);
 	CHECK_EQ(harvest(v, SLOT), 1);
@@ -268,6 +306,58 @@ static void too_many(long m)
 	vm_destroy(v->vm);
 }
 
+/*
+ * The guest changes an entry of its tables of @level through the other slot, and flushes
+ * its TLB. Twice: what is read again once is read again the next time.
+ */
+static void table(long arg, unsigned int level)
+{
+	struct vcpu *v = start(arg);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	uint64_t entry, other;
+	struct pt pt;
+
+	vm_load(v->vm, exact_remap);
+	get_sregs(v, &s);
+	pt_init(&pt, v->vm, v->mode);
+	pt.root = s.cr3;
+	pt_map(&pt, VA, PAGE, 1, PTE_P | PTE_W);
+	pt_map(&pt, VA + (1ul << pt_shift(&pt, 2)), PAGE + 0x1000, 1,
+	       PTE_P | PTE_W);
+	entry = pt_entry(&pt, VA, level);
+	other = level == 1 ? (PAGE + 0x1000) | PTE_P | PTE_W :
+			     pt_get(&pt, VA + (1ul << pt_shift(&pt, 2)), 2);
+	wr64(v->vm, PAGE, 1);
+	wr64(v->vm, PAGE + 0x1000, 2);
+	vm_slot(v->vm, SLOT, ALIAS, 0x1000,
+		memory(v, entry & ~0xfffull, 0x1000), 0);
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	r.rsi = VA;
+	r.rdi = ALIAS + (entry & 0xfff);
+	r.rbx = other;
+	r.rbp = pt_get(&pt, VA, level);
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 4);
+	CHECK_EQ(v->val[0], 1);
+	CHECK_EQ(v->val[1], 2);
+	CHECK_EQ(v->val[2], 1);
+	CHECK_EQ(v->val[3], 2);
+	vm_destroy(v->vm);
+}
+
+static void leaf_table(long arg)
+{
+	table(arg, 1);
+}
+
+static void upper_table(long arg)
+{
+	table(arg, 2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -277,6 +367,21 @@ int main(int argc, char **argv)
 		CASE_PROT("a store that is emulated", emulated),
 		CASE_PROT("the log of a slot that moves", moved),
 		{ "more ranges than there may be", too_many, M_LONG },
+		{ "a watch, one file (pae)", watched, M_PAE | BY_FILE },
+		{ "a watch, one file (long)", watched, M_LONG | BY_FILE },
+		{ "a slot that comes later, one file (long)", slot_later,
+		  M_LONG | BY_FILE },
+		{ "the dirty log, one file (pae)", logged, M_PAE | BY_FILE },
+		{ "the dirty log, one file (long)", logged, M_LONG | BY_FILE },
+		{ "a store that is emulated, one file (long)", emulated,
+		  M_LONG | BY_FILE },
+		{ "the log of a slot that moves, one file (long)", moved,
+		  M_LONG | BY_FILE },
+		{ "a page table (long)", leaf_table, M_LONG },
+		{ "a page table (la57)", leaf_table, M_LA57 },
+		{ "a page directory (long)", upper_table, M_LONG },
+		{ "a page table, one file (long)", leaf_table,
+		  M_LONG | BY_FILE },
 		{ 0 },
 	};
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory of the VMM's process that several slots share. The guest has such a page
- * at several gfns: a store through one of them changes what the others show.
+ * Memory that several slots share: the same addresses of the VMM's process, or other ones
+ * at which it has the same pages of a file. The guest has such a page at several gfns: a
+ * store through one of them changes what the others show.
  */
 #ifndef VIGIL_ALIAS_H
 #define VIGIL_ALIAS_H
@@ -49,5 +50,15 @@ void alias_del(struct vigil_slots *slots, const struct vigil_slot *slot);
  */
 bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
 		gpa_t start, gpa_t last, gpa_t *to_start, gpa_t *to_last);
+/**
+ * alias_find_file() - notes of which file a new slot has the pages
+ * @slot:	nobody else sees it yet
+ *
+ * Only shared mappings count, and only if the slot has one piece of one file. The VMM
+ * may have the same piece at other addresses. What it maps later is not noticed.
+ *
+ * Return: 0, or -EINTR: the caller is being killed.
+ */
+int alias_find_file(struct vigil_slot *slot);
 
 #endif

@@ -207,9 +207,11 @@ static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
 	if (!with)
 		return -ENOMEM;
 	ret = slots_publish(vm, with, NULL, new);
-	/* Pages that were writable so far may be logged or watched by now. */
-	if (!ret && new->shares &&
-	    (slot_logs_dirty(new) || rcu_access_pointer(vm->watches)))
+	/*
+	 * Pages that were writable so far may be logged or watched by now, and a
+	 * protected table may be written through the other slot.
+	 */
+	if (!ret && new->shares)
 		shadow_zap_all(vm);
 	return ret;
 }
@@ -380,6 +382,12 @@ int vigil_set_slot(struct vigil_vm *vm,
 		return -EINVAL;
 	if (want.npages > SLOT_MAX_PAGES)
 		return -EINVAL;
+
+	if (want.npages) {
+		ret = alias_find_file(&want);
+		if (ret)
+			return ret;
+	}
 
 	/* A killed caller does not wait: making a large slot takes a while. */
 	ret = mutex_lock_killable(&vm->lock);

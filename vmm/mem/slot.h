@@ -20,6 +20,9 @@ struct vigil_vm;
  * @base:	first page
  * @npages:	pages, not 0
  * @uaddr:	where the VMM's process has the memory
+ * @file:	of which file these are pages, to be compared only; NULL: of none that
+ *		another slot may have as well
+ * @pgoff:	the first one's index in @file
  * @flags:	KVM_MEM_*
  * @id:		KVM_SET_USER_MEMORY_REGION's number of the slot
  * @dirty:	NULL, or two bitmaps of @bitmap_bytes each: the live one, and behind
@@ -37,6 +40,8 @@ struct vigil_slot {
 	gfn_t base;
 	unsigned long npages;
 	hva_t uaddr;
+	const void *file;
+	unsigned long pgoff;
 	u32 flags;
 	u16 id;
 	unsigned long *dirty;
