@@ -22,7 +22,8 @@
 #define VIGIL_NAME_LEN		64	/* bytes, with the terminating NUL */
 #define VIGIL_EVENT_DATA	64	/* largest single guest store, bytes */
 #define VIGIL_MAX_WATCHES	256	/* watches of one monitor */
-#define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds */
+#define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds, see VIGIL_SET_QUEUE */
+#define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
 
 /* struct vigil_vm_info: flags */
@@ -308,6 +309,63 @@ struct vigil_event {
 	__u32 pad2;
 	__u8  reserved[56];
 } __attribute__((aligned(64)));
+
+/* struct vigil_queue: flags */
+#define VIGIL_QUEUE_RING	(1 << 0) /* events come in memory that is mapped, not by read() */
+#define VIGIL_QUEUE_WAIT	(1 << 1) /* a vCPU waits for room: no event is lost */
+
+/**
+ * struct vigil_queue - argument of VIGIL_SET_QUEUE: where events wait for the monitor
+ * @events:	how many may wait, 1 to VIGIL_MAX_QUEUE; with VIGIL_QUEUE_RING a power of two
+ * @flags:	VIGIL_QUEUE_*
+ *
+ * A monitor may call this once, before its first VIGIL_WATCH_ADD. Without it the queue
+ * holds VIGIL_MAX_EVENTS, and events are read by read().
+ *
+ * When @events wait already, a further event is lost and counted (@dropped of struct
+ * vigil_event). With VIGIL_QUEUE_WAIT its vCPU waits instead, until the monitor has taken
+ * an event: the store is made, or refused, when its event has found room. If the monitor
+ * ends meanwhile, the vCPU goes on. What a page walk sets cannot wait, and neither can what
+ * fails by itself (VIGIL_CONTROL_TABLE_LOAD); their events are lost, as without the flag.
+ *
+ * Errors: -EINVAL a field; -EBUSY the monitor has had a watch, or has called this before;
+ * -ENOMEM.
+ */
+struct vigil_queue {
+	__u32 events;
+	__u32 flags;
+};
+
+/* bytes before the first event of a ring */
+#define VIGIL_RING_HEAD		4096
+
+/**
+ * struct vigil_ring - what mmap() of a monitor's file with VIGIL_QUEUE_RING shows first
+ * @head:	events that the kernel has stored so far, modulo 2^32
+ * @tail:	events that the monitor has taken so far, modulo 2^32; the monitor writes it
+ * @events:	as in struct vigil_queue
+ * @event_size:	sizeof(struct vigil_event) of the kernel
+ * @reserved:	0
+ *
+ * The whole is VIGIL_RING_HEAD + @events * @event_size bytes, rounded up to pages, from
+ * offset 0. Event number n is at VIGIL_RING_HEAD + n % @events * @event_size.
+ *
+ * The monitor loads @head with acquire semantics, takes the events from @tail up to it, and
+ * stores the new @tail with release semantics. When it finds @head equal to @tail it calls
+ * poll(), which brings events that had found no room as well. poll() is woken when an
+ * event comes into a ring from which all have been taken, and only then.
+ *
+ * An event that is withdrawn stays in the ring; VIGIL_VERDICT gives -ENOENT on it. The
+ * kernel believes nothing that it reads here: a @tail that cannot be is a full ring.
+ * With a ring, read() gives -EBUSY.
+ */
+struct vigil_ring {
+	__u32 head;
+	__u32 tail;
+	__u32 events;
+	__u32 event_size;
+	__u32 reserved[12];
+};
 
 /* struct vigil_verdict: verdict */
 #define VIGIL_VERDICT_ALLOW	0
@@ -677,6 +735,7 @@ struct vigil_pv {
 #define VIGIL_GET_STATS		_IOWR(VIGIL_IOC, 0x26, struct vigil_stats)
 #define VIGIL_GET_INFO		_IOR(VIGIL_IOC, 0x27, struct vigil_vm_info)
 #define VIGIL_READ_CHANGE	_IOWR(VIGIL_IOC, 0x28, struct vigil_change)
+#define VIGIL_SET_QUEUE		_IOW(VIGIL_IOC, 0x29, struct vigil_queue)
 
 /* clang-format on */
 

@@ -603,6 +603,18 @@ static void read_change(struct caller *c, int fd)
 	call_as_is(c, fd, VIGIL_READ_CHANGE, sizeof(*m));
 }
 
+/* It works once, before the first watch; any_call() maps the ring. */
+static void set_queue(struct caller *c, int fd)
+{
+	struct vigil_queue *q = calls_zeroed(c, sizeof(*q));
+	struct rng *r = &c->rng;
+
+	q->events = rng_once_in(r, 4) ? rng_number(r) :
+					1u << rng_below(r, 12);
+	q->flags = rng_below(r, 4);
+	calls_ioctl_with(c, fd, VIGIL_SET_QUEUE, sizeof(*q));
+}
+
 static void mon_call(struct caller *c)
 {
 	int fd = calls_file(c, K_MON);
@@ -610,7 +622,10 @@ static void mon_call(struct caller *c)
 	struct pollfd p;
 	uint32_t *n;
 
-	switch (rng_below(&c->rng, 16)) {
+	switch (rng_below(&c->rng, 17)) {
+	case 16:
+		set_queue(c, fd);
+		break;
 	case 15:
 		read_change(c, fd);
 		break;
@@ -710,6 +725,7 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_WATCH_LIST,
 		VIGIL_VERDICT,
 		VIGIL_READ_CHANGE,
+		VIGIL_SET_QUEUE,
 		VIGIL_READ_MEM,
 		VIGIL_GET_VCPU,
 		VIGIL_GET_STATS,

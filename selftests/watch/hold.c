@@ -3,70 +3,15 @@
  * Holding a vCPU, monitors that die, queues that fill up, watches that come and
  * go while the guest runs, and which bytes a watch covers.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "mon.h"
+#include "runner.h"
 
-DECLARE_PAYLOAD(wloop);
 DECLARE_PAYLOAD(wrep);
 DECLARE_PAYLOAD(wforever);
 DECLARE_PAYLOAD(wthree);
 DECLARE_PAYLOAD(wins);
-
-#define OLD 0x1111111111111111ull
-#define NEW 0x2222222222222222ull
-
-/* Sets rax to NEW, rdi to TARGET, rcx to @n. */
-static void set_up(struct vcpu *v, unsigned int n)
-{
-	struct kvm_regs r;
-
-	get_regs(v, &r);
-	r.rdi = TARGET;
-	r.rax = NEW;
-	r.rcx = n;
-	set_regs(v, &r);
-	wr64(v->vm, TARGET, OLD);
-}
-
-/* Starts a guest that is about to store NEW @n times, one more each time. */
-static struct vcpu *start(unsigned int n)
-{
-	struct vcpu *v = START(M_LONG, wloop);
-
-	set_up(v, n);
-	return v;
-}
-
-/* A thread that runs the vCPU to its end. */
-struct runner {
-	struct vcpu *v;
-	enum stop stop;
-	pthread_t thread;
-};
-
-static void *run(void *arg)
-{
-	struct runner *r = arg;
-
-	r->stop = vcpu_go(r->v);
-	return NULL;
-}
-
-static void runner_start(struct runner *r, struct vcpu *v)
-{
-	r->v = v;
-	if (pthread_create(&r->thread, NULL, run, r))
-		ERROR("no thread");
-}
-
-static void runner_join(struct runner *r, enum stop want)
-{
-	pthread_join(r->thread, NULL);
-	CHECK_EQ(r->stop, want);
-}
 
 static void held(long verdict)
 {

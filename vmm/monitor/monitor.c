@@ -36,6 +36,7 @@ static_assert(offsetof(struct vigil_event, reserved) +
 		      sizeof_field(struct vigil_event, reserved) ==
 	      sizeof(struct vigil_event));
 static_assert(sizeof(struct vigil_verdict) == 16);
+static_assert(sizeof(struct vigil_queue) == 8);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
 	      16 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
@@ -221,6 +222,7 @@ static int monitor_release(struct inode *inode, struct file *file)
 		watch_drop(mon);
 	}
 	mutex_unlock(&vm->monitor_lock);
+	mevent_release(mon);
 	monitor_put(mon);
 	vigil_vm_put(vm);
 	return 0;
@@ -232,7 +234,7 @@ static __poll_t monitor_poll(struct file *file, poll_table *wait)
 	__poll_t mask = 0;
 
 	poll_wait(file, &mon->vm->monitor_wq, wait);
-	if (mevent_ready(mon))
+	if (!mon->read_only && mevent_poll(mon))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (READ_ONCE(mon->vm->dead) || READ_ONCE(mon->evicted))
 		mask |= EPOLLHUP;
@@ -249,6 +251,22 @@ static ssize_t monitor_read(struct file *file, char __user *buf, size_t len,
 	return mevent_read(mon, buf, len, !(file->f_flags & O_NONBLOCK));
 }
 
+static int monitor_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct monitor *mon = file->private_data;
+
+	return mon->read_only ? -EPERM : mevent_mmap(mon, vma);
+}
+
+static long ioc_set_queue(struct monitor *mon, struct vigil_queue __user *user)
+{
+	struct vigil_queue q;
+
+	if (copy_from_user(&q, user, sizeof(q)))
+		return -EFAULT;
+	return mevent_set_queue(mon, &q);
+}
+
 static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 {
 	struct vigil_watch w;
@@ -256,6 +274,7 @@ static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 
 	if (copy_from_user(&w, user, sizeof(w)))
 		return -EFAULT;
+	mevent_begin(mon);
 	ret = watch_add(mon, &w);
 	if (!ret && copy_to_user(user, &w, sizeof(w))) {
 		/*
@@ -411,6 +430,8 @@ static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 		return ioc_watch_list(mon, user);
 	case VIGIL_READ_CHANGE:
 		return ioc_read_change(mon, user);
+	case VIGIL_SET_QUEUE:
+		return ioc_set_queue(mon, user);
 	default:
 		return ioc_verdict(mon, user);
 	}
@@ -429,6 +450,7 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 	case VIGIL_WATCH_DEL:
 	case VIGIL_WATCH_LIST:
 	case VIGIL_READ_CHANGE:
+	case VIGIL_SET_QUEUE:
 	case VIGIL_VERDICT:
 		return watch_ioctl(mon, cmd, user);
 	case VIGIL_READ_MEM:
@@ -453,6 +475,7 @@ static const struct file_operations monitor_fops = {
 	.owner = THIS_MODULE,
 	.read = monitor_read,
 	.poll = monitor_poll,
+	.mmap = monitor_mmap,
 	.unlocked_ioctl = monitor_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.release = monitor_release,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Monitors, between their files: watch.c (what is watched), monitor.c (the
- * monitor fd), queue.c (event queue and verdicts), view.c (what a monitor
- * sees of memory and registers), stat.c (counters).
+ * monitor fd), queue.c (event queue and verdicts), ring.c (a queue
+ * that the monitor maps), view.c (what a monitor sees of memory and registers),
+ * stat.c (counters).
  *
  * Letters, besides those of vm.h:
  *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
@@ -60,6 +61,7 @@ struct mon_event {
 	struct monitor *mon; /* [I] */
 	struct vigil_vcpu *vcpu; /* [q] who waits */
 	bool queued; /* [q] not read yet */
+	bool waits; /* [q] a vCPU waits until it is read, and for no verdict */
 	int on_death; /* [q] */
 	/* [q] of a held change: as in struct watch_control */
 	const void *all;
@@ -84,10 +86,14 @@ struct monitor {
 	struct list_head queue; /* [q] oldest first */
 	struct list_head free; /* [q] */
 	struct list_head held; /* [q] without an answer, or not picked up */
-	unsigned int plain; /* [q] events in use that hold no vCPU */
+	unsigned int plain; /* [q] events of the queue that hold no vCPU */
+	unsigned int room; /* [q] so many of these may wait, without a ring */
 	bool closed; /* [q] */
+	bool begun; /* [q] from the first watch on, the fields below stay as they are */
+	bool wait_room; /* [q] VIGIL_QUEUE_WAIT */
 	u64 seq, dropped; /* [q] */
-	struct mon_event *pool; /* [I] NULL when read_only */
+	struct mon_event *pool; /* [q] NULL when read_only */
+	struct mon_ring *ring; /* [q], once; its readers have the file */
 };
 
 void monitor_put(struct monitor *mon);

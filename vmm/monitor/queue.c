@@ -2,10 +2,12 @@
 /*
  * Events on their way from a vCPU to a monitor, and verdicts on their way back.
  *
- * A monitor has a fixed pool of events. Those that hold no vCPU take at most
- * VIGIL_MAX_EVENTS of it and are dropped when that many wait to be read. A vCPU
- * holds at most one event, for which there is always room.
+ * A monitor has a fixed pool of events. Those that hold no vCPU take at most monitor->room
+ * of it, or none when they go into a ring, and are dropped when so many wait to be read. A
+ * vCPU has at most one event that holds it, and fills another one at a time, so for these
+ * there is always room.
  */
+#include <linux/log2.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -14,15 +16,35 @@
 
 #include "monitor.h"
 #include "queue.h"
+#include "ring.h"
 #include "view.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 
-#define POOL_SIZE (VIGIL_MAX_EVENTS + VIGIL_MAX_VCPUS)
+static struct mon_event *pool_create(unsigned int room, unsigned int *count)
+{
+	*count = room + 2 * VIGIL_MAX_VCPUS;
+	return kvcalloc(*count, sizeof(struct mon_event), GFP_KERNEL_ACCOUNT);
+}
+
+/* [q] No event of an earlier pool is in use. */
+static void pool_set(struct monitor *mon, struct mon_event *pool,
+		     unsigned int count)
+{
+	unsigned int i;
+
+	INIT_LIST_HEAD(&mon->free);
+	mon->pool = pool;
+	for (i = 0; i < count; i++) {
+		pool[i].mon = mon;
+		list_add_tail(&pool[i].link, &mon->free);
+	}
+}
 
 int mevent_init(struct monitor *mon)
 {
-	unsigned int i;
+	struct mon_event *pool;
+	unsigned int count;
 
 	spin_lock_init(&mon->qlock);
 	INIT_LIST_HEAD(&mon->queue);
@@ -30,14 +52,63 @@ int mevent_init(struct monitor *mon)
 	INIT_LIST_HEAD(&mon->held);
 	if (mon->read_only)
 		return 0;
-	mon->pool = kvcalloc(POOL_SIZE, sizeof(*mon->pool), GFP_KERNEL_ACCOUNT);
-	if (!mon->pool)
+	pool = pool_create(VIGIL_MAX_EVENTS, &count);
+	if (!pool)
 		return -ENOMEM;
-	for (i = 0; i < POOL_SIZE; i++) {
-		mon->pool[i].mon = mon;
-		list_add_tail(&mon->pool[i].link, &mon->free);
-	}
+	mon->room = VIGIL_MAX_EVENTS;
+	pool_set(mon, pool, count);
 	return 0;
+}
+
+void mevent_begin(struct monitor *mon)
+{
+	spin_lock(&mon->qlock);
+	mon->begun = true;
+	spin_unlock(&mon->qlock);
+}
+
+int mevent_set_queue(struct monitor *mon, const struct vigil_queue *q)
+{
+	bool in_ring = q->flags & VIGIL_QUEUE_RING, busy;
+	struct mon_ring *ring = NULL;
+	struct mon_event *pool;
+	unsigned int count;
+
+	if (q->flags & ~(VIGIL_QUEUE_RING | VIGIL_QUEUE_WAIT) || !q->events ||
+	    q->events > VIGIL_MAX_QUEUE ||
+	    (in_ring && !is_power_of_2(q->events)))
+		return -EINVAL;
+	pool = pool_create(in_ring ? 0 : q->events, &count);
+	if (in_ring)
+		ring = ring_create(q->events);
+	if (!pool || (in_ring && !ring)) {
+		ring_free(ring);
+		kvfree(pool);
+		return -ENOMEM;
+	}
+	spin_lock(&mon->qlock);
+	busy = mon->begun;
+	if (!busy) {
+		mon->begun = true;
+		mon->room = in_ring ? 0 : q->events;
+		mon->wait_room = q->flags & VIGIL_QUEUE_WAIT;
+		swap(pool, mon->pool);
+		pool_set(mon, mon->pool, count);
+		/* monitor_mmap() and read() look at it without the lock. */
+		smp_store_release(&mon->ring, ring);
+		ring = NULL;
+	}
+	spin_unlock(&mon->qlock);
+	/* Nobody has an event of the old pool: none is made before the first watch. */
+	ring_free(ring);
+	kvfree(pool);
+	return busy ? -EBUSY : 0;
+}
+
+void mevent_release(struct monitor *mon)
+{
+	ring_free(mon->ring);
+	mon->ring = NULL;
 }
 
 void mevent_free(struct monitor *mon)
@@ -93,6 +164,14 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	}
 }
 
+/* [q] Is there no room for an event that holds no vCPU? */
+static bool full(const struct monitor *mon)
+{
+	if (mon->ring)
+		return !list_empty(&mon->queue) || !ring_room(mon->ring);
+	return mon->plain >= mon->room;
+}
+
 /*
  * Takes an event out of the monitor's pool. NULL: there is no room, or the
  * monitor is closed.
@@ -102,13 +181,11 @@ static struct mon_event *take(struct monitor *mon, bool hold)
 	struct mon_event *e = NULL;
 
 	spin_lock(&mon->qlock);
-	if (!mon->closed && (hold || mon->plain < VIGIL_MAX_EVENTS)) {
+	if (!mon->closed && (hold || mon->wait_room || !full(mon))) {
 		e = list_first_entry_or_null(&mon->free, struct mon_event,
 					     link);
-		if (e) {
+		if (e)
 			list_del(&e->link);
-			mon->plain += !hold;
-		}
 	}
 	spin_unlock(&mon->qlock);
 	return e;
@@ -129,77 +206,152 @@ static void drop(struct vigil_vcpu *vcpu, struct monitor *mon)
 	vcpu->stat.events_dropped++;
 }
 
-static bool enqueue(struct monitor *mon, struct mon_event *e,
-		    struct vigil_vcpu *held)
+static void answer(struct mon_event *e, bool deny)
 {
-	bool wake;
+	WRITE_ONCE(e->answer, deny ? ANSWER_DENY : ANSWER_ALLOW);
+	wake_up_all(&e->vcpu->wq);
+}
+
+/* [q] The reader has the event now. */
+static void taken(struct mon_event *e)
+{
+	if (!e->vcpu)
+		give_back(e->mon, e);
+	else if (e->waits && e->answer == ANSWER_NONE)
+		answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+}
+
+/* [q] The event leaves the queue. */
+static void unqueue(struct mon_event *e)
+{
+	list_del(&e->link);
+	e->queued = false;
+	if (!e->vcpu)
+		e->mon->plain--;
+}
+
+/* [q] Moves events that wait behind a full ring into it. */
+static void refill(struct monitor *mon)
+{
+	struct mon_event *e, *next;
+	bool wake; /* Who asks for more does not sleep. */
+
+	list_for_each_entry_safe(e, next, &mon->queue, link) {
+		if (!ring_put(mon->ring, &e->ev, &wake))
+			break;
+		unqueue(e);
+		taken(e);
+	}
+}
+
+/* [q] Hands the event to the reader, or queues it. True: a reader may sleep. */
+static bool hand_over(struct monitor *mon, struct mon_event *e)
+{
+	bool wake = list_empty(&mon->queue);
+
+	if (mon->ring && wake && ring_put(mon->ring, &e->ev, &wake)) {
+		taken(e);
+		return wake;
+	}
+	list_add_tail(&e->link, &mon->queue);
+	e->queued = true;
+	if (!e->vcpu)
+		mon->plain++;
+	return wake;
+}
+
+enum put { PUT_DONE, PUT_HELD, PUT_DROPPED, PUT_CLOSED };
+
+/*
+ * Sends an event that has been filled in. @may_wait: its vCPU may wait for room, if the
+ * monitor wants that. PUT_HELD: the vCPU has to wait, and vcpu->held is the event.
+ */
+static enum put enqueue(struct vigil_vcpu *vcpu, struct mon_event *e,
+			bool may_wait)
+{
+	struct monitor *mon = e->mon;
+	bool hold = e->ev.flags & VIGIL_EVENT_HELD, wake = false;
+	enum put ret = PUT_DONE;
 
 	spin_lock(&mon->qlock);
 	if (mon->closed) {
-		mon->plain -= !held;
 		give_back(mon, e);
-		spin_unlock(&mon->qlock);
-		return false;
+		ret = PUT_CLOSED;
+		goto unlock;
 	}
-	wake = list_empty(&mon->queue);
+	e->waits = !hold && full(mon);
 	e->ev.seq = ++mon->seq;
+	if (e->waits && !(may_wait && mon->wait_room)) {
+		mon->dropped++;
+		give_back(mon, e);
+		ret = PUT_DROPPED;
+		goto unlock;
+	}
 	e->ev.dropped = mon->dropped;
-	e->queued = true;
-	e->vcpu = held;
+	e->vcpu = hold || e->waits ? vcpu : NULL;
 	e->answer = ANSWER_NONE;
-	list_add_tail(&e->link, &mon->queue);
-	if (held) {
+	if (e->vcpu) {
 		kref_get(&mon->ref);
 		list_add_tail(&e->held_link, &mon->held);
-		held->held = e;
+		vcpu->held = e;
+		ret = PUT_HELD;
 	}
+	wake = hand_over(mon, e);
+unlock:
 	spin_unlock(&mon->qlock);
 	/* A reader that has not emptied the queue does not sleep. */
 	if (wake)
 		wake_up_interruptible_poll(&mon->vm->monitor_wq,
 					   EPOLLIN | EPOLLRDNORM);
-	return true;
+	return ret;
 }
 
 enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_range *r,
 			       const struct watch_store *st)
 {
+	const struct watch_control *control = st->control;
+	/* What a walk does, and what fails by itself, cannot be put off. */
+	bool may_wait = !st->by_walk && !(control && control->refused);
 	bool ask = r->action == VIGIL_ACTION_ASK;
 	bool hold = ask && !st->by_walk;
 	bool deny = r->action == VIGIL_ACTION_DENY;
 	struct monitor *mon = r->mon;
 	struct mon_event *e;
 
-	/* A walk cannot wait for a verdict: it is decided as without a monitor. */
-	if (ask && !hold)
+	/* Without a verdict it is decided as without a monitor. */
+	if (ask)
 		deny = r->on_death == VIGIL_ON_DEATH_DENY;
-	if (hold)
-		monitor_forget(vcpu); /* the pool has one event for each vCPU */
+	if (may_wait)
+		monitor_forget(vcpu); /* it holds one event at a time */
 	e = take(mon, hold);
 	if (!e) {
 		/* Only a closed monitor has no event for a held store. */
-		if (hold)
-			deny = r->on_death == VIGIL_ON_DEATH_DENY;
-		else
+		if (!hold)
 			drop(vcpu, mon);
 		goto out;
 	}
 	fill_event(&e->ev, vcpu, r, st);
-	e->on_death = r->on_death;
-	e->all = hold && st->control ? st->control->all : NULL;
-	e->all_len = e->all ? st->control->all_len : 0;
-	if (deny)
-		e->ev.flags |= VIGIL_EVENT_DENIED;
+	e->on_death = deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
+	e->all = control ? control->all : NULL;
+	e->all_len = e->all ? control->all_len : 0;
 	if (hold)
 		e->ev.flags |= VIGIL_EVENT_HELD;
-	if (enqueue(mon, e, hold ? vcpu : NULL)) {
-		if (hold) {
+	else if (deny)
+		e->ev.flags |= VIGIL_EVENT_DENIED;
+	switch (enqueue(vcpu, e, may_wait)) {
+	case PUT_HELD:
+		if (hold)
 			vcpu->stat.watch_held++;
-			return WATCH_HELD;
-		}
-	} else if (hold) {
-		deny = r->on_death == VIGIL_ON_DEATH_DENY;
+		else
+			vcpu->stat.events_waited++;
+		return WATCH_HELD;
+	case PUT_DROPPED:
+		vcpu->stat.events_dropped++;
+		break;
+	case PUT_DONE:
+	case PUT_CLOSED:
+		break;
 	}
 out:
 	if (!deny)
@@ -217,11 +369,8 @@ static int finish(struct vigil_vcpu *vcpu)
 
 	spin_lock(&mon->qlock);
 	answer = e->answer;
-	if (e->queued) {
-		/* No reader has taken the event yet, so it leaves the queue. */
-		list_del(&e->link);
-		e->queued = false;
-	}
+	if (e->queued)
+		unqueue(e); /* no reader has taken it yet */
 	list_del(&e->held_link);
 	e->vcpu = NULL;
 	give_back(mon, e);
@@ -342,12 +491,6 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	return answer;
 }
 
-static void answer(struct mon_event *e, bool deny)
-{
-	WRITE_ONCE(e->answer, deny ? ANSWER_DENY : ANSWER_ALLOW);
-	wake_up_all(&e->vcpu->wq);
-}
-
 int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
 {
 	struct mon_event *e;
@@ -355,7 +498,8 @@ int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
 
 	spin_lock(&mon->qlock);
 	list_for_each_entry(e, &mon->held, held_link) {
-		if (e->ev.seq != seq || e->queued || e->answer != ANSWER_NONE)
+		if (e->ev.seq != seq || e->queued || e->waits ||
+		    e->answer != ANSWER_NONE)
 			continue;
 		answer(e, verdict == VIGIL_VERDICT_DENY);
 		ret = 0;
@@ -375,7 +519,7 @@ long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
 
 	spin_lock(&mon->qlock);
 	list_for_each_entry(e, &mon->held, held_link) {
-		if (e->ev.seq != seq || e->answer != ANSWER_NONE ||
+		if (e->ev.seq != seq || e->waits || e->answer != ANSWER_NONE ||
 		    e->ev.kind != VIGIL_EVENT_CONTROL)
 			continue;
 		from = e->all ? e->all : e->ev.new_;
@@ -401,9 +545,30 @@ void mevent_close(struct monitor *mon)
 	spin_unlock(&mon->qlock);
 }
 
-bool mevent_ready(struct monitor *mon)
+static bool queue_ready(struct monitor *mon)
 {
 	return !list_empty_careful(&mon->queue);
+}
+
+bool mevent_poll(struct monitor *mon)
+{
+	/* pairs with the release in mevent_set_queue() */
+	struct mon_ring *ring = smp_load_acquire(&mon->ring);
+
+	if (!ring)
+		return queue_ready(mon);
+	spin_lock(&mon->qlock);
+	refill(mon);
+	spin_unlock(&mon->qlock);
+	return ring_ready(ring);
+}
+
+int mevent_mmap(struct monitor *mon, struct vm_area_struct *vma)
+{
+	/* pairs with the release in mevent_set_queue() */
+	struct mon_ring *ring = smp_load_acquire(&mon->ring);
+
+	return ring ? ring_mmap(ring, vma) : -ENODEV;
 }
 
 /* Copies the oldest event. False: there is none. */
@@ -427,12 +592,8 @@ static void consume(struct monitor *mon, u64 seq)
 	spin_lock(&mon->qlock);
 	e = list_first_entry_or_null(&mon->queue, struct mon_event, link);
 	if (e && e->ev.seq == seq) {
-		list_del(&e->link);
-		e->queued = false;
-		if (!e->vcpu) {
-			mon->plain--;
-			give_back(mon, e);
-		}
+		unqueue(e);
+		taken(e);
 	}
 	spin_unlock(&mon->qlock);
 }
@@ -447,6 +608,8 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 
 	if (len < sizeof(ev))
 		return -EINVAL;
+	if (smp_load_acquire(&mon->ring)) /* as in mevent_poll() */
+		return -EBUSY;
 	/* A nonblocking read does not wait for another reader either. */
 	if (!block)
 		ret = mutex_trylock(&mon->read_lock) ? 0 : -EAGAIN;
@@ -473,7 +636,7 @@ ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 		if (!block)
 			break;
 		ret = wait_event_interruptible(vm->monitor_wq,
-					       mevent_ready(mon) ||
+					       queue_ready(mon) ||
 						       READ_ONCE(vm->dead) ||
 						       READ_ONCE(mon->evicted));
 		if (ret)

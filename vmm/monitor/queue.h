@@ -6,6 +6,7 @@
 #include "watch.h"
 
 struct monitor;
+struct vm_area_struct;
 struct watch_range;
 
 /*
@@ -20,7 +21,18 @@ int monitor_wait(struct vigil_vcpu *vcpu);
  */
 void monitor_forget(struct vigil_vcpu *vcpu);
 
+/* The queue of a new monitor. */
 int mevent_init(struct monitor *mon);
+/*
+ * The queue that the monitor wants instead: VIGIL_SET_QUEUE. -EBUSY: it has been chosen
+ * already, or the monitor has begun to watch.
+ */
+int mevent_set_queue(struct monitor *mon, const struct vigil_queue *q);
+/* The monitor begins to watch: its queue stays as it is from now on. */
+void mevent_begin(struct monitor *mon);
+/* Nobody has the monitor's file any more, and the queue is closed. May sleep. */
+void mevent_release(struct monitor *mon);
+/* The last reference to the monitor is gone. Any context. */
 void mevent_free(struct monitor *mon);
 enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_range *r,
@@ -32,7 +44,9 @@ int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
  */
 long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
 		   u32 room);
-bool mevent_ready(struct monitor *mon);
+/* poll() of the monitor's file: is there an event? */
+bool mevent_poll(struct monitor *mon);
+int mevent_mmap(struct monitor *mon, struct vm_area_struct *vma);
 ssize_t mevent_read(struct monitor *mon, char __user *buf, size_t len,
 		    bool block);
 /* The monitor gets no more events. Held vCPUs go on as on_death says. */

@@ -53,6 +53,7 @@ struct vigil_vm;
 	X(watch_misses)		/* same page, other bytes */		\
 	X(watch_denied)							\
 	X(watch_held)							\
+	X(events_waited)	/* for room in a queue */		\
 	X(events_dropped)
 /* clang-format on */
 

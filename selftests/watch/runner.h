@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A guest that stores to a watched page, and a thread that runs it. */
+#ifndef SELFTESTS_WATCH_RUNNER_H
+#define SELFTESTS_WATCH_RUNNER_H
+
+#include <pthread.h>
+
+#include "mon.h"
+
+DECLARE_PAYLOAD(wloop);
+
+#define OLD 0x1111111111111111ull
+#define NEW 0x2222222222222222ull
+
+/* Sets rax to NEW, rdi to TARGET, rcx to @n. */
+static inline void set_up(struct vcpu *v, unsigned int n)
+{
+	struct kvm_regs r;
+
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = NEW;
+	r.rcx = n;
+	set_regs(v, &r);
+	wr64(v->vm, TARGET, OLD);
+}
+
+/* Starts a guest that is about to store NEW @n times, one more each time. */
+static inline struct vcpu *start(unsigned int n)
+{
+	struct vcpu *v = START(M_LONG, wloop);
+
+	set_up(v, n);
+	return v;
+}
+
+/* A thread that runs the vCPU to its end. */
+struct runner {
+	struct vcpu *v;
+	enum stop stop;
+	pthread_t thread;
+};
+
+static inline void *runner_run(void *arg)
+{
+	struct runner *r = arg;
+
+	r->stop = vcpu_go(r->v);
+	return NULL;
+}
+
+static inline void runner_start(struct runner *r, struct vcpu *v)
+{
+	r->v = v;
+	if (pthread_create(&r->thread, NULL, runner_run, r))
+		ERROR("no thread");
+}
+
+static inline void runner_join(struct runner *r, enum stop want)
+{
+	pthread_join(r->thread, NULL);
+	CHECK_EQ(r->stop, want);
+}
+
+#endif
