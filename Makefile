@@ -30,7 +30,7 @@ help:
 	@echo '                      kernel, or Debian'"'"'s stock one, fetched when missing),'
 	@echo '                      MODOUT= where to build, WERROR=1 for W=1 -Werror,'
 	@echo '                      DEBUG=1 with auditors, LLVM=1 for a kernel built so'
-	@echo '  tools               the command vigil and libvigil'
+	@echo '  tools               the command vigil'
 	@echo '  selftests           the test programs'
 	@echo '  clean'
 	@echo 'Use:'

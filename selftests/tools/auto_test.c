@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 #include "cpio.h"
 #include "run_auto.h"

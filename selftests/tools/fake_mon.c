@@ -10,7 +10,7 @@
 
 #include "command.h"
 #include "fake_mon.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 static const struct vigil_vm_info vm = {

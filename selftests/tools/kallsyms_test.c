@@ -9,7 +9,7 @@
 
 #include "fake_guest.h"
 #include "kallsyms.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 #include "tap.h"
 

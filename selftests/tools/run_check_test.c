@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 #include "run_check.h"
 #include "tap.h"

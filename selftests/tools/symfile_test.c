@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fake_guest.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 #include "tap.h"
 

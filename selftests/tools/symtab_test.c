@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kallsyms.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 #include "tap.h"
 

@@ -5,7 +5,7 @@
 
 #include <vigil.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 #include "tap.h"
 
 static struct kvm_run run;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "cpio.h"
-#include "libvigil.h"
+#include "libvm.h"
 
 #define MAX_FILE (64 << 20)
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cpio.h"
-#include "libvigil.h"
+#include "libvm.h"
 
 #define MAX_FILES 64
 

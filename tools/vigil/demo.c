@@ -16,7 +16,7 @@
 #include "command.h"
 #include "demo.h"
 #include "event.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 
 #define DATA_DIR "/usr/local/share/vigil"

@@ -16,7 +16,7 @@
 #include "command.h"
 #include "cpio.h"
 #include "demo.h"
-#include "libvigil.h"
+#include "libvm.h"
 
 /*
  * The guest's first process. It reports to the demo by lines that start with

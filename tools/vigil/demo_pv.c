@@ -15,7 +15,7 @@
 #include "command.h"
 #include "demo.h"
 #include "demo_pv.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 #define XEN_EPERM 1

@@ -10,7 +10,7 @@
 #include <xen/xen.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 #define NR_NUMBERS 64

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 #include "quote.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 /*
  * Loaders put their own data here, all in conventional memory. A kernel that

@@ -8,7 +8,7 @@
 
 #include "command.h"
 #include "control.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 #define MAX_READ (1u << 20)

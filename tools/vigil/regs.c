@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 static void add_hex(struct json_object *o, const char *key, uint64_t v)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <termios.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 #include "dev.h"
 #include "dev_i8042.h"

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cpio.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "run_auto.h"
 
 /*

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 #include "run_check.h"
 

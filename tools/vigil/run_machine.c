@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 #include "run.h"
 #include "run_check.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "mon.h"
 
 struct args {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 
 struct args {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 
 #define MAX_SYMBOLS 4000000

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "kallsyms.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "symtab.h"
 
 #define PAGE 4096u

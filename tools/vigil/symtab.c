@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 #include "quote.h"
 #include "symtab.h"
 

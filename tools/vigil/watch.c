@@ -9,7 +9,7 @@
 
 #include "command.h"
 #include "control.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "number.h"
 #include "watch_run.h"
 

@@ -17,7 +17,7 @@
 #include "control.h"
 #include "event.h"
 #include "judge.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "output.h"
 #include "record.h"
 #include "verdict.h"

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <libvigil.h>
+#include <libvm.h>
 
 #include "dev.h"
 #include "load.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "xtf.h"
 
 #define LIMIT_DEFAULT 60

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "libvigil.h"
+#include "libvm.h"
 #include "xtf.h"
 
 #define MAX_OUTPUT (1u << 20)

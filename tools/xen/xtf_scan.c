@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 #include "xtf.h"
 
 static bool is_wanted(const struct xtf_test *t, const char *const *wanted,

@@ -8,7 +8,7 @@
 
 #include <vigil.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 
 int lv_vm_create(struct lv_vm *vm, const char *path)
 {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * libvigil - a thin C library over /dev/vigil (and, where the calls are the
- * same, /dev/kvm): open the device, build a VM, give it memory and a vCPU, run.
+ * libvm - what the command and its devices drive VMs with, over /dev/vigil (and,
+ * where the calls are the same, /dev/kvm): open the device, build a VM, give it
+ * memory and a vCPU, run. It is not installed. Monitors have libvigil.
  *
  * Calls return 0 (or a file descriptor) or a negative errno value, and then
  * lv_error() explains what happened and what to do about it. The library
  * keeps no global state but that text, which is per thread.
  *
- * Its names begin with lv_: those that begin with vigil_ are the module's
- * (uapi/vigil.h, and struct vigil_vm, vigil_vcpu, vigil_slot in the kernel).
+ * Its names begin with lv_. Those that begin with vigil_ are the module's and
+ * libvigil's.
  */
-#ifndef LIBVIGIL_H
-#define LIBVIGIL_H
+#ifndef LIBVM_H
+#define LIBVM_H
 
 #include <linux/kvm.h>
 #include <stdbool.h>

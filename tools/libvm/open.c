@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 
 static __thread char error_text[512];
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 
 /* No hypervisor has more CPUID entries than this (KVM's limit is 256). */
 #define CPUID_MAX_ENTRIES 1024

@@ -4,7 +4,7 @@
 
 #include <vigil.h>
 
-#include "libvigil.h"
+#include "libvm.h"
 
 const char *lv_exit_name(uint32_t reason)
 {
@@ -48,7 +48,7 @@ const char *lv_exit_name(uint32_t reason)
 	case KVM_EXIT_X86_WRMSR:
 		return "X86_WRMSR";
 	}
-	return "(not known to libvigil)";
+	return "(not known to libvm)";
 }
 
 static void print_segment(FILE *out, const char *name,
