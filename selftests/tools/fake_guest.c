@@ -16,24 +16,8 @@ unsigned int word = 8;
 uint64_t lstar;
 uint64_t image_end = MEM_SIZE;
 
-int mon_info(struct mon *mon)
-{
-	mon->info.mem_bytes = MEM_SIZE;
-	return 0;
-}
-
-long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
-{
-	if (gpa >= MEM_SIZE)
-		return 0;
-	if (len > MEM_SIZE - gpa)
-		len = MEM_SIZE - gpa;
-	memcpy(buf, mem + gpa, len);
-	return len;
-}
-
-int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
-		  size_t len)
+int vigil_read_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		    void *buf, size_t len)
 {
 	uint64_t gpa;
 
@@ -51,12 +35,13 @@ int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
 	return 0;
 }
 
-int mon_state(struct mon *mon, unsigned int vcpu, struct vigil_vcpu_state *st)
+int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
+			struct vigil_registers *r, size_t size)
 {
-	memset(st, 0, sizeof(*st));
-	st->sregs.efer = word == 8 ? 0xd01 : 0;
-	st->sregs.idt.base = IDT_VA;
-	st->lstar = lstar;
+	memset(r, 0, size);
+	r->sregs.efer = word == 8 ? 0xd01 : 0;
+	r->sregs.idt.base = IDT_VA;
+	r->lstar = lstar;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * tools/vigil/mon.c for tests of symbols: a monitor over an array that is the
+ * A monitor for tests of symbols, in the place of libvigil's: over an array that is the
  * guest's memory. Tables are made in it in the layouts of the kernels that are
  * known.
  */
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mon.h"
+#include "libvigil.h"
 
 #define MEM_SIZE (8u << 20)
 /* Where the kernel's image is: guest-physical and guest-virtual. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tools/vigil/mon.c for tests without a module: see fake_mon.h. */
+/* libvigil for tests without a module, but for symbols: see fake_mon.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +10,10 @@
 
 #include "command.h"
 #include "fake_mon.h"
-#include "libvm.h"
-#include "mon.h"
+#include "lib.h"
+#include "libvigil.h"
 
-static const struct vigil_vm_info vm = {
+static const struct vigil_vm_desc vm = {
 	.id = 7,
 	.pid = 1,
 	.nr_vcpus = 2,
@@ -38,87 +38,83 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 	return ret;
 }
 
-int mon_list(struct vigil_vm_info **list)
+struct vigil_monitor {
+	int fd;
+	struct vigil_event ev;
+};
+
+int vigil_list(const char *device, struct vigil_vm_desc **list, size_t size)
 {
 	*list = malloc(sizeof(**list));
 	if (!*list)
-		return lv_fail(ENOMEM, "out of memory");
+		return vigil_lib_fail(ENOMEM, "out of memory");
 	**list = vm;
 	return 1;
 }
 
-int mon_attach(struct mon *mon, const char *name)
+int vigil_attach(struct vigil_monitor **mon, const char *device,
+		 const char *name, unsigned int flags)
 {
 	const char *fd = getenv(FAKE_ENV);
 
-	mon->info = vm;
-	mon->fd = fd ? atoi(fd) : -1;
+	*mon = aligned_alloc(_Alignof(struct vigil_monitor), sizeof(**mon));
+	if (!*mon)
+		return vigil_lib_fail(ENOMEM, "out of memory");
+	(*mon)->fd = fd ? atoi(fd) : -1;
 	return 0;
 }
 
-int mon_attach_evict(struct mon *mon, const char *name)
+void vigil_detach(struct vigil_monitor *mon)
 {
-	return mon_attach(mon, name);
-}
-
-int mon_attach_read(struct mon *mon, const char *name)
-{
-	return mon_attach(mon, name);
-}
-
-void mon_detach(struct mon *mon)
-{
-	if (mon->fd >= 0)
+	if (mon && mon->fd >= 0)
 		close(mon->fd);
-	mon->fd = -1;
+	free(mon);
 }
 
-int mon_info(struct mon *mon)
+int vigil_fd(const struct vigil_monitor *mon)
 {
+	return mon->fd;
+}
+
+int vigil_get_vm(struct vigil_monitor *mon, struct vigil_vm_desc *desc,
+		 size_t size)
+{
+	*desc = vm;
 	return 0;
 }
 
-long mon_read(struct mon *mon, uint64_t gpa, void *buf, size_t len)
+int vigil_read_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		    void *buf, size_t len)
 {
+	return vigil_lib_fail(EFAULT, "there is no memory");
+}
+
+int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
+			struct vigil_registers *r, size_t size)
+{
+	memset(r, 0, size);
 	return 0;
 }
 
-int mon_read_virt(struct mon *mon, uint64_t cr3, uint64_t gva, void *buf,
-		  size_t len)
-{
-	return lv_fail(EFAULT, "there is no memory");
-}
-
-int mon_state(struct mon *mon, unsigned int vcpu,
-	      struct vigil_vcpu_state *state)
-{
-	memset(state, 0, sizeof(*state));
-	state->vcpu = vcpu;
-	return 0;
-}
-
-static int tell(struct mon *mon, const struct fake_msg *msg)
+static int tell(struct vigil_monitor *mon, const struct fake_msg *msg)
 {
 	if (send(mon->fd, msg, sizeof(*msg), MSG_NOSIGNAL) == sizeof(*msg))
 		return 0;
-	return lv_fail(errno, "the test does not listen");
+	return vigil_lib_fail(errno, "the test does not listen");
 }
 
-int mon_watch_add(struct mon *mon, struct vigil_watch *w)
+int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *r,
+		    size_t size)
 {
 	static uint32_t id;
 
-	w->id = ++id;
-	return tell(mon, &(struct fake_msg){ .what = FAKE_WATCH, .watch = *w });
-}
-
-int mon_watch_del(struct mon *mon, uint32_t id)
-{
-	return 0;
+	r->id = ++id;
+	return tell(mon, &(struct fake_msg){ .what = FAKE_WATCH, .watch = *r });
 }
 
 /* Six handlers, behind those four that an event shows. */
-long mon_read_change(struct mon *mon, uint64_t seq, void *buf, size_t len)
+long vigil_read_change(struct vigil_monitor *mon, uint64_t seq, void *buf,
+		       size_t len)
 {
 	struct vigil_pv_trap *trap = buf;
 	unsigned int i;
@@ -133,43 +129,51 @@ long mon_read_change(struct mon *mon, uint64_t seq, void *buf, size_t len)
 	return i * sizeof(*trap);
 }
 
-int mon_verdict(struct mon *mon, uint64_t seq, bool allow)
+int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
 {
 	struct fake_msg msg = {
 		.what = FAKE_VERDICT,
 		.verdict.seq = seq,
-		.verdict.verdict = allow ? VIGIL_VERDICT_ALLOW :
-					   VIGIL_VERDICT_DENY,
+		.verdict.verdict = verdict,
 	};
 
 	return tell(mon, &msg);
 }
 
-int mon_events(struct mon *mon, struct vigil_event *ev, unsigned int room)
+unsigned int vigil_events_ready(const struct vigil_monitor *mon)
 {
-	ssize_t n = recv(mon->fd, ev, sizeof(*ev), MSG_DONTWAIT);
+	return 0;
+}
 
+int vigil_next_event(struct vigil_monitor *mon, const struct vigil_event **ev,
+		     int timeout_ms)
+{
+	ssize_t n = recv(mon->fd, &mon->ev, sizeof(mon->ev), MSG_DONTWAIT);
+
+	*ev = &mon->ev;
 	if (n >= 0)
-		return n / sizeof(*ev);
+		return n / sizeof(mon->ev);
 	if (errno == EAGAIN)
 		return -EAGAIN;
 	/* A test that ended with something unread counts as a VM that is gone. */
 	if (errno == ECONNRESET)
 		return 0;
-	return lv_fail(errno, "cannot read events: %s", strerror(errno));
+	return vigil_lib_fail(errno, "cannot read events: %s", strerror(errno));
 }
 
-int mon_stats(struct mon *mon, struct mon_stat **stats)
+int vigil_get_counters(struct vigil_monitor *mon, struct vigil_counter **stats,
+		       size_t size)
 {
-	*stats = calloc(2, sizeof(**stats));
+	*stats = calloc(2, size);
 	if (!*stats)
-		return lv_fail(ENOMEM, "out of memory");
+		return vigil_lib_fail(ENOMEM, "out of memory");
 	strcpy((*stats)[0].name, "exits");
 	strcpy((*stats)[1].name, "watch_hits");
 	return 2;
 }
 
-int mon_hypercalls(struct mon *mon, struct vigil_hypercalls *h)
+int vigil_get_hypercalls(struct vigil_monitor *mon, struct vigil_hypercalls *h,
+			 size_t size)
 {
 	*h = (struct vigil_hypercalls){
 		.flags = VIGIL_HC_PAGE | VIGIL_HC_FEP_XEN,
@@ -180,15 +184,10 @@ int mon_hypercalls(struct mon *mon, struct vigil_hypercalls *h)
 	return 0;
 }
 
-int mon_set_hypercalls(struct mon *mon, const struct vigil_hypercalls *h)
+int vigil_set_hypercalls(struct vigil_monitor *mon,
+			 const struct vigil_hypercalls *h, size_t size)
 {
 	return 0;
-}
-
-int mon_exit_code(int err)
-{
-	vigil_msg("%s", lv_error());
-	return err == -ENOENT ? VIGIL_EX_FAIL : VIGIL_EX_DEVICE;
 }
 
 /*

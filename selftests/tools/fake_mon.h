@@ -7,6 +7,7 @@
 #ifndef SELFTESTS_TOOLS_FAKE_MON_H
 #define SELFTESTS_TOOLS_FAKE_MON_H
 
+#include "libvigil.h"
 #include "vigil.h"
 
 #define FAKE_ENV "FAKE_MON"
@@ -15,7 +16,7 @@ enum fake_what { FAKE_WATCH, FAKE_VERDICT };
 
 struct fake_msg {
 	enum fake_what what;
-	struct vigil_watch watch;
+	struct vigil_range watch;
 	struct vigil_verdict verdict;
 };
 

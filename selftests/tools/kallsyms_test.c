@@ -9,13 +9,13 @@
 
 #include "fake_guest.h"
 #include "kallsyms.h"
-#include "libvm.h"
+#include "libvigil.h"
 #include "symtab.h"
 #include "tap.h"
 
 #define WORD4 0x100 /* of a 32-bit kernel */
 
-static struct mon mon;
+static struct vigil_monitor *mon;
 
 static void check_all(const struct symtab *t, bool percpu)
 {
@@ -41,7 +41,7 @@ static void layouts(long arg)
 
 	word = arg & WORD4 ? 4 : 8;
 	make_guest((arg & ~WORD4) >> 1, percpu);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	check_all(&t, percpu);
 	symtab_free(&t);
 }
@@ -58,7 +58,7 @@ static void decoy(long arg)
 	for (size_t i = tables_start; i < tables_start + N_SYMS * 4; i += 4)
 		mem[i] ^= 4;
 	put_tables(0x500000, L_61, true);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	check_all(&t, true);
 	CHECK(strstr(t.origin, "0xffffffff874") != NULL);
 	symtab_free(&t);
@@ -75,7 +75,7 @@ static void straddle(long arg)
 	shift &= ~(size_t)7;
 	memset(mem + tables_start, 0, tables_end - tables_start);
 	put_tables(0x300000 + shift, L_64, true);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	check_all(&t, true);
 	symtab_free(&t);
 }
@@ -85,15 +85,15 @@ static void no_tables(long arg)
 	struct symtab t = { 0 };
 
 	memset(mem, 0, sizeof(mem));
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
-	CHECK(strstr(lv_error(), "no kernel's symbol tables") != NULL);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
+	CHECK(strstr(vigil_error(), "no kernel's symbol tables") != NULL);
 	memcpy(mem + 0x10000, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 	/* The tables lie at the very ends of memory. */
 	memcpy(mem, KALLSYMS_PATTERN, KALLSYMS_PATTERN_LEN);
 	memcpy(mem + MEM_SIZE - KALLSYMS_PATTERN_LEN, KALLSYMS_PATTERN,
 	       KALLSYMS_PATTERN_LEN);
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 	CHECK_EQ(t.n, 0);
 }
 
@@ -141,11 +141,11 @@ static void forged(long arg)
 	image_end = 0x500000;
 	put_tables(0x10000, L_61, true);
 	put_tables(0x600000, L_61, true);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	CHECK(strstr(t.origin, "guest memory at 0xffffffff872") != NULL);
 	symtab_free(&t);
 	memset(mem + 0x300000, 0, 0x200000);
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 }
 
 static void two_tables(long arg)
@@ -154,11 +154,11 @@ static void two_tables(long arg)
 
 	word = arg;
 	make_guest(L_61, word == 8);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	symtab_free(&t);
 	put_tables(0x500000, L_64, word == 8);
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOEXEC);
-	CHECK(strstr(lv_error(), "--symbols FILE") != NULL);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOEXEC);
+	CHECK(strstr(vigil_error(), "--symbols FILE") != NULL);
 	CHECK_EQ(t.n, 0);
 }
 
@@ -169,10 +169,10 @@ static void wrong_handlers(long arg)
 
 	make_guest(L_61, true);
 	put_gate(0, sym_addr(HANDLER_SYM, true));
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	symtab_free(&t);
 	put_gate(0, sym_addr(HANDLER_SYM, true) + 16);
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 }
 
 /* The table must have the kernel's entry for SYSCALL where LSTAR says. */
@@ -183,24 +183,24 @@ static void syscall_entry(long arg)
 	make_guest(L_61, true);
 	put_gate(0, sym_addr(HANDLER_SYM, true));
 	lstar = sym_addr(SYSCALL_SYM, true);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	symtab_free(&t);
 	lstar += 16;
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
-	CHECK(strstr(lv_error(), "LSTAR") != NULL);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
+	CHECK(strstr(vigil_error(), "LSTAR") != NULL);
 	CHECK_EQ(t.n, 0);
 	/* LSTAR leads into the memory of modules, as a rootkit's would. */
 	lstar = 0xffffffffc0201000;
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 	/* A trampoline of early page-table isolation says nothing about the tables. */
 	lstar = 0xfffffe0000006000;
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	symtab_free(&t);
 	/* A 32-bit kernel has no such entry, whatever the MSR holds. */
 	word = 4;
 	lstar = 0x1234;
 	make_guest(L_61, false);
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	symtab_free(&t);
 }
 
@@ -214,9 +214,9 @@ static void no_banner(long arg)
 	functions_only = true;
 	make_guest(L_61, word == 8);
 	gate(0, sym_addr(HANDLER_SYM, true));
-	CHECK_EQ(symtab_load_guest(&t, &mon), -ENOENT);
+	CHECK_EQ(symtab_load_guest(&t, mon), -ENOENT);
 	gate(14, sym_addr(HANDLER_SYM + 1, true));
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	check_all(&t, word == 8);
 	symtab_free(&t);
 }
@@ -241,7 +241,7 @@ static void escapes(long arg)
 	p = memmem(mem, MEM_SIZE, "sys_func_", 10);
 	REQUIRE_EQ(p != NULL, 1);
 	p[3] = 0233;
-	REQUIRE_EQ(symtab_load_guest(&t, &mon), 0);
+	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	for (size_t i = 0; i < t.n; i++) {
 		raw += t.sym[i].type < ' ' || t.sym[i].type > '~';
 		for (const char *c = t.sym[i].name; *c; c++)

@@ -2,14 +2,14 @@
 /* Text of a guest or of another user, on its way to a terminal or into JSON. */
 #include <string.h>
 
-#include "quote.h"
+#include "libvigil.h"
 #include "tap.h"
 
 static void quoted_as(const char *text, const char *expect)
 {
 	char buf[256];
 
-	CHECK_EQ(quote(text, buf, sizeof(buf)) == buf, 1);
+	CHECK_EQ(vigil_quote(text, buf, sizeof(buf)) == buf, 1);
 	if (strcmp(buf, expect))
 		FAIL("quoted as %s instead of %s", buf, expect);
 }
@@ -42,7 +42,7 @@ static void every_byte(long arg)
 	for (int c = 1; c < 256; c++) {
 		char text[2] = { c }, buf[8];
 
-		quote(text, buf, sizeof(buf));
+		vigil_quote(text, buf, sizeof(buf));
 		for (char *p = buf; *p; p++)
 			CHECK(*p >= 0x20 && *p <= 0x7e);
 		CHECK_EQ(strlen(buf), c == '\\'		     ? 2 :
@@ -58,7 +58,7 @@ static void cut(long arg)
 
 	for (size_t room = 1; room <= 10; room++) {
 		memset(buf, '#', sizeof(buf));
-		quote("a\033\\b", buf, room);
+		vigil_quote("a\033\\b", buf, room);
 		CHECK_EQ(strlen(buf), room < 2 ? 0 :
 				      room < 6 ? 1 :
 				      room < 8 ? 5 :
@@ -66,7 +66,8 @@ static void cut(long arg)
 						 8);
 		CHECK_EQ(buf[room], '#');
 	}
-	CHECK_EQ(strlen(quote("\377\377\377", buf, QUOTE_ROOM(3))), 12);
+	CHECK_EQ(strlen(vigil_quote("\377\377\377", buf, VIGIL_QUOTE_ROOM(3))),
+		 12);
 }
 
 int main(int argc, char **argv)

@@ -107,10 +107,10 @@ static void test_memory_here(long arg)
 	CHECK_EQ(check_memory(1 * MIB, "/proc"), 0);
 }
 
-static struct vigil_vm_info vm(uint32_t id, uint32_t pid, const char *name,
+static struct vigil_vm_desc vm(uint32_t id, uint32_t pid, const char *name,
 			       uint32_t flags)
 {
-	struct vigil_vm_info v = { .id = id, .pid = pid, .flags = flags };
+	struct vigil_vm_desc v = { .id = id, .pid = pid, .flags = flags };
 
 	strncpy(v.name, name, sizeof(v.name));
 	return v;
@@ -118,7 +118,7 @@ static struct vigil_vm_info vm(uint32_t id, uint32_t pid, const char *name,
 
 static void test_name(long arg)
 {
-	struct vigil_vm_info list[] = {
+	struct vigil_vm_desc list[] = {
 		vm(3, 1, "web", 0),
 		vm(4, 1, "web2", 0),
 		vm(5, 1, "", 0),
@@ -141,8 +141,8 @@ static void test_name(long arg)
 /* A monitor holds what a guest was before it started again: its name is free. */
 static void test_name_of_the_dead(long arg)
 {
-	struct vigil_vm_info list[] = {
-		vm(3, 1, "web", VIGIL_VM_DEAD),
+	struct vigil_vm_desc list[] = {
+		vm(3, 1, "web", VIGIL_DESC_DEAD),
 		vm(4, getpid(), "web", 0),
 	};
 
@@ -151,15 +151,15 @@ static void test_name_of_the_dead(long arg)
 
 static void test_long_name(long arg)
 {
-	struct vigil_vm_info list[2];
-	char name[VIGIL_NAME_LEN];
+	struct vigil_vm_desc list[2];
+	char name[VIGIL_NAME_ROOM];
 
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = 0;
 	list[0] = vm(3, 1, name, 0);
 	list[1] = vm(4, getpid(), name, 0);
 	CHECK_EQ(check_name(list, 2, name), -EEXIST);
-	list[0].name[VIGIL_NAME_LEN - 2] = 'o';
+	list[0].name[VIGIL_NAME_ROOM - 2] = 'o';
 	CHECK_EQ(check_name(list, 2, name), 0);
 }
 

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "fake_guest.h"
-#include "libvm.h"
+#include "libvigil.h"
 #include "symtab.h"
 #include "tap.h"
 
-static struct mon mon;
+static struct vigil_monitor *mon;
 static char path[] = "/tmp/symbols-test-XXXXXX";
 
 static FILE *new_file(void)
@@ -45,7 +45,7 @@ static void refused(const char *text, const char *hint)
 
 	write_file(text);
 	CHECK_EQ(symtab_load_file(&t, path), -ENOEXEC);
-	CHECK(strstr(lv_error(), hint) != NULL);
+	CHECK(strstr(vigil_error(), hint) != NULL);
 	symtab_free(&t);
 	unlink(path);
 }
@@ -76,7 +76,7 @@ static int load_lines(struct symtab *t, const char *text)
 
 	memset(t, 0, sizeof(*t));
 	write_file(text);
-	ret = symtab_load(t, &mon, path);
+	ret = symtab_load(t, mon, path);
 	unlink(path);
 	return ret;
 }
@@ -101,14 +101,14 @@ static void slide(long arg)
 	write_map(new_file());
 	memset(mem, 0, sizeof(mem));
 	/* The kernel is not up yet; then another kernel's handlers are in the IDT. */
-	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
-	CHECK(strstr(lv_error(), "KASLR") != NULL);
+	CHECK_EQ(symtab_load(&t, mon, path), -ENOENT);
+	CHECK(strstr(vigil_error(), "KASLR") != NULL);
 	put_gate(0, KERNEL_VA + 0x10000);
 	put_gate(14, KERNEL_VA + 0x10080);
-	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
+	CHECK_EQ(symtab_load(&t, mon, path), -ENOENT);
 
 	put_gate(14, KERNEL_VA + 0x10040);
-	REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+	REQUIRE_EQ(symtab_load(&t, mon, path), 0);
 	CHECK_EQ(t.slide, KERNEL_VA - LINKED);
 	REQUIRE_EQ(symtab_find(&t, "func_7") != NULL, 1);
 	CHECK_EQ(symtab_find(&t, "func_7")->addr, KERNEL_VA + 7 * 64);
@@ -129,12 +129,12 @@ static void slide_by_syscall(long arg)
 	put_gate(0, KERNEL_VA + 0x10000);
 	put_gate(14, KERNEL_VA + 0x10040);
 	lstar = KERNEL_VA + 0x20000;
-	REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+	REQUIRE_EQ(symtab_load(&t, mon, path), 0);
 	CHECK_EQ(t.slide, KERNEL_VA - LINKED);
 	symtab_free(&t);
 	lstar += 0x40;
-	CHECK_EQ(symtab_load(&t, &mon, path), -ENOENT);
-	CHECK(strstr(lv_error(), "LSTAR") != NULL);
+	CHECK_EQ(symtab_load(&t, mon, path), -ENOENT);
+	CHECK(strstr(vigil_error(), "LSTAR") != NULL);
 	unlink(path);
 
 	memset(mem, 0, sizeof(mem));
@@ -168,7 +168,7 @@ static void kallsyms32(long arg)
 		fclose(f);
 		put_gate32(0, KERNEL_VA + by + 0x10000);
 		put_gate32(14, KERNEL_VA + by + 0x10040);
-		REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+		REQUIRE_EQ(symtab_load(&t, mon, path), 0);
 		REQUIRE_EQ(symtab_find(&t, "func_7") != NULL, 1);
 		CHECK_EQ(symtab_find(&t, "func_7")->addr,
 			 KERNEL_VA + by + 7 * 64);
@@ -193,7 +193,7 @@ static void modules(long arg)
 		memset(mem, 0, sizeof(mem));
 		put_gate(0, LINKED + 0x10000 + moved * 0x200000);
 		put_gate(14, LINKED + 0x10040 + moved * 0x200000);
-		REQUIRE_EQ(symtab_load(&t, &mon, path), 0);
+		REQUIRE_EQ(symtab_load(&t, mon, path), 0);
 		s = symtab_find(&t, "cleanup");
 		/* of another boot, they are not where the file says */
 		CHECK_EQ(s == NULL, moved);
@@ -239,7 +239,7 @@ static void few(long arg)
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
 				"ffffffff81000040 T b c\n"),
 		 -ENOEXEC);
-	CHECK(strstr(lv_error(), "line 2") != NULL);
+	CHECK(strstr(vigil_error(), "line 2") != NULL);
 	CHECK_EQ(load_lines(&t, "ffffffff81000040 T a\n"
 				"ffffffff81000040 T b []\n"),
 		 -ENOEXEC);

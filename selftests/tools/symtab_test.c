@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kallsyms.h"
-#include "libvm.h"
+#include "libvigil.h"
 #include "symtab.h"
 #include "tap.h"
 
@@ -75,7 +75,7 @@ static void definitions(long arg)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CHECK_EQ(symtab_define(&t, bad[i]), -EINVAL);
-		CHECK(strstr(lv_error(), "NAME=ADDR") != NULL);
+		CHECK(strstr(vigil_error(), "NAME=ADDR") != NULL);
 	}
 	CHECK_EQ(t.n, 0);
 	/* A definition becomes the first symbol, a new one, or replaces two. */

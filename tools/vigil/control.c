@@ -160,7 +160,7 @@ static void print_vector(FILE *out, const struct vigil_event *ev,
 }
 
 static void print_handler(FILE *out, const struct vigil_pv_trap *trap,
-			  const struct symtab *t)
+			  const struct vigil_symbols *t)
 {
 	char sym[300];
 
@@ -168,7 +168,7 @@ static void print_handler(FILE *out, const struct vigil_pv_trap *trap,
 		fputs("none", out);
 		return;
 	}
-	symtab_text(t, trap->ip, sym, sizeof(sym));
+	vigil_symbols_text(t, trap->ip, sym, sizeof(sym));
 	fprintf(out, "%04x:%#llx%s%s%s dpl %u%s%s", trap->cs, (ull)trap->ip,
 		*sym ? " (" : "", sym, *sym ? ")" : "", trap->flags & TRAP_DPL,
 		trap->flags & TRAP_MASKED ? " masked" : "",
@@ -176,7 +176,8 @@ static void print_handler(FILE *out, const struct vigil_pv_trap *trap,
 }
 
 static void print_traps(FILE *out, const struct vigil_event *ev,
-			const struct control_all *all, const struct symtab *t)
+			const struct control_all *all,
+			const struct vigil_symbols *t)
 {
 	unsigned int i, n = shown(ev, sizeof(struct vigil_pv_trap));
 	struct vigil_pv_trap old, new_;
@@ -228,7 +229,7 @@ static void print_iopl(FILE *out, const struct vigil_event *ev)
 }
 
 void control_print(FILE *out, const struct vigil_event *ev,
-		   const struct control_all *all, const struct symtab *t)
+		   const struct control_all *all, const struct vigil_symbols *t)
 {
 	switch (ev->control) {
 	case VIGIL_CONTROL_TRAP_TABLE:
@@ -273,7 +274,7 @@ static void add_hex(struct json_object *o, const char *key, uint64_t v)
 /* Where there is no handler, there is no field. */
 static void add_handler(struct json_object *o, const char *key,
 			const struct vigil_pv_trap *trap,
-			const struct symtab *t)
+			const struct vigil_symbols *t)
 {
 	struct json_object *h;
 	char sym[300];
@@ -283,7 +284,7 @@ static void add_handler(struct json_object *o, const char *key,
 	h = json_object_new_object();
 	add_hex(h, "cs", trap->cs);
 	add_hex(h, "ip", trap->ip);
-	if (*symtab_text(t, trap->ip, sym, sizeof(sym)))
+	if (*vigil_symbols_text(t, trap->ip, sym, sizeof(sym)))
 		add_text(h, "symbol", sym);
 	add_num(h, "dpl", trap->flags & TRAP_DPL);
 	json_object_object_add(h, "masked",
@@ -296,7 +297,8 @@ static void add_handler(struct json_object *o, const char *key,
 }
 
 static void traps_json(struct json_object *list, const struct vigil_event *ev,
-		       const struct control_all *all, const struct symtab *t)
+		       const struct control_all *all,
+		       const struct vigil_symbols *t)
 {
 	unsigned int i, n = shown(ev, sizeof(struct vigil_pv_trap)),
 			end = all && all->n > n ? all->n : n;
@@ -371,7 +373,7 @@ static void one_json(struct json_object *list, const struct vigil_event *ev,
 }
 
 void control_json(struct json_object *o, const struct vigil_event *ev,
-		  const struct control_all *all, const struct symtab *t)
+		  const struct control_all *all, const struct vigil_symbols *t)
 {
 	struct json_object *list = json_object_new_array();
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "symtab.h"
+#include "libvigil.h"
 #include "vigil.h"
 
 #define CONTROL_MAX_TRAPS 256
@@ -34,9 +34,10 @@ bool control_is_cut(const struct vigil_event *ev);
 void control_title(FILE *out, const struct vigil_event *ev);
 /* Prints a line for each change. @all may be NULL. */
 void control_print(FILE *out, const struct vigil_event *ev,
-		   const struct control_all *all, const struct symtab *t);
+		   const struct control_all *all,
+		   const struct vigil_symbols *t);
 /* Adds the fields that only such events have. @all may be NULL. */
 void control_json(struct json_object *o, const struct vigil_event *ev,
-		  const struct control_all *all, const struct symtab *t);
+		  const struct control_all *all, const struct vigil_symbols *t);
 
 #endif

@@ -17,7 +17,8 @@
 #include "demo.h"
 #include "event.h"
 #include "libvm.h"
-#include "symtab.h"
+#include "mon.h"
+#include "vigil.h"
 
 #define DATA_DIR "/usr/local/share/vigil"
 
@@ -130,20 +131,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  * tmpfs and ramfs directories are listed through simple_dir_operations. The
  * member is found by what it holds: dcache_readdir.
  */
-static int find_dir_pointer(const struct symtab *t, struct mon *mon,
+static int find_dir_pointer(const struct vigil_symbols *t, struct mon *mon,
 			    struct target *tg)
 {
 	uint64_t ops, readdir, words[32];
 	unsigned int i;
 	int ret;
 
-	ret = symtab_parse(t, "simple_dir_operations", &ops);
+	ret = vigil_symbols_parse(t, "simple_dir_operations", &ops);
 	if (!ret)
-		ret = symtab_parse(t, "dcache_readdir", &readdir);
+		ret = vigil_symbols_parse(t, "dcache_readdir", &readdir);
 	if (!ret)
-		ret = mon_read_virt(mon, 0, ops, words, sizeof(words));
+		ret = vigil_read_virt(mon->m, 0, ops, words, sizeof(words));
 	if (ret)
-		return ret;
+		return mon_told(ret);
 	for (i = 0; i < 32; i++) {
 		if (words[i] != readdir)
 			continue;
@@ -163,16 +164,18 @@ static int find_dir_pointer(const struct symtab *t, struct mon *mon,
 }
 
 /* The table has no length of its own: it ends where the next symbol begins. */
-static int find_syscall_table(const struct symtab *t, struct target *tg)
+static int find_syscall_table(const struct vigil_symbols *t, struct target *tg)
 {
-	uint64_t addr, end, off;
+	struct vigil_symbol s;
+	uint64_t addr, end;
 	int ret;
 
-	ret = symtab_parse(t, "sys_call_table", &addr);
+	ret = vigil_symbols_parse(t, "sys_call_table", &addr);
 	if (ret)
-		return ret;
+		return mon_told(ret);
 	end = addr + 8;
-	while (end < addr + 16384 && symtab_at(t, end, &off)->addr <= addr)
+	while (end < addr + 16384 &&
+	       !vigil_symbols_at(t, end, &s, sizeof(s), NULL) && s.addr <= addr)
 		end += 8;
 	tg->what = "sys_call_table";
 	tg->addr = addr;
@@ -184,28 +187,29 @@ static int find_syscall_table(const struct symtab *t, struct target *tg)
 
 static int set_watches(struct act *act, struct mon *mon)
 {
-	struct symtab t = { 0 };
+	struct vigil_symbols *t;
 	unsigned int i;
 	int ret;
 
-	ret = symtab_load_guest(&t, mon);
+	ret = mon_told(vigil_symbols_load(&t, mon->m, NULL));
 	if (!ret) {
-		demo_say("%zu symbols found in %s", t.n, t.origin);
-		ret = find_dir_pointer(&t, mon, &act->target[T_DIR]);
+		demo_say("%zu symbols found in %s", vigil_symbols_count(t),
+			 vigil_symbols_origin(t));
+		ret = find_dir_pointer(t, mon, &act->target[T_DIR]);
 	}
 	if (!ret)
-		ret = find_syscall_table(&t, &act->target[T_SYSCALLS]);
-	symtab_free(&t);
+		ret = find_syscall_table(t, &act->target[T_SYSCALLS]);
+	vigil_symbols_free(t);
 	for (i = 0; !ret && i < N_TARGETS; i++) {
-		struct vigil_watch w = {
+		struct vigil_range w = {
 			.start = act->target[i].addr,
 			.len = act->target[i].len,
-			.kind = VIGIL_WATCH_GVA,
+			.kind = VIGIL_AT_GVA,
 			.action = act->action,
 			.cookie = i,
 		};
 
-		ret = mon_watch_add(mon, &w);
+		ret = mon_told(vigil_watch_add(mon->m, &w, sizeof(w)));
 		act->target[i].id = w.id;
 	}
 	return ret;
@@ -249,39 +253,36 @@ static int follow_guest(struct act *act, struct demo_guest *g,
  * now.
  */
 static int collect_events(struct act *act, struct mon *mon,
-			  const struct symtab *t)
+			  const struct vigil_symbols *t)
 {
-	static struct vigil_event ev[16];
-	struct mon_stat *stats;
+	const struct vigil_event *ev;
+	struct vigil_counter *stats;
 	int i, n, left = 0;
 
-	n = mon_stats(mon, &stats);
+	n = vigil_get_counters(mon->m, &stats, sizeof(*stats));
 	if (n < 0)
-		return n;
+		return mon_told(n);
 	for (i = 0; i < n; i++)
 		if (!strcmp(stats[i].name, "watch_hits"))
 			left = stats[i].value;
 	free(stats);
 	demo_say("%d write%s to what is watched", left, left == 1 ? "" : "s");
 	while (left > 0) {
-		n = mon_events(mon, ev, left < 16 ? left : 16);
+		struct target *tg;
+
+		n = vigil_next_event(mon->m, &ev, -1);
 		if (n < 0)
-			return n;
+			return mon_told(n);
 		if (!n)
 			return lv_fail(EPIPE, "the VM ended");
-		for (i = 0; i < n; i++) {
-			struct target *tg;
-
-			event_print(demo_progress, &ev[i], t, NULL);
-			if (ev[i].cookie >= N_TARGETS)
-				return lv_fail(
-					EPROTO,
-					"an event of a watch that nobody set");
-			tg = &act->target[ev[i].cookie];
-			tg->ev = ev[i];
-			tg->events++;
-		}
-		left -= n;
+		event_print(demo_progress, ev, t, NULL);
+		if (ev->cookie >= N_TARGETS)
+			return lv_fail(EPROTO,
+				       "an event of a watch that nobody set");
+		tg = &act->target[ev->cookie];
+		tg->ev = *ev;
+		tg->events++;
+		left--;
 	}
 	return 0;
 }
@@ -347,7 +348,7 @@ static void check_target(struct act *act, struct mon *mon, struct target *tg,
 	      "with the instruction, in the guest's kernel");
 	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny,
 	      "and marked as %s", deny ? "refused" : "let through");
-	if (mon_read_virt(mon, 0, where, &now, sizeof(now)))
+	if (vigil_read_virt(mon->m, 0, where, &now, sizeof(now)))
 		now = 0;
 	check(act, now && now == (deny ? old : want),
 	      "guest memory holds the %s pointer", deny ? "old" : "new");
@@ -380,45 +381,47 @@ static void check_act(struct act *act, struct mon *mon)
  * Prints the words on the stack that are addresses of the kernel's code, which is
  * nearly a backtrace.
  */
-static void print_stack(struct mon *mon, const struct symtab *t, uint64_t rsp)
+static void print_stack(struct mon *mon, const struct vigil_symbols *t,
+			uint64_t rsp)
 {
 	uint64_t words[256], off;
-	const struct symbol *s;
+	struct vigil_symbol s;
 	unsigned int i, n;
 
 	rsp &= ~7ull;
 	n = (4096 - (rsp & 4095)) / 8;
 	if (n > 256)
 		n = 256;
-	if (mon_read_virt(mon, 0, rsp, words, n * 8))
+	if (vigil_read_virt(mon->m, 0, rsp, words, n * 8))
 		return;
 	for (i = 0; i < n; i++) {
-		s = symtab_at(t, words[i], &off);
-		if (s && off && strchr("tTwW", s->type))
+		if (!vigil_symbols_at(t, words[i], &s, sizeof(s), &off) &&
+		    off && strchr("tTwW", s.type))
 			fprintf(demo_progress, "  rsp+%#05x %s+%#llx\n", i * 8,
-				s->name, (unsigned long long)off);
+				s.name, (unsigned long long)off);
 	}
 }
 
 /* Prints where a guest hangs, for whoever has to find out why. */
 static void describe_guest(struct mon *mon)
 {
-	struct vigil_vcpu_state state;
-	struct symtab t = { 0 };
-	struct mon_stat *stats;
+	struct vigil_registers state;
+	struct vigil_symbols *t;
+	struct vigil_counter *stats;
 	char sym[300];
 	int n;
 
-	if (mon_state(mon, 0, &state))
+	if (vigil_get_registers(mon->m, 0, &state, sizeof(state)))
 		return;
-	symtab_load_guest(&t, mon);
-	symtab_text(&t, state.regs.rip, sym, sizeof(sym));
+	if (vigil_symbols_load(&t, mon->m, NULL) && vigil_symbols_new(&t))
+		return;
+	vigil_symbols_text(t, state.regs.rip, sym, sizeof(sym));
 	demo_say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
 		 sym);
 	lv_print_regs(demo_progress, &state.regs, &state.sregs);
-	print_stack(mon, &t, state.regs.rsp);
-	symtab_free(&t);
-	n = mon_stats(mon, &stats);
+	print_stack(mon, t, state.regs.rsp);
+	vigil_symbols_free(t);
+	n = vigil_get_counters(mon->m, &stats, sizeof(*stats));
 	for (int i = 0; i < n; i++)
 		if (stats[i].value)
 			fprintf(demo_progress, "%s %llu\n", stats[i].name,
@@ -440,13 +443,13 @@ static int broke_off(struct mon *mon, int err)
 static int run_monitored(struct act *act, struct demo_guest *g,
 			 const char *name, unsigned int timeout)
 {
-	struct symtab t = { 0 };
+	struct vigil_symbols *t = NULL;
 	struct mon mon;
 	int ret;
 
 	ret = demo_expect(g, "demo: ready", NULL, 0, timeout);
 	if (ret != -EPIPE) {
-		int err = mon_attach(&mon, name);
+		int err = mon_told(mon_attach(&mon, name, 0));
 
 		if (err)
 			return err;
@@ -463,12 +466,12 @@ static int run_monitored(struct act *act, struct demo_guest *g,
 		ret = follow_guest(act, g, timeout);
 	}
 	if (!ret)
-		ret = symtab_load_guest(&t, &mon);
+		ret = mon_told(vigil_symbols_load(&t, mon.m, NULL));
 	if (!ret)
-		ret = collect_events(act, &mon, &t);
+		ret = collect_events(act, &mon, t);
 	if (!ret)
 		check_act(act, &mon);
-	symtab_free(&t);
+	vigil_symbols_free(t);
 	if (ret)
 		return broke_off(&mon, ret);
 	mon_detach(&mon);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "demo_pv.h"
 #include "libvm.h"
 #include "mon.h"
+#include "vigil.h"
 
 #define XEN_EPERM 1
 #define XEN_EFAULT 14
@@ -285,10 +287,20 @@ static void destroy_guest(struct guest *g)
 /* Exits that the guest has caused: interrupts of the host are not its doing. */
 static int64_t exits(struct guest *g)
 {
-	struct mon mon = { .fd = g->vm.fd };
-	struct mon_stat *stats;
+	int fd = ioctl(g->vm.fd, VIGIL_CREATE_MONITOR, VIGIL_ATTACH_READ);
+	struct vigil_counter *stats;
+	struct vigil_monitor *mon;
 	int64_t sum = 0;
-	int i, n = mon_stats(&mon, &stats);
+	int i, n;
+
+	if (fd < 0)
+		return 0;
+	if (vigil_attach_fd(&mon, fd)) {
+		close(fd);
+		return 0;
+	}
+	n = vigil_get_counters(mon, &stats, sizeof(*stats));
+	vigil_detach(mon);
 
 	for (i = 0; i < n; i++) {
 		if (!strcmp(stats[i].name, "exits"))

@@ -116,7 +116,7 @@ static const char *fate(const struct vigil_event *ev, enum event_verdict v)
 }
 
 /* Names the symbol that a value points to. Values that are no pointers get none. */
-static const char *pointee(const struct symtab *t, const uint8_t *bytes,
+static const char *pointee(const struct vigil_symbols *t, const uint8_t *bytes,
 			   uint32_t len, char *buf, size_t room)
 {
 	uint64_t p;
@@ -125,11 +125,11 @@ static const char *pointee(const struct symtab *t, const uint8_t *bytes,
 	if (len != sizeof(p))
 		return buf;
 	memcpy(&p, bytes, sizeof(p));
-	return p >> 63 ? symtab_text(t, p, buf, room) : buf;
+	return p >> 63 ? vigil_symbols_text(t, p, buf, room) : buf;
 }
 
 static void print_bytes(FILE *out, const char *what, const uint8_t *bytes,
-			uint32_t len, const struct symtab *t)
+			uint32_t len, const struct vigil_symbols *t)
 {
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
@@ -139,13 +139,13 @@ static void print_bytes(FILE *out, const char *what, const uint8_t *bytes,
 }
 
 static void print_store(FILE *out, const struct vigil_event *ev,
-			const struct symtab *t)
+			const struct vigil_symbols *t)
 {
 	char sym[300];
 
 	fprintf(out, "write of %u byte%s ", ev->len, ev->len == 1 ? "" : "s");
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
-		symtab_text(t, ev->gva, sym, sizeof(sym));
+		vigil_symbols_text(t, ev->gva, sym, sizeof(sym));
 		fprintf(out, "to %s%s%#llx%s ", sym, *sym ? " (" : "",
 			(ull)ev->gva, *sym ? ")" : "");
 	}
@@ -153,7 +153,7 @@ static void print_store(FILE *out, const struct vigil_event *ev,
 }
 
 void event_print(FILE *out, const struct vigil_event *ev,
-		 const struct symtab *t, const struct control_all *all)
+		 const struct vigil_symbols *t, const struct control_all *all)
 {
 	bool control = ev->kind == VIGIL_EVENT_CONTROL;
 	char when[64], sym[300], text[128];
@@ -166,7 +166,7 @@ void event_print(FILE *out, const struct vigil_event *ev,
 		print_store(out, ev, t);
 	fprintf(out, ": %s\n", fate(ev, EVENT_NO_VERDICT));
 
-	symtab_text(t, ev->rip, sym, sizeof(sym));
+	vigil_symbols_text(t, ev->rip, sym, sizeof(sym));
 	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n",
 		(ull)ev->rip, *sym ? " (" : "", sym, *sym ? ")" : "", ev->vcpu,
 		ev->cpl, (ull)ev->cr3);
@@ -211,12 +211,13 @@ static void add_num(struct json_object *o, const char *key, uint64_t v)
 }
 
 static void add_code(struct json_object *o, const struct vigil_event *ev,
-		     const struct symtab *t)
+		     const struct vigil_symbols *t)
 {
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
 	add_hex(o, "rip", ev->rip);
-	add_text(o, "rip_symbol", symtab_text(t, ev->rip, sym, sizeof(sym)));
+	add_text(o, "rip_symbol",
+		 vigil_symbols_text(t, ev->rip, sym, sizeof(sym)));
 	if (ev->flags & VIGIL_EVENT_INSN_VALID &&
 	    ev->insn_len <= sizeof(ev->insn)) {
 		add_text(o, "insn", hex(ev->insn, ev->insn_len, "", text));
@@ -230,14 +231,14 @@ static void add_code(struct json_object *o, const struct vigil_event *ev,
 }
 
 static void add_store(struct json_object *o, const struct vigil_event *ev,
-		      const struct symtab *t)
+		      const struct vigil_symbols *t)
 {
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
 	if (ev->flags & VIGIL_EVENT_GVA_VALID) {
 		add_hex(o, "gva", ev->gva);
 		add_text(o, "symbol",
-			 symtab_text(t, ev->gva, sym, sizeof(sym)));
+			 vigil_symbols_text(t, ev->gva, sym, sizeof(sym)));
 	}
 	add_hex(o, "gpa", ev->gpa);
 	add_num(o, "len", ev->len);
@@ -249,7 +250,7 @@ static void add_store(struct json_object *o, const struct vigil_event *ev,
 		 pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
 }
 
-char *event_json(const struct vigil_event *ev, const struct symtab *t,
+char *event_json(const struct vigil_event *ev, const struct vigil_symbols *t,
 		 const struct control_all *all, enum event_verdict verdict)
 {
 	static const char *const names[16] = {

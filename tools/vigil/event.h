@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "control.h"
-#include "symtab.h"
+#include "libvigil.h"
 #include "vigil.h"
 
 /* The decision about a held write. */
@@ -34,10 +34,10 @@ const char *event_disassemble(const struct vigil_event *ev, char *buf,
 
 /* Prints a few lines for people. @t and @all may be NULL. */
 void event_print(FILE *out, const struct vigil_event *ev,
-		 const struct symtab *t, const struct control_all *all);
+		 const struct vigil_symbols *t, const struct control_all *all);
 
 /* Returns one JSON object without a newline, to be freed. @t and @all may be NULL. */
-char *event_json(const struct vigil_event *ev, const struct symtab *t,
+char *event_json(const struct vigil_event *ev, const struct vigil_symbols *t,
 		 const struct control_all *all, enum event_verdict verdict);
 
 #endif

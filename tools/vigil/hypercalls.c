@@ -10,8 +10,8 @@
 #include <xen/xen.h>
 
 #include "command.h"
-#include "libvm.h"
 #include "mon.h"
+#include "vigil.h"
 
 #define NR_NUMBERS 64
 #define PREFIXES (VIGIL_HC_FEP_XEN | VIGIL_HC_FEP_KVM)
@@ -225,7 +225,7 @@ static int change(struct mon *mon, struct vigil_hypercalls *h,
 		h->refuse = args->refuse;
 	if (args->set_user)
 		h->user = args->user;
-	return mon_set_hypercalls(mon, h);
+	return vigil_set_hypercalls(mon->m, h, sizeof(*h));
 }
 
 int vigil_cmd_hypercalls(int argc, char **argv)
@@ -248,10 +248,10 @@ int vigil_cmd_hypercalls(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
 	set = args.iopl >= 0 || args.refuse >= 0 || args.set_user;
-	ret = set ? mon_attach(&mon, args.vm) : mon_attach_read(&mon, args.vm);
+	ret = mon_attach(&mon, args.vm, set ? 0 : VIGIL_MONITOR_READ);
 	if (ret)
 		return mon_exit_code(ret);
-	ret = mon_hypercalls(&mon, &h);
+	ret = vigil_get_hypercalls(mon.m, &h, sizeof(h));
 	if (!ret && set)
 		ret = change(&mon, &h, &args);
 	mon_detach(&mon);

@@ -45,7 +45,8 @@ static void export_bytes(const char *name, const uint8_t *bytes, uint32_t len)
 }
 
 /* Runs in the child: the environment of the watcher stays as it is. */
-static void export_event(const struct vigil_event *ev, const struct symtab *t)
+static void export_event(const struct vigil_event *ev,
+			 const struct vigil_symbols *t)
 {
 	char sym[300];
 
@@ -54,8 +55,8 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	export_num("VIGIL_VCPU", ev->vcpu, "%llu");
 	export_num("VIGIL_RIP", ev->rip, "0x%llx");
 	export_num("VIGIL_CPL", ev->cpl, "%llu");
-	setenv("VIGIL_RIP_SYMBOL", symtab_text(t, ev->rip, sym, sizeof(sym)),
-	       1);
+	setenv("VIGIL_RIP_SYMBOL",
+	       vigil_symbols_text(t, ev->rip, sym, sizeof(sym)), 1);
 	if (ev->kind == VIGIL_EVENT_CONTROL) {
 		setenv("VIGIL_CONTROL", control_name(ev->control) ?: "", 1);
 		export_num("VIGIL_CALL", ev->call, "%llu");
@@ -65,7 +66,8 @@ static void export_event(const struct vigil_event *ev, const struct symtab *t)
 	export_num("VIGIL_GVA", ev->gva, "0x%llx");
 	export_num("VIGIL_GPA", ev->gpa, "0x%llx");
 	export_num("VIGIL_LEN", ev->len, "%llu");
-	setenv("VIGIL_SYMBOL", symtab_text(t, ev->gva, sym, sizeof(sym)), 1);
+	setenv("VIGIL_SYMBOL", vigil_symbols_text(t, ev->gva, sym, sizeof(sym)),
+	       1);
 	export_bytes("VIGIL_OLD", ev->old, ev->len);
 	export_bytes("VIGIL_NEW", ev->new_, ev->len);
 }
@@ -82,7 +84,7 @@ static void die_with(pid_t parent, int sig)
 }
 
 static void run_shell(const char *cmd, const struct vigil_event *ev,
-		      const struct symtab *t, pid_t guard)
+		      const struct vigil_symbols *t, pid_t guard)
 {
 	sigset_t none;
 
@@ -101,7 +103,8 @@ static void run_shell(const char *cmd, const struct vigil_event *ev,
  * command, writes its status to @report, and ends it when the watcher has ended.
  */
 static void guard(const char *cmd, const struct vigil_event *ev,
-		  const struct symtab *t, pid_t watcher, int in, int report)
+		  const struct vigil_symbols *t, pid_t watcher, int in,
+		  int report)
 {
 	sigset_t set;
 	int status, sig;
@@ -147,8 +150,8 @@ static void guard(const char *cmd, const struct vigil_event *ev,
 }
 
 /* Writes the event to the command. It fits in the pipe, so this does not block. */
-static void feed(int fd, const struct vigil_event *ev, const struct symtab *t,
-		 const struct control_all *all)
+static void feed(int fd, const struct vigil_event *ev,
+		 const struct vigil_symbols *t, const struct control_all *all)
 {
 	char *json = event_json(ev, t, all, EVENT_NO_VERDICT);
 
@@ -219,7 +222,8 @@ static enum verdict await(int report, unsigned int timeout_s, int sigfd)
 }
 
 enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
-			const struct vigil_event *ev, const struct symtab *t,
+			const struct vigil_event *ev,
+			const struct vigil_symbols *t,
 			const struct control_all *all, int sigfd)
 {
 	pid_t self = getpid(), pid = -1;

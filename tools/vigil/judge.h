@@ -20,7 +20,8 @@
  * this process ends.
  */
 enum verdict judge_exec(const char *cmd, unsigned int timeout_s,
-			const struct vigil_event *ev, const struct symtab *t,
+			const struct vigil_event *ev,
+			const struct vigil_symbols *t,
 			const struct control_all *all, int sigfd);
 
 #endif

@@ -8,11 +8,9 @@
 #include <time.h>
 
 #include "command.h"
-#include "libvm.h"
 #include "mon.h"
-#include "quote.h"
 
-static double age(const struct vigil_vm_info *vm)
+static double age(const struct vigil_vm_desc *vm)
 {
 	struct timespec now;
 
@@ -20,7 +18,7 @@ static double age(const struct vigil_vm_info *vm)
 	return now.tv_sec + now.tv_nsec / 1e9 - vm->start_ns / 1e9;
 }
 
-static void print_table(const struct vigil_vm_info *vm, int n)
+static void print_table(const struct vigil_vm_desc *vm, int n)
 {
 	int i;
 
@@ -29,7 +27,7 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 	for (i = 0; i < n; i++) {
 		struct passwd *pw = getpwuid(vm[i].uid);
 		char owner[32], mem[32], since[32];
-		char name[QUOTE_ROOM(VIGIL_NAME_LEN)];
+		char name[VIGIL_QUOTE_ROOM(VIGIL_NAME_ROOM)];
 
 		if (pw)
 			snprintf(owner, sizeof(owner), "%s", pw->pw_name);
@@ -39,29 +37,30 @@ static void print_table(const struct vigil_vm_info *vm, int n)
 			 (unsigned long long)vm[i].mem_bytes >> 20);
 		snprintf(since, sizeof(since), "%.0fs", age(&vm[i]));
 		printf("%4u  %-16s %7u %-8s %5u %8s %8s  %s%s\n", vm[i].id,
-		       *vm[i].name ? quote(vm[i].name, name, sizeof(name)) :
-				     "-",
+		       *vm[i].name ?
+			       vigil_quote(vm[i].name, name, sizeof(name)) :
+			       "-",
 		       vm[i].pid, owner, vm[i].nr_vcpus, mem, since,
-		       vm[i].flags & VIGIL_VM_DEAD ? "dead" : "alive",
+		       vm[i].flags & VIGIL_DESC_DEAD ? "dead" : "alive",
 		       vm[i].nr_monitors ? ", watched" : "");
 	}
 }
 
-static void print_json(const struct vigil_vm_info *vm, int n)
+static void print_json(const struct vigil_vm_desc *vm, int n)
 {
 	struct json_object *all = json_object_new_array();
 	int i;
 
 	for (i = 0; i < n; i++) {
 		struct json_object *o = json_object_new_object();
-		char name[QUOTE_ROOM(VIGIL_NAME_LEN)];
+		char name[VIGIL_QUOTE_ROOM(VIGIL_NAME_ROOM)];
 
 		json_object_object_add(o, "id",
 				       json_object_new_int64(vm[i].id));
 		json_object_object_add(
 			o, "name",
 			json_object_new_string(
-				quote(vm[i].name, name, sizeof(name))));
+				vigil_quote(vm[i].name, name, sizeof(name))));
 		json_object_object_add(o, "pid",
 				       json_object_new_int64(vm[i].pid));
 		json_object_object_add(o, "uid",
@@ -75,9 +74,9 @@ static void print_json(const struct vigil_vm_info *vm, int n)
 		json_object_object_add(
 			o, "monitors",
 			json_object_new_int64(vm[i].nr_monitors));
-		json_object_object_add(o, "dead",
-				       json_object_new_boolean(vm[i].flags &
-							       VIGIL_VM_DEAD));
+		json_object_object_add(
+			o, "dead",
+			json_object_new_boolean(vm[i].flags & VIGIL_DESC_DEAD));
 		json_object_array_add(all, o);
 	}
 	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
@@ -99,16 +98,14 @@ int vigil_cmd_list(int argc, char **argv)
 		.doc = "List the VMs that you may attach to: your own, or all for root.",
 		.children = vigil_common_children,
 	};
-	struct vigil_vm_info *list;
-	int i, n;
+	struct vigil_vm_desc *list;
+	int n;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, NULL))
 		return VIGIL_EX_USAGE;
 	n = mon_list(&list);
 	if (n < 0)
 		return mon_exit_code(n);
-	for (i = 0; i < n; i++)
-		list[i].name[sizeof(list[i].name) - 1] = 0;
 	if (vigil_options.json)
 		print_json(list, n);
 	else

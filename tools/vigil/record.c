@@ -50,7 +50,7 @@ const char *record_action(uint32_t action)
 					    "deny";
 }
 
-char *record_armed(const struct mon *mon, const struct vigil_watch *w,
+char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		   const char *expr)
 {
 	struct json_object *o = begin(mon, "armed");

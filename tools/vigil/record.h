@@ -10,7 +10,7 @@
 #include "mon.h"
 
 /* @w is in force from now on. @expr: the symbol that was asked for, or NULL. */
-char *record_armed(const struct mon *mon, const struct vigil_watch *w,
+char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		   const char *expr);
 
 /* @lost more events were dropped, @total so far. */

@@ -45,7 +45,8 @@ static void add_table(struct json_object *all, const char *key,
 	json_object_object_add(all, key, o);
 }
 
-static struct json_object *state_json(const struct vigil_vcpu_state *st)
+static struct json_object *state_json(unsigned int vcpu,
+				      const struct vigil_registers *st)
 {
 	const struct kvm_sregs *s = &st->sregs;
 	const struct kvm_regs *r = &st->regs;
@@ -89,7 +90,7 @@ static struct json_object *state_json(const struct vigil_vcpu_state *st)
 	};
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "vcpu", json_object_new_int(st->vcpu));
+	json_object_object_add(o, "vcpu", json_object_new_int(vcpu));
 	for (unsigned int i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		add_hex(o, plain[i].name, plain[i].value);
 	for (unsigned int i = 0; i < sizeof(segs) / sizeof(segs[0]); i++)
@@ -115,7 +116,7 @@ int vigil_cmd_regs(int argc, char **argv)
 		.children = vigil_common_children,
 	};
 	struct json_object *all;
-	struct vigil_vcpu_state st;
+	struct vigil_registers st;
 	const char *vm = NULL;
 	struct mon mon;
 	unsigned int i;
@@ -123,15 +124,15 @@ int vigil_cmd_regs(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &vm))
 		return VIGIL_EX_USAGE;
-	ret = mon_attach_read(&mon, vm);
+	ret = mon_attach(&mon, vm, VIGIL_MONITOR_READ);
 	if (ret)
 		return mon_exit_code(ret);
 	all = json_object_new_array();
 	for (i = 0; !ret && i < mon.info.nr_vcpus; i++) {
-		ret = mon_state(&mon, i, &st);
+		ret = vigil_get_registers(mon.m, i, &st, sizeof(st));
 		if (ret)
 			break;
-		json_object_array_add(all, state_json(&st));
+		json_object_array_add(all, state_json(i, &st));
 		if (vigil_options.json)
 			continue;
 		printf("%svcpu %u\n", i ? "\n" : "", i);

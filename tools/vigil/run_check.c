@@ -101,13 +101,13 @@ int check_memory(uint64_t bytes, const char *proc)
 	return 0;
 }
 
-int check_name(const struct vigil_vm_info *vm, int n, const char *name)
+int check_name(const struct vigil_vm_desc *vm, int n, const char *name)
 {
-	const struct vigil_vm_info *other = NULL;
+	const struct vigil_vm_desc *other = NULL;
 	int hits = 0;
 
 	for (int i = 0; i < n; i++) {
-		if (vm[i].flags & VIGIL_VM_DEAD ||
+		if (vm[i].flags & VIGIL_DESC_DEAD ||
 		    strncmp(vm[i].name, name, sizeof(vm[i].name)))
 			continue;
 		hits++;

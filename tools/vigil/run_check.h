@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "vigil.h"
+#include "libvigil.h"
 
 /**
  * check_memory() - will a guest's memory fit into what the host has left?
@@ -35,6 +35,6 @@ int check_memory(uint64_t bytes, const char *proc);
  *
  * Return: 0, or -EEXIST with lv_error().
  */
-int check_name(const struct vigil_vm_info *vm, int n, const char *name);
+int check_name(const struct vigil_vm_desc *vm, int n, const char *name);
 
 #endif

@@ -179,7 +179,7 @@ static int load_guest(struct machine *m)
 /* Return: 0, or an exit code with lv_error(). */
 static int set_name(struct machine *m, const char *name)
 {
-	struct vigil_vm_info *list;
+	struct vigil_vm_desc *list;
 	int err, n;
 
 	err = lv_vm_set_name(&m->vm, name);
@@ -188,7 +188,7 @@ static int set_name(struct machine *m, const char *name)
 		return 0;
 	if (err)
 		return VIGIL_EX_DEVICE;
-	n = mon_list(&list);
+	n = mon_told(mon_list(&list));
 	if (n < 0)
 		return VIGIL_EX_DEVICE;
 	err = check_name(list, n, name);

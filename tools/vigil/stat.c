@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "command.h"
-#include "libvm.h"
 #include "mon.h"
 
 struct args {
@@ -28,7 +27,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void print_json(const struct mon_stat *stats, int n)
+static void print_json(const struct vigil_counter *stats, int n)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -50,16 +49,16 @@ int vigil_cmd_stat(int argc, char **argv)
 		.children = vigil_common_children,
 	};
 	struct args args = { 0 };
-	struct mon_stat *stats;
+	struct vigil_counter *stats;
 	struct mon mon;
 	int n;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	n = mon_attach_read(&mon, args.vm);
+	n = mon_attach(&mon, args.vm, VIGIL_MONITOR_READ);
 	if (n)
 		return mon_exit_code(n);
-	n = mon_stats(&mon, &stats);
+	n = vigil_get_counters(mon.m, &stats, sizeof(*stats));
 	mon_detach(&mon);
 	if (n < 0)
 		return mon_exit_code(n);

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "libvm.h"
-#include "symtab.h"
+#include "mon.h"
 
 struct args {
 	const char *vm, *file;
@@ -62,12 +61,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* Addresses of a 32-bit kernel have 8 digits, as in its own /proc/kallsyms. */
-static int digits(const struct symtab *t)
+static int digits(const struct vigil_symbols *t)
 {
-	return t->n && t->sym[t->n - 1].addr > UINT32_MAX ? 16 : 8;
+	size_t n = vigil_symbols_count(t);
+	struct vigil_symbol last;
+
+	return n && !vigil_symbols_get(t, n - 1, &last, sizeof(last)) &&
+			       last.addr > UINT32_MAX ?
+		       16 :
+		       8;
 }
 
-static void show(const struct symtab *t, const struct symbol *s,
+static void show(const struct vigil_symbols *t, const struct vigil_symbol *s,
 		 struct json_object *all)
 {
 	struct json_object *o;
@@ -86,8 +91,9 @@ static void show(const struct symtab *t, const struct symbol *s,
 	snprintf(text, sizeof(text), "%c", s->type);
 	json_object_object_add(o, "type", json_object_new_string(text));
 	json_object_object_add(o, "name", json_object_new_string(s->name));
-	json_object_object_add(o, "length",
-			       json_object_new_int64(symtab_len(t, s->addr)));
+	json_object_object_add(
+		o, "length",
+		json_object_new_int64(vigil_symbols_len(t, s->addr)));
 	if (s->module)
 		json_object_object_add(o, "module",
 				       json_object_new_string(s->module));
@@ -95,29 +101,31 @@ static void show(const struct symtab *t, const struct symbol *s,
 }
 
 /* Shows the symbols that match, or all. Return: did each NAME match one? */
-static bool show_matching(const struct symtab *t, const struct args *args)
+static bool show_matching(const struct vigil_symbols *t,
+			  const struct args *args)
 {
 	struct json_object *all = vigil_options.json ? json_object_new_array() :
 						       NULL;
 	bool *hit = calloc(args->n + 1, sizeof(*hit)), ok = true;
+	struct vigil_symbol s;
 	size_t i;
 
-	for (i = 0; hit && i < t->n; i++) {
+	for (i = 0; hit && !vigil_symbols_get(t, i, &s, sizeof(s)); i++) {
 		bool match = !args->n;
 
 		for (unsigned int k = 0; k < args->n; k++) {
-			if (!fnmatch(args->names[k], t->sym[i].name, 0)) {
+			if (!fnmatch(args->names[k], s.name, 0)) {
 				hit[k] = true;
 				match = true;
 			}
 		}
 		if (match)
-			show(t, &t->sym[i], all);
+			show(t, &s, all);
 	}
 	for (unsigned int k = 0; hit && k < args->n; k++) {
 		if (!hit[k]) {
 			vigil_msg("no symbol `%s' in %s", args->names[k],
-				  t->origin);
+				  vigil_symbols_origin(t));
 			ok = false;
 		}
 	}
@@ -142,7 +150,7 @@ int vigil_cmd_symbols(int argc, char **argv)
 		       "ASCII: other bytes as \\xNN, a backslash as two.",
 		.children = vigil_common_children,
 	};
-	struct symtab t = { 0 };
+	struct vigil_symbols *t;
 	struct args args = { 0 };
 	struct mon mon;
 	bool ok;
@@ -150,15 +158,15 @@ int vigil_cmd_symbols(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	ret = mon_attach_read(&mon, args.vm);
+	ret = mon_attach(&mon, args.vm, VIGIL_MONITOR_READ);
 	if (ret)
 		return mon_exit_code(ret);
-	ret = symtab_load(&t, &mon, args.file);
+	ret = vigil_symbols_load(&t, mon.m, args.file);
 	mon_detach(&mon);
 	for (unsigned int i = 0; !ret && i < args.n_define; i++) {
-		ret = symtab_define(&t, args.define[i]);
+		ret = vigil_symbols_define(t, args.define[i]);
 		if (ret == -EINVAL) {
-			vigil_msg("%s", lv_error());
+			vigil_msg("%s", vigil_error());
 			return VIGIL_EX_USAGE;
 		}
 	}
@@ -167,16 +175,17 @@ int vigil_cmd_symbols(int argc, char **argv)
 		mon_exit_code(ret);
 		return args.file ? VIGIL_EX_INPUT : VIGIL_EX_FAIL;
 	}
-	if (vigil_options.verbose && t.slide)
+	if (vigil_options.verbose && vigil_symbols_slide(t))
 		vigil_msg("moved by %#llx (KASLR)",
-			  (unsigned long long)t.slide);
-	if (t.unmoved)
+			  (unsigned long long)vigil_symbols_slide(t));
+	if (vigil_symbols_unmoved(t))
 		vigil_msg("%s does not tell where KASLR put the kernel: its "
 			  "addresses are taken as they stand",
 			  args.file);
 	if (vigil_options.verbose)
-		vigil_msg("%zu symbols from %s", t.n, t.origin);
-	ok = show_matching(&t, &args);
-	symtab_free(&t);
+		vigil_msg("%zu symbols from %s", vigil_symbols_count(t),
+			  vigil_symbols_origin(t));
+	ok = show_matching(t, &args);
+	vigil_symbols_free(t);
 	return ok ? VIGIL_EX_OK : VIGIL_EX_FAIL;
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "symtab.h"
+#include "libvigil.h"
 #include "vigil.h"
 
 enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_QUIT };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vigil watch VM: report, ask about or refuse writes to a guest's memory. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +8,11 @@
 
 #include "command.h"
 #include "control.h"
-#include "libvm.h"
 #include "number.h"
 #include "watch_run.h"
 
 #define MAX_LEN (16u << 20)
+#define DEFAULT_LEN 8
 #define MAX_TIMEOUT (24u * 60 * 60)
 
 struct args {
@@ -194,7 +193,7 @@ static void set_rest(struct args *args)
 	}
 }
 
-static void check_load(const struct vigil_watch *w, struct argp_state *state)
+static void check_load(const struct vigil_range *w, struct argp_state *state)
 {
 	if (w->kind == VIGIL_WATCH_CONTROL &&
 	    w->start == VIGIL_CONTROL_TABLE_LOAD &&
@@ -310,7 +309,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  * --symbol needs symbols. Otherwise they only name addresses, and the command
  * goes on without.
  */
-static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
+static int load_symbols(struct args *args, struct mon *mon,
+			struct vigil_symbols **t)
 {
 	bool needed = args->file;
 	unsigned int i;
@@ -320,14 +320,14 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
 		needed |= args->opts.range[i].symbol &&
 			  !strchr(args->opts.range[i].symbol, '=');
 	if (args->no_symbols && !needed)
-		return 0;
-	ret = symtab_load(t, mon, args->file);
+		return vigil_symbols_new(t);
+	ret = vigil_symbols_load(t, mon->m, args->file);
 	if (ret && !needed) {
 		if (vigil_options.verbose)
-			vigil_msg("no symbols: %s", lv_error());
-		return 0;
+			vigil_msg("no symbols: %s", vigil_error());
+		return vigil_symbols_new(t);
 	}
-	if (!ret && t->unmoved)
+	if (!ret && vigil_symbols_unmoved(*t))
 		vigil_msg("%s does not tell where KASLR put the kernel: its "
 			  "addresses are taken as they stand",
 			  args->file);
@@ -338,7 +338,7 @@ static int load_symbols(struct args *args, struct mon *mon, struct symtab *t)
  * Turns NAME=ADDR into a symbol. Without --len, the distance to the next symbol
  * is the length.
  */
-static int use_symbols(struct args *args, struct symtab *t)
+static int use_symbols(struct args *args, struct vigil_symbols *t)
 {
 	uint64_t start;
 	unsigned int i;
@@ -348,19 +348,19 @@ static int use_symbols(struct args *args, struct symtab *t)
 		const char *symbol = args->opts.range[i].symbol;
 
 		if (symbol && strchr(symbol, '='))
-			ret = symtab_define(t, symbol);
+			ret = vigil_symbols_define(t, symbol);
 	}
 	for (i = 0; !ret && i < args->opts.n; i++) {
 		struct watch_range *r = &args->opts.range[i];
 
 		if (r->w.len)
 			continue;
-		r->w.len = SYMTAB_LEN_DEFAULT;
+		r->w.len = DEFAULT_LEN;
 		if (!r->symbol)
 			continue;
-		ret = symtab_parse(t, r->symbol, &start);
+		ret = vigil_symbols_parse(t, r->symbol, &start);
 		if (!ret)
-			r->w.len = symtab_len(t, start);
+			r->w.len = vigil_symbols_len(t, start);
 	}
 	return ret;
 }
@@ -392,25 +392,23 @@ int vigil_cmd_watch(int argc, char **argv)
 		.children = vigil_common_children,
 	};
 	struct args args = { .on_death = VIGIL_ON_DEATH_DENY };
-	struct symtab t = { 0 };
+	struct vigil_symbols *t = NULL;
 	struct mon mon;
 	int ret, sigfd;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return VIGIL_EX_USAGE;
-	ret = args.evict ? mon_attach_evict(&mon, args.vm) :
-			   mon_attach(&mon, args.vm);
+	ret = mon_attach(&mon, args.vm, args.evict ? VIGIL_MONITOR_EVICT : 0);
 	if (ret)
 		return mon_exit_code(ret);
-	fcntl(mon.fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	ret = load_symbols(&args, &mon, &t);
 	if (ret && args.file) {
-		vigil_msg("%s", lv_error());
+		vigil_msg("%s", vigil_error());
 		mon_detach(&mon);
 		return VIGIL_EX_INPUT;
 	}
 	if (!ret)
-		ret = use_symbols(&args, &t);
+		ret = use_symbols(&args, t);
 	/*
 	 * Up to here a signal just ends the command, since nothing has to be
 	 * undone.
@@ -420,9 +418,9 @@ int vigil_cmd_watch(int argc, char **argv)
 		ret = mon_exit_code(ret);
 		mon_detach(&mon);
 	} else {
-		ret = watch_run(&args.opts, &mon, &t, sigfd);
+		ret = watch_run(&args.opts, &mon, t, sigfd);
 	}
-	symtab_free(&t);
+	vigil_symbols_free(t);
 	free(args.opts.range);
 	close(sigfd);
 	return ret;

@@ -17,13 +17,10 @@
 #include "control.h"
 #include "event.h"
 #include "judge.h"
-#include "libvm.h"
 #include "output.h"
 #include "record.h"
 #include "verdict.h"
 #include "watch_run.h"
-
-#define BATCH 32
 
 /**
  * struct watcher - one run
@@ -48,7 +45,7 @@
 struct watcher {
 	const struct watch_opts *opts;
 	struct mon *mon;
-	const struct symtab *t;
+	const struct vigil_symbols *t;
 	int sigfd;
 	struct output out;
 	bool by_lines, armed;
@@ -70,7 +67,7 @@ static void output_failed(struct watcher *w)
 	bool asking = w->by_lines && !w->answers.eof;
 
 	vigil_output_failed(w->out.err);
-	if (w->mon->fd < 0) /* the last record: finish() tells */
+	if (!w->mon->m) /* the last record: finish() tells */
 		return;
 	vigil_msg(
 		"cannot write standard output: %s%s%s", strerror(w->out.err),
@@ -134,8 +131,8 @@ static char *event_line(const struct watcher *w, const struct vigil_event *ev,
 
 static void decide(struct watcher *w, uint64_t seq, bool allow)
 {
-	if (mon_verdict(w->mon, seq, allow))
-		vigil_msg("%s", lv_error());
+	if (vigil_decide(w->mon->m, seq, allow ? VIGIL_ALLOW : VIGIL_DENY))
+		vigil_msg("%s", vigil_error());
 	else
 		tell(w, record_verdict(w->mon, seq, allow));
 }
@@ -215,8 +212,9 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 		return;
 	}
 	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
-	if (mon_verdict(w->mon, ev->seq, v == VERDICT_ALLOW))
-		vigil_msg("%s", lv_error());
+	if (vigil_decide(w->mon->m, ev->seq,
+			 v == VERDICT_ALLOW ? VIGIL_ALLOW : VIGIL_DENY))
+		vigil_msg("%s", vigil_error());
 	if (vigil_options.json)
 		tell(w, event_line(w, ev, told));
 	else
@@ -232,11 +230,12 @@ static void read_all(struct watcher *w, const struct vigil_event *ev)
 	w->all.n = 0;
 	if (!(ev->flags & VIGIL_EVENT_HELD) || !control_is_cut(ev))
 		return;
-	n = mon_read_change(w->mon, ev->seq, w->all.trap, sizeof(w->all.trap));
+	n = vigil_read_change(w->mon->m, ev->seq, w->all.trap,
+			      sizeof(w->all.trap));
 	if (n > 0)
 		w->all.n = n / sizeof(w->all.trap[0]);
 	else if (n < 0)
-		vigil_msg("%s", lv_error());
+		vigil_msg("%s", vigil_error());
 }
 
 static void handle(struct watcher *w, const struct vigil_event *ev)
@@ -268,21 +267,24 @@ static bool all_seen(const struct watcher *w)
 
 static void read_events(struct watcher *w)
 {
-	static struct vigil_event ev[BATCH];
-	int i, n = mon_events(w->mon, ev, BATCH);
+	const struct vigil_event *ev;
+	int ret;
 
-	if (n == -EAGAIN)
-		return;
-	if (n < 0)
-		w->err = n;
-	if (!n) {
-		vigil_msg("the VM is gone");
-		w->end = "vm";
-	}
-	for (i = 0; i < n && !w->end && !all_seen(w); i++) {
+	do {
+		ret = vigil_next_event(w->mon->m, &ev, 0);
+		if (ret == -EAGAIN || ret == -EINTR)
+			return;
+		if (ret < 0)
+			w->err = ret;
+		if (!ret) {
+			vigil_msg("the VM is gone");
+			w->end = "vm";
+		}
+		if (ret <= 0)
+			return;
 		w->seen++;
-		handle(w, &ev[i]);
-	}
+		handle(w, ev);
+	} while (vigil_events_ready(w->mon->m) && !w->end && !all_seen(w));
 }
 
 static void loop(struct watcher *w)
@@ -290,7 +292,7 @@ static void loop(struct watcher *w)
 	while (!w->end && !w->err) {
 		struct pollfd fds[3] = {
 			{ .fd = w->sigfd, .events = POLLIN },
-			{ .fd = all_seen(w) ? -1 : w->mon->fd,
+			{ .fd = all_seen(w) ? -1 : vigil_fd(w->mon->m),
 			  .events = POLLIN },
 			{ .fd = w->by_lines && !w->answers.eof ? STDIN_FILENO :
 								 -1,
@@ -326,10 +328,10 @@ static int arm(struct watcher *w)
 		r->w.cookie = i;
 		start = r->w.start;
 		if (r->symbol)
-			ret = symtab_parse(w->t, r->symbol, &start);
+			ret = vigil_symbols_parse(w->t, r->symbol, &start);
 		r->w.start = start;
 		if (!ret)
-			ret = mon_watch_add(w->mon, &r->w);
+			ret = vigil_watch_add(w->mon->m, &r->w, sizeof(r->w));
 		if (ret)
 			break;
 		w->armed = true;
@@ -373,7 +375,7 @@ static int finish(struct watcher *w)
 }
 
 int watch_run(const struct watch_opts *opts, struct mon *mon,
-	      const struct symtab *t, int sigfd)
+	      const struct vigil_symbols *t, int sigfd)
 {
 	static struct watcher w;
 	unsigned int i;

@@ -5,19 +5,18 @@
 
 #include <stdbool.h>
 
-#include "symtab.h"
-#include "vigil.h"
+#include "mon.h"
 
 /**
  * struct watch_range - what is to be watched
  * @symbol: where it starts; or NULL: @w.start and @w.kind are set
- * @w: for the kernel
+ * @w: for libvigil
  * @len_set: @w.len was said for this range
  * @action_set: @w.action was said for this range
  */
 struct watch_range {
 	const char *symbol;
-	struct vigil_watch w;
+	struct vigil_range w;
 	bool len_set, action_set;
 };
 
@@ -49,6 +48,6 @@ struct watch_opts {
  * Detaches @mon. Return: an exit code; what there is to say was said.
  */
 int watch_run(const struct watch_opts *opts, struct mon *mon,
-	      const struct symtab *t, int sigfd);
+	      const struct vigil_symbols *t, int sigfd);
 
 #endif

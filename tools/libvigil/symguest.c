@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "kallsyms.h"
-#include "libvm.h"
+#include "lib.h"
 #include "symtab.h"
 
 #define PAGE 4096u
@@ -64,7 +64,7 @@ static const struct {
  * @syscall: where SYSCALL leads; 0: cannot be told
  */
 struct guest {
-	struct mon *mon;
+	struct vigil_monitor *mon;
 	unsigned int word;
 	uint64_t handler[N_GATES];
 	uint64_t syscall;
@@ -74,7 +74,7 @@ struct guest {
 static int read_kernel(const struct guest *g, uint64_t gva, void *buf,
 		       size_t len)
 {
-	return mon_read_virt(g->mon, 0, gva, buf, len);
+	return vigil_read_virt(g->mon, 0, gva, buf, len);
 }
 
 /* Return: where gate @vector of the guest's IDT leads, 0 where it cannot be told. */
@@ -91,15 +91,15 @@ static uint64_t idt_handler(const struct guest *g, uint64_t idt,
 	return g->word == 8 ? low | gate[1] << 32 : low;
 }
 
-static int get_guest(struct guest *g, struct mon *mon)
+static int get_guest(struct guest *g, struct vigil_monitor *mon)
 {
-	struct vigil_vcpu_state state;
+	struct vigil_registers state;
 	unsigned int i;
 	int ret;
 
 	memset(g, 0, sizeof(*g));
 	g->mon = mon;
-	ret = mon_state(mon, 0, &state);
+	ret = vigil_get_registers(mon, 0, &state, sizeof(state));
 	if (ret)
 		return ret;
 	g->word = state.sregs.efer & 1 << 10 ? 8 : 4;
@@ -238,7 +238,7 @@ static int read_image(const struct guest *g, struct image *im)
 			im->start = gva;
 		buf = realloc(im->buf, room + BLOCK);
 		if (!buf)
-			return lv_fail(ENOMEM, "out of memory");
+			return vigil_lib_fail(ENOMEM, "out of memory");
 		im->buf = buf;
 		hole = read_block(g, gva, buf + room) ? 0 : hole + BLOCK;
 		room += BLOCK;
@@ -312,7 +312,7 @@ static int search_image(struct symtab *t, const struct guest *g,
 			return ret;
 		if (!steps) {
 			symtab_free(&found);
-			return lv_fail(
+			return vigil_lib_fail(
 				ENOEXEC,
 				"guest memory holds too much that looks like symbol tables "
 				"but is none: give the right ones with --symbols FILE (a "
@@ -320,7 +320,7 @@ static int search_image(struct symtab *t, const struct guest *g,
 		}
 		if (!ret && t->n) {
 			symtab_free(&found);
-			return lv_fail(
+			return vigil_lib_fail(
 				ENOEXEC,
 				"two symbol tables fit the running kernel, at %#llx and in "
 				"%s, and one may be forged: give the right one with "
@@ -337,7 +337,7 @@ static int search_image(struct symtab *t, const struct guest *g,
 	return 0;
 }
 
-int symtab_load_guest(struct symtab *t, struct mon *mon)
+int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon)
 {
 	const char *why = "none";
 	struct image im = { 0 };
@@ -355,7 +355,7 @@ int symtab_load_guest(struct symtab *t, struct mon *mon)
 	if (ret)
 		symtab_free(t);
 	else if (!t->n)
-		ret = lv_fail(
+		ret = vigil_lib_fail(
 			ENOENT,
 			"no kernel's symbol tables in guest memory (%s). Is Linux up "
 			"yet, and built with CONFIG_KALLSYMS? --symbols FILE takes a "
@@ -476,7 +476,7 @@ static int move(struct symtab *t, const struct guest *g)
 	return symtab_sort(t);
 }
 
-int symtab_load(struct symtab *t, struct mon *mon, const char *file)
+int symtab_load(struct symtab *t, struct vigil_monitor *mon, const char *file)
 {
 	struct guest g;
 	int ret;
@@ -491,7 +491,7 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	t->unmoved = without_marks(t);
 	if (!t->unmoved && !slide_by_entries(t, &g, &t->slide) &&
 	    !slide_by_kallsyms(t, &g, &t->slide)) {
-		ret = lv_fail(
+		ret = vigil_lib_fail(
 			ENOENT,
 			"%s does not fit the running kernel, or that one is not "
 			"up yet: neither its interrupt table and MSR LSTAR nor its own "
@@ -501,11 +501,11 @@ int symtab_load(struct symtab *t, struct mon *mon, const char *file)
 	}
 	ret = move(t, &g);
 	if (!ret && symtab_find(t, "linux_banner") && !banner_there(&g, t))
-		ret = lv_fail(ENOENT,
-			      "%s is not of the kernel that runs in the guest",
-			      file);
+		ret = vigil_lib_fail(
+			ENOENT,
+			"%s is not of the kernel that runs in the guest", file);
 	if (!ret && !t->unmoved && syscall_differs(&g, t))
-		ret = lv_fail(
+		ret = vigil_lib_fail(
 			ENOENT,
 			"%s does not fit: MSR LSTAR of the guest does not point to its " SYSCALL_ENTRY
 			". It is of another kernel, or somebody has put another entry for "

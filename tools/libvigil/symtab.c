@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libvm.h"
-#include "quote.h"
+#include "lib.h"
 #include "symtab.h"
 
 /* An address that is further behind the last symbol belongs to no symbol. */
@@ -26,21 +25,22 @@ struct chunk {
 /* Keeps a quoted copy, so whoever prints a name prints no raw bytes of a guest. */
 static const char *keep_name(struct symtab *t, const char *name)
 {
-	char quoted[QUOTE_ROOM(SYMTAB_NAME_MAX)];
+	char quoted[VIGIL_QUOTE_ROOM(SYMTAB_NAME_MAX)];
 	struct chunk *c = t->chunks;
 	size_t len;
 	char *at;
 
-	len = strlen(quote(name, quoted, sizeof(quoted))) + 1;
+	len = strlen(vigil_quote(name, quoted, sizeof(quoted))) + 1;
 	if (t->text + len > MAX_TEXT) {
-		lv_fail(ENOEXEC, "the names of the symbols are longer than "
-				 "those of any kernel");
+		vigil_lib_fail(ENOEXEC,
+			       "the names of the symbols are longer than "
+			       "those of any kernel");
 		return NULL;
 	}
 	if (!c || sizeof(c->text) - c->used < len) {
 		c = malloc(sizeof(*c));
 		if (!c) {
-			lv_fail(ENOMEM, "out of memory");
+			vigil_lib_fail(ENOMEM, "out of memory");
 			return NULL;
 		}
 		c->used = 0;
@@ -64,7 +64,7 @@ int symtab_add(struct symtab *t, uint64_t addr, char type, const char *name,
 
 		s = reallocarray(t->sym, room, sizeof(*s));
 		if (!s)
-			return lv_fail(ENOMEM, "out of memory");
+			return vigil_lib_fail(ENOMEM, "out of memory");
 		t->sym = s;
 		t->room = room;
 	}
@@ -112,7 +112,7 @@ int symtab_sort(struct symtab *t)
 	free(t->by_name);
 	t->by_name = calloc(t->n ? t->n : 1, sizeof(*t->by_name));
 	if (!t->by_name)
-		return lv_fail(ENOMEM, "out of memory");
+		return vigil_lib_fail(ENOMEM, "out of memory");
 	qsort(t->sym, t->n, sizeof(*t->sym), cmp_addr);
 	for (i = 0; i < t->n; i++)
 		t->by_name[i] = &t->sym[i];
@@ -135,8 +135,8 @@ void symtab_free(struct symtab *t)
 
 static int bad_definition(const char *def)
 {
-	return lv_fail(EINVAL, "`%s' is not NAME=ADDR with a hexadecimal ADDR",
-		       def);
+	return vigil_lib_fail(
+		EINVAL, "`%s' is not NAME=ADDR with a hexadecimal ADDR", def);
 }
 
 /* Takes an address as `vigil symbols' prints it, or with 0x. */
@@ -165,7 +165,7 @@ int symtab_define(struct symtab *t, const char *def)
 		return ret;
 	name = strndup(def, strrchr(def, '=') - def);
 	if (!name)
-		return lv_fail(ENOMEM, "out of memory");
+		return vigil_lib_fail(ENOMEM, "out of memory");
 	/* Compare with the name that was kept, since that one is quoted too. */
 	ret = symtab_add(t, addr, 'D', name, NULL);
 	free(name);
@@ -297,24 +297,27 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 		off = strtoull(plus + 1, &end, 0);
 		if (errno || *end || end == plus + 1 || plus[1] == '-' ||
 		    plus == expr)
-			return lv_fail(EINVAL,
-				       "`%s' is not NAME or NAME+OFFSET", expr);
+			return vigil_lib_fail(EINVAL,
+					      "`%s' is not NAME or NAME+OFFSET",
+					      expr);
 	}
 	name = strndup(expr, plus ? (size_t)(plus - expr) : strlen(expr));
 	if (!name)
-		return lv_fail(ENOMEM, "out of memory");
+		return vigil_lib_fail(ENOMEM, "out of memory");
 	s = symtab_find(t, name);
 	n = symtab_count(t, name);
 	free(name);
 	if (!s)
-		return lv_fail(ENOENT, "no symbol `%.*s' in %s",
-			       plus ? (int)(plus - expr) : (int)strlen(expr),
-			       expr, t->origin);
+		return vigil_lib_fail(ENOENT, "no symbol `%.*s' in %s",
+				      plus ? (int)(plus - expr) :
+					     (int)strlen(expr),
+				      expr, t->origin);
 	if (n > 1)
-		return lv_fail(EINVAL,
-			       "%u symbols are called `%s': choose one with "
-			       "`vigil symbols VM %s' and watch its address",
-			       n, s->name, s->name);
+		return vigil_lib_fail(
+			EINVAL,
+			"%u symbols are called `%s': choose one with "
+			"`vigil symbols VM %s' and watch its address",
+			n, s->name, s->name);
 	*addr = s->addr + off;
 	return 0;
 }

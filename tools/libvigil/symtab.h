@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mon.h"
+#include "libvigil.h"
 
-/* Longest name, before quote() and without the NUL. */
+/* Longest name, before vigil_quote() and without the NUL. */
 #define SYMTAB_NAME_MAX 511
 
 /**
  * struct symbol - a symbol
  * @addr: where it is
- * @name: its name, which went through quote(): printable in any case
+ * @name: its name, which went through vigil_quote(): printable in any case
  * @module: the module it belongs to, quoted as well; NULL for the kernel's own
  * @type: a letter as nm(1) prints it, or '?'
  */
@@ -102,7 +102,7 @@ uint64_t symtab_len(const struct symtab *t, uint64_t addr);
  * @addr: out
  *
  * Return: 0, -ENOENT, or -EINVAL for a bad offset or a name that several
- * symbols have; lv_error() says which.
+ * symbols have; vigil_error() says which.
  */
 int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr);
 
@@ -110,7 +110,7 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr);
 int symtab_load_file(struct symtab *t, const char *path);
 
 /* symguest.c: from the guest's memory; or a file, moved to where it runs. */
-int symtab_load_guest(struct symtab *t, struct mon *mon);
-int symtab_load(struct symtab *t, struct mon *mon, const char *file);
+int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon);
+int symtab_load(struct symtab *t, struct vigil_monitor *mon, const char *file);
 
 #endif

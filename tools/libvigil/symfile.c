@@ -10,14 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libvm.h"
+#include "lib.h"
 #include "symtab.h"
 
 #define MAX_SYMBOLS 4000000
 
 static int placeholder(const char *path)
 {
-	return lv_fail(
+	return vigil_lib_fail(
 		ENOEXEC,
 		"%s has no symbols: a placeholder, as Debian's "
 		"/boot/System.map is. Leave --symbols out (vigil finds the symbols in "
@@ -80,11 +80,12 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 			/* A placeholder has one line, of any text. */
 			if (number == 1)
 				continue;
-			ret = lv_fail(ENOEXEC,
-				      "%s, line %u: not `ADDRESS TYPE NAME'",
-				      path, number);
+			ret = vigil_lib_fail(
+				ENOEXEC, "%s, line %u: not `ADDRESS TYPE NAME'",
+				path, number);
 		} else if (t->n == MAX_SYMBOLS) {
-			ret = lv_fail(ENOEXEC, "%s has too many symbols", path);
+			ret = vigil_lib_fail(ENOEXEC, "%s has too many symbols",
+					     path);
 		} else {
 			zero += !s.addr;
 			ret = symtab_add(t, s.addr, s.type, s.name, s.module);
@@ -96,7 +97,7 @@ static int load_text(struct symtab *t, FILE *f, const char *path)
 	if (!t->n)
 		return placeholder(path);
 	if (zero > t->n / 2)
-		return lv_fail(
+		return vigil_lib_fail(
 			ENOEXEC,
 			"%s has no addresses: it was read without the right "
 			"to see them. Read /proc/kallsyms as root, with "
@@ -120,7 +121,8 @@ static int load_section(struct symtab *t, Elf *elf, Elf_Scn *scn,
 	int ret = 0;
 
 	if (!data || !head->sh_entsize)
-		return lv_fail(ENOEXEC, "the ELF symbol table cannot be read");
+		return vigil_lib_fail(ENOEXEC,
+				      "the ELF symbol table cannot be read");
 	n = head->sh_size / head->sh_entsize;
 	for (i = 0; !ret && i < n && i < MAX_SYMBOLS; i++) {
 		const char *name;
@@ -147,16 +149,16 @@ static int load_elf(struct symtab *t, int fd, const char *path)
 	Elf *elf;
 
 	if (elf_version(EV_CURRENT) == EV_NONE)
-		return lv_fail(ENOSYS, "libelf is too old");
+		return vigil_lib_fail(ENOSYS, "libelf is too old");
 	elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf)
-		return lv_fail(ENOEXEC, "%s: %s", path, elf_errmsg(-1));
+		return vigil_lib_fail(ENOEXEC, "%s: %s", path, elf_errmsg(-1));
 	while (!ret && (scn = elf_nextscn(elf, scn)))
 		if (gelf_getshdr(scn, &head) && head.sh_type == SHT_SYMTAB)
 			ret = load_section(t, elf, scn, &head);
 	elf_end(elf);
 	if (!ret && !t->n)
-		return lv_fail(
+		return vigil_lib_fail(
 			ENOEXEC,
 			"%s was stripped of its symbols: take a vmlinux with "
 			"them, or leave --symbols out",
@@ -173,11 +175,11 @@ int symtab_load_file(struct symtab *t, const char *path)
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return lv_fail(errno, "cannot open %s: %s", path,
-			       strerror(errno));
+		return vigil_lib_fail(errno, "cannot open %s: %s", path,
+				      strerror(errno));
 	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
 		close(fd);
-		return lv_fail(EISDIR, "%s is not a file", path);
+		return vigil_lib_fail(EISDIR, "%s is not a file", path);
 	}
 	if (pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
 	    !memcmp(magic, ELFMAG, SELFMAG)) {
@@ -187,7 +189,7 @@ int symtab_load_file(struct symtab *t, const char *path)
 		f = fdopen(fd, "r");
 		if (!f) {
 			close(fd);
-			return lv_fail(ENOMEM, "out of memory");
+			return vigil_lib_fail(ENOMEM, "out of memory");
 		}
 		ret = load_text(t, f, path);
 		fclose(f);

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "quote.h"
+#include "libvigil.h"
 
-const char *quote(const char *text, char *buf, size_t room)
+const char *vigil_quote(const char *text, char *buf, size_t room)
 {
 	size_t at = 0;
 
