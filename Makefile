@@ -9,6 +9,7 @@ WERROR	?= 0
 DEBUG	?= 0
 DESTDIR	?=
 PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
 UDEVDIR	?= /etc/udev/rules.d
 UNITDIR	?= /etc/systemd/system
 VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -30,12 +31,13 @@ help:
 	@echo '                      kernel, or Debian'"'"'s stock one, fetched when missing),'
 	@echo '                      MODOUT= where to build, WERROR=1 for W=1 -Werror,'
 	@echo '                      DEBUG=1 with auditors, LLVM=1 for a kernel built so'
-	@echo '  tools               the command vigil'
+	@echo '  tools               the command vigil, and libvigil'
 	@echo '  selftests           the test programs'
 	@echo '  clean'
 	@echo 'Use:'
-	@echo '  install, uninstall  module, tools, udev rule, systemd unit, completion, manual'
-	@echo '                      pages (DESTDIR=, PREFIX=); install-user: all but the module'
+	@echo '  install, uninstall  module, tools, libvigil, udev rule, systemd unit, completion,'
+	@echo '                      manual pages (DESTDIR=, PREFIX=, LIBDIR=); install-user: all'
+	@echo '                      but the module'
 	@echo '  dkms-install        module by DKMS, rebuilt with each kernel; tools (KVER= another'
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
@@ -106,7 +108,8 @@ tools:
 	@$(TESTBED)/packages build
 	@+$(MAKE) -C tools
 
-selftests:
+# The examples of libvigil are built against what `make install' puts there.
+selftests: tools
 	@+$(MAKE) -C selftests
 
 check-unit:
@@ -184,7 +187,9 @@ install: all
 	@+$(MAKE) install-user
 
 install-user: tools
-	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNITDIR='$(UNITDIR)'
+	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' \
+		UNITDIR='$(UNITDIR)'
+	@[ -n '$(DESTDIR)' ] || ldconfig
 	install -D -m 0644 tools/60-vigil.rules '$(DESTDIR)$(UDEVDIR)/60-vigil.rules'
 	install -D -m 0644 uapi/vigil.h '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
 	@if [ -z '$(DESTDIR)' ] && command -v udevadm >/dev/null; then \
@@ -199,7 +204,8 @@ dkms-install: install-user
 	tools/packaging/dkms-install '$(VERSION)' $(KVER)
 
 uninstall:
-	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNITDIR='$(UNITDIR)'
+	@+$(MAKE) -C tools uninstall PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' \
+		UNITDIR='$(UNITDIR)'
 	rm -f '$(DESTDIR)$(UDEVDIR)/60-vigil.rules' '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
 	rm -f '$(DESTDIR)'/lib/modules/*/updates/vigil.ko*
 	@if [ -z '$(DESTDIR)' ] && command -v dkms >/dev/null && \
