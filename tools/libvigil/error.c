@@ -25,12 +25,14 @@ int vigil_lib_fail(int err, const char *fmt, ...)
 	return err > 0 ? -err : err;
 }
 
-int take(void *dst, size_t known, const void *src, size_t size)
+int take(void *dst, size_t known, const void *src, size_t size, size_t least)
 {
 	const uint8_t *bytes = src;
 
-	if (!size)
-		return vigil_lib_fail(EINVAL, "a structure of size 0");
+	if (size < least)
+		return vigil_lib_fail(
+			EINVAL, "a structure of %zu bytes, where there are %zu",
+			size, least);
 	for (size_t i = known; i < size; i++)
 		if (bytes[i])
 			return vigil_lib_fail(

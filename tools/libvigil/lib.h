@@ -33,9 +33,10 @@ static inline void give(void *dst, size_t size, const void *src, size_t known)
  * @known: what the library knows
  * @src: the program's
  * @size: its size there
+ * @least: its size in the first version of the library
  *
- * Return: 0; -EINVAL it has no size; -E2BIG what the library does not know is not zero.
+ * Return: 0; -EINVAL it is smaller than @least; -E2BIG what the library does not know is not zero.
  */
-int take(void *dst, size_t known, const void *src, size_t size);
+int take(void *dst, size_t known, const void *src, size_t size, size_t least);
 
 #endif

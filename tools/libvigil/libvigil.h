@@ -4,7 +4,8 @@
  * watch memory, take events, decide, read memory, registers and symbols.
  *
  * Return values. A function returns 0 or what it says, and a negative errno value when it has
- * failed. vigil_error() then says in words what happened. A call that fails changes nothing.
+ * failed. vigil_error() then says in words what happened, but for -EAGAIN and -EINTR, which are no
+ * failures. A call that fails changes nothing.
  *
  * Addresses are the guest's, lengths are in bytes, times are in nanoseconds.
  *
@@ -134,7 +135,7 @@ int vigil_attach(struct vigil_monitor **mon, const char *device, const char *vm,
  * @fd: of VIGIL_CREATE_MONITOR on the caller's own VM, or what another process has sent. It
  *	becomes non-blocking, and belongs to @mon when the call succeeds
  *
- * Return: 0; -EINVAL @fd is no monitor; -EPROTO the module has another version; -ENOMEM.
+ * Return: 0; -EINVAL @fd is no monitor, or of a module of another version; -ENOMEM.
  */
 int vigil_attach_fd(struct vigil_monitor **mon, int fd);
 

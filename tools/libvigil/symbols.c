@@ -82,7 +82,8 @@ int vigil_symbols_get(const struct vigil_symbols *t, size_t i,
 		      struct vigil_symbol *s, size_t size)
 {
 	if (i >= t->tab.n)
-		return -ENOENT;
+		return vigil_lib_fail(ENOENT, "there are %zu symbols",
+				      t->tab.n);
 	give_symbol(&t->tab.sym[i], s, size);
 	return 0;
 }
@@ -94,7 +95,8 @@ int vigil_symbols_at(const struct vigil_symbols *t, uint64_t addr,
 	const struct symbol *sym = symtab_at(&t->tab, addr, &by);
 
 	if (!sym)
-		return -ENOENT;
+		return vigil_lib_fail(ENOENT, "no symbol is near %#llx",
+				      (unsigned long long)addr);
 	give_symbol(sym, s, size);
 	if (off)
 		*off = by;

@@ -10,6 +10,9 @@
 
 typedef unsigned long long ull;
 
+/* Bytes of struct vigil_range in LIBVIGIL_1.0. */
+#define RANGE_SIZE_1_0 48
+
 _Static_assert(VIGIL_AT_GPA == VIGIL_WATCH_GPA &&
 		       VIGIL_AT_GVA == VIGIL_WATCH_GVA &&
 		       VIGIL_AT_CONTROL == VIGIL_WATCH_CONTROL,
@@ -107,7 +110,7 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 	struct vigil_range r;
 	int ret;
 
-	ret = take(&r, sizeof(r), range, size);
+	ret = take(&r, sizeof(r), range, size, RANGE_SIZE_1_0);
 	if (!ret && r.kind == VIGIL_AT_GPA)
 		ret = check_memory(mon, &r);
 	if (!ret && r.kind == VIGIL_AT_CONTROL)
