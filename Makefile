@@ -189,7 +189,7 @@ install: all
 install-user: tools
 	@+$(MAKE) -C tools install PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' \
 		UNITDIR='$(UNITDIR)'
-	@[ -n '$(DESTDIR)' ] || ldconfig
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
 	install -D -m 0644 tools/60-vigil.rules '$(DESTDIR)$(UDEVDIR)/60-vigil.rules'
 	install -D -m 0644 uapi/vigil.h '$(DESTDIR)$(PREFIX)/include/linux/vigil.h'
 	@if [ -z '$(DESTDIR)' ] && command -v udevadm >/dev/null; then \

@@ -2,9 +2,8 @@
 /*
  * supervisor VM: guards the table of system calls. It finds the table by its symbol and holds
  * each write to it. A write happens when it puts the address of a function of the kernel itself
- * there. What points elsewhere, as into a rootkit's module, is refused. When this program dies,
- * what is held then is refused too.
- *
+ * there. What points elsewhere, as into a rootkit's module, is refused; so is what is held when
+ * this program dies.
  *	cc supervisor.c $(pkg-config --cflags --libs libvigil) -o supervisor
  */
 #include <inttypes.h>
@@ -62,7 +61,9 @@ int main(int argc, char **argv)
 	printf("sys_call_table is at %#" PRIx64 "\n", range.start);
 
 	while ((ret = vigil_next_event(mon, &ev, -1)) > 0) {
-		unsigned int verdict = judge(syms, ev);
+		/* What cannot be held was refused already, as on_death says. */
+		unsigned int verdict = vigil_event_held(ev) ? judge(syms, ev) :
+							      VIGIL_DENY;
 
 		if (vigil_event_held(ev) &&
 		    vigil_decide(mon, vigil_event_seq(ev), verdict))
