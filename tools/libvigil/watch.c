@@ -65,20 +65,22 @@ static int check_control(struct vigil_monitor *mon, const struct vigil_range *r)
 	    h.flags & (iopl ? VIGIL_HC_PAGE : VIGIL_HC_TRAPS))
 		return ret;
 	return vigil_lib_fail(EINVAL,
-			      "cannot watch control %llu: the VM has no %s",
-			      (ull)r->start,
+			      "cannot watch this control: the VM has no %s",
 			      iopl ? "hypercalls of Xen's" : "trap tables");
 }
 
-static int control_failed(int err, const struct vigil_range *r)
+static int control_failed(int err)
 {
-	return vigil_lib_fail(
-		err, "cannot watch control %llu: %s", (ull)r->start,
-		err == ENOSPC ?
-			"too many watches" :
-		err == EINVAL ?
-			"the module does not know it, or not this action of it" :
-			strerror(err));
+	if (err == ENOSPC)
+		return vigil_lib_fail(
+			err, "cannot watch this control: too many watches");
+	if (err == EINVAL)
+		return vigil_lib_fail(
+			err,
+			"cannot watch this control: the module does not know it, or not this "
+			"action of it");
+	return vigil_lib_fail(err, "cannot watch this control: %s",
+			      strerror(err));
 }
 
 static int memory_failed(int err, const struct vigil_range *r)
@@ -127,7 +129,7 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 		.cookie = r.cookie,
 	};
 	if (ioctl(mon->fd, VIGIL_WATCH_ADD, &w))
-		return r.kind == VIGIL_AT_CONTROL ? control_failed(errno, &r) :
+		return r.kind == VIGIL_AT_CONTROL ? control_failed(errno) :
 						    memory_failed(errno, &r);
 	range->id = w.id;
 	return 0;
