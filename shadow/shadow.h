@@ -97,10 +97,10 @@ void shadow_flush_vm(struct vigil_vm *vm);
 
 /* ---- a page is watched or no longer watched: watch.c, process context ---- */
 /*
- * Called after watch_gfn() has become true: on return no SPTE of @gfn is
- * writable.
+ * Called after watch_gfn() has become true, under vm->srcu: on return no SPTE of the
+ * gfns from @gfn to @last is writable.
  */
-void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn);
+void shadow_protect_gfns(struct vigil_vm *vm, gfn_t gfn, gfn_t last);
 
 /* ---- mmu notifier (notifier.c): shadow lock held by the caller ---- */
 /* Drops the SPTEs of gfns [start, end) of the slot. True: a flush is needed. */

@@ -187,13 +187,18 @@ bool shadow_protect_mask(struct vigil_vm *vm, struct vigil_slot *slot,
 }
 
 /* selftests/models/watch.pml explores this */
-void shadow_protect_gfn(struct vigil_vm *vm, gfn_t gfn)
+void shadow_protect_gfns(struct vigil_vm *vm, gfn_t gfn, gfn_t last)
 {
-	struct vigil_slot *slot = vigil_gfn_slot(vm, gfn);
+	struct vigil_slot *slot;
 
 	spin_lock(&vm->shadow.lock);
-	if (slot)
-		protect_page(vm, slot, gfn, false);
+	for (; gfn <= last; gfn++) {
+		slot = vigil_gfn_slot(vm, gfn);
+		if (slot)
+			protect_page(vm, slot, gfn, false);
+		if (!(gfn & 511))
+			shadow_break(vm, true);
+	}
 	spin_unlock(&vm->shadow.lock);
 	shadow_flush_stale(vm);
 }

@@ -21,7 +21,7 @@
 
 #define VIGIL_NAME_LEN		64	/* bytes, with the terminating NUL */
 #define VIGIL_EVENT_DATA	64	/* largest single guest store, bytes */
-#define VIGIL_MAX_WATCHES	256	/* watches of one monitor */
+#define VIGIL_MAX_WATCHES	16384	/* watches of one monitor */
 #define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds, see VIGIL_SET_QUEUE */
 #define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */

@@ -19,7 +19,7 @@
 /*
  * Enters the guest once. 1: it has exited, and the exit is to be handled. 0: the
  * entry was called off, because a request or the task's own work comes first.
- * selftests/models/entry.pml and root.pml explore this.
+ * selftests/models/entry.pml, root.pml and watch.pml explore this.
  */
 static int enter_guest(struct vigil_vcpu *vcpu)
 {
@@ -33,7 +33,8 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	smp_mb();
 	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() ||
 		     !vcpu->on_hw)) {
-		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+		/* The barrier is as that behind the guest run. */
+		smp_store_mb(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
 		event_cancel(vcpu);
@@ -45,7 +46,11 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	vmm_ops->run(vcpu);
 	compat_guest_ran();
 	fpu_leave(vcpu);
-	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+	/*
+	 * The barrier pairs with that of vm_settle(): either the watches are seen
+	 * as they are since, or this vCPU is seen to be outside.
+	 */
+	smp_store_mb(vcpu->mode, VCPU_OUTSIDE);
 	vmm_ops->handle_exit_irqoff(vcpu);
 	vcpu->stat.exits++;
 	local_irq_enable();

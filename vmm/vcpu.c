@@ -132,7 +132,7 @@ int vcpu_dead(struct vigil_vcpu *vcpu)
 	return -EIO;
 }
 
-/* selftests/models/entry.pml and watch.pml explore this */
+/* selftests/models/entry.pml, synchronize.pml and watch.pml explore this */
 int vcpu_requests(struct vigil_vcpu *vcpu)
 {
 	if (test_bit(REQ_DEAD, &vcpu->requests))
@@ -144,6 +144,9 @@ int vcpu_requests(struct vigil_vcpu *vcpu)
 			return -EINTR;
 		}
 	}
+	/* A store that is held is decided anew: nothing else is under way here. */
+	if (vigil_test_request(vcpu, REQ_SETTLE))
+		wake_up_all(&vcpu->vm->srcu_wq);
 	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 		monitor_snapshot(vcpu);
 	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {

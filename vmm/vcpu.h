@@ -63,6 +63,7 @@ enum vigil_request {
 	REQ_LOAD_ROOT, /* the shadow root is gone: find a new one */
 	REQ_EVENT, /* look for events to inject */
 	REQ_SRCU, /* drop and retake the SRCU read lock */
+	REQ_SETTLE, /* vm_settle() waits until this vCPU comes by */
 	REQ_SNAPSHOT, /* a monitor wants the registers */
 	REQ_TSC, /* tsc_offset was changed for it: tell the CPU */
 	REQ_MSR_MAP, /* vm->msr_filter has changed: choose the map of MSRs anew */
@@ -132,6 +133,7 @@ struct vigil_vcpu {
 	bool loaded; /* [v] preempt notifier registered */
 	bool on_hw; /* [v] the vendor's part is loaded: host.h */
 	int srcu_idx; /* [v] */
+	bool inside; /* [a] between vcpu_enter() and vcpu_leave() */
 	struct pid *pid; /* [a] last thread that ran it */
 
 	/*

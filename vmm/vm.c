@@ -42,7 +42,7 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 	wake_up_all(&vm->monitor_wq);
 }
 
-/* selftests/models/watch.pml explores this */
+/* selftests/models/synchronize.pml explores this */
 int vm_synchronize(struct vigil_vm *vm)
 {
 	int ret;
@@ -62,6 +62,46 @@ int vm_synchronize(struct vigil_vm *vm)
 	return ret;
 }
 
+/*
+ * May the vCPU be about to act on what it has found before? Each of the fields is
+ * written before a full barrier and what the vCPU looks for behind that:
+ * vcpu_enter(), enter_guest().
+ */
+static bool acts(const struct vigil_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->inside) && READ_ONCE(vcpu->mode) == VCPU_OUTSIDE;
+}
+
+/* selftests/models/watch.pml explores this */
+int vm_settle(struct vigil_vm *vm, bool wait)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i;
+	int ret;
+
+	/* What the caller has changed is visible before it looks at the vCPUs. */
+	smp_mb();
+	vigil_for_each_vcpu(i, vcpu, vm) {
+		if (!acts(vcpu))
+			continue;
+		if (!wait)
+			return -EBUSY;
+		vigil_request(vcpu, REQ_SETTLE);
+		/*
+		 * Pairs with smp_mb() in enter_guest() and with the count in
+		 * vcpu_leave(): the vCPU sees the request, or is seen to act no
+		 * more.
+		 */
+		smp_mb__after_atomic();
+		ret = wait_event_killable(
+			vm->srcu_wq,
+			!test_bit(REQ_SETTLE, &vcpu->requests) || !acts(vcpu));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /* Somebody synchronizes: waits until that is over, or until a signal comes. */
 static noinline int wait_outside(struct vigil_vm *vm, unsigned int state)
 {
@@ -74,16 +114,20 @@ static noinline int wait_outside(struct vigil_vm *vm, unsigned int state)
 					!atomic_read(&vm->srcu_syncs));
 }
 
-/* selftests/models/watch.pml explores this */
+/* selftests/models/synchronize.pml and watch.pml explore this */
 int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	__acquires(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	int ret = 0;
 
+	WRITE_ONCE(vcpu->inside, true);
 	for (;;) {
 		atomic_inc(&vm->srcu_users);
-		/* pairs with atomic_inc(&vm->srcu_syncs) in vm_synchronize() */
+		/*
+		 * Pairs with atomic_inc(&vm->srcu_syncs) in vm_synchronize(), and
+		 * with smp_mb() in vm_settle().
+		 */
 		smp_mb__after_atomic();
 		if (likely(!atomic_read(&vm->srcu_syncs)) || ret)
 			break;
@@ -93,14 +137,17 @@ int vcpu_enter(struct vigil_vcpu *vcpu, unsigned int state)
 	return ret ? -EINTR : 0;
 }
 
-/* selftests/models/watch.pml explores this */
+/* selftests/models/synchronize.pml and watch.pml explore this */
 void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 
 	srcu_read_unlock(&vm->srcu, vcpu->srcu_idx);
+	WRITE_ONCE(vcpu->inside, false);
 	if (atomic_dec_and_test(&vm->srcu_users) &&
 	    unlikely(atomic_read(&vm->srcu_syncs)))
+		wake_up_all(&vm->srcu_wq);
+	if (unlikely(vigil_test_request(vcpu, REQ_SETTLE)))
 		wake_up_all(&vm->srcu_wq);
 }
 
@@ -119,7 +166,7 @@ static void vm_destroy(struct vigil_vm *vm)
 	shadow_vm_destroy(vm);
 	vigil_free_slots(vm);
 	vmm_ops->vm_destroy(vm);
-	/* Trees of watches may still be on their way through vm->srcu. */
+	/* Filters of MSRs may still be on their way through vm->srcu. */
 	srcu_barrier(&vm->srcu);
 	cleanup_srcu_struct(&vm->srcu);
 	host_hw_put();
@@ -285,7 +332,10 @@ static long vm_audit(struct vigil_vm *vm)
 		if (!mutex_trylock(&vm->vcpus[n]->mutex))
 			goto out;
 	}
+	/* The auditor searches the watches, and is no vCPU. */
+	mutex_lock(&vm->monitor_lock);
 	ret = shadow_audit(vm);
+	mutex_unlock(&vm->monitor_lock);
 out:
 	for (i = 0; i < n; i++)
 		mutex_unlock(&vm->vcpus[i]->mutex);

@@ -28,6 +28,7 @@
 #include "types.h"
 #include "uapi/vigil.h"
 #include "vmm/mem/slot.h"
+#include "vmm/mem/watched.h"
 #include "vmm/pv/types.h"
 
 /* KVM's own number, which VMMs size a table by before they know if there are any */
@@ -35,7 +36,6 @@
 #define VIGIL_MAX_VCPUS 64
 
 struct vigil_vcpu;
-struct watched_tree;
 struct msr_filter;
 
 struct vigil_vm {
@@ -66,8 +66,11 @@ struct vigil_vm {
 	hva_t notify_start, notify_end; /* [s] union of them */
 	struct shadow_vm shadow;
 	struct mutex monitor_lock; /* [w] */
-	/* watch.c: read under vm->srcu, replaced under [w] */
-	struct watched_tree __rcu *watches;
+	/* watch.c: changed under [w], searched by vCPUs between enter and leave */
+	struct watched_tree watched;
+	unsigned int nr_ranges; /* [w] in the tree */
+	/* [w] sets of ranges that have left the tree: free after vm_settle() */
+	struct list_head watches_gone;
 	u32 controls; /* [w] writes, [a] reads: bit n: VIGIL_CONTROL_n is watched */
 	/* Watches in the tree whose pages may still be writable: watch_add() */
 	atomic_t watches_arming;
@@ -79,7 +82,8 @@ struct vigil_vm {
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	atomic_t srcu_users; /* vCPUs between vcpu_enter() and vcpu_leave() */
-	wait_queue_head_t srcu_wq; /* waits for either of them to be 0 */
+	/* waits for either of them to be 0, and for vCPUs in vm_settle() */
+	wait_queue_head_t srcu_wq;
 	struct dentry *debugfs; /* [I] stat.c */
 	void *vendor; /* [I] the vendor's part */
 	u64 tsc_khz; /* [I] */
@@ -121,6 +125,20 @@ void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
  * Return: 0; -EINTR a fatal signal came first, and readers may still look.
  */
 int vm_synchronize(struct vigil_vm *vm);
+/**
+ * vm_settle() - no vCPU acts on what its thread has seen before the call
+ * @vm:		the VM
+ * @wait:	else the call fails where it would have to wait
+ *
+ * Process context, sleeps. What a vCPU has found in vm->watched it acts on before it
+ * enters the guest again or leaves vm->srcu. So this waits for those vCPUs only that
+ * are outside of the guest and inside KVM_RUN, or inside another ioctl of theirs, until
+ * each has done one of both. It stops no guest. vCPUs do not leave vm->srcu for it.
+ * selftests/models/watch.pml explores this.
+ *
+ * Return: 0; -EINTR a fatal signal came first; -EBUSY it would have to wait.
+ */
+int vm_settle(struct vigil_vm *vm, bool wait);
 /**
  * vcpu_enter() - a vCPU's thread begins to look at what vm->srcu protects
  * @vcpu:	the vCPU, its mutex held

@@ -644,8 +644,8 @@ static void mon_call(struct caller *c)
 		break;
 	case 4:
 		l = calls_zeroed(c, sizeof(*l));
-		l->count = rng_below(&c->rng, VIGIL_MAX_WATCHES + 1);
 		l->entry_size = sizeof(struct vigil_watch);
+		l->count = rng_below(&c->rng, 16384 / l->entry_size + 1);
 		l->entries = out(c, 16384);
 		calls_ioctl_with(c, fd, VIGIL_WATCH_LIST, sizeof(*l));
 		break;

@@ -1,71 +1,132 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A new watch against faults and stores: watch_add(), watch_publish(), watch_gfn(),
- * watch_arm() (vmm/monitor/watch.c), vm_synchronize(), vcpu_enter(), vcpu_leave()
- * (vmm/vm.c), vcpu_requests() (vmm/vcpu.c),
- * shadow_protect_gfn() (shadow/slots.c), may_write(), map() and dirty_fault()
+ * A new watch against faults and stores: watch_add(), watch_arm()
+ * (vmm/monitor/watch.c), watch_gfn() (vmm/mem/watched.c), vm_settle(), vcpu_enter(),
+ * vcpu_leave() (vmm/vm.c), vcpu_requests() (vmm/vcpu.c), enter_guest() (vmm/run.c),
+ * shadow_protect_gfns() (shadow/slots.c), may_write(), map() and dirty_fault()
  * (shadow/fault.c), watch_store() with the store behind it (vmm/exit/emulctl.c).
  *
- * One page that two vCPUs store to: through their TLBs; by the emulator, which asks
- * the watches first; after a wait for a monitor's verdict, for which a vCPU leaves the
- * SRCU section. Faults map the page by the lock-free and by the slow path. The page's
- * slot logs, so an SPTE may lack W for the log alone. A watch of the page is added.
+ * One page that two vCPUs store to: in the guest, through their TLBs; by the emulator,
+ * which asks the watches first; after a wait for a monitor's verdict, for which a vCPU
+ * leaves. Faults map the page by the lock-free and by the slow path. The page's slot
+ * logs, so an SPTE may lack W for the log alone. A watch of the page is added, or one
+ * of a control, which no SPTE has to do with: there the emulator changes the control.
  *
  * Shown: when watch_add() has returned, no store is made without an event; and it
- * does return, although vCPUs hold vm->srcu while they run.
+ * does return, although nobody makes a guest exit (spin calls it an invalid end state
+ * when it does not).
  *
- * The counters behind SRCU are Linux's own: here synchronize_srcu() waits until each
- * reader that it met has left once. The flush is that of flush.pml.
+ * A store of vcpu->mode, of vcpu->inside and to the tree stays in a buffer of its CPU,
+ * in order, as on x86; others see it when they look, or later. An instruction with LOCK
+ * waits for the buffer. The flush is that of flush.pml, and how a search of the tree
+ * finds that it has changed is Linux's seqlock.
  */
 
 #define VCPUS 2
 
+#define OUTSIDE 0
+#define IN_GUEST 1
+
+/* what a buffered store changes */
+#define ST_MODE 0
+#define ST_INSIDE 1
+
+chan buffer[VCPUS] = [3] of { byte, byte };
+byte mode[VCPUS] = OUTSIDE; /* in memory */
+bool inside[VCPUS]; /* in memory */
+bool asked[VCPUS]; /* REQ_SETTLE */
+bool woken; /* who waits in vm_settle() */
+
+bool entered; /* the tree has the watch; its CPU may still have that in its buffer */
+bool watched; /* in memory */
+
 bool lock;
-bool watched; /* vm->watches has the page */
 bool w, mmu_w = true; /* the SPTE */
 bool tlb[VCPUS]; /* the page, writable */
-bool asked[VCPUS]; /* REQ_SRCU */
-byte syncs, users; /* vm->srcu_syncs, vm->srcu_users */
-bool reading[VCPUS]; /* vm->srcu is held */
-bool gone[VCPUS]; /* it was let go since synchronize_srcu() began */
+bool control; /* the watch is one of a control */
 bool added; /* watch_add() has returned */
-byte stores = 3, waits = 1; /* a bound */
+byte stores = 2, waits = 1, exits = 1; /* a bound */
 
-#define spin_lock() atomic { !lock -> lock = true }
+#define spin_lock() atomic { !lock -> lock = true; watched = entered }
 #define spin_unlock() lock = false
+#define store(what, value) buffer[v]!what, value
+
+inline drain_one(n)
+{
+	d_step {
+		buffer[n]?what, value;
+		if
+		:: what == ST_MODE -> mode[n] = value
+		:: what == ST_INSIDE -> inside[n] = value
+		fi;
+		what = 0;
+		value = 0
+	}
+}
+
+/* of a vCPU */
+inline smp_mb()
+{
+	atomic {
+		do
+		:: nempty(buffer[v]) -> drain_one(v)
+		:: empty(buffer[v]) -> break
+		od
+	}
+}
+
+/* A vCPU looks whether the page is watched. */
+inline look()
+{
+	atomic {
+		if
+		:: watched = entered
+		:: true
+		fi;
+		unwatched = !watched
+	}
+}
+
+inline vcpu_requests()
+{
+	if
+	:: asked[v] -> d_step { asked[v] = false; woken = true }
+	:: !asked[v]
+	fi
+}
 
 inline vcpu_enter()
 {
-	do
-	:: users++;
-#ifndef MUT_ENTER_AT_ONCE
-		if
-		:: syncs == 0 -> break
-		:: syncs != 0 ->
-			users--;
-			syncs == 0
-		fi
-#else
-		break
+	store(ST_INSIDE, true);
+#ifndef MUT_NO_BARRIER_AT_VCPU_ENTER
+	smp_mb()
 #endif
-	od;
-	reading[v] = true
 }
 
 inline vcpu_leave()
 {
-	d_step { reading[v] = false; gone[v] = true };
-	users--
+	store(ST_INSIDE, false);
+#ifndef MUT_NO_BARRIER_AT_VCPU_LEAVE
+	smp_mb();
+#endif
+#ifndef MUT_NO_WAKE_AT_VCPU_LEAVE
+	vcpu_requests()
+#else
+	skip
+#endif
 }
 
-/* All of map() is under the lock. */
+/* All of map() is under the lock, which waits for the buffer of who had it before. */
 inline slow_fault()
 {
-	d_step {
+	atomic {
 		!lock ->
-		unwatched = !watched;
-		w = unwatched;
-		mmu_w = unwatched
+		if
+		:: watched = entered
+		:: true
+		fi;
+		w = !watched;
+		mmu_w = !watched
 	}
 }
 
@@ -83,7 +144,7 @@ inline dirty_fault()
 /* watch_store() has found no watch; gmem_write() follows. */
 inline emulate()
 {
-	unwatched = !watched;
+	look();
 	if
 	:: d_step { unwatched && waits > 0 -> waits-- };
 		/*
@@ -91,60 +152,124 @@ inline emulate()
 		 * decided anew.
 		 */
 		vcpu_leave();
+		/* The monitor may answer at any time, or when it has added. */
+		if
+		:: true -> skip
+		:: true -> added
+		fi;
 		vcpu_enter();
 #ifndef MUT_NOT_DECIDED_AGAIN
-		unwatched = !watched
+		look()
 #else
 		skip
 #endif
 	:: true
 	fi;
+#ifdef MUT_SERVED_BEFORE_THE_STORE
+	vcpu_requests();
+#endif
 	if
 	:: unwatched -> assert(!added)
-	:: else
+	:: !unwatched
 	fi;
 	unwatched = false
 }
 
+/* The guest stores by its TLB. A control it changes in the emulator alone. */
+inline run_guest()
+{
+	do
+	:: d_step { w && !tlb[v] -> tlb[v] = true }
+	:: d_step { tlb[v] && stores > 0 -> stores--; assert(!added || control) }
+	:: d_step { !tlb[v] && !w && stores > 0 -> stores-- };
+		fault = true;
+		break
+	:: d_step { exits > 0 -> exits-- };
+		break
+	:: added -> break
+	od
+}
+
 proctype vcpu(byte v)
 {
-	bool unwatched;
+	bool unwatched, fault;
+	byte what, value;
 
 	vcpu_enter();
 	do
-	:: asked[v] ->
-		asked[v] = false;
-		vcpu_leave();
-		vcpu_enter()
-	:: d_step { w && !tlb[v] -> tlb[v] = true }
-	:: d_step { tlb[v] && stores > 0 -> stores--; assert(!added) }
-	:: d_step { !tlb[v] && !w && stores > 0 -> stores-- };
+	:: vcpu_requests();
+		/* enter_guest() */
+		store(ST_MODE, IN_GUEST);
+#ifndef MUT_NO_BARRIER_AT_ENTRY
+		smp_mb();
+#endif
 		if
-		:: dirty_fault()
-		:: slow_fault()
+		:: !asked[v] -> run_guest()
+		:: asked[v]
+		fi;
+		store(ST_MODE, OUTSIDE);
+#ifndef MUT_NO_BARRIER_AT_EXIT
+		smp_mb();
+#endif
+		if
+		:: fault -> dirty_fault()
+		:: fault -> slow_fault()
 		:: emulate()
 		fi;
-		unwatched = false
-	:: added && !asked[v] -> break
+		fault = false
+	:: added -> break
 	od;
 	vcpu_leave()
 }
 
-inline vm_synchronize()
+/* What the others have stored may be seen, or later. */
+inline observe(n)
 {
-	syncs++;
-#ifndef MUT_NO_REQUEST
-	asked[0] = true;
-	asked[1] = true;
-#endif
-	users == 0;
-	/* synchronize_srcu() */
-	d_step { gone[0] = !reading[0]; gone[1] = !reading[1] };
-	gone[0] && gone[1];
-	syncs--
+	do
+	:: nempty(buffer[n]) -> drain_one(n)
+	:: true -> break
+	od
 }
 
-inline shadow_protect_gfn()
+inline acts(n)
+{
+	atomic {
+		observe(n);
+		seen = inside[n] && mode[n] == OUTSIDE
+	}
+}
+
+inline settle_one(n)
+{
+	acts(n);
+	if
+	:: seen ->
+		/* set_bit() has LOCK */
+#ifndef MUT_NO_REQUEST
+		d_step { watched = entered; asked[n] = true };
+#endif
+		do
+		:: woken = false;
+			acts(n);
+			if
+			:: !asked[n] || !seen -> break
+			:: asked[n] && seen -> woken
+			fi
+		od
+	:: !seen
+	fi
+}
+
+inline vm_settle()
+{
+#ifndef MUT_NO_BARRIER_AT_SETTLE
+	watched = entered;
+#endif
+	settle_one(0);
+	settle_one(1)
+}
+
+inline protect_spans()
 {
 	spin_lock();
 #ifdef MUT_PROTECT_FOR_LOG_ONLY
@@ -162,17 +287,30 @@ inline shadow_protect_gfn()
 
 proctype watch_add()
 {
+	bool seen;
+	byte what, value;
+
+	if
+	:: control = true
+	:: true
+	fi;
 #ifdef MUT_PROTECT_BEFORE_PUBLISH
-	shadow_protect_gfn();
+	protect_spans();
 #endif
-	watched = true;
-#ifndef MUT_NO_SYNCHRONIZE
-	vm_synchronize();
-#endif
+	entered = true;
 #ifndef MUT_PROTECT_BEFORE_PUBLISH
-	shadow_protect_gfn();
+	if
+	:: !control -> protect_spans()
+	:: control
+	fi;
 #endif
-	d_step { added = true; assert(!tlb[0] && !tlb[1] && !w) }
+#ifndef MUT_NO_SETTLE
+	vm_settle();
+#endif
+	atomic {
+		added = true;
+		assert(control || (!tlb[0] && !tlb[1] && !w))
+	}
 }
 
 init {

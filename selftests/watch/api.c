@@ -117,7 +117,8 @@ static void bad_watches(long arg)
 
 static void limits(long arg)
 {
-	struct vigil_watch w, all[VIGIL_MAX_WATCHES];
+	static struct vigil_watch all[VIGIL_MAX_WATCHES];
+	struct vigil_watch w;
 	struct vigil_watch_list l = {
 		.count = VIGIL_MAX_WATCHES,
 		.entry_size = sizeof(w),

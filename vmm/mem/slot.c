@@ -102,6 +102,7 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new,
 			 struct vigil_slot *added)
 {
 	struct vigil_slots *old = vigil_slots(vm);
+	LIST_HEAD(watches);
 	int ret = 0;
 
 	/* Before anybody sees the array: a page of it may be written at once. */
@@ -114,7 +115,7 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new,
 	 */
 	mutex_lock(&vm->monitor_lock);
 	if (old->shared || new->shared)
-		ret = watch_slots(vm, new);
+		ret = watch_slots(vm, new, &watches);
 	if (!ret)
 		rcu_assign_pointer(vm->slots, new);
 	mutex_unlock(&vm->monitor_lock);
@@ -131,6 +132,7 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new,
 	 */
 	if (vm_synchronize(vm))
 		synchronize_srcu_expedited(&vm->srcu);
+	watch_slots_done(&watches);
 	if (gone)
 		alias_del(new, gone);
 	kvfree(old);

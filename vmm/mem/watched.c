@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which guest-physical memory is watched: an interval tree. */
+/*
+ * Which guest-physical memory is watched: an interval tree that vCPUs search while it
+ * changes.
+ */
 #include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
 
 #include "watched.h"
+#include "vmm/vm.h"
 
 #define RANGE_START(r) ((r)->start)
 #define RANGE_LAST(r) ((r)->last)
@@ -11,30 +15,103 @@
 INTERVAL_TREE_DEFINE(struct watched_range, rb, u64, subtree_last, RANGE_START,
 		     RANGE_LAST, static __maybe_unused, ranges)
 
+void watched_init(struct watched_tree *tree)
+{
+	tree->root = RB_ROOT_CACHED;
+	seqlock_init(&tree->lock);
+}
+
 void watched_insert(struct watched_tree *tree, struct watched_range *r)
 {
+	write_seqlock(&tree->lock);
 	ranges_insert(r, &tree->root);
+	write_sequnlock(&tree->lock);
 }
 
-struct watched_range *watched_first(struct watched_tree *tree, u64 start,
-				    u64 last)
+void watched_remove(struct watched_tree *tree, struct watched_range *r)
 {
-	return ranges_iter_first(&tree->root, start, last);
+	write_seqlock(&tree->lock);
+	ranges_remove(r, &tree->root);
+	write_sequnlock(&tree->lock);
 }
 
-struct watched_range *watched_next(struct watched_range *r, u64 start, u64 last)
+static void todo_push(struct watched_iter *it, const struct rb_node *rb)
 {
-	return ranges_iter_next(r, start, last);
+	if (rb)
+		it->todo[it->n++] = rb_entry(rb, struct watched_range, rb);
+}
+
+static void begin(struct watched_iter *it)
+{
+	it->n = 0;
+	read_seqbegin_or_lock(&it->tree->lock, &it->seq);
+	todo_push(it, READ_ONCE(it->tree->root.rb_root.rb_node));
+}
+
+void watched_begin(struct watched_iter *it, struct watched_tree *tree,
+		   u64 start, u64 last)
+{
+	it->tree = tree;
+	it->start = start;
+	it->last = last;
+	it->seq = 0;
+	begin(it);
+}
+
+/*
+ * A pointer is followed only if the tree was the same from the beginning of the search
+ * until after the pointer was read. So all of @todo are nodes of one tree, at most one
+ * more than it is high, and the search comes to an end.
+ */
+struct watched_range *watched_next(struct watched_iter *it)
+{
+	struct watched_range *r;
+	bool before_end;
+
+	while (it->n && !need_seqretry(&it->tree->lock, it->seq)) {
+		r = it->todo[--it->n];
+		if (READ_ONCE(r->subtree_last) < it->start)
+			continue;
+		before_end = r->start <= it->last;
+		if (before_end)
+			todo_push(it, READ_ONCE(r->rb.rb_right));
+		todo_push(it, READ_ONCE(r->rb.rb_left));
+		if (before_end && r->last >= it->start)
+			return r;
+	}
+	return NULL;
+}
+
+bool watched_changed(struct watched_iter *it)
+{
+	if (need_seqretry(&it->tree->lock, it->seq)) {
+		it->seq = 1;
+		begin(it);
+		return true;
+	}
+	done_seqretry(&it->tree->lock, it->seq);
+	return false;
+}
+
+bool watched_any(struct watched_tree *tree, u64 start, u64 last)
+{
+	struct watched_iter it;
+	bool any;
+
+	watched_begin(&it, tree, start, last);
+	do
+		any = watched_next(&it);
+	while (watched_changed(&it));
+	return any;
 }
 
 /* selftests/models/watch.pml explores this */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
-	struct watched_tree *tree = srcu_dereference_check(
-		vm->watches, &vm->srcu, lockdep_is_held(&vm->monitor_lock));
 	u64 start = gfn << PAGE_SHIFT;
 
-	if (likely(!tree))
+	if (likely(watched_empty(&vm->watched)))
 		return false;
-	return ranges_iter_first(&tree->root, start, start + PAGE_SIZE - 1);
+	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	return watched_any(&vm->watched, start, start + PAGE_SIZE - 1);
 }

@@ -7,14 +7,17 @@
 #define VIGIL_WATCHED_H
 
 #include <linux/rbtree.h>
+#include <linux/seqlock.h>
 
-#include "vmm/vm.h"
+#include "vmm/types.h"
+
+struct vigil_vm;
 
 /**
  * struct watched_range - a watched range of guest-physical memory
  * @rb:		in the tree
- * @start:	first byte
- * @last:	last byte
+ * @start:	first byte; it never changes in a tree
+ * @last:	last byte; the same
  * @subtree_last: the tree's own
  */
 struct watched_range {
@@ -25,23 +28,71 @@ struct watched_range {
 /**
  * struct watched_tree - all watched ranges of a VM
  * @root:	of the interval tree
+ * @lock:	one change at a time. A search takes no lock: it begins again when the
+ *		tree has changed meanwhile, and then it takes this one
  *
- * Once vCPUs can see a tree it never changes: a new one replaces it in
- * vm->watches. A VM without watches has none.
+ * A range that has left the tree may still be in the hands of a search, so it is
+ * freed after vm_settle().
  */
 struct watched_tree {
 	struct rb_root_cached root;
+	seqlock_t lock;
 };
 
-/* Enters a range into a tree that nobody sees yet. */
+/* A search has this many subtrees before it, or fewer: the height of the tree and one. */
+#define WATCHED_DEPTH 40
+/* Ranges in a tree: its height is at most 2 * log2 of that. */
+#define WATCHED_MAX (1u << (WATCHED_DEPTH / 2 - 1))
+
+/**
+ * struct watched_iter - a search for the ranges that have a byte of an interval
+ * @tree:	where
+ * @start:	first byte
+ * @last:	last byte
+ * @seq:	of the tree's lock; odd: the lock is held
+ * @n:		how many of @todo there are
+ * @todo:	subtrees that are still to be searched
+ *
+ * The search begins with watched_begin(). Then watched_next() gives the ranges in no
+ * order until NULL, and after that watched_changed() says whether all of it was for
+ * nothing. So::
+ *
+ *	watched_begin(&it, tree, start, last);
+ *	do {
+ *		forget what was found;
+ *		while ((r = watched_next(&it)))
+ *			look at r;
+ *	} while (watched_changed(&it));
+ *
+ * Nobody may sleep in between: the second time the tree's lock is held. It is a
+ * vCPU's thread inside vcpu_enter(), or holds vm->monitor_lock.
+ */
+struct watched_iter {
+	struct watched_tree *tree;
+	u64 start, last;
+	int seq;
+	unsigned int n;
+	struct watched_range *todo[WATCHED_DEPTH];
+};
+
+void watched_init(struct watched_tree *tree);
+/* O(log n). The tree has room: the caller counts up to WATCHED_MAX ranges. */
 void watched_insert(struct watched_tree *tree, struct watched_range *r);
-/* The first range of the tree that has a byte from @start to @last, or NULL. */
-struct watched_range *watched_first(struct watched_tree *tree, u64 start,
-				    u64 last);
-/* The next one behind @r, or NULL. */
-struct watched_range *watched_next(struct watched_range *r, u64 start,
-				   u64 last);
-/* Is any byte of this guest page watched? Any context, under vm->srcu. */
+void watched_remove(struct watched_tree *tree, struct watched_range *r);
+
+void watched_begin(struct watched_iter *it, struct watched_tree *tree,
+		   u64 start, u64 last);
+struct watched_range *watched_next(struct watched_iter *it);
+bool watched_changed(struct watched_iter *it);
+
+static inline bool watched_empty(const struct watched_tree *tree)
+{
+	return !READ_ONCE(tree->root.rb_root.rb_node);
+}
+
+/* Has any range a byte from @start to @last? The same callers as of a search. */
+bool watched_any(struct watched_tree *tree, u64 start, u64 last);
+/* Is any byte of this guest page watched? The same. */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
 
 #endif

@@ -215,13 +215,14 @@ static int monitor_release(struct inode *inode, struct file *file)
 
 	trace_vigil_monitor_close(vm, mon->read_only);
 	mutex_lock(&vm->monitor_lock);
-	if (mon->read_only) {
+	if (mon->read_only)
 		vm->nr_readers--;
-	} else {
+	else
 		leave(mon);
-		watch_drop(mon);
-	}
 	mutex_unlock(&vm->monitor_lock);
+	/* Nobody else comes to them any more. */
+	watch_drop(mon);
+	watch_reap(vm);
 	mevent_release(mon);
 	monitor_put(mon);
 	vigil_vm_put(vm);
@@ -292,8 +293,9 @@ static long ioc_watch_list(struct monitor *mon,
 {
 	struct vigil_watch_list list;
 	struct vigil_watch *all;
+	unsigned int n = 0, room;
 	struct mon_watch *w;
-	unsigned int n = 0;
+	unsigned long id;
 	long ret;
 
 	if (copy_from_user(&list, user, sizeof(list)))
@@ -301,17 +303,21 @@ static long ioc_watch_list(struct monitor *mon,
 	if (list.entry_size != sizeof(*all) ||
 	    list.entries != (unsigned long)list.entries)
 		return -EINVAL;
-	all = kvcalloc(VIGIL_MAX_WATCHES, sizeof(*all), GFP_KERNEL_ACCOUNT);
+	room = min_t(u32, list.count, VIGIL_MAX_WATCHES);
+	all = kvcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
 	if (!all)
 		return -ENOMEM;
 	ret = mutex_lock_killable(&mon->vm->monitor_lock);
 	if (ret)
 		goto out;
-	list_for_each_entry(w, &mon->watches, link)
-		all[n++] = w->uapi;
+	xa_for_each(&mon->watches, id, w) {
+		if (n < room)
+			all[n] = w->uapi;
+		n++;
+	}
 	mutex_unlock(&mon->vm->monitor_lock);
 	if (copy_to_user((void __user *)(unsigned long)list.entries, all,
-			 min(n, list.count) * sizeof(*all)) ||
+			 min(n, room) * sizeof(*all)) ||
 	    put_user(n, &user->count))
 		ret = -EFAULT;
 out:
@@ -537,7 +543,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	kref_init(&mon->ref);
 	mutex_init(&mon->read_lock);
 	mutex_init(&mon->watch_lock);
-	INIT_LIST_HEAD(&mon->watches);
+	xa_init_flags(&mon->watches, XA_FLAGS_ALLOC1);
 	mon->vm = vm;
 	mon->read_only = read_only;
 	ret = mevent_init(mon);

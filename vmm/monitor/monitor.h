@@ -16,6 +16,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/xarray.h>
 
 #include "queue.h"
 #include "vmm/mem/watched.h"
@@ -23,6 +24,8 @@
 
 /* Maximum number of guest-physical ranges of all watches of a VM together. */
 #define WATCH_MAX_RANGES 65536
+/* watch_slots() has the ranges of two arrays of slots in the tree for a moment. */
+static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
 #define WATCH_MAX_LEN (16ull << 20)
 #define MONITOR_MAX_READ (1ul << 20)
 
@@ -33,13 +36,14 @@ struct watch_span {
 
 /**
  * struct mon_watch - a watch as its monitor asked for it
- * @link: [w] in monitor->watches
+ * @set: [w] its ranges in the tree; NULL: the monitor has left the VM
+ * @next: [w] within watch_slots(), those of the slots that come
  * @uapi: [I] as VIGIL_WATCH_LIST tells it
  * @nr_spans: [I] how many @spans there are
  * @spans: [I] guest-physical, sorted, apart from each other
  */
 struct mon_watch {
-	struct list_head link;
+	struct watch_set *set, *next;
 	struct vigil_watch uapi;
 	unsigned int nr_spans;
 	struct watch_span spans[];
@@ -51,6 +55,20 @@ struct watch_range {
 	struct monitor *mon;
 	u64 cookie;
 	u32 id, action, on_death;
+};
+
+/**
+ * struct watch_set - the ranges of one watch: what vCPUs see of it
+ * @link: [w] vm->watches_gone, when they have left the tree
+ * @mon: [I] a reference, for vCPUs that may still send it an event
+ * @count: [I] of @range
+ * @range: [I] its spans, and where the guest has their memory once more
+ */
+struct watch_set {
+	struct list_head link;
+	struct monitor *mon;
+	unsigned int count;
+	struct watch_range range[];
 };
 
 enum { ANSWER_NONE, ANSWER_ALLOW, ANSWER_DENY };
@@ -71,15 +89,15 @@ struct mon_event {
 };
 
 struct monitor {
-	struct kref ref; /* its file, every held event, every range in use */
+	struct kref ref; /* its file, every held event, every set of ranges */
 	struct vigil_vm *vm; /* [I] */
 	bool read_only; /* [I] has no events and is not in vm->monitors */
 	bool evicted; /* [w] writes, [a] reads: it is not there any more */
 	struct list_head link; /* [w] vm->monitors */
 	struct mutex watch_lock; /* one change of watches at a time; before [w] */
-	struct list_head watches; /* [w] */
+	struct xarray watches; /* [w] by id */
 	unsigned int nr_watches; /* [w] */
-	u32 last_id; /* [w] */
+	u32 next_id; /* [w] */
 	struct mutex read_lock; /* one read() at a time; before qlock */
 
 	spinlock_t qlock;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The watches. Each monitor has a list of its own [w]. The ranges of all lists
- * together form one interval tree. Once vCPUs can see a tree it never changes:
- * a new one replaces it under [w]. vCPUs search it under vm->srcu, so the old
- * tree is freed after they have left SRCU, and nobody waits for that. A VM
- * without watches has no tree.
+ * The watches. Each monitor has its own, by id [w]. Each watch has a set of ranges of
+ * guest-physical memory, and the ranges of all sets form one interval tree, which vCPUs
+ * search while it changes. A set that has left the tree is freed when no vCPU can have
+ * anything of it in its hands (vm_settle()). No guest is stopped for any of this, and
+ * nothing but an addition needs memory.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -18,14 +18,6 @@
 #include "vmm/mem/alias.h"
 #include "vmm/mem/watched.h"
 #include "vmm/trace.h"
-
-/* What vm->watches points into. */
-struct watch_set {
-	struct watched_tree tree;
-	struct rcu_head rcu;
-	unsigned int count;
-	struct watch_range range[];
-};
 
 /*
  * Controls are ranges of one byte behind all guest-physical addresses, so that one tree
@@ -57,22 +49,23 @@ static bool stronger(const struct watch_range *a, const struct watch_range *b)
 static struct watch_range *strongest(struct vigil_vm *vm,
 				     const struct watch_store *st)
 {
-	struct watched_tree *tree = srcu_dereference(vm->watches, &vm->srcu);
-	struct watch_range *best = NULL;
-	struct watched_range *r;
 	u64 start = st->gpa, last = start + st->len - 1;
+	struct watch_range *best;
+	struct watched_range *r;
+	struct watched_iter it;
 
+	lockdep_assert(srcu_read_lock_held(&vm->srcu));
 	if (st->control)
 		start = last = CONTROL_BASE + st->control->nr;
 	else if (!st->len)
 		return NULL;
-	if (!tree)
-		return NULL;
-	/* The spans of one watch do not overlap, so this loop is short. */
-	for (r = watched_first(tree, start, last); r;
-	     r = watched_next(r, start, last))
-		if (!best || stronger(watch_of(r), best))
-			best = watch_of(r);
+	watched_begin(&it, &vm->watched, start, last);
+	do {
+		best = NULL;
+		while ((r = watched_next(&it)))
+			if (!best || stronger(watch_of(r), best))
+				best = watch_of(r);
+	} while (watched_changed(&it));
 	return best;
 }
 
@@ -83,7 +76,7 @@ enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 	struct watch_range *best = strongest(vcpu->vm, st);
 
 	if (!best) {
-		if (rcu_access_pointer(vcpu->vm->watches))
+		if (!watched_empty(&vcpu->vm->watched))
 			vcpu->stat.watch_misses++;
 		return WATCH_GO;
 	}
@@ -131,60 +124,42 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 	return mevent_store(vcpu, best, st);
 }
 
-/*
- * Each range has a reference to its monitor, to which a vCPU may still send an
- * event.
- */
-static void watches_free(struct rcu_head *rcu)
-{
-	struct watch_set *set = container_of(rcu, struct watch_set, rcu);
-	unsigned int i;
-
-	for (i = 0; i < set->count; i++)
-		monitor_put(set->range[i].mon);
-	kvfree(set);
-}
+/* ---- the ranges of a watch ---- */
 
 /**
- * struct watch_plan - a tree in the making
+ * struct watch_plan - a set in the making
  * @slots:	what memory is where
+ * @w:		whose ranges
  * @set:	NULL: the ranges are only counted
  * @count:	of the ranges
- * @controls:	bit n: a range is VIGIL_CONTROL_n
  */
 struct watch_plan {
 	const struct vigil_slots *slots;
+	const struct mon_watch *w;
 	struct watch_set *set;
 	size_t count;
-	u32 controls;
 };
 
-static void plan_range(struct watch_plan *p, struct monitor *mon,
-		       const struct mon_watch *w, u64 start, u64 last)
+static void plan_range(struct watch_plan *p, u64 start, u64 last)
 {
+	const struct vigil_watch *u = &p->w->uapi;
 	size_t i = p->count++;
 	struct watch_range *r;
 
-	if (w->uapi.kind == VIGIL_WATCH_CONTROL)
-		p->controls |= BIT(w->uapi.start);
 	if (!p->set)
 		return;
 	r = &p->set->range[i];
 	r->where.start = start;
 	r->where.last = last;
-	r->mon = mon;
-	kref_get(&mon->ref);
-	r->cookie = w->uapi.cookie;
-	r->id = w->uapi.id;
-	r->action = w->uapi.action;
-	r->on_death = w->uapi.on_death;
-	watched_insert(&p->set->tree, &r->where);
+	r->mon = p->set->mon;
+	r->cookie = u->cookie;
+	r->id = u->id;
+	r->action = u->action;
+	r->on_death = u->on_death;
 }
 
 /* The ranges at which the guest has the memory of a span once more. */
-static void plan_aliases(struct watch_plan *p, struct monitor *mon,
-			 const struct mon_watch *w,
-			 const struct watch_span *span)
+static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
 {
 	const struct vigil_slots *slots = p->slots;
 	struct vigil_slot *const *slot = slots->slot;
@@ -199,68 +174,208 @@ static void plan_aliases(struct watch_plan *p, struct monitor *mon,
 		for (j = 0; j < slots->count; j++)
 			if (alias_span(slot[i], slot[j], span->start,
 				       span->last, &start, &last))
-				plan_range(p, mon, w, start, last);
+				plan_range(p, start, last);
 	}
 }
 
-/* [w] All ranges of all monitors. */
-static void plan_ranges(struct watch_plan *p, struct vigil_vm *vm)
+static void plan_ranges(struct watch_plan *p)
 {
-	struct mon_watch *w;
-	struct monitor *mon;
 	unsigned int i;
 
-	list_for_each_entry(mon, &vm->monitors, link)
-		list_for_each_entry(w, &mon->watches, link)
-			for (i = 0; i < w->nr_spans; i++) {
-				plan_range(p, mon, w, w->spans[i].start,
-					   w->spans[i].last);
-				if (p->slots->shared)
-					plan_aliases(p, mon, w, &w->spans[i]);
-				cond_resched();
-			}
+	for (i = 0; i < p->w->nr_spans; i++) {
+		plan_range(p, p->w->spans[i].start, p->w->spans[i].last);
+		if (p->slots->shared)
+			plan_aliases(p, &p->w->spans[i]);
+		cond_resched();
+	}
 }
 
 /*
- * [w] Builds a new tree of all watches, for memory as it is in @slots. Until
- * vm_synchronize() a vCPU may still use the old one, and send an event of a watch
- * that has been removed. selftests/models/watch.pml explores this.
+ * Makes the set of a watch for memory as it is in @slots. @room: of how many ranges
+ * there is room; it gets less. -ENOSPC, -ENOMEM: nothing has changed.
  */
-static int watch_publish(struct vigil_vm *vm, const struct vigil_slots *slots)
+static int set_make(struct monitor *mon, const struct mon_watch *w,
+		    const struct vigil_slots *slots, size_t *room,
+		    struct watch_set **out)
 {
-	struct watch_plan p = { .slots = slots };
-	struct watched_tree *old;
+	struct watch_plan p = { .slots = slots, .w = w };
 
-	lockdep_assert_held(&vm->monitor_lock);
-	plan_ranges(&p, vm);
-	if (p.count > WATCH_MAX_RANGES)
+	plan_ranges(&p);
+	if (p.count > *room)
 		return -ENOSPC;
-	if (p.count) {
-		p.set = kvzalloc(struct_size(p.set, range, p.count),
-				 GFP_KERNEL_ACCOUNT);
-		if (!p.set)
-			return -ENOMEM;
-		p.set->tree.root = RB_ROOT_CACHED;
-		p.set->count = p.count;
-		p.count = 0;
-		plan_ranges(&p, vm);
-	}
-	WRITE_ONCE(vm->controls, p.controls);
-	old = rcu_replace_pointer(vm->watches, p.set ? &p.set->tree : NULL,
-				  lockdep_is_held(&vm->monitor_lock));
-	if (old)
-		call_srcu(&vm->srcu,
-			  &container_of(old, struct watch_set, tree)->rcu,
-			  watches_free);
+	p.set = kvzalloc(struct_size(p.set, range, p.count),
+			 GFP_KERNEL_ACCOUNT);
+	if (!p.set)
+		return -ENOMEM;
+	p.set->count = p.count;
+	p.set->mon = mon;
+	kref_get(&mon->ref);
+	p.count = 0;
+	plan_ranges(&p);
+	*room -= p.count;
+	*out = p.set;
 	return 0;
 }
 
-int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots)
+static void set_free(struct watch_set *set)
 {
-	if (!rcu_access_pointer(vm->watches))
-		return 0;
-	return watch_publish(vm, slots);
+	if (!set)
+		return;
+	monitor_put(set->mon);
+	kvfree(set);
 }
+
+static void sets_free(struct list_head *sets)
+{
+	struct watch_set *set, *next;
+
+	list_for_each_entry_safe(set, next, sets, link) {
+		set_free(set);
+		cond_resched();
+	}
+}
+
+/* [w] vCPUs begin to see the ranges. */
+static void set_enter(struct vigil_vm *vm, struct watch_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++) {
+		watched_insert(&vm->watched, &set->range[i].where);
+		cond_resched();
+	}
+	vm->nr_ranges += set->count;
+}
+
+/*
+ * [w] vCPUs begin not to see the ranges any more. One that has found a range before may
+ * still send an event of it, so the set is freed later.
+ */
+static void set_leave(struct vigil_vm *vm, struct watch_set *set,
+		      struct list_head *gone)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++) {
+		watched_remove(&vm->watched, &set->range[i].where);
+		cond_resched();
+	}
+	vm->nr_ranges -= set->count;
+	list_add(&set->link, gone);
+}
+
+/* [w] The watch has entered the tree, or left it: is its control watched? */
+static void update_controls(struct vigil_vm *vm, const struct mon_watch *w)
+{
+	u32 bit;
+
+	if (w->uapi.kind != VIGIL_WATCH_CONTROL)
+		return;
+	bit = BIT(w->uapi.start);
+	if (watched_any(&vm->watched, w->spans[0].start, w->spans[0].last))
+		WRITE_ONCE(vm->controls, vm->controls | bit);
+	else
+		WRITE_ONCE(vm->controls, vm->controls & ~bit);
+}
+
+/* [w] The watch leaves the tree, for which no memory is needed. */
+static void watch_leave(struct vigil_vm *vm, struct mon_watch *w)
+{
+	if (!w->set)
+		return;
+	set_leave(vm, w->set, &vm->watches_gone);
+	w->set = NULL;
+	update_controls(vm, w);
+}
+
+/*
+ * Waits until vCPUs act on the watches only as they are now, and frees what has left
+ * the tree before. @wait and result are those of vm_settle().
+ */
+static int watches_settle(struct vigil_vm *vm, bool wait)
+{
+	LIST_HEAD(gone);
+	int ret;
+
+	mutex_lock(&vm->monitor_lock);
+	list_splice_init(&vm->watches_gone, &gone);
+	mutex_unlock(&vm->monitor_lock);
+	ret = vm_settle(vm, wait);
+	if (!ret) {
+		sets_free(&gone);
+		return 0;
+	}
+	mutex_lock(&vm->monitor_lock);
+	list_splice(&gone, &vm->watches_gone);
+	mutex_unlock(&vm->monitor_lock);
+	return ret;
+}
+
+void watch_reap(struct vigil_vm *vm)
+{
+	watches_settle(vm, false);
+}
+
+/* ---- slots ---- */
+
+#define for_each_watch(w, id, mon, vm)                  \
+	list_for_each_entry(mon, &(vm)->monitors, link) \
+		xa_for_each(&(mon)->watches, id, w)
+
+/* [w] Makes the sets for memory as it is in @slots. Those of controls stay. */
+static int plan_slots(struct vigil_vm *vm, const struct vigil_slots *slots)
+{
+	size_t room = WATCH_MAX_RANGES;
+	struct mon_watch *w;
+	struct monitor *mon;
+	unsigned long id;
+	int ret;
+
+	for_each_watch(w, id, mon, vm)
+		if (w->uapi.kind == VIGIL_WATCH_CONTROL)
+			room -= w->set->count;
+	for_each_watch(w, id, mon, vm) {
+		if (w->uapi.kind == VIGIL_WATCH_CONTROL)
+			continue;
+		ret = set_make(mon, w, slots, &room, &w->next);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots,
+		struct list_head *gone)
+{
+	struct mon_watch *w;
+	struct monitor *mon;
+	unsigned long id;
+	int ret;
+
+	lockdep_assert_held(&vm->monitor_lock);
+	ret = plan_slots(vm, slots);
+	for_each_watch(w, id, mon, vm) {
+		if (!w->next)
+			continue;
+		if (ret) {
+			set_free(w->next);
+		} else {
+			/* In this order a watched page is watched all the time. */
+			set_enter(vm, w->next);
+			set_leave(vm, w->set, gone);
+			w->set = w->next;
+		}
+		w->next = NULL;
+	}
+	return ret;
+}
+
+void watch_slots_done(struct list_head *gone)
+{
+	sets_free(gone);
+}
+
+/* ---- adding and removing ---- */
 
 static int cmp_span(const void *a, const void *b)
 {
@@ -350,90 +465,69 @@ static int check_watch(const struct vigil_watch *w)
 static void protect_spans(struct vigil_vm *vm, const struct mon_watch *w)
 {
 	unsigned int i;
-	gfn_t gfn;
 	int idx;
 
 	for (i = 0; i < w->nr_spans; i++) {
-		gfn = w->spans[i].start >> PAGE_SHIFT;
-		for (; gfn <= w->spans[i].last >> PAGE_SHIFT; gfn++) {
-			idx = srcu_read_lock(&vm->srcu);
-			shadow_protect_gfn(vm, gfn);
-			srcu_read_unlock(&vm->srcu, idx);
-			cond_resched();
-		}
+		idx = srcu_read_lock(&vm->srcu);
+		shadow_protect_gfns(vm, w->spans[i].start >> PAGE_SHIFT,
+				    w->spans[i].last >> PAGE_SHIFT);
+		srcu_read_unlock(&vm->srcu, idx);
+		cond_resched();
 	}
 }
 
-static bool id_taken(struct monitor *mon, u32 id)
+/* [w] Gives the watch its id, and enters it into the tree. */
+static int watch_enter(struct monitor *mon, struct mon_watch *w)
 {
-	struct mon_watch *w;
-
-	list_for_each_entry(w, &mon->watches, link)
-		if (w->uapi.id == id)
-			return true;
-	return !id;
-}
-
-/* [w] Adds the watch to the tree; vCPUs begin to see it. */
-static int watch_insert(struct monitor *mon, struct mon_watch *w)
-{
+	struct vigil_vm *vm = mon->vm;
+	size_t room;
 	int ret;
 
 	if (mon->evicted)
 		return -EPIPE;
-	if (READ_ONCE(mon->vm->dead))
+	if (READ_ONCE(vm->dead))
 		return -EIO;
 	if (mon->nr_watches == VIGIL_MAX_WATCHES)
 		return -ENOSPC;
-	do
-		mon->last_id++;
-	while (id_taken(mon, mon->last_id));
-	w->uapi.id = mon->last_id;
-	list_add_tail(&w->link, &mon->watches);
-	ret = watch_publish(mon->vm, vigil_slots(mon->vm));
-	if (ret)
-		list_del(&w->link);
-	else
-		mon->nr_watches++;
-	return ret;
+	ret = xa_alloc_cyclic(&mon->watches, &w->uapi.id, w,
+			      XA_LIMIT(1, U32_MAX), &mon->next_id,
+			      GFP_KERNEL_ACCOUNT);
+	if (ret < 0)
+		return ret;
+	room = WATCH_MAX_RANGES - vm->nr_ranges;
+	ret = set_make(mon, w, vigil_slots(vm), &room, &w->set);
+	if (ret) {
+		xa_erase(&mon->watches, w->uapi.id);
+		return ret;
+	}
+	set_enter(vm, w->set);
+	update_controls(vm, w);
+	mon->nr_watches++;
+	return 0;
 }
 
-/*
- * [w] Removes the watch from the tree. 0: vCPUs begin not to see it any more.
- */
-static int watch_remove(struct monitor *mon, struct mon_watch *w)
+/* [w] Takes the watch out of the tree and from its monitor. */
+static void watch_remove(struct monitor *mon, struct mon_watch *w)
 {
-	int ret;
-
-	list_del(&w->link);
-	ret = watch_publish(mon->vm, vigil_slots(mon->vm));
-	if (ret)
-		/*
-		 * The tree is the old one, so everything is still watched; only
-		 * the order of the list differs.
-		 */
-		list_add(&w->link, &mon->watches);
-	else
-		mon->nr_watches--;
-	return ret;
+	xa_erase(&mon->watches, w->uapi.id);
+	mon->nr_watches--;
+	watch_leave(mon->vm, w);
 }
 
 /*
- * Write-protects the watch's pages. On return no vCPU can write to them, unless
- * the caller is killed.
+ * On return no vCPU can write to the watch's pages, and none is about to make a store
+ * that it decided on without the watch. -EINTR: the caller is being killed.
  */
 static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 {
 	/*
-	 * A vCPU that still used the old tree has finished with it after this:
-	 * a page that it found unwatched is mapped by now, so protect_spans()
-	 * misses nothing. selftests/models/watch.pml explores this.
+	 * A fault looks at the tree under the shadow lock, and maps the page
+	 * before it lets go of the lock. So a page that it found unwatched is
+	 * protected here. selftests/models/watch.pml explores this.
 	 */
-	int ret = vm_synchronize(vm);
-
-	if (!ret && w->uapi.kind != VIGIL_WATCH_CONTROL)
+	if (w->uapi.kind != VIGIL_WATCH_CONTROL)
 		protect_spans(vm, w);
-	return ret;
+	return watches_settle(vm, true);
 }
 
 /**
@@ -441,6 +535,7 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
  * @mon: whose watch
  * @u: checked here; gets its id
  *
+ * It waits for vCPUs that are emulating, and stops none in the guest.
  * selftests/models/watch.pml explores this.
  */
 int watch_add(struct monitor *mon, struct vigil_watch *u)
@@ -477,19 +572,14 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 		goto free;
 	atomic_inc(&vm->watches_arming);
 	mutex_lock(&vm->monitor_lock);
-	ret = watch_insert(mon, w);
+	ret = watch_enter(mon, w);
 	mutex_unlock(&vm->monitor_lock);
 	if (ret)
 		goto unlock;
 	ret = watch_arm(vm, w);
 	if (ret) {
 		mutex_lock(&vm->monitor_lock);
-		/*
-		 * Without memory for a tree that lacks the watch, the watch
-		 * stays.
-		 */
-		if (watch_remove(mon, w))
-			w = NULL;
+		watch_remove(mon, w);
 		mutex_unlock(&vm->monitor_lock);
 		goto unlock;
 	}
@@ -506,27 +596,28 @@ free:
 
 /*
  * Pages that nobody watches any more get W back by their next write fault. No
- * event of the watch is made after this has returned 0.
+ * event of the watch is made after this has returned 0. It stops no guest either.
  */
 int watch_del(struct monitor *mon, u32 id)
 {
 	struct vigil_vm *vm = mon->vm;
-	struct mon_watch *w, *found = NULL;
+	struct mon_watch *w;
 	int ret;
 
 	ret = mutex_lock_killable(&mon->watch_lock);
 	if (ret)
 		return ret;
 	mutex_lock(&vm->monitor_lock);
-	list_for_each_entry(w, &mon->watches, link)
-		if (w->uapi.id == id)
-			found = w;
-	ret = found ? watch_remove(mon, found) : -ENOENT;
+	w = xa_load(&mon->watches, id);
+	if (w)
+		watch_remove(mon, w);
 	mutex_unlock(&vm->monitor_lock);
-	if (!ret) {
-		kvfree(found);
-		ret = vm_synchronize(vm);
+	if (w) {
+		kvfree(w);
+		ret = watches_settle(vm, true);
 		shadow_watches_gone(vm);
+	} else {
+		ret = -ENOENT;
 	}
 	mutex_unlock(&mon->watch_lock);
 	return ret;
@@ -534,30 +625,32 @@ int watch_del(struct monitor *mon, u32 id)
 
 void watch_hide(struct monitor *mon)
 {
+	struct mon_watch *w;
+	unsigned long id;
+
 	lockdep_assert_held(&mon->vm->monitor_lock);
-	/*
-	 * With one monitor at a time no watch of another one remains, so nothing
-	 * is allocated.
-	 */
-	WARN_ON_ONCE(watch_publish(mon->vm, vigil_slots(mon->vm)));
+	xa_for_each(&mon->watches, id, w)
+		watch_leave(mon->vm, w);
 	shadow_watches_gone(mon->vm);
 }
 
 void watch_drop(struct monitor *mon)
 {
-	struct mon_watch *w, *next;
+	struct mon_watch *w;
+	unsigned long id;
 
-	lockdep_assert_held(&mon->vm->monitor_lock);
-	list_for_each_entry_safe(w, next, &mon->watches, link) {
-		list_del(&w->link);
+	xa_for_each(&mon->watches, id, w) {
 		kvfree(w);
+		cond_resched();
 	}
+	xa_destroy(&mon->watches);
 	mon->nr_watches = 0;
 }
 
 int watch_vm_init(struct vigil_vm *vm)
 {
-	RCU_INIT_POINTER(vm->watches, NULL);
+	watched_init(&vm->watched);
+	INIT_LIST_HEAD(&vm->watches_gone);
 	INIT_LIST_HEAD(&vm->monitors);
 	init_waitqueue_head(&vm->monitor_wq);
 	return 0;
@@ -566,11 +659,7 @@ int watch_vm_init(struct vigil_vm *vm)
 /* Called when no monitor, no vCPU and nobody else uses the VM. */
 void watch_vm_destroy(struct vigil_vm *vm)
 {
-	struct watched_tree *tree =
-		rcu_dereference_protected(vm->watches, true);
-
-	WARN_ON_ONCE(!list_empty(&vm->monitors));
-	if (tree)
-		kvfree(container_of(tree, struct watch_set, tree));
-	RCU_INIT_POINTER(vm->watches, NULL);
+	WARN_ON_ONCE(!list_empty(&vm->monitors) ||
+		     !watched_empty(&vm->watched));
+	sets_free(&vm->watches_gone);
 }

@@ -107,19 +107,28 @@ int watch_del(struct monitor *mon, u32 id);
  * watch_slots() - the slots are about to change
  * @vm:		the VM; vm->lock and vm->monitor_lock are held
  * @slots:	as they will be
+ * @gone:	gets what vCPUs may still look at: for watch_slots_done()
  *
- * A watch holds for its memory at each address that the guest has it at, so the tree
- * depends on the slots. The caller publishes @slots under the same monitor_lock, and
+ * A watch holds for its memory at each address that the guest has it at, so its ranges
+ * depend on the slots. The caller publishes @slots under the same monitor_lock, and
  * drops the SPTEs of memory that is watched from then on.
- * Return: 0; -ENOMEM; -ENOSPC: more ranges than a VM may have.
+ * Return: 0; -ENOMEM; -ENOSPC: more ranges than a VM may have. Then nothing has changed.
  */
-int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots);
+int watch_slots(struct vigil_vm *vm, const struct vigil_slots *slots,
+		struct list_head *gone);
+/* Frees what watch_slots() has given out: every vCPU has left vm->srcu since. */
+void watch_slots_done(struct list_head *gone);
 /*
  * The monitor has left the VM: its watches leave the tree. vm->monitor_lock is
- * held.
+ * held. Needs no memory, and waits for nobody.
  */
 void watch_hide(struct monitor *mon);
-/* Frees the watches of a monitor that has left. vm->monitor_lock is held. */
+/* Frees the watches of a monitor that has left, when its file is closed. */
 void watch_drop(struct monitor *mon);
+/*
+ * Frees what vCPUs have seen of watches that have gone. Where that would have to wait,
+ * the next change of watches frees it, or the end of the VM.
+ */
+void watch_reap(struct vigil_vm *vm);
 
 #endif
