@@ -25,6 +25,7 @@
 #define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds, see VIGIL_SET_QUEUE */
 #define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
+#define VIGIL_MAX_CONDITIONS	16	/* conditions of one watch */
 
 /* struct vigil_vm_info: flags */
 #define VIGIL_VM_DEAD		(1 << 0) /* can not run any more */
@@ -129,10 +130,11 @@ struct vigil_name {
 /* LIDT, LGDT, LLDT and LTR, which fault while vigil's tables are in force: log only */
 #define VIGIL_CONTROL_TABLE_LOAD 6
 
-/* struct vigil_watch: action */
+/* struct vigil_watch, struct vigil_condition: action */
 #define VIGIL_ACTION_LOG	0	/* the write happens; tell */
 #define VIGIL_ACTION_ASK	1	/* hold the vCPU until a verdict */
 #define VIGIL_ACTION_DENY	2	/* the write does not happen; tell */
+#define VIGIL_ACTION_PASS	3	/* of a condition: the write happens; tell nobody */
 
 /* struct vigil_watch: on_death, what an ASK watch does without a monitor */
 #define VIGIL_ON_DEATH_ALLOW	0
@@ -150,6 +152,60 @@ struct vigil_name {
  * used as it is.
  */
 
+/* struct vigil_condition: tests, inverse */
+#define VIGIL_COND_RIP		(1 << 0) /* RIP is @rip to @rip_last */
+#define VIGIL_COND_CPL		(1 << 1) /* bit CPL of @cpl is set */
+#define VIGIL_COND_CR3		(1 << 2) /* CR3 & @cr3_mask is @cr3 */
+#define VIGIL_COND_VCPU		(1 << 3) /* the vCPU's index is @vcpu */
+#define VIGIL_COND_VALUE	(1 << 4) /* memory behind the write & @mask is @value */
+#define VIGIL_COND_CHANGED	(1 << 5) /* a watched byte gets another value */
+
+/**
+ * struct vigil_condition - a write that a watch treats in another way
+ * @tests:	VIGIL_COND_*: what must hold, all of it; 0: any write
+ * @inverse:	those of @tests that must not hold instead
+ * @action:	VIGIL_ACTION_*: what is done then
+ * @cpl:	CPL: bit n stands for CPL n; 1 to 15
+ * @vcpu:	VCPU: index
+ * @pad:	zero
+ * @rip:	RIP: first address
+ * @rip_last:	RIP: last address, not below @rip
+ * @cr3:	CR3: no bit outside of @cr3_mask
+ * @cr3_mask:	CR3: not 0
+ * @value:	VALUE: no bit outside of @mask
+ * @mask:	VALUE: not 0, and only bits of bytes that the watch has
+ *
+ * A field of a test that is not in @tests is zero.
+ *
+ * RIP, CPL, CR3 and vCPU are those that an event of the write would have.
+ *
+ * VALUE is about the first up to eight bytes of the watch, the lowest address in the
+ * lowest bits, as they will be in memory once the write has happened: the bytes that
+ * it stores, and what memory has in those that it leaves alone. Of a GVA watch, those
+ * with a bit in @mask are in one page. Where the VM has no memory for a byte, neither
+ * VALUE nor its inverse holds.
+ *
+ * CHANGED holds when a byte of the watch among those that the write stores gets
+ * another value than it has.
+ *
+ * A CONTROL watch has neither VALUE nor CHANGED, and neither ask nor deny with
+ * VIGIL_CONTROL_TABLE_LOAD.
+ */
+struct vigil_condition {
+	__u32 tests;
+	__u32 inverse;
+	__u32 action;
+	__u32 cpl;
+	__u32 vcpu;
+	__u32 pad;
+	__u64 rip;
+	__u64 rip_last;
+	__u64 cr3;
+	__u64 cr3_mask;
+	__u64 value;
+	__u64 mask;
+};
+
 /**
  * struct vigil_watch - a byte range whose writes are told or decided, or a control
  * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*
@@ -163,14 +219,22 @@ struct vigil_name {
  *		itself goes with its monitor
  * @id:		out: identifies the watch to VIGIL_WATCH_DEL and in events
  * @cookie:	returned in every event of this watch
+ * @conditions:	user pointer to struct vigil_condition[], or 0
+ * @passed:	out: writes that a condition of this watch has let through
+ * @nr_conditions: how many @conditions has, at most VIGIL_MAX_CONDITIONS
+ * @pad:	zero
+ *
+ * The first condition that a write fulfils decides what is done about it. Where none
+ * does, @action of the watch counts.
  *
  * A GVA watch is resolved to guest-physical pages when it is added
  * (-EFAULT when part of it is not mapped then) and so catches writes through
  * every other mapping of these pages too.
  *
  * A store that overlaps the range is one event and is decided as a whole, up to
- * the end of its page. Where watches overlap, deny beats ask beats log, and one
- * event names the strongest.
+ * the end of its page. Where watches overlap, each first finds its action by its
+ * conditions; then deny beats ask beats log beats pass, and one event names the
+ * strongest.
  *
  * Accessed and dirty bits that a page walk sets in a watched page table are stores,
  * too. Their events have neither VIGIL_EVENT_GVA_VALID nor VIGIL_EVENT_INSN_VALID,
@@ -183,8 +247,9 @@ struct vigil_name {
  * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
  * event.
  *
- * Errors: -EINVAL range, kind, control or action; -EFAULT not mapped; -ENOSPC too many
- * watches, or they are too scattered; -EIO the VM is dead.
+ * Errors: -EINVAL range, kind, control, action or condition; -E2BIG too many conditions;
+ * -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM is
+ * dead.
  */
 struct vigil_watch {
 	__u64 start;
@@ -195,6 +260,10 @@ struct vigil_watch {
 	__u32 on_death;
 	__u32 id;
 	__u64 cookie;
+	__u64 conditions;
+	__u64 passed;
+	__u32 nr_conditions;
+	__u32 pad;
 };
 
 /**
@@ -202,11 +271,21 @@ struct vigil_watch {
  * @count:	in: room in @entries; out: watches of this monitor
  * @entry_size:	sizeof(struct vigil_watch)
  * @entries:	user pointer to struct vigil_watch[]
+ * @conditions:	user pointer to struct vigil_condition[], or 0
+ * @nr_conditions: in: room in @conditions; out: conditions of the watches in @entries
+ * @pad:	zero
+ *
+ * @conditions gets the conditions of one watch behind those of another, and conditions
+ * of an entry points to its own there. It is 0 where the watch has none, and where they
+ * do not fit any more.
  */
 struct vigil_watch_list {
 	__u32 count;
 	__u32 entry_size;
 	__u64 entries;
+	__u64 conditions;
+	__u32 nr_conditions;
+	__u32 pad;
 };
 
 /* struct vigil_event: flags */
@@ -260,8 +339,8 @@ struct vigil_watch_list {
  * @call:	CONTROL: number of the hypercall
  * @first:	CONTROL: the first vector or descriptor that changes, or VIGIL_TABLE_*
  * @count:	CONTROL: how many vectors or descriptors change
+ * @condition:	the condition of the watch that has decided, counted from 1; 0: none has
  * @pad:	0
- * @pad2:	0
  * @reserved:	0; room for fields to come
  *
  * With VIGIL_EVENT_CONTROL, @gva and @gpa are 0, and @old and @new_ have what is in force
@@ -306,7 +385,7 @@ struct vigil_event {
 	__u32 call;
 	__u32 first;
 	__u32 count;
-	__u32 pad2;
+	__u32 condition;
 	__u8  reserved[56];
 } __attribute__((aligned(64)));
 

@@ -37,7 +37,8 @@
 #define trace_actions					\
 	{ VIGIL_ACTION_LOG,	"log" },		\
 	{ VIGIL_ACTION_ASK,	"ask" },		\
-	{ VIGIL_ACTION_DENY,	"deny" }
+	{ VIGIL_ACTION_DENY,	"deny" },		\
+	{ VIGIL_ACTION_PASS,	"pass" }
 
 /* The first fields of each event that says where in the guest a vCPU was. */
 #define trace_vcpu_fields				\

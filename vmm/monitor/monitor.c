@@ -25,8 +25,8 @@ static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
 static_assert(sizeof(struct vigil_vm_list) == 16);
 static_assert(sizeof(struct vigil_attach) == 8);
 static_assert(sizeof(struct vigil_name) == VIGIL_NAME_LEN);
-static_assert(sizeof(struct vigil_watch) == 48);
-static_assert(sizeof(struct vigil_watch_list) == 16);
+static_assert(sizeof(struct vigil_watch) == 72);
+static_assert(sizeof(struct vigil_watch_list) == 32);
 static_assert(sizeof(struct vigil_event) == 448);
 static_assert(offsetof(struct vigil_event, call) == 376);
 static_assert(sizeof(struct vigil_change) == 32);
@@ -288,39 +288,103 @@ static long ioc_watch_add(struct monitor *mon, struct vigil_watch __user *user)
 	return ret;
 }
 
-static long ioc_watch_list(struct monitor *mon,
-			   struct vigil_watch_list __user *user)
+/*
+ * The first @room watches of a monitor, and their conditions with a reference each, so that
+ * they are copied to userspace when no lock is held. How many watches there are.
+ */
+static int collect_watches(struct monitor *mon, struct vigil_watch *all,
+			   struct watch_filter **filters, unsigned int room)
 {
-	struct vigil_watch_list list;
-	struct vigil_watch *all;
-	unsigned int n = 0, room;
+	unsigned int n = 0;
 	struct mon_watch *w;
 	unsigned long id;
-	long ret;
+	int ret;
 
-	if (copy_from_user(&list, user, sizeof(list)))
-		return -EFAULT;
-	if (list.entry_size != sizeof(*all) ||
-	    list.entries != (unsigned long)list.entries)
-		return -EINVAL;
-	room = min_t(u32, list.count, VIGIL_MAX_WATCHES);
-	all = kvcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
-	if (!all)
-		return -ENOMEM;
 	ret = mutex_lock_killable(&mon->vm->monitor_lock);
 	if (ret)
-		goto out;
+		return ret;
 	xa_for_each(&mon->watches, id, w) {
-		if (n < room)
+		if (n < room) {
 			all[n] = w->uapi;
+			filters[n] = filter_get(w->filter);
+			if (w->filter)
+				all[n].passed =
+					atomic64_read(&w->filter->passed);
+		}
 		n++;
 	}
 	mutex_unlock(&mon->vm->monitor_lock);
-	if (copy_to_user((void __user *)(unsigned long)list.entries, all,
-			 min(n, room) * sizeof(*all)) ||
-	    put_user(n, &user->count))
+	return n;
+}
+
+/* Copies the conditions of @n watches, one behind the other, as far as they fit. */
+static int copy_conditions(struct vigil_watch_list *list,
+			   struct vigil_watch *all,
+			   struct watch_filter **filters, unsigned int n)
+{
+	u64 to = list->conditions;
+	u32 room = to ? list->nr_conditions : 0;
+	unsigned int i;
+	u32 count;
+
+	list->nr_conditions = 0;
+	for (i = 0; i < n; i++) {
+		count = all[i].nr_conditions;
+		list->nr_conditions += count;
+		if (!count)
+			continue;
+		if (count > room) {
+			/* In order: those behind are not copied either. */
+			room = 0;
+			continue;
+		}
+		if (copy_to_user((void __user *)(unsigned long)to,
+				 filters[i]->condition,
+				 count * sizeof(struct vigil_condition)))
+			return -EFAULT;
+		all[i].conditions = to;
+		to += count * sizeof(struct vigil_condition);
+		room -= count;
+	}
+	return 0;
+}
+
+static long ioc_watch_list(struct monitor *mon,
+			   struct vigil_watch_list __user *user)
+{
+	unsigned int room, shown = 0;
+	struct watch_filter **filters;
+	struct vigil_watch_list list;
+	struct vigil_watch *all;
+	long ret = -ENOMEM;
+	int n;
+
+	if (copy_from_user(&list, user, sizeof(list)))
+		return -EFAULT;
+	if (list.entry_size != sizeof(*all) || list.pad ||
+	    list.entries != (unsigned long)list.entries ||
+	    list.conditions != (unsigned long)list.conditions)
+		return -EINVAL;
+	room = min_t(u32, list.count, VIGIL_MAX_WATCHES);
+	all = kvcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
+	filters = kvcalloc(room, sizeof(*filters), GFP_KERNEL_ACCOUNT);
+	if (!all || !filters)
+		goto out;
+	n = collect_watches(mon, all, filters, room);
+	ret = n;
+	if (n < 0)
+		goto out;
+	shown = min_t(unsigned int, n, room);
+	ret = copy_conditions(&list, all, filters, shown);
+	list.count = n;
+	if (!ret && (copy_to_user((void __user *)(unsigned long)list.entries,
+				  all, shown * sizeof(*all)) ||
+		     copy_to_user(user, &list, sizeof(list))))
 		ret = -EFAULT;
 out:
+	for (; shown; shown--)
+		filter_put(filters[shown - 1]);
+	kvfree(filters);
 	kvfree(all);
 	return ret;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Monitors, between their files: watch.c (what is watched), monitor.c (the
- * monitor fd), queue.c (event queue and verdicts), ring.c (a queue
- * that the monitor maps), view.c (what a monitor sees of memory and registers),
- * stat.c (counters).
+ * Monitors, between their files: watch.c (what is watched), filter.c (the conditions
+ * of a watch), monitor.c (the monitor fd), queue.c (event queue and verdicts), ring.c
+ * (a queue that the monitor maps), view.c (what a monitor sees of memory and
+ * registers), stat.c (counters).
  *
  * Letters, besides those of vm.h:
  *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
 
+#include "filter.h"
 #include "queue.h"
 #include "vmm/mem/watched.h"
 #include "vmm/vcpu.h"
@@ -38,21 +39,36 @@ struct watch_span {
  * struct mon_watch - a watch as its monitor asked for it
  * @set: [w] its ranges in the tree; NULL: the monitor has left the VM
  * @next: [w] within watch_slots(), those of the slots that come
- * @uapi: [I] as VIGIL_WATCH_LIST tells it
+ * @uapi: [I] as VIGIL_WATCH_LIST tells it, but for the conditions
+ * @filter: [I] its conditions; NULL: it has none
  * @nr_spans: [I] how many @spans there are
  * @spans: [I] guest-physical, sorted, apart from each other
  */
 struct mon_watch {
 	struct watch_set *set, *next;
 	struct vigil_watch uapi;
+	struct watch_filter *filter;
 	unsigned int nr_spans;
 	struct watch_span spans[];
 };
 
-/* One span in the tree that vCPUs search. It never changes. */
+/**
+ * struct watch_range - one span in the tree that vCPUs search; it never changes
+ * @where: what it covers
+ * @mon: whose it is
+ * @filter: as in struct mon_watch
+ * @shift: by how much it lies behind the memory that the watch asked for, where it is
+ *	the same memory at another address; 0 elsewhere
+ * @cookie: of the watch
+ * @id: of the watch
+ * @action: of the watch, where no condition decides
+ * @on_death: of the watch
+ */
 struct watch_range {
 	struct watched_range where;
 	struct monitor *mon;
+	struct watch_filter *filter;
+	u64 shift;
 	u64 cookie;
 	u32 id, action, on_death;
 };
@@ -61,14 +77,27 @@ struct watch_range {
  * struct watch_set - the ranges of one watch: what vCPUs see of it
  * @link: [w] vm->watches_gone, when they have left the tree
  * @mon: [I] a reference, for vCPUs that may still send it an event
+ * @filter: [I] a reference to the conditions of the watch, or NULL
  * @count: [I] of @range
  * @range: [I] its spans, and where the guest has their memory once more
  */
 struct watch_set {
 	struct list_head link;
 	struct monitor *mon;
+	struct watch_filter *filter;
 	unsigned int count;
 	struct watch_range range[];
+};
+
+/**
+ * struct watch_decision - what is done about a write, and by what
+ * @range: the strongest that has a byte of it
+ * @action: VIGIL_ACTION_*
+ * @condition: which condition of @range has decided, counted from 1; 0: none has
+ */
+struct watch_decision {
+	const struct watch_range *range;
+	u32 action, condition;
 };
 
 enum { ANSWER_NONE, ANSWER_ALLOW, ANSWER_DENY };

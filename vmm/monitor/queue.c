@@ -117,7 +117,7 @@ void mevent_free(struct monitor *mon)
 }
 
 static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
-		       const struct watch_range *r,
+		       const struct watch_decision *d,
 		       const struct watch_store *st)
 {
 	const struct watch_control *control = st->control;
@@ -127,7 +127,7 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	memset(ev, 0, sizeof(*ev));
 	ev->size = sizeof(*ev);
 	ev->time_ns = ktime_get_ns();
-	ev->cookie = r->cookie;
+	ev->cookie = d->range->cookie;
 	ev->gva = st->gva_valid ? st->gva : 0;
 	ev->gpa = st->gpa;
 	ev->rip = vcpu->rip;
@@ -136,7 +136,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	/* Both are in the order of the instruction encoding. */
 	for (i = 0; i < NR_REGS; i++)
 		ev->regs[i] = vcpu->regs[i];
-	ev->watch_id = r->id;
+	ev->watch_id = d->range->id;
+	ev->condition = d->condition;
 	ev->vm_id = vcpu->vm->id;
 	ev->vcpu = vcpu->index;
 	ev->len = min_t(unsigned int, st->len, VIGIL_EVENT_DATA);
@@ -307,15 +308,16 @@ unlock:
 }
 
 enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
-			       const struct watch_range *r,
+			       const struct watch_decision *d,
 			       const struct watch_store *st)
 {
 	const struct watch_control *control = st->control;
 	/* What a walk does, and what fails by itself, cannot be put off. */
 	bool may_wait = !st->by_walk && !(control && control->refused);
-	bool ask = r->action == VIGIL_ACTION_ASK;
+	const struct watch_range *r = d->range;
+	bool ask = d->action == VIGIL_ACTION_ASK;
 	bool hold = ask && !st->by_walk;
-	bool deny = r->action == VIGIL_ACTION_DENY;
+	bool deny = d->action == VIGIL_ACTION_DENY;
 	struct monitor *mon = r->mon;
 	struct mon_event *e;
 
@@ -331,7 +333,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			drop(vcpu, mon);
 		goto out;
 	}
-	fill_event(&e->ev, vcpu, r, st);
+	fill_event(&e->ev, vcpu, d, st);
 	e->on_death = deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;

@@ -7,7 +7,7 @@
 
 struct monitor;
 struct vm_area_struct;
-struct watch_range;
+struct watch_decision;
 
 /*
  * Waits for the verdict on vcpu->held, outside vm->srcu. vigil_kick(), requests
@@ -35,7 +35,7 @@ void mevent_release(struct monitor *mon);
 /* The last reference to the monitor is gone. Any context. */
 void mevent_free(struct monitor *mon);
 enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
-			       const struct watch_range *r,
+			       const struct watch_decision *d,
 			       const struct watch_store *st);
 int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
 /*

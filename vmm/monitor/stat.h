@@ -51,6 +51,7 @@ struct vigil_vm;
 	X(vmload)		/* VMLOAD and VMSAVE, or their like */	\
 	X(watch_hits)							\
 	X(watch_misses)		/* same page, other bytes */		\
+	X(watch_conditioned)	/* a condition let them through */	\
 	X(watch_denied)							\
 	X(watch_held)							\
 	X(events_waited)	/* for room in a queue */		\

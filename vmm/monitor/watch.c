@@ -31,71 +31,107 @@ static struct watch_range *watch_of(struct watched_range *r)
 	return container_of(r, struct watch_range, where);
 }
 
-/*
- * Deny beats ask, and ask beats log. Among equals the oldest watch is named in
- * the event.
- */
-static bool stronger(const struct watch_range *a, const struct watch_range *b)
+static unsigned int strength(u32 action)
 {
-	if (a->action != b->action)
-		return a->action > b->action;
-	return a->id < b->id;
+	return action == VIGIL_ACTION_PASS ? 0 : 1 + action;
 }
 
 /*
- * Returns the range whose action applies to the store. NULL: no range has a
- * byte of it.
+ * Deny beats ask, ask beats log, and log beats pass. Among equals the oldest watch
+ * is named in the event.
  */
-static struct watch_range *strongest(struct vigil_vm *vm,
-				     const struct watch_store *st)
+static bool stronger(const struct watch_decision *a,
+		     const struct watch_decision *b)
 {
+	if (a->action != b->action)
+		return strength(a->action) > strength(b->action);
+	return a->range->id < b->range->id;
+}
+
+/* What the watch of a range does about the store. */
+static struct watch_decision decision(struct vigil_vcpu *vcpu,
+				      const struct watch_range *r,
+				      const struct watch_store *st)
+{
+	struct watch_decision d = { .range = r, .action = r->action };
+
+	if (r->filter)
+		d.condition = filter_first(vcpu, r, st);
+	if (d.condition)
+		d.action = r->filter->condition[d.condition - 1].action;
+	return d;
+}
+
+/*
+ * Decides about the store: of all watches that it meets, the strongest counts. False:
+ * no range has a byte of it.
+ */
+static bool strongest(struct vigil_vcpu *vcpu, const struct watch_store *st,
+		      struct watch_decision *best)
+{
+	struct vigil_vm *vm = vcpu->vm;
 	u64 start = st->gpa, last = start + st->len - 1;
-	struct watch_range *best;
+	struct watch_decision d;
 	struct watched_range *r;
 	struct watched_iter it;
 
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	best->range = NULL;
 	if (st->control)
 		start = last = CONTROL_BASE + st->control->nr;
 	else if (!st->len)
-		return NULL;
+		return false;
 	watched_begin(&it, &vm->watched, start, last);
 	do {
-		best = NULL;
-		while ((r = watched_next(&it)))
-			if (!best || stronger(watch_of(r), best))
-				best = watch_of(r);
+		best->range = NULL;
+		while ((r = watched_next(&it))) {
+			d = decision(vcpu, watch_of(r), st);
+			if (!best->range || stronger(&d, best))
+				*best = d;
+		}
 	} while (watched_changed(&it));
-	return best;
+	return best->range;
+}
+
+/* Tells, unless a condition has let the store through: that is only counted. */
+static enum watch_answer act(struct vigil_vcpu *vcpu,
+			     const struct watch_decision *d,
+			     const struct watch_store *st)
+{
+	if (d->action == VIGIL_ACTION_PASS) {
+		vcpu->stat.watch_conditioned++;
+		atomic64_inc(&d->range->filter->passed);
+		return WATCH_GO;
+	}
+	vcpu->stat.watch_hits++;
+	return mevent_store(vcpu, d, st);
 }
 
 /* selftests/models/watch.pml explores this */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st)
 {
-	struct watch_range *best = strongest(vcpu->vm, st);
+	struct watch_decision d;
 
-	if (!best) {
+	if (!strongest(vcpu, st, &d)) {
 		if (!watched_empty(&vcpu->vm->watched))
 			vcpu->stat.watch_misses++;
 		return WATCH_GO;
 	}
-	vcpu->stat.watch_hits++;
-	trace_vigil_watch_hit(vcpu, best->id, best->action, st->gpa, st->len);
-	return mevent_store(vcpu, best, st);
+	trace_vigil_watch_hit(vcpu, d.range->id, d.action, st->gpa, st->len);
+	return act(vcpu, &d, st);
 }
 
 enum watch_answer watch_change(struct vigil_vcpu *vcpu,
 			       const struct watch_store *st)
 {
-	struct watch_range *best = strongest(vcpu->vm, st);
+	struct watch_decision d;
 
-	if (!best)
+	if (!strongest(vcpu, st, &d))
 		return WATCH_GO;
-	vcpu->stat.watch_hits++;
-	trace_vigil_watch_control(vcpu, best->id, best->action, st->control->nr,
+	trace_vigil_watch_control(vcpu, d.range->id, d.action, st->control->nr,
 				  st->control->call);
-	return mevent_store(vcpu, best, st);
+	return act(vcpu, &d, st);
 }
 
 bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
@@ -116,12 +152,18 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st,
 			      const struct monitor *mon, u32 id)
 {
-	struct watch_range *best = strongest(vcpu->vm, st);
+	struct watch_decision d;
 
-	if (!best || (best->mon == mon && best->id == id))
+	if (!strongest(vcpu, st, &d) || d.action == VIGIL_ACTION_PASS)
 		return WATCH_GO;
-	vcpu->stat.watch_hits++;
-	return mevent_store(vcpu, best, st);
+	/*
+	 * Memory may have changed meanwhile, so that another condition of the same watch
+	 * decides. What it was asked is answered, but deny holds.
+	 */
+	if (d.range->mon == mon && d.range->id == id &&
+	    d.action != VIGIL_ACTION_DENY)
+		return WATCH_GO;
+	return act(vcpu, &d, st);
 }
 
 /* ---- the ranges of a watch ---- */
@@ -140,7 +182,8 @@ struct watch_plan {
 	size_t count;
 };
 
-static void plan_range(struct watch_plan *p, u64 start, u64 last)
+/* @shift: as in struct watch_range */
+static void plan_range(struct watch_plan *p, u64 start, u64 last, u64 shift)
 {
 	const struct vigil_watch *u = &p->w->uapi;
 	size_t i = p->count++;
@@ -152,6 +195,8 @@ static void plan_range(struct watch_plan *p, u64 start, u64 last)
 	r->where.start = start;
 	r->where.last = last;
 	r->mon = p->set->mon;
+	r->filter = p->w->filter;
+	r->shift = shift;
 	r->cookie = u->cookie;
 	r->id = u->id;
 	r->action = u->action;
@@ -163,7 +208,7 @@ static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
 {
 	const struct vigil_slots *slots = p->slots;
 	struct vigil_slot *const *slot = slots->slot;
-	u64 start, last;
+	u64 start, last, from, to;
 	unsigned int i, j;
 
 	for (i = 0; i < slots->count; i++) {
@@ -171,10 +216,14 @@ static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
 		    span->start >> PAGE_SHIFT >=
 			    slot[i]->base + slot[i]->npages)
 			continue;
-		for (j = 0; j < slots->count; j++)
-			if (alias_span(slot[i], slot[j], span->start,
-				       span->last, &start, &last))
-				plan_range(p, start, last);
+		for (j = 0; j < slots->count; j++) {
+			if (!alias_span(slot[i], slot[j], span->start,
+					span->last, &start, &last) ||
+			    !alias_span(slot[j], slot[i], start, last, &from,
+					&to))
+				continue;
+			plan_range(p, start, last, start - from);
+		}
 	}
 }
 
@@ -183,7 +232,7 @@ static void plan_ranges(struct watch_plan *p)
 	unsigned int i;
 
 	for (i = 0; i < p->w->nr_spans; i++) {
-		plan_range(p, p->w->spans[i].start, p->w->spans[i].last);
+		plan_range(p, p->w->spans[i].start, p->w->spans[i].last, 0);
 		if (p->slots->shared)
 			plan_aliases(p, &p->w->spans[i]);
 		cond_resched();
@@ -209,6 +258,7 @@ static int set_make(struct monitor *mon, const struct mon_watch *w,
 		return -ENOMEM;
 	p.set->count = p.count;
 	p.set->mon = mon;
+	p.set->filter = filter_get(w->filter);
 	kref_get(&mon->ref);
 	p.count = 0;
 	plan_ranges(&p);
@@ -221,6 +271,7 @@ static void set_free(struct watch_set *set)
 {
 	if (!set)
 		return;
+	filter_put(set->filter);
 	monitor_put(set->mon);
 	kvfree(set);
 }
@@ -419,6 +470,9 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		left = min(left, len);
+		/* Of the first page, where the conditions look. */
+		if (w->filter && !w->nr_spans)
+			w->filter->at = gpa;
 		if (WARN_ON_ONCE(w->nr_spans == room))
 			return -EINVAL;
 		w->spans[w->nr_spans].start = gpa;
@@ -460,6 +514,13 @@ static int check_watch(const struct vigil_watch *w)
 	    w->cr3 >> 52)
 		return -EINVAL;
 	return 0;
+}
+
+static void mon_watch_free(struct mon_watch *w)
+{
+	if (w)
+		filter_put(w->filter);
+	kvfree(w);
 }
 
 static void protect_spans(struct vigil_vm *vm, const struct mon_watch *w)
@@ -541,6 +602,7 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 int watch_add(struct monitor *mon, struct vigil_watch *u)
 {
 	struct vigil_vm *vm = mon->vm;
+	struct watch_filter *filter;
 	struct mon_watch *w;
 	unsigned int room = 1;
 	int ret;
@@ -548,13 +610,21 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	ret = check_watch(u);
 	if (ret)
 		return ret;
+	filter = filter_copy(u);
+	if (IS_ERR(filter))
+		return PTR_ERR(filter);
 	if (u->kind == VIGIL_WATCH_GVA)
 		room = ((u->start + u->len - 1) >> PAGE_SHIFT) -
 		       (u->start >> PAGE_SHIFT) + 1;
 	w = kvzalloc(struct_size(w, spans, room), GFP_KERNEL_ACCOUNT);
-	if (!w)
+	if (!w) {
+		filter_put(filter);
 		return -ENOMEM;
+	}
+	u->passed = 0;
 	w->uapi = *u;
+	w->uapi.conditions = 0;
+	w->filter = filter;
 	if (u->kind == VIGIL_WATCH_GVA) {
 		ret = resolve_gva(mon, w, room);
 		if (ret)
@@ -590,7 +660,7 @@ unlock:
 	atomic_dec(&vm->watches_arming);
 	mutex_unlock(&mon->watch_lock);
 free:
-	kvfree(w);
+	mon_watch_free(w);
 	return ret;
 }
 
@@ -613,7 +683,7 @@ int watch_del(struct monitor *mon, u32 id)
 		watch_remove(mon, w);
 	mutex_unlock(&vm->monitor_lock);
 	if (w) {
-		kvfree(w);
+		mon_watch_free(w);
 		ret = watches_settle(vm, true);
 		shadow_watches_gone(vm);
 	} else {
@@ -640,7 +710,7 @@ void watch_drop(struct monitor *mon)
 	unsigned long id;
 
 	xa_for_each(&mon->watches, id, w) {
-		kvfree(w);
+		mon_watch_free(w);
 		cond_resched();
 	}
 	xa_destroy(&mon->watches);
