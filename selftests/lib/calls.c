@@ -22,6 +22,10 @@
 /* The last events and watches, of any monitor. */
 static uint64_t held_seq[8];
 static uint32_t watch_id[8];
+#define LIST_CONDITIONS 64
+#define LIST_WATCHES 256
+/* Conditions of a watch, which other threads change meanwhile. */
+static struct vigil_condition conditions[VIGIL_MAX_CONDITIONS + 1];
 
 /* ---- files ---- */
 
@@ -535,6 +539,14 @@ static void watch_add(struct caller *c, int fd)
 		w->len = 1;
 		w->cr3 = 0;
 	}
+	if (rng_once_in(r, 3)) {
+		w->nr_conditions = rng_below(r, ARRAY_SIZE(conditions) + 1);
+		w->conditions = rng_once_in(r, 8) ? pointer(c, 1024) :
+						    (uintptr_t)conditions;
+		rng_conditions(r, w, conditions, ARRAY_SIZE(conditions));
+		if (rng_once_in(r, 4))
+			rng_flip(r, conditions, sizeof(conditions), 2);
+	}
 	if (!calls_ioctl_with(c, fd, VIGIL_WATCH_ADD, sizeof(*w)))
 		watch_id[rng_below(r, ARRAY_SIZE(watch_id))] = w->id;
 }
@@ -645,9 +657,17 @@ static void mon_call(struct caller *c)
 	case 4:
 		l = calls_zeroed(c, sizeof(*l));
 		l->entry_size = sizeof(struct vigil_watch);
-		l->count = rng_below(&c->rng, 16384 / l->entry_size + 1);
-		l->entries = out(c, 16384);
-		calls_ioctl_with(c, fd, VIGIL_WATCH_LIST, sizeof(*l));
+		l->nr_conditions = rng_below(&c->rng, LIST_CONDITIONS + 1);
+		rough(c, sizeof(*l));
+		l->count %= LIST_WATCHES + 1;
+		l->nr_conditions %= LIST_CONDITIONS + 1;
+		l->entries =
+			out(c, LIST_WATCHES * sizeof(struct vigil_watch));
+		l->conditions =
+			rng_once_in(&c->rng, 4) ?
+				0 :
+				out(c, LIST_CONDITIONS * sizeof(conditions[0]));
+		call_as_is(c, fd, VIGIL_WATCH_LIST, sizeof(*l));
 		break;
 	case 5:
 		verdict(c, fd,

@@ -4,6 +4,7 @@
 
 #include "guest.h"
 #include "random.h"
+#include "vigil.h"
 
 #define MAX_STOPS 60
 #define MAX_SIGNALS 3
@@ -264,6 +265,40 @@ void run_random(struct vcpu *v, struct rng *r, unsigned long round)
 			test_abort();
 		default:
 			break;
+		}
+	}
+}
+
+void rng_conditions(struct rng *r, const struct vigil_watch *w,
+		    struct vigil_condition *c, unsigned int n)
+{
+	bool load = w->kind == VIGIL_WATCH_CONTROL &&
+		    w->start == VIGIL_CONTROL_TABLE_LOAD;
+	unsigned int i;
+
+	memset(c, 0, n * sizeof(*c));
+	for (i = 0; i < n; i++, c++) {
+		c->tests = rng_below(r, VIGIL_COND_CHANGED << 1);
+		if (w->kind == VIGIL_WATCH_CONTROL)
+			c->tests &= VIGIL_COND_VALUE - 1;
+		c->inverse = c->tests & rng_next(r);
+		c->action = load ? VIGIL_ACTION_PASS : rng_below(r, 4);
+		if (c->tests & VIGIL_COND_RIP)
+			c->rip_last = c->rip = rng_below(r, 0x10800);
+		if (c->tests & VIGIL_COND_RIP && rng_once_in(r, 2))
+			c->rip_last = ~0ull;
+		if (c->tests & VIGIL_COND_CPL)
+			c->cpl = 1 + rng_below(r, 15);
+		if (c->tests & VIGIL_COND_CR3) {
+			c->cr3_mask = 1 + rng_below(r, 0xffffff);
+			c->cr3 = rng_next(r) & c->cr3_mask;
+		}
+		if (c->tests & VIGIL_COND_VCPU)
+			c->vcpu = rng_below(r, 3);
+		/* The watch may have one byte only. */
+		if (c->tests & VIGIL_COND_VALUE) {
+			c->mask = 1 + rng_below(r, 255);
+			c->value = rng_next(r) & c->mask;
 		}
 	}
 }

@@ -34,6 +34,11 @@ void rng_flip(struct rng *r, void *in, size_t len, unsigned int bits);
 uint64_t rng_number(struct rng *r);
 /* Changes one field of a segment, or all. */
 void rng_segment(struct rng *r, struct kvm_segment *s);
+/* Makes @n conditions that the watch may have. */
+struct vigil_condition;
+struct vigil_watch;
+void rng_conditions(struct rng *r, const struct vigil_watch *w,
+		    struct vigil_condition *c, unsigned int n);
 /*
  * Code of meaningful instructions in a random order, each of which is one in
  * 16-, 32- and 64-bit code.

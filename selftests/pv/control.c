@@ -443,6 +443,50 @@ static void command(long unused)
 	vm_destroy(v->vm);
 }
 
+/* Calls of ring 0 pass, those of ring 1 are denied. */
+static void conditioned(long mode)
+{
+	const struct vigil_condition c[] = {
+		{ .tests = VIGIL_COND_CPL,
+		  .cpl = 1 << 0,
+		  .action = VIGIL_ACTION_PASS },
+		{ .tests = VIGIL_COND_CPL | VIGIL_COND_RIP | VIGIL_COND_VCPU |
+			   VIGIL_COND_CR3,
+		  .inverse = VIGIL_COND_CPL | VIGIL_COND_CR3,
+		  .cpl = 1 << 3,
+		  .rip_last = ~0ull,
+		  .cr3 = 0xfff,
+		  .cr3_mask = 0xfff,
+		  .action = VIGIL_ACTION_DENY },
+	};
+	struct vcpu *v = begin(mode);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+
+	for (unsigned int nr = 0; nr < VIGIL_CONTROL_TABLE_LOAD; nr++) {
+		struct vigil_watch w = control(nr, VIGIL_ACTION_LOG);
+
+		w.conditions = (uintptr_t)c;
+		w.nr_conditions = 2;
+		mon_add(mon, w);
+	}
+	/* Table, stack and fast trap. */
+	present(v);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(mon_stat(mon, "watch_conditioned"), 3);
+	leave_to(v, 1, AT(v, stop));
+	EXPECT(v, STOP_END);
+	CHECK_EQ(call_from_ring1(v, NR_SET_FAST_TRAP, 0, 0), -XEN_EPERM);
+	ev = mon_event(mon);
+	check_event(&ev, VIGIL_CONTROL_FAST_TRAP, NR_SET_FAST_TRAP, 0x80, 1);
+	CHECK_EQ(ev.condition, 2);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_DENIED, VIGIL_EVENT_DENIED);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(mon_stat(mon, "watch_conditioned"), 3);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 static const struct test_case cases[] = {
 	CASE_TRAPS("what is logged", logged),
 	CASE_TRAPS("set_gdt, denied and allowed", gdt),
@@ -451,6 +495,7 @@ static const struct test_case cases[] = {
 	{ "the first table, denied", first_denied, false },
 	{ "the first table, asked and denied", first_denied, true },
 	CASE_TRAPS("what was there works after a refusal", denied),
+	CASE_TRAPS("conditions", conditioned),
 	CASE_TRAPS("tables that cannot be loaded", loads),
 	CASE_TRAPS("tables that user code cannot load", user_loads),
 	{ "what a monitor may ask for", arguments },

@@ -216,6 +216,40 @@ static void held(long mode)
 	close(mon);
 }
 
+/* The level of a frame's stores is that of the code that was interrupted. */
+static void conditioned(long mode)
+{
+	static const unsigned int levels[] = { 0, 3 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct vcpu *v = guest_start(mode, ud, ud + sizeof(ud));
+		const struct vigil_condition c = {
+			.tests = VIGIL_COND_CPL,
+			.cpl = 1 << levels[i],
+			.action = VIGIL_ACTION_PASS,
+		};
+		const unsigned int words = 5; /* SS to RIP */
+		const unsigned int len = words * (mode_long(mode) ? 8 : 4);
+		struct vigil_watch w =
+			watch_gpa(GUEST_STACK0 - len, len, VIGIL_ACTION_LOG);
+		int mon = mon_open(v->vm);
+
+		vcpu_enter_user(v);
+		w.conditions = (uintptr_t)&c;
+		w.nr_conditions = 1;
+		mon_add(mon, w);
+		EXPECT_EXC(v, UD, 0);
+		if (levels[i] == 3)
+			CHECK_NO_EVENT(mon);
+		for (unsigned int n = 0; n < words && levels[i] != 3; n++)
+			CHECK_EQ(mon_event(mon).cpl, 3);
+		CHECK_EQ(mon_stat(mon, "watch_conditioned"),
+			 levels[i] == 3 ? words : 0);
+		close(mon);
+		vm_destroy(v->vm);
+	}
+}
+
 static const struct test_case cases[] = {
 	CASE_ALL("exception", exception),
 	{ "error code (prot16)", error_code, M_PROT16 },
@@ -226,6 +260,11 @@ static const struct test_case cases[] = {
 	CASE_PROT("interrupt", interrupt),
 	CASE_ALL("denied", denied),
 	CASE_ALL("held", held),
+	{ "a condition lets a user's frame through (prot32)", conditioned,
+	  M_PROT32 },
+	{ "a condition lets a user's frame through (pae)", conditioned, M_PAE },
+	{ "a condition lets a user's frame through (long)", conditioned,
+	  M_LONG },
 	{}
 };
 

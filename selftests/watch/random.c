@@ -136,12 +136,18 @@ static void random_watch(struct rng *r, int mon)
 					   GUEST_DATA,	      GUEST_STACK - 64,
 					   GUEST_STACK0 - 64, GUEST_PT,
 					   GUEST_GDT };
+	struct vigil_condition conditions[VIGIL_MAX_CONDITIONS];
 	struct vigil_watch w = watch_gpa(
 		starts[rng_below(r, ARRAY_SIZE(starts))] + rng_below(r, 64),
 		1 + rng_below(r, rng_once_in(r, 2) ? 16 : 0x2000),
 		rng_below(r, 3));
 
 	w.on_death = rng_below(r, 2);
+	if (rng_once_in(r, 2)) {
+		w.nr_conditions = 1 + rng_below(r, ARRAY_SIZE(conditions));
+		w.conditions = (uintptr_t)conditions;
+		rng_conditions(r, &w, conditions, w.nr_conditions);
+	}
 	if (!ioctl(mon, VIGIL_WATCH_ADD, &w)) {
 		if (rng_once_in(r, 3))
 			mon_del(mon, w.id);

@@ -144,6 +144,44 @@ static void beside(long m)
 	vm_destroy(v->vm);
 }
 
+/* Conditions let the bits through that the watches deny. */
+static void conditioned(long m)
+{
+	const struct vigil_condition bits = {
+		.tests = VIGIL_COND_VALUE | VIGIL_COND_CHANGED,
+		.action = VIGIL_ACTION_PASS,
+		.value = PTE_A,
+		.mask = PTE_A | PTE_D,
+	};
+	const struct vigil_condition here = {
+		.tests = VIGIL_COND_RIP | VIGIL_COND_CPL,
+		.action = VIGIL_ACTION_PASS,
+		.rip = GUEST_CODE,
+		.rip_last = GUEST_CODE,
+		.cpl = 1,
+	};
+	unsigned int len;
+	uint64_t upper;
+	struct vcpu *v = start(m, &len, &upper);
+	struct vigil_watch w = watch_gpa(upper, len, VIGIL_ACTION_DENY);
+	int mon = mon_open(v->vm);
+
+	w.conditions = (uintptr_t)&bits;
+	w.nr_conditions = 1;
+	mon_add(mon, w);
+	w = watch_gpa(TABLE, 0x1000, VIGIL_ACTION_DENY);
+	w.conditions = (uintptr_t)&here;
+	w.nr_conditions = 1;
+	mon_add(mon, w);
+	run(v);
+	CHECK_NO_EVENT(mon);
+	CHECK_EQ(mon_stat(mon, "watch_conditioned"), 2);
+	CHECK_EQ(entry(v, upper, len) & (PTE_A | PTE_D), PTE_A);
+	CHECK_EQ(entry(v, TABLE, len) & (PTE_A | PTE_D), PTE_A | PTE_D);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -152,6 +190,7 @@ int main(int argc, char **argv)
 		CASE_PAGED("A and D, ask, else deny", asked_deny),
 		CASE_PAGED("A and D, ask, else allow", asked_allow),
 		CASE_PAGED("A and D beside a watch", beside),
+		CASE_PAGED("A and D, let through", conditioned),
 		{ 0 },
 	};
 
