@@ -119,7 +119,7 @@ extern const char bench_guest[], bench_guest_end[];
 /* clang-format off */
 #define OPS(X) \
 	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
-	X(vmcall) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
+	X(vmcall) X(store) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
 	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy) X(pv_vmmcall) X(pv_vmcall) \
 	X(pv_tables) X(int80) X(int81) X(iret)
 /* clang-format on */

@@ -121,6 +121,13 @@ OP(int81)
 OP(iret)
 	iretq
 
+/* Writes to rsi, rcx times. */
+OP(store)
+1:	mov %ecx, (%rsi)
+	dec %rcx
+	jnz 1b
+	END
+
 /* Writes, or reads, one word in each page from rsi on. */
 OP(write)
 1:	mov %rcx, (%rsi)

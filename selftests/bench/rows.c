@@ -404,6 +404,65 @@ static void pf_copied(struct bench *b, struct result *r)
 	       n);
 }
 
+/* ---- conditions of a watch ---- */
+
+/*
+ * Stores that the last of @n conditions lets through, each of which has a place that
+ * writes as expected. The peer has no watches: its guest stores to a device, which is
+ * how its VMM sees a store.
+ */
+static void let_through(struct bench *b, struct result *r, unsigned int n)
+{
+	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
+	struct vigil_watch w = {
+		.start = DATA + 64,
+		.len = 8,
+		.kind = VIGIL_WATCH_GPA,
+		.action = VIGIL_ACTION_ASK,
+		.conditions = (uintptr_t)c,
+		.nr_conditions = n,
+	};
+	struct regs regs = { .rcx = 4, .rsi = DATA + 64 };
+	unsigned int i;
+	int monitor;
+
+	if (!b->vigil) {
+		mmio_write(b, r);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		c[i] = (struct vigil_condition){
+			.tests = VIGIL_COND_RIP,
+			.action = VIGIL_ACTION_PASS,
+			.rip = 0x1000 * i,
+			.rip_last = 0x1000 * i + 0xfff,
+		};
+	c[n - 1].tests |= VIGIL_COND_CPL;
+	c[n - 1].cpl = 1;
+	c[n - 1].rip = CODE;
+	c[n - 1].rip_last = CODE + 0xfff;
+	monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
+	if (monitor < 0 || ioctl(monitor, VIGIL_WATCH_ADD, &w))
+		die("no watch: %s", strerror(errno));
+	populate(b, 1);
+	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
+	start(b, op_store, &regs);
+	go_to_end(b);
+	regs.rcx = N;
+	run_op(b, r, op_store, regs, N);
+	close(monitor);
+}
+
+static void watch_pass(struct bench *b, struct result *r)
+{
+	let_through(b, r, 1);
+}
+
+static void watch_pass_16(struct bench *b, struct result *r)
+{
+	let_through(b, r, VIGIL_MAX_CONDITIONS);
+}
+
 /* ---- the dirty log ---- */
 
 static void harvest(struct bench *b, uint64_t *ticks)
@@ -537,6 +596,10 @@ const struct row rows[] = {
 	  harvest_4k },
 	{ "harvest-65536", "harvest of 256 MiB, all dirty", 6e6, 0,
 	  harvest_64k },
+	{ "watch-pass", "store that a condition lets through", 1300, 0,
+	  watch_pass },
+	{ "watch-pass-16", "the same, the last of 16 conditions", 1300, 0,
+	  watch_pass_16 },
 	{ "log-enable", "enable the log on 256 MiB mapped", 5e6, 0,
 	  log_enable },
 };
