@@ -621,8 +621,7 @@ static void set_queue(struct caller *c, int fd)
 	struct vigil_queue *q = calls_zeroed(c, sizeof(*q));
 	struct rng *r = &c->rng;
 
-	q->events = rng_once_in(r, 4) ? rng_number(r) :
-					1u << rng_below(r, 12);
+	q->events = rng_once_in(r, 4) ? rng_number(r) : 1u << rng_below(r, 12);
 	q->flags = rng_below(r, 4);
 	calls_ioctl_with(c, fd, VIGIL_SET_QUEUE, sizeof(*q));
 }
@@ -661,8 +660,7 @@ static void mon_call(struct caller *c)
 		rough(c, sizeof(*l));
 		l->count %= LIST_WATCHES + 1;
 		l->nr_conditions %= LIST_CONDITIONS + 1;
-		l->entries =
-			out(c, LIST_WATCHES * sizeof(struct vigil_watch));
+		l->entries = out(c, LIST_WATCHES * sizeof(struct vigil_watch));
 		l->conditions =
 			rng_once_in(&c->rng, 4) ?
 				0 :

@@ -106,10 +106,14 @@ static int tell(struct vigil_monitor *mon, const struct fake_msg *msg)
 int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *r,
 		    size_t size)
 {
+	struct fake_msg msg = { .what = FAKE_WATCH };
 	static uint32_t id;
 
 	r->id = ++id;
-	return tell(mon, &(struct fake_msg){ .what = FAKE_WATCH, .watch = *r });
+	msg.watch = *r;
+	for (uint32_t i = 0; i < r->nr_conditions && i < 2; i++)
+		msg.condition[i] = r->conditions[i];
+	return tell(mon, &msg);
 }
 
 /* Six handlers, behind those four that an event shows. */

@@ -17,6 +17,7 @@ enum fake_what { FAKE_WATCH, FAKE_VERDICT };
 struct fake_msg {
 	enum fake_what what;
 	struct vigil_range watch;
+	struct vigil_condition condition[2]; /* the first ones of the watch */
 	struct vigil_verdict verdict;
 };
 

@@ -320,6 +320,13 @@ static void refused(long arg)
 		{ "--control nmi", "--control is trap-table, fast-trap" },
 		{ "--control gdt --len 8", "--len is about memory" },
 		{ "--control table-load --action ask", "its action is log" },
+		{ "--gpa 9000 --when cpl=3", "--when 'cpl=3': ends where" },
+		{ "--gpa 9000 --when cpl=3~allow", "`allow' stands where" },
+		{ "--when any~pass", "what is to be watched?" },
+		{ "--gpa 1 --no-symbols --when rip=sym:x~pass",
+		  "define it by --symbol NAME=ADDR" },
+		{ "--gpa 9000 --when cpl=3~pass --action deny --exec true",
+		  "needs --action ask" },
 	};
 	char text[256];
 
@@ -357,6 +364,66 @@ static void taken(long arg)
 	close(mon); /* the VM ends */
 	CHECK_EQ(end(), 0);
 	expect(&err, "the VM is gone");
+}
+
+static void check_when(unsigned int n, uint32_t tests0, uint32_t action0,
+		       uint32_t tests1)
+{
+	struct fake_msg msg = message(FAKE_WATCH);
+
+	CHECK_EQ(msg.watch.nr_conditions, n);
+	CHECK_EQ(msg.condition[0].tests, tests0);
+	CHECK_EQ(msg.condition[0].action, action0);
+	CHECK_EQ(msg.condition[1].tests, tests1);
+}
+
+/* Conditions go to the ranges before them, or to all that have none of their own. */
+static void conditions(long arg)
+{
+	struct vigil_event ev;
+
+	start_plain("watch 7 --when vcpu=1,pass --gpa 1000 --gpa 2000 --len 2 "
+		    "--when rip=10-20,pass --when value=5,deny --gpa 3000");
+	check_when(2, VIGIL_COND_RIP, VIGIL_ACTION_PASS, VIGIL_COND_VALUE);
+	check_when(2, VIGIL_COND_RIP, VIGIL_ACTION_PASS, VIGIL_COND_VALUE);
+	check_when(1, VIGIL_COND_VCPU, VIGIL_ACTION_PASS, 0);
+	ev = event(1, 0);
+	ev.condition = 2;
+	send_event(ev);
+	expect(&out, "when condition 2 of the watch holds");
+	close(mon);
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&err, "where no --when decides"), 3);
+
+	/* A condition alone can hold a write; verdicts are asked for as ever. */
+	start_plain("watch 7 --json --gpa 1000 --len 1 --when value=5~pass "
+		    "--when cpl!=0~ask --on-death allow");
+	check_when(2, VIGIL_COND_VALUE, VIGIL_ACTION_PASS, VIGIL_COND_CPL);
+	expect(&out, "\"conditions\":[\"value & 0xff = 0x5 pass\","
+		     "\"cpl != 0 ask\"],\"on_death\":\"allow\"");
+	ev = event(1, HELD);
+	ev.condition = 2;
+	send_event(ev);
+	expect(&out, "\"condition\":2");
+	say("{\"seq\": 1, \"verdict\": \"allow\"}\n");
+	check_verdict(1, VIGIL_VERDICT_ALLOW);
+	close(mon);
+	CHECK_EQ(end(), 0);
+
+	/* What only the range or the symbols tell. */
+	start_plain("watch 7 --gpa 1000 --len 1 --when value=100~pass");
+	CHECK(end() != 0);
+	expect(&err, "--when: value is about the first 1 byte");
+	start_plain("watch 7 --gpa 1000 --symbol mine=c1000e00 --no-symbols "
+		    "--when rip=sym:mine+8~pass --when any~deny");
+	for (int i = 0; i < 2; i++) {
+		struct fake_msg msg = message(FAKE_WATCH);
+
+		CHECK_EQ(msg.condition[0].rip, 0xc1000e08);
+		CHECK_EQ(msg.condition[0].rip_last, 0xc1000e0f);
+	}
+	close(mon);
+	CHECK_EQ(end(), 0);
 }
 
 /* A symbol reaches up to the next one, and NAME=ADDR defines one. */
@@ -642,6 +709,7 @@ int main(int argc, char **argv)
 		{ "--exec-timeout", judge_timeout, 0 },
 		{ "command lines that are refused", refused, 0, 120 },
 		{ "addresses and lengths", taken, 0 },
+		{ "conditions", conditions },
 		{ "symbols and their lengths", symbol_lengths, 0 },
 		{ "times come from one offset", one_clock, 0 },
 		{ "records of JSON", records, 0 },

@@ -170,6 +170,29 @@ static void logging(long arg)
 }
 
 /* the counter stands still while it is watched, and goes on afterwards */
+/* Of four values, one is told and one refused. */
+static void conditions(long arg)
+{
+	begin();
+	CHECK_SH(
+		"vigil watch " NAME " --gpa 9000 --len 2 --count 4 --json"
+		" --when 'cpl=0 value & 3 = 3 deny' --when 'value & 1 = 0 pass'"
+		" >/tmp/conditions; ! grep '\"new\":\".[02468ace]'"
+		" /tmp/conditions; grep '\"condition\":1'"
+		" /tmp/conditions",
+		0);
+	CHECK_SAYS("\"result\":\"denied\"");
+	CHECK_SH("grep armed /tmp/conditions; rm /tmp/conditions", 0);
+	CHECK_SAYS("\"conditions\":[\"cpl = 0 value & 0x3 = 0x3 deny\","
+		   "\"value & 0x1 = 0 pass\"]");
+	CHECK_SH("vigil stat " NAME, 0);
+	CHECK_SAYS("watch_conditioned");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --len 2 --when 'cpl=3' 2>&1",
+		 64);
+	CHECK_SAYS("--when 'cpl=3': ends where a further test or an action");
+	stop_guest();
+}
+
 static void denying(long arg)
 {
 	char first[8], again[8];
@@ -352,6 +375,7 @@ int main(int argc, char **argv)
 		{ "list, regs, stat, symbols", looking, 0, 60 },
 		{ "what is refused", refusing_nonsense, 0, 60 },
 		{ "watch, log", logging, 0, 60 },
+		{ "watch, conditions", conditions, 0, 60 },
 		{ "watch, deny", denying, 0, 60 },
 		{ "watch, ask", asking, 0, 60 },
 		{ "a full disk", output_fails, 0, 60 },

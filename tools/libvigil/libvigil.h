@@ -191,6 +191,9 @@ enum {
 	VIGIL_DENY = 1,
 };
 
+/* Its layout is in <linux/vigil.h>, which a program that uses it includes as well. */
+struct vigil_condition;
+
 /**
  * struct vigil_range - bytes whose writes are told or decided, or a control
  * @start: first byte, or the control
@@ -202,6 +205,9 @@ enum {
  *	its monitor, and of one that cannot be held
  * @id: out: of the watch
  * @cookie: the program's own, in each event of the watch
+ * @conditions: another action where one holds, the first that does; NULL: none
+ * @nr_conditions: how many they are
+ * @reserved: 0
  */
 struct vigil_range {
 	uint64_t start;
@@ -212,6 +218,9 @@ struct vigil_range {
 	uint32_t on_death;
 	uint32_t id;
 	uint64_t cookie;
+	const struct vigil_condition *conditions;
+	uint32_t nr_conditions;
+	uint32_t reserved;
 };
 
 /**
@@ -221,7 +230,7 @@ struct vigil_range {
  * @size: sizeof(*range)
  *
  * Return: 0; -EINVAL no such kind, action or range, or a control that the VM cannot have;
- * -EFAULT no memory there, or not mapped; -ENOSPC too many; -EPERM it only reads; -EPIPE evicted;
+ * -EFAULT no memory there, or not mapped; -ENOSPC too many; -E2BIG too many conditions; -EPERM it only reads; -EPIPE evicted;
  * -E2BIG the library does not know a member that is set.
  */
 int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,

@@ -55,6 +55,11 @@ _vigil() {
 			'trap-table fast-trap gdt stack callback iopl table-load' -- "$cur")
 		return
 		;;
+	--when)
+		mapfile -t COMPREPLY < <(compgen -W \
+			'rip cpl cr3 vcpu value changed unchanged any' -- "$cur")
+		return
+		;;
 	--on-death)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return

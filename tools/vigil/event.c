@@ -170,6 +170,9 @@ void event_print(FILE *out, const struct vigil_event *ev,
 	fprintf(out, "    by   %#llx%s%s%s, vcpu %u, cpl %u, cr3 %#llx\n",
 		(ull)ev->rip, *sym ? " (" : "", sym, *sym ? ")" : "", ev->vcpu,
 		ev->cpl, (ull)ev->cr3);
+	if (ev->condition)
+		fprintf(out, "    when condition %u of the watch holds\n",
+			ev->condition);
 	if (ev->flags & VIGIL_EVENT_INSN_VALID &&
 	    ev->insn_len <= sizeof(ev->insn)) {
 		char bytes[3 * VIGIL_EVENT_DATA + 1];
@@ -271,6 +274,8 @@ char *event_json(const struct vigil_event *ev, const struct vigil_symbols *t,
 	add_num(o, "vcpu", ev->vcpu);
 	add_num(o, "watch", ev->watch_id);
 	add_text(o, "result", fate(ev, verdict));
+	if (ev->condition)
+		add_num(o, "condition", ev->condition);
 	if (ev->kind == VIGIL_EVENT_CONTROL)
 		control_json(o, ev, all, t);
 	else

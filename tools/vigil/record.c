@@ -6,6 +6,7 @@
 #include "control.h"
 #include "event.h"
 #include "record.h"
+#include "when.h"
 
 static void add_num(struct json_object *o, const char *key, uint64_t v)
 {
@@ -50,10 +51,29 @@ const char *record_action(uint32_t action)
 					    "deny";
 }
 
+static void add_conditions(struct json_object *o, const struct vigil_range *w,
+			   bool *asks)
+{
+	const struct vigil_condition *c = w->conditions;
+	struct json_object *all;
+	char text[WHEN_ROOM];
+
+	if (!w->nr_conditions)
+		return;
+	all = json_object_new_array();
+	for (uint32_t i = 0; i < w->nr_conditions; i++) {
+		json_object_array_add(
+			all, json_object_new_string(when_text(&c[i], text)));
+		*asks |= c[i].action == VIGIL_ACTION_ASK;
+	}
+	json_object_object_add(o, "conditions", all);
+}
+
 char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		   const char *expr)
 {
 	struct json_object *o = begin(mon, "armed");
+	bool asks = w->action == VIGIL_ACTION_ASK;
 	char text[32];
 
 	if (*mon->info.name)
@@ -72,7 +92,8 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		add_num(o, "len", w->len);
 	}
 	add_text(o, "action", record_action(w->action));
-	if (w->action == VIGIL_ACTION_ASK)
+	add_conditions(o, w, &asks);
+	if (asks)
 		add_text(o, "on_death",
 			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
 							       "deny");

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "number.h"
 #include "watch_run.h"
+#include "when.h"
 
 #define MAX_LEN (16u << 20)
 #define DEFAULT_LEN 8
@@ -22,6 +23,10 @@ struct args {
 	uint64_t len;
 	uint32_t on_death;
 	bool len_set, on_death_set, no_symbols, evict;
+	struct when_list *lists; /* all of them */
+	struct when_list *when; /* to which a further --when belongs; or NULL */
+	struct when_list *rest; /* of ranges that have none of their own */
+	bool when_symbols; /* a condition names a symbol */
 };
 
 enum {
@@ -33,6 +38,7 @@ enum {
 	OPT_EXEC_TIMEOUT,
 	OPT_OUTPUT_ERROR,
 	OPT_EVICT,
+	OPT_WHEN,
 };
 
 static const struct argp_option options[] = {
@@ -57,6 +63,12 @@ static const struct argp_option options[] = {
 	  2 },
 	{ "action", 'a', "ACTION", 0,
 	  "log: tell (default); ask: hold the vCPU until it is decided; deny: refuse and tell",
+	  2 },
+	{ "when", OPT_WHEN, "CONDITION", 0,
+	  "Another action where a condition holds, as in 'cpl=3 pass': tests (rip, cpl, cr3, vcpu, "
+	  "value, changed, unchanged), and pass, log, ask or deny. May be repeated: the first that "
+	  "holds decides, in the module, and pass tells nobody. Documentation/watch.rst has the "
+	  "language",
 	  2 },
 	{ NULL, 0, NULL, 0, "How:", 3 },
 	{ "exec", 'e', "CMD", 0,
@@ -112,6 +124,7 @@ static void add_range(struct argp_state *state, struct args *args,
 	memset(r, 0, sizeof(*r));
 	r->symbol = symbol;
 	r->w.kind = kind;
+	args->when = NULL;
 	if (arg)
 		r->w.start = number(state, number_address, arg);
 }
@@ -179,6 +192,43 @@ static void set_len(struct args *args, uint64_t value, struct argp_state *state)
 		args->len = value;
 }
 
+/* Conditions of all ranges before that have none yet. */
+static struct when_list *new_list(struct argp_state *state, struct args *args)
+{
+	struct when_list *list = calloc(1, sizeof(*list));
+	unsigned int i;
+
+	if (!list)
+		argp_failure(state, VIGIL_EX_OS, 0, "out of memory");
+	list->next = args->lists;
+	args->lists = list;
+	for (i = 0; i < args->opts.n; i++)
+		if (!args->opts.range[i].when)
+			args->opts.range[i].when = list;
+	if (!args->opts.n)
+		args->rest = list;
+	return list;
+}
+
+/* Consecutive --when make one list. */
+static void add_when(struct argp_state *state, struct args *args,
+		     const char *text)
+{
+	struct vigil_condition c;
+	char why[WHEN_ROOM];
+
+	if (when_parse(text, NULL, NULL, &c, why))
+		argp_error(state, "--when '%s': %s", text, why);
+	if (!args->when)
+		args->when = new_list(state, args);
+	if (args->when->n == VIGIL_MAX_CONDITIONS)
+		argp_error(state, "a range has at most %u conditions",
+			   VIGIL_MAX_CONDITIONS);
+	args->when->text[args->when->n++] = text;
+	args->when->asks |= c.action == VIGIL_ACTION_ASK;
+	args->when_symbols |= strstr(text, "sym:") != NULL;
+}
+
 /* Ranges that have no action of their own get the one that was given first. */
 static void set_rest(struct args *args)
 {
@@ -189,6 +239,8 @@ static void set_rest(struct args *args)
 			args->opts.range[i].w.action = args->action;
 		if (!args->opts.range[i].len_set)
 			args->opts.range[i].w.len = args->len;
+		if (!args->opts.range[i].when)
+			args->opts.range[i].when = args->rest;
 		args->opts.range[i].w.on_death = args->on_death;
 	}
 }
@@ -206,7 +258,7 @@ static void check_load(const struct vigil_range *w, struct argp_state *state)
 /* Refuses an option that would have no effect: the user relies on it. */
 static void check(struct args *args, struct argp_state *state)
 {
-	bool asks = false, memory = false;
+	bool asks = false, memory = false, defines = false;
 	unsigned int i;
 
 	if (!args->opts.n)
@@ -218,12 +270,19 @@ static void check(struct args *args, struct argp_state *state)
 			   "--symbols and --no-symbols exclude each other");
 	set_rest(args);
 	for (i = 0; i < args->opts.n; i++) {
-		asks |= args->opts.range[i].w.action == VIGIL_ACTION_ASK;
+		asks |= watch_asks(&args->opts.range[i]);
+		defines |= args->opts.range[i].symbol &&
+			   strchr(args->opts.range[i].symbol, '=');
 		memory |= args->opts.range[i].w.kind != VIGIL_WATCH_CONTROL;
 		check_load(&args->opts.range[i].w, state);
 	}
 	if (args->len_set && !memory)
 		argp_error(state, "--len is about memory, and none is watched");
+	if (args->when_symbols && args->no_symbols && !defines)
+		argp_error(
+			state,
+			"--when names a symbol, and with --no-symbols there is none: "
+			"define it by --symbol NAME=ADDR");
 	if (args->opts.exec && !asks)
 		argp_error(
 			state,
@@ -259,6 +318,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'a':
 		set_action(args, action(state, arg));
+		return 0;
+	case OPT_WHEN:
+		add_when(state, args, arg);
 		return 0;
 	case 'e':
 		if (!*arg)
@@ -321,6 +383,7 @@ static int load_symbols(struct args *args, struct mon *mon,
 			  !strchr(args->opts.range[i].symbol, '=');
 	if (args->no_symbols && !needed)
 		return vigil_symbols_new(t);
+	needed |= args->when_symbols;
 	ret = vigil_symbols_load(t, mon->m, args->file);
 	if (ret && !needed) {
 		if (vigil_options.verbose)
@@ -363,6 +426,17 @@ static int use_symbols(struct args *args, struct vigil_symbols *t)
 			r->w.len = vigil_symbols_len(t, start);
 	}
 	return ret;
+}
+
+static void free_args(struct args *args)
+{
+	struct when_list *list;
+
+	while ((list = args->lists)) {
+		args->lists = list->next;
+		free(list);
+	}
+	free(args->opts.range);
 }
 
 /* Makes a signalfd of the signals that end the command. */
@@ -421,7 +495,7 @@ int vigil_cmd_watch(int argc, char **argv)
 		ret = watch_run(&args.opts, &mon, t, sigfd);
 	}
 	vigil_symbols_free(t);
-	free(args.opts.range);
+	free_args(&args);
 	close(sigfd);
 	return ret;
 }

@@ -21,6 +21,7 @@
 #include "record.h"
 #include "verdict.h"
 #include "watch_run.h"
+#include "when.h"
 
 /**
  * struct watcher - one run
@@ -58,6 +59,7 @@ struct watcher {
 	struct answers answers;
 	const char *end;
 	int err;
+	bool told; /* of err, when it is no error of libvigil */
 };
 
 static void refuse_held(struct watcher *w);
@@ -316,8 +318,52 @@ static void loop(struct watcher *w)
 	}
 }
 
+static int find_symbol(void *ctx, const char *expr, uint64_t *start,
+		       uint64_t *last, char *why)
+{
+	const struct vigil_symbols *t = ctx;
+
+	if (vigil_symbols_parse(t, expr, start)) {
+		snprintf(why, WHEN_ROOM, "%s", vigil_error());
+		return -1;
+	}
+	*last = *start + vigil_symbols_len(t, *start) - 1;
+	return 0;
+}
+
+/* Turns the texts of a range's conditions into what the kernel takes, or says why not. */
+static int add_conditions(struct watcher *w, struct watch_range *r,
+			  struct vigil_condition *c)
+{
+	const struct when_list *when = r->when;
+	char why[WHEN_ROOM];
+	unsigned int i;
+
+	w->told = true;
+	for (i = 0; i < when->n; i++)
+		if (when_parse(when->text[i], find_symbol, (void *)w->t, &c[i],
+			       why)) {
+			vigil_msg("--when '%s': %s", when->text[i], why);
+			return -EINVAL;
+		}
+	if (when_fit(c, when->n, &r->w, why)) {
+		vigil_msg("--when: %s", why);
+		return -EINVAL;
+	}
+	w->told = false;
+	r->w.conditions = c;
+	r->w.nr_conditions = when->n;
+	return 0;
+}
+
+static const char *unless(const struct watch_range *r)
+{
+	return r->when ? " where no --when decides" : "";
+}
+
 static int arm(struct watcher *w)
 {
+	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
 	uint64_t start;
 	unsigned int i;
 	int ret = 0;
@@ -330,6 +376,8 @@ static int arm(struct watcher *w)
 		if (r->symbol)
 			ret = vigil_symbols_parse(w->t, r->symbol, &start);
 		r->w.start = start;
+		if (!ret && r->when)
+			ret = add_conditions(w, r, c);
 		if (!ret)
 			ret = vigil_watch_add(w->mon->m, &r->w, sizeof(r->w));
 		if (ret)
@@ -338,18 +386,18 @@ static int arm(struct watcher *w)
 		if (vigil_options.json)
 			tell(w, record_armed(w->mon, &r->w, r->symbol));
 		else if (r->w.kind == VIGIL_WATCH_CONTROL)
-			fprintf(stderr, "watching control %s, action %s\n",
+			fprintf(stderr, "watching control %s, action %s%s\n",
 				control_name(r->w.start),
-				record_action(r->w.action));
+				record_action(r->w.action), unless(r));
 		else
 			fprintf(stderr,
-				"watching %llu byte%s at %s%s%#llx, action %s\n",
+				"watching %llu byte%s at %s%s%#llx, action %s%s\n",
 				(unsigned long long)r->w.len,
 				r->w.len == 1 ? "" : "s",
 				r->symbol ? r->symbol : "",
 				r->symbol ? " = " : "",
 				(unsigned long long)r->w.start,
-				record_action(r->w.action));
+				record_action(r->w.action), unless(r));
 	}
 	return ret;
 }
@@ -360,7 +408,7 @@ static int finish(struct watcher *w)
 	int code = VIGIL_EX_OK;
 
 	if (w->err)
-		code = mon_exit_code(w->err);
+		code = w->told ? VIGIL_EX_FAIL : mon_exit_code(w->err);
 	if (w->out.unseen)
 		vigil_msg("%lu event%s or notice%s could not be shown: %s",
 			  w->out.unseen, w->out.unseen == 1 ? "" : "s",
@@ -387,7 +435,7 @@ int watch_run(const struct watch_opts *opts, struct mon *mon,
 	w.out.fd = STDOUT_FILENO;
 	w.out.sigfd = sigfd;
 	for (i = 0; i < opts->n; i++)
-		if (opts->range[i].w.action == VIGIL_ACTION_ASK)
+		if (watch_asks(&opts->range[i]))
 			w.by_lines = vigil_options.json && !opts->exec;
 	w.err = arm(&w);
 	if (!w.err)

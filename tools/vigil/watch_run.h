@@ -8,15 +8,31 @@
 #include "mon.h"
 
 /**
+ * struct when_list - conditions of one or several ranges
+ * @next: the list of other ranges
+ * @text: each as it was written
+ * @n: how many there are in @text
+ * @asks: one of them asks
+ */
+struct when_list {
+	struct when_list *next;
+	const char *text[VIGIL_MAX_CONDITIONS];
+	unsigned int n;
+	bool asks;
+};
+
+/**
  * struct watch_range - what is to be watched
  * @symbol: where it starts; or NULL: @w.start and @w.kind are set
- * @w: for libvigil
+ * @w: for libvigil, but for its conditions
+ * @when: its conditions, or NULL
  * @len_set: @w.len was said for this range
  * @action_set: @w.action was said for this range
  */
 struct watch_range {
 	const char *symbol;
 	struct vigil_range w;
+	const struct when_list *when;
 	bool len_set, action_set;
 };
 
@@ -37,6 +53,12 @@ struct watch_opts {
 	unsigned long count;
 	bool stop;
 };
+
+/* Can a write to the range be held? */
+static inline bool watch_asks(const struct watch_range *r)
+{
+	return r->w.action == VIGIL_ACTION_ASK || (r->when && r->when->asks);
+}
 
 /**
  * watch_run() - set the watches, tell and decide until the end
