@@ -352,18 +352,21 @@ static noinline int forced(struct vigil_vcpu *vcpu, const u8 *bytes,
 
 int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 {
-	u8 insn[INSN_MAX_LEN];
+	u8 bytes[INSN_MAX_LEN];
+	struct insn insn;
 	int n, ret;
 
 	vcpu->stat.exits_exception++;
-	n = exit_fetch(vcpu, insn);
+	n = exit_fetch(vcpu, bytes);
 	if (n <= 0)
 		return n < 0 ? n : 1;
-	if (n >= 3 && pv_on(vcpu->vm) && pv_is_call(insn))
+	if (n >= 3 && pv_on(vcpu->vm) && pv_is_call(bytes))
 		return exit_hypercall(vcpu, 3);
-	if (pv_is_forced(vcpu->vm, insn, n))
-		return forced(vcpu, insn + PV_PREFIX_LEN, n - PV_PREFIX_LEN);
-	if (pv_in_force(vcpu) && pv_system_call(vcpu, insn, n, &ret))
+	if (pv_is_forced(vcpu->vm, bytes, n))
+		return forced(vcpu, bytes + PV_PREFIX_LEN, n - PV_PREFIX_LEN);
+	if (pv_in_force(vcpu) &&
+	    !vigil_decode_layout(&insn, bytes, n, vmm_ops->code_bits(vcpu)) &&
+	    pv_system_call(vcpu, &insn, &ret))
 		return ret;
 	event_ud(vcpu);
 	return 1;

@@ -246,28 +246,13 @@ int pv_callback_op(struct vigil_vcpu *vcpu, const struct pv_call *call)
 
 /* ---- SYSCALL and SYSENTER ---- */
 
-/* SYSCALL or SYSENTER, or INSN_OP_NONE; @len is its length. */
-static enum insn_op system_call(struct vigil_vcpu *vcpu, const u8 *bytes,
-				unsigned int n, unsigned int *len)
+bool pv_system_call(struct vigil_vcpu *vcpu, const struct insn *insn, int *ret)
 {
-	struct insn insn;
-
-	if (vigil_decode_layout(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
-	    insn.prefix & INSN_PFX_LOCK)
-		return INSN_OP_NONE;
-	*len = insn.len;
-	return insn.op == INSN_OP_SYSCALL || insn.op == INSN_OP_SYSENTER ?
-		       insn.op :
-		       INSN_OP_NONE;
-}
-
-bool pv_system_call(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n,
-		    int *ret)
-{
-	unsigned int len;
 	int vector;
 
-	switch (system_call(vcpu, bytes, n, &len)) {
+	if (insn->prefix & INSN_PFX_LOCK)
+		return false;
+	switch (insn->op) {
 	case INSN_OP_SYSCALL:
 		vector = vmm_ops->code_bits(vcpu) == 64 ? PV_VECTOR_SYSCALL :
 							  PV_VECTOR_SYSCALL32;
@@ -286,6 +271,6 @@ bool pv_system_call(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n,
 	 * interrupt into one.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	*ret = pv_bounce(vcpu, vector, len);
+	*ret = pv_bounce(vcpu, vector, insn->len);
 	return true;
 }

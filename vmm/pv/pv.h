@@ -123,12 +123,11 @@ long pv_state_ioctl(struct vigil_vcpu *vcpu, unsigned int cmd,
 
 /* ---- callback.c ---- */
 /*
- * #UD or #GP of a vCPU with tables of the VMM, at the instruction @bytes. True: it is a
- * SYSCALL or SYSENTER for which the guest has a callback, and @ret is as of
+ * #UD or #GP of a vCPU with tables of the VMM, at @insn, of which the layout is decoded.
+ * True: it is a SYSCALL or SYSENTER for which the guest has a callback, and @ret is as of
  * exit_hypercall().
  */
-bool pv_system_call(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n,
-		    int *ret);
+bool pv_system_call(struct vigil_vcpu *vcpu, const struct insn *insn, int *ret);
 
 /* ---- ring1.c ---- */
 /*

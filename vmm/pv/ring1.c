@@ -130,10 +130,11 @@ bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret)
 		*ret = 1;
 		return true;
 	}
-	if (pv_system_call(vcpu, bytes, n, ret))
+	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
+		return false;
+	if (pv_system_call(vcpu, &insn, ret))
 		return true;
 	if (vmm_ops->get_cpl(vcpu) != 1 ||
-	    vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
 	    insn.flags & (INSN_BAD_FORM | INSN_BAD_LOCK))
 		return false;
 	return privileged(vcpu, &insn, ret);
