@@ -187,16 +187,10 @@ enum { SAME_REGS, OTHER_REGS, OTHER_RIP, SREGS, PV };
 
 static void replaced(long what)
 {
-	static struct vigil_pv_trap traps[MAX_TRAPS];
-	static uint64_t descriptors[7168];
+	static struct vigil_pv_trap traps[PV_TRAPS];
+	static uint64_t descriptors[PV_GDT];
 	struct vcpu *v = in_ring1(M_LONG);
-	struct vigil_pv pv = {
-		.size = sizeof(pv),
-		.nr_traps = MAX_TRAPS,
-		.nr_gdt = ARRAY_SIZE(descriptors),
-		.traps = (uintptr_t)traps,
-		.gdt = (uintptr_t)descriptors,
-	};
+	struct vigil_pv pv = pv_room(traps, NULL, descriptors);
 	int mon = mon_open(v->vm);
 	struct vigil_event ev;
 	struct kvm_sregs s;

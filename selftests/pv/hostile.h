@@ -603,18 +603,10 @@ static void random_regs(struct world *w, unsigned int n, struct kvm_regs *r)
 /* What the guest has reached is what VIGIL_SET_PV takes, and no handler is in ring 0. */
 static void check_saved(struct vcpu *v)
 {
-	static struct vigil_pv_trap traps[256];
-	static struct vigil_pv_trap callbacks[8];
-	static uint64_t gdt[7168];
-	struct vigil_pv pv = {
-		.size = sizeof(pv),
-		.nr_traps = ARRAY_SIZE(traps),
-		.nr_gdt = ARRAY_SIZE(gdt),
-		.traps = (uintptr_t)traps,
-		.gdt = (uintptr_t)gdt,
-		.nr_callbacks = ARRAY_SIZE(callbacks),
-		.callbacks = (uintptr_t)callbacks,
-	};
+	static struct vigil_pv_trap traps[PV_TRAPS];
+	static struct vigil_pv_trap callbacks[PV_CALLBACKS];
+	static uint64_t gdt[PV_GDT];
+	struct vigil_pv pv = pv_room(traps, callbacks, gdt);
 	unsigned int i;
 
 	CHECK_OK(ioctl(v->fd, VIGIL_GET_PV, &pv));

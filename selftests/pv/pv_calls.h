@@ -53,6 +53,42 @@ static inline struct vcpu *start(enum mode mode,
 	return v;
 }
 
+/* As many as a vCPU can have. */
+#define PV_TRAPS 256
+#define PV_CALLBACKS 8
+#define PV_GDT 7168
+
+/* For VIGIL_GET_PV, with room for all of it; NULL: that is not wanted. */
+static inline struct vigil_pv pv_room(struct vigil_pv_trap traps[PV_TRAPS],
+				      struct vigil_pv_trap cb[PV_CALLBACKS],
+				      uint64_t gdt[PV_GDT])
+{
+	return (struct vigil_pv){
+		.size = sizeof(struct vigil_pv),
+		.nr_traps = traps ? PV_TRAPS : 0,
+		.nr_gdt = gdt ? PV_GDT : 0,
+		.nr_callbacks = cb ? PV_CALLBACKS : 0,
+		.traps = (uintptr_t)traps,
+		.gdt = (uintptr_t)gdt,
+		.callbacks = (uintptr_t)cb,
+	};
+}
+
+/* Reads an MSR, or writes @set to it. */
+static inline uint64_t msr(struct vcpu *v, uint32_t index, const uint64_t *set)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} m = { .head.nmsrs = 1, .e.index = index };
+
+	if (set)
+		m.e.data = *set;
+	if (ioctl(v->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, &m) != 1)
+		ERROR("MSR %#x: errno %d", index, errno);
+	return m.e.data;
+}
+
 static inline bool is_wide(const struct vcpu *v)
 {
 	return v->mode == M_LONG || v->mode == M_LA57;

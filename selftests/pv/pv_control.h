@@ -42,15 +42,9 @@ static inline int64_t present_second(struct vcpu *v)
 
 static inline uint64_t fast_bits(struct vcpu *v, unsigned int word)
 {
-	static struct vigil_pv_trap traps[MAX_TRAPS];
-	static uint64_t descriptors[7168];
-	struct vigil_pv pv = {
-		.size = sizeof(pv),
-		.nr_traps = MAX_TRAPS,
-		.nr_gdt = ARRAY_SIZE(descriptors),
-		.traps = (uintptr_t)traps,
-		.gdt = (uintptr_t)descriptors,
-	};
+	static struct vigil_pv_trap traps[PV_TRAPS];
+	static uint64_t descriptors[PV_GDT];
+	struct vigil_pv pv = pv_room(traps, NULL, descriptors);
 
 	REQUIRE_EQ(ioctl(v->fd, VIGIL_GET_PV, &pv), 0);
 	return pv.fast[word];

@@ -65,20 +65,12 @@ static inline uint16_t ring3_cs(const struct vcpu *v)
 
 /* ---- state ---- */
 
-static struct vigil_pv_trap traps[256], callbacks[8];
-static uint64_t gdt[7168];
+static struct vigil_pv_trap traps[PV_TRAPS], callbacks[PV_CALLBACKS];
+static uint64_t gdt[PV_GDT];
 
 static inline struct vigil_pv room(void)
 {
-	return (struct vigil_pv){
-		.size = sizeof(struct vigil_pv),
-		.nr_traps = ARRAY_SIZE(traps),
-		.nr_gdt = ARRAY_SIZE(gdt),
-		.nr_callbacks = ARRAY_SIZE(callbacks),
-		.traps = (uintptr_t)traps,
-		.gdt = (uintptr_t)gdt,
-		.callbacks = (uintptr_t)callbacks,
-	};
+	return pv_room(traps, callbacks, gdt);
 }
 
 static inline void get_pv(struct vcpu *v, struct vigil_pv *pv)
@@ -247,20 +239,6 @@ static inline uint64_t exits(struct vcpu *v)
 {
 	return mon_stat(v->vm->fd, "exits") - mon_stat(v->vm->fd, "exits_irq") -
 	       mon_stat(v->vm->fd, "exits_nmi");
-}
-
-static inline uint64_t msr(struct vcpu *v, uint32_t index, const uint64_t *set)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e;
-	} m = { .head.nmsrs = 1, .e.index = index };
-
-	if (set)
-		m.e.data = *set;
-	if (ioctl(v->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, &m) != 1)
-		ERROR("MSR %#x: errno %d", index, errno);
-	return m.e.data;
 }
 
 /* ---- callbacks ---- */

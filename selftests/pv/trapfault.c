@@ -239,18 +239,12 @@ static void two_vms(long mode)
 
 /* ---- saved and put back ---- */
 
-static struct vigil_pv_trap saved_traps[256];
-static uint64_t saved_gdt[7168];
+static struct vigil_pv_trap saved_traps[PV_TRAPS];
+static uint64_t saved_gdt[PV_GDT];
 
 static struct vigil_pv room(void)
 {
-	return (struct vigil_pv){
-		.size = sizeof(struct vigil_pv),
-		.nr_traps = ARRAY_SIZE(saved_traps),
-		.nr_gdt = ARRAY_SIZE(saved_gdt),
-		.traps = (uintptr_t)saved_traps,
-		.gdt = (uintptr_t)saved_gdt,
-	};
+	return pv_room(saved_traps, NULL, saved_gdt);
 }
 
 /* In the middle of bounced traps the guest moves to another VM. */

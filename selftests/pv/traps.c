@@ -342,20 +342,6 @@ static void no_pdpte(long mode)
 	vm_destroy(v->vm);
 }
 
-static uint64_t msr(struct vcpu *v, uint32_t index, const uint64_t *set)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e;
-	} m = { .head.nmsrs = 1, .e.index = index };
-
-	if (set)
-		m.e.data = *set;
-	if (ioctl(v->fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, &m) != 1)
-		ERROR("MSR %#x: errno %d", index, errno);
-	return m.e.data;
-}
-
 /* SYSCALL and SYSENTER lead to ring 0, where such a guest has no kernel. */
 static void system_calls(long mode)
 {
