@@ -91,6 +91,8 @@ void map_data(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa,
 	      uint64_t pages, uint64_t flags);
 void data_slot(struct bench *b, bool log);
 void handler(struct bench *b, unsigned int vector, const char *op);
+/* What start() begins from here on is 32-bit code; @paged: with DATA's first page. */
+void legacy_mode(struct bench *b, bool paged);
 /* What start() begins from here on runs at CPL 3, and may use ports. */
 void user_mode(struct bench *b);
 struct regs {
@@ -119,7 +121,7 @@ extern const char bench_guest[], bench_guest_end[];
 /* clang-format off */
 #define OPS(X) \
 	X(end) X(out) X(mmio_write) X(mmio_read) X(cpuid) X(rdmsr) X(vmmcall) \
-	X(vmcall) X(store) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
+	X(vmcall) X(store) X(store32) X(write) X(read) X(cr3) X(switch) X(invlpg) X(remap) X(fill) X(wp) \
 	X(fault) X(copy) X(pf_skip) X(pf_map) X(pf_copy) X(pv_vmmcall) X(pv_vmcall) \
 	X(pv_tables) X(int80) X(int81) X(iret)
 /* clang-format on */

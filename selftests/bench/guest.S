@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the bench's guest does, one loop for each row. The code is 64-bit, at
- * CPL 0, flat.
+ * What the bench's guest does, one loop for each row. The code is 64-bit unless it
+ * says otherwise, at CPL 0, flat.
  *
  * On entry rcx says how often, rsi is the first address, rdi the second, rdx a
  * stride or the third. Each loop ends with an OUT to port 0xf4.
@@ -121,12 +121,20 @@ OP(int81)
 OP(iret)
 	iretq
 
-/* Writes to rsi, rcx times. */
+/* Writes to rsi, rcx times; the same by 32-bit code. */
 OP(store)
 1:	mov %ecx, (%rsi)
 	dec %rcx
 	jnz 1b
 	END
+
+	.code32
+OP(store32)
+1:	mov %ecx, (%esi)
+	dec %ecx
+	jnz 1b
+	END
+	.code64
 
 /* Writes, or reads, one word in each page from rsi on. */
 OP(write)

@@ -4,6 +4,7 @@
  * for each operation.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -404,24 +405,117 @@ static void pf_copied(struct bench *b, struct result *r)
 	       n);
 }
 
-/* ---- conditions of a watch ---- */
+/* ---- watches ---- */
 
-/*
- * Stores that the last of @n conditions lets through, each of which has a place that
- * writes as expected. The peer has no watches: its guest stores to a device, which is
- * how its VMM sees a store.
- */
-static void let_through(struct bench *b, struct result *r, unsigned int n)
+enum guest_mode { LONG, PAGED_32, UNPAGED };
+
+/* Reads all events of the monitor. Returns how many there were. */
+static uint64_t read_events(int monitor)
 {
-	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
+	struct pollfd p = { .fd = monitor, .events = POLLIN };
+	static struct vigil_event ev[64];
+	uint64_t sum = 0;
+	ssize_t n;
+
+	while (poll(&p, 1, 0) == 1 && p.revents & POLLIN) {
+		n = read(monitor, ev, sizeof(ev));
+		if (n <= 0)
+			die("read of events: %s", strerror(errno));
+		sum += n / sizeof(ev[0]);
+	}
+	return sum;
+}
+
+/* A monitor that watches 8 bytes of DATA. */
+static int watch_data(struct bench *b, uint32_t action,
+		      const struct vigil_condition *c, unsigned int n)
+{
 	struct vigil_watch w = {
 		.start = DATA + 64,
 		.len = 8,
 		.kind = VIGIL_WATCH_GPA,
-		.action = VIGIL_ACTION_ASK,
+		.action = action,
 		.conditions = (uintptr_t)c,
 		.nr_conditions = n,
 	};
+	int monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
+
+	if (monitor < 0 || ioctl(monitor, VIGIL_WATCH_ADD, &w))
+		die("no watch: %s", strerror(errno));
+	return monitor;
+}
+
+/*
+ * Stores to the watched page at @offset, in rounds, since a monitor's queue holds
+ * VIGIL_MAX_EVENTS events. The peer has no watches: its guest stores to a device,
+ * which is how its VMM sees a store.
+ */
+static void watched(struct bench *b, struct result *r, enum guest_mode mode,
+		    uint32_t action, uint64_t offset)
+{
+	const char *op = mode == LONG ? op_store : op_store32;
+	struct regs regs = { .rcx = 4, .rsi = DATA + offset };
+	uint64_t left = N, n, events = 0;
+	struct counts before, after;
+	int monitor;
+	uint64_t t0;
+
+	if (!b->vigil) {
+		mmio_write(b, r);
+		return;
+	}
+	monitor = watch_data(b, action, NULL, 0);
+	populate(b, 1);
+	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
+	if (mode != LONG)
+		legacy_mode(b, mode == PAGED_32);
+	start(b, op, &regs);
+	go_to_end(b);
+	read_events(monitor);
+	count(b, &before);
+	for (; left; left -= n) {
+		n = left < VIGIL_MAX_EVENTS ? left : VIGIL_MAX_EVENTS;
+		regs.rcx = n;
+		start(b, op, &regs);
+		t0 = now();
+		go_to_end(b);
+		r->ticks += now() - t0;
+		events += read_events(monitor);
+	}
+	count(b, &after);
+	if (events != (offset == 64 ? N : 0))
+		die("%llu events", (unsigned long long)events);
+	r->ticks /= N;
+	r->ops = N;
+	charge(r, &before, &after);
+	close(monitor);
+}
+
+#define WATCHED(name, action, offset)                                 \
+	static void name(struct bench *b, struct result *r)           \
+	{                                                             \
+		watched(b, r, LONG, action, offset);                  \
+	}                                                             \
+	static void name##_32(struct bench *b, struct result *r)      \
+	{                                                             \
+		watched(b, r, PAGED_32, action, offset);              \
+	}                                                             \
+	static void name##_unpaged(struct bench *b, struct result *r) \
+	{                                                             \
+		watched(b, r, UNPAGED, action, offset);               \
+	}
+WATCHED(watch_beside, VIGIL_ACTION_LOG, 128)
+WATCHED(watch_log, VIGIL_ACTION_LOG, 64)
+WATCHED(watch_deny, VIGIL_ACTION_DENY, 64)
+#undef WATCHED
+
+/*
+ * Stores that the last of @n conditions lets through, each of which has a place that
+ * writes as expected.
+ */
+static void let_through(struct bench *b, struct result *r, unsigned int n)
+{
+	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
 	struct regs regs = { .rcx = 4, .rsi = DATA + 64 };
 	unsigned int i;
 	int monitor;
@@ -441,9 +535,7 @@ static void let_through(struct bench *b, struct result *r, unsigned int n)
 	c[n - 1].cpl = 1;
 	c[n - 1].rip = CODE;
 	c[n - 1].rip_last = CODE + 0xfff;
-	monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
-	if (monitor < 0 || ioctl(monitor, VIGIL_WATCH_ADD, &w))
-		die("no watch: %s", strerror(errno));
+	monitor = watch_data(b, VIGIL_ACTION_ASK, c, n);
 	populate(b, 1);
 	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
 	start(b, op_store, &regs);
@@ -596,6 +688,20 @@ const struct row rows[] = {
 	  harvest_4k },
 	{ "harvest-65536", "harvest of 256 MiB, all dirty", 6e6, 0,
 	  harvest_64k },
+	{ "watch-beside", "store beside a watched range", 1300, 0,
+	  watch_beside },
+	{ "watch-beside-32", "the same, 32-bit paging", 1300, 0,
+	  watch_beside_32 },
+	{ "watch-beside-unpaged", "the same, unpaged", 1300, 0,
+	  watch_beside_unpaged },
+	{ "watch-log", "store that is logged", 1300, 0, watch_log },
+	{ "watch-log-32", "the same, 32-bit paging", 1300, 0, watch_log_32 },
+	{ "watch-log-unpaged", "the same, unpaged", 1300, 0,
+	  watch_log_unpaged },
+	{ "watch-deny", "store that is refused", 1300, 0, watch_deny },
+	{ "watch-deny-32", "the same, 32-bit paging", 1300, 0, watch_deny_32 },
+	{ "watch-deny-unpaged", "the same, unpaged", 1300, 0,
+	  watch_deny_unpaged },
 	{ "watch-pass", "store that a condition lets through", 1300, 0,
 	  watch_pass },
 	{ "watch-pass-16", "the same, the last of 16 conditions", 1300, 0,

@@ -145,6 +145,38 @@ static void set_mode(struct bench *b)
 		die("KVM_SET_SREGS: %s", strerror(errno));
 }
 
+/* Maps the page of a 32-bit guest to itself. */
+static void map_page32(struct bench *b, uint64_t root, uint32_t va)
+{
+	uint32_t *e = (uint32_t *)low(b, root) + (va >> 22);
+
+	if (!*e)
+		*e = table_page(b) | PTE_RW | PTE_A;
+	e = (uint32_t *)low(b, *e & ~0xfffu) + (va >> 12 & 0x3ff);
+	*e = (va & ~0xfffu) | PTE_RW | PTE_A | PTE_D;
+}
+
+void legacy_mode(struct bench *b, bool paged)
+{
+	struct kvm_sregs s;
+
+	if (ioctl(b->vcpu, KVM_GET_SREGS, &s))
+		die("KVM_GET_SREGS: %s", strerror(errno));
+	s.cs.l = 0;
+	s.cs.db = 1;
+	s.efer = 0;
+	s.cr4 = 0;
+	s.cr0 = 0x10031;
+	if (paged) {
+		s.cr0 |= 1u << 31;
+		s.cr3 = table_page(b);
+		map_page32(b, s.cr3, CODE);
+		map_page32(b, s.cr3, DATA);
+	}
+	if (ioctl(b->vcpu, KVM_SET_SREGS, &s))
+		die("KVM_SET_SREGS: %s", strerror(errno));
+}
+
 void handler(struct bench *b, unsigned int vector, const char *op)
 {
 	uint64_t rip = CODE + (op - bench_guest);
