@@ -526,6 +526,85 @@ static void prefetch_around(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	}
 }
 
+static struct shadow_kept *kept_of(struct vigil_vcpu *vcpu, gva_t gva)
+{
+	return &vcpu->shadow.kept[gva >> PAGE_SHIFT & (SHADOW_KEPT - 1)];
+}
+
+/*
+ * [s] Keeps the walk of a store to a watched page: the next store finds its target
+ * by the SPTE. A refused A or D is asked about at each store, so there is nothing to
+ * keep.
+ */
+static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
+		      const struct shadow_page *sp)
+{
+	if (READ_ONCE(vcpu->vm->shadow.bits_refused))
+		return;
+	*kept_of(vcpu, f->gva) = (struct shadow_kept){
+		.page = f->gva & PAGE_MASK,
+		.gfn = f->w.gfn,
+		.pte = sp->snap ? f->w.pte[0] : 0,
+		.role = sp->role.word,
+	};
+}
+
+/*
+ * Does the leaf SPTE of @gva still have what was kept? The caller is in an RCU
+ * read-side section, which keeps the tables from being freed.
+ */
+static bool kept_valid(struct vigil_vcpu *vcpu, const struct shadow_kept *k,
+		       gva_t gva, u32 ec)
+{
+	u64 *sptep = find_leaf(vcpu, gva), spte;
+	const struct shadow_page *sp;
+	unsigned int index;
+
+	if (!sptep || !READ_ONCE(vcpu->shadow.root_ok))
+		return false;
+	/* Pairs with the release in spte_add(), as in shadow_fetched_gfn(). */
+	spte = smp_load_acquire(sptep);
+	if ((spte & (SPTE_P | SPTE_W)) != SPTE_P)
+		return false;
+	if (ec & PFERR_U ? !(spte & SPTE_U) :
+			   (spte & SPTE_U) && smap_applies(vcpu, ec))
+		return false;
+	sp = page_of(sptep);
+	index = spte_index(sptep);
+	if (sp->role.word != k->role || leaf_gfn(sp, index) != k->gfn ||
+	    (sp->snap && READ_ONCE(sp->snap[index]) != k->pte))
+		return false;
+	/* The SPTE was the same before and after, so all this belongs to it. */
+	smp_rmb();
+	return READ_ONCE(*sptep) == spte;
+}
+
+/*
+ * A store to a watched page whose walk was kept: nothing has to be mapped, and the
+ * guest's tables need not be read. The SPTE says what the CPU's TLB could say.
+ */
+static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
+{
+	const struct shadow_kept *k = kept_of(vcpu, gva);
+	struct vigil_slot *slot;
+	bool valid;
+
+	if (likely(k->page != (gva & PAGE_MASK)) ||
+	    (ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) !=
+		    (PFERR_P | PFERR_W))
+		return false;
+	rcu_read_lock();
+	valid = kept_valid(vcpu, k, gva, ec);
+	rcu_read_unlock();
+	if (!valid || !watch_gfn(vcpu->vm, k->gfn))
+		return false;
+	slot = cached_slot(vcpu, k->gfn);
+	if (!slot || (slot->flags & KVM_MEM_READONLY))
+		return false;
+	*gpa = k->gfn << PAGE_SHIFT | offset_in_page(gva);
+	return true;
+}
+
 /* [s] selftests/models/dirty.pml and watch.pml explore this */
 static int map(struct vigil_vcpu *vcpu, struct fault *f)
 {
@@ -579,8 +658,11 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	}
 	sp->writes = 0;
 	audit_tlb_load(vcpu, f->gva, f->w.level);
-	if (f->write && !(spte & SPTE_W))
+	if (f->write && !(spte & SPTE_W)) {
+		if (watch_gfn(vm, gfn))
+			keep_walk(vcpu, f, sp);
 		return SHADOW_EMULATE;
+	}
 	vcpu->stat.pf_mapped++;
 	return SHADOW_FIXED;
 }
@@ -732,5 +814,8 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		*error_code = window_error(vcpu, *error_code);
 		return SHADOW_GUEST;
 	}
+	if (unlikely(rcu_access_pointer(vcpu->vm->watches)) &&
+	    store_known(vcpu, gva, *error_code, gpa))
+		return SHADOW_EMULATE;
 	return page_fault(vcpu, gva, error_code, gpa);
 }

@@ -124,6 +124,24 @@ struct shadow_page;
 struct vigil_slots;
 
 #define SHADOW_MAX_ROOTS 4
+#define SHADOW_KEPT 16
+
+/**
+ * struct shadow_kept - what a store to a watched page was walked to
+ * @page:	linear
+ * @gfn:	of the watched page
+ * @pte:	the guest's entry that maps it; 0 if no guest table does
+ * @role:	word of the role of the shadow page that has its SPTE
+ *
+ * The guest may store to the page, and the bits that the store sets in the guest's
+ * tables are set, as long as the SPTE of @page has all this.
+ */
+struct shadow_kept {
+	unsigned long page;
+	u64 gfn;
+	u64 pte;
+	u32 role;
+};
 
 struct shadow_vcpu {
 	struct walk_mode mode; /* [v] of the guest's paging */
@@ -145,6 +163,7 @@ struct shadow_vcpu {
 		u32 ec; /* access that was walked for */
 		u64 generation; /* of the slots that have no such gfn */
 	} mmio;
+	struct shadow_kept kept[SHADOW_KEPT]; /* [v] by linear page */
 	unsigned long large_dropped; /* [v] of the VM, at the last INVLPG */
 	bool in_dirty_fault; /* [v] written; a harvest waits for it */
 	struct shadow_cache headers; /* [v] struct shadow_page */
