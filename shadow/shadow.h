@@ -179,11 +179,12 @@ bool shadow_fetched_gfn(struct vigil_vcpu *vcpu, gva_t gva, bool user,
 			gfn_t *gfn);
 
 /*
- * The emulator or the kernel has written [gpa, gpa+len) for the guest. If a
+ * The emulator or the kernel has written [gpa, gpa+len), in @slot, for the guest. If a
  * shadowed table is there, its SPTEs follow the new entries, which are read
  * from memory. Called after the write; cheap where no table is.
  */
-void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
+void shadow_written(struct vigil_vm *vm, const struct vigil_slot *slot,
+		    gpa_t gpa, unsigned int len);
 /*
  * The guest writes to a table, and the write cannot be emulated or such writes
  * come too often: drops the shadow pages of this gfn, so that the write can go

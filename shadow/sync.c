@@ -426,22 +426,27 @@ static void written_table(struct vigil_vm *vm, struct shadow_page *sp,
 		written_entry(vm, sp, offset);
 }
 
-void shadow_written(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
+/* The SPTEs of all shadow pages of a table follow what was written to it. */
+static noinline void written(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
-	struct vigil_slot *slot = vigil_gfn_slot(vm, gfn);
 	struct hlist_node *next;
 	struct shadow_page *sp;
 	LIST_HEAD(freed);
 
-	if (!slot || !(READ_ONCE(*slot_word(slot, gfn)) & RMAP_TABLE))
-		return;
 	spin_lock(&vm->shadow.lock);
 	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
 		if (sp->gfn == gfn && !sp->role.direct)
 			written_table(vm, sp, offset_in_page(gpa), len, &freed);
 	spin_unlock(&vm->shadow.lock);
 	page_free_list(vm, &freed);
+}
+
+void shadow_written(struct vigil_vm *vm, const struct vigil_slot *slot,
+		    gpa_t gpa, unsigned int len)
+{
+	if (READ_ONCE(*slot_word(slot, gpa >> PAGE_SHIFT)) & RMAP_TABLE)
+		written(vm, gpa, len);
 }
 
 bool shadow_unprotect(struct vigil_vm *vm, gfn_t gfn)

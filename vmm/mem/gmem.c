@@ -90,7 +90,7 @@ static void stored(struct vigil_vm *vm, struct vigil_slot *slot, gpa_t gpa,
 	 */
 	smp_mb();
 	dirty_mark(slot, gpa >> PAGE_SHIFT);
-	shadow_written(vm, gpa, len);
+	shadow_written(vm, slot, gpa, len);
 }
 
 /* selftests/models/dirty.pml explores this */
