@@ -687,11 +687,17 @@ static bool same_bytes(const struct insn *insn, const u8 *bytes,
 	return !((a ^ b) << (64 - 8 * insn->len));
 }
 
+bool vigil_insn_is(const struct insn *insn, const u8 *bytes,
+		   unsigned int nbytes, enum insn_mode mode)
+{
+	return insn->len && insn->len <= nbytes && insn->mode == mode &&
+	       same_bytes(insn, bytes, nbytes);
+}
+
 int vigil_decode_again(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 		       enum insn_mode mode)
 {
-	if (insn->len && insn->len <= nbytes && insn->mode == mode &&
-	    same_bytes(insn, bytes, nbytes))
+	if (vigil_insn_is(insn, bytes, nbytes, mode))
 		return INSN_OK;
 	return vigil_decode(insn, bytes, nbytes, mode);
 }

@@ -158,7 +158,9 @@ enum insn_op {
  * FORCE_MOD3: modrm.mod is ignored and taken as 3 (MOV CR, MOV DR).
  * BYTE: the operand size is one byte.
  * BAD_LOCK: set by the decoder for a LOCK where it may not be (#UD);
- * BAD_FORM: for a form that is #UD by definition.
+ * BAD_FORM: for a form that is #UD by definition;
+ * PLAIN_STORE: for a MOV of a general register, or of an immediate, to memory, which
+ * no CPU refuses. Registers 4 to 7 of a byte are not AH, CH, DH and BH.
  */
 #define INSN_MODRM BIT(0)
 #define INSN_LOCKABLE BIT(1)
@@ -179,6 +181,7 @@ enum insn_op {
 #define INSN_BYTE BIT(17)
 #define INSN_BAD_LOCK BIT(18)
 #define INSN_BAD_FORM BIT(19)
+#define INSN_PLAIN_STORE BIT(20)
 
 /* What an operand is, after decoding. */
 enum insn_opd_kind {
@@ -312,14 +315,24 @@ int vigil_decode(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 		 enum insn_mode mode);
 
 /**
- * vigil_decode_again() - vigil_decode() into what may hold the same already
- * @insn: zeroes, or what the last call with it left there; changed by nobody
+ * vigil_insn_is() - has this instruction been decoded from these bytes?
+ * @insn: zeroes, or what vigil_decode() left there
  * @bytes: the instruction stream
  * @nbytes: how much of it there is; more than 15 is fine
  * @mode: default sizes of the code segment
  *
  * An instruction follows from its own bytes and the mode, so the same ones need
  * not be decoded twice.
+ */
+bool vigil_insn_is(const struct insn *insn, const u8 *bytes,
+		   unsigned int nbytes, enum insn_mode mode);
+
+/**
+ * vigil_decode_again() - vigil_decode() into what may hold the same already
+ * @insn: zeroes, or what the last call with it left there; changed by nobody
+ * @bytes: the instruction stream
+ * @nbytes: how much of it there is; more than 15 is fine
+ * @mode: default sizes of the code segment
  *
  * Return: INSN_OK, or a negative enum insn_status.
  */

@@ -336,6 +336,15 @@ static void check_forms(struct insn *insn)
 	}
 }
 
+static bool is_plain_store(const struct insn *insn)
+{
+	const struct insn_opd *o = insn->opd;
+
+	return insn->op == INSN_OP_MOV && o[0].kind == INSN_OPD_MEM &&
+	       (o[1].kind == INSN_OPD_REG || o[1].kind == INSN_OPD_IMM) &&
+	       !(insn->flags & (INSN_BAD_LOCK | INSN_BAD_FORM));
+}
+
 void insn_operands(struct insn *insn, const struct insn_row *row)
 {
 	unsigned int i;
@@ -346,4 +355,6 @@ void insn_operands(struct insn *insn, const struct insn_row *row)
 	    !(row->flags & INSN_STRING && insn->base == INSN_RDI))
 		insn->seg = insn->seg_override;
 	check_forms(insn);
+	if (is_plain_store(insn))
+		insn->flags |= INSN_PLAIN_STORE;
 }
