@@ -89,6 +89,13 @@ void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	vmcb_dirty(vmcb, CLEAN_SEG);
 }
 
+bool svm_flat_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg)
+{
+	const struct vmcb_seg *v = svm_seg(to_svm(vcpu)->vmcb, seg);
+
+	return !v->base && v->limit == ~0u && segment_stores(v->attr);
+}
+
 u64 svm_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg)
 {
 	return svm_seg(to_svm(vcpu)->vmcb, seg)->base;

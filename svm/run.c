@@ -229,6 +229,7 @@ const struct vmm_ops svm_ops = {
 	.vcpu_put		= svm_vcpu_put,
 	.get_segment		= svm_get_segment,
 	.set_segment		= svm_set_segment,
+	.flat_segment		= svm_flat_segment,
 	.get_seg_base		= svm_get_seg_base,
 	.get_cpl		= svm_get_cpl,
 	.code_bits		= svm_code_bits,

@@ -136,6 +136,7 @@ void svm_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     struct kvm_segment *s);
 void svm_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     const struct kvm_segment *s);
+bool svm_flat_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 u64 svm_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 int svm_get_cpl(struct vigil_vcpu *vcpu);
 int svm_code_bits(struct vigil_vcpu *vcpu);

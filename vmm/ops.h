@@ -58,6 +58,11 @@ struct vmm_ops {
 			    struct kvm_segment *s);
 	void (*set_segment)(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 			    const struct kvm_segment *s);
+	/*
+	 * Can every address of 4 GiB be stored to through this data segment, whose
+	 * base is 0? In protected mode, outside of VM86.
+	 */
+	bool (*flat_segment)(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 	u64 (*get_seg_base)(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 	int (*get_cpl)(struct vigil_vcpu *vcpu);
 	int (*code_bits)(struct vigil_vcpu *vcpu); /* 16, 32 or 64 */

@@ -17,6 +17,8 @@
 #include "vmm/monitor/stat.h"
 
 #define VIGIL_MAX_CPUID 128
+/* Instructions that stay decoded; most that fault are of few places. */
+#define VCPU_DECODED_BITS 5
 /* What a vCPU's fd maps: struct kvm_run, then the data page of PIO exits. */
 #define VIGIL_PIO_PAGE_OFFSET 1
 #define VIGIL_VCPU_MMAP_PAGES 2
@@ -176,6 +178,7 @@ struct vigil_vcpu {
 
 	/* [v] the instruction that is being emulated (emulctl.c) */
 	struct emul_ctxt emul;
+	struct insn decoded[1 << VCPU_DECODED_BITS]; /* [v] by RIP: emulctl.c */
 	bool emul_active; /* waits for userspace or a monitor */
 	unsigned long emul_dr6; /* data breakpoints that it has hit: DR6.B0-B3 */
 	int emul_errno; /* why the emulator gave up, 0: unknown insn */

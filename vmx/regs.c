@@ -97,6 +97,14 @@ void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 	vmx_seg_write(to_vmx(vcpu), seg, &v);
 }
 
+bool vmx_flat_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg)
+{
+	const struct vmx_seg *v = vmx_seg(to_vmx(vcpu), seg);
+
+	return !v->base && v->limit == ~0u && segment_stores(v->ar) &&
+	       !(v->ar & SEG_AR_UNUSABLE);
+}
+
 u64 vmx_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg)
 {
 	const struct vmx_vcpu *vmx = to_vmx(vcpu);

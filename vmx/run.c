@@ -478,6 +478,7 @@ const struct vmm_ops vmx_ops = {
 	.vcpu_put		= vmx_vcpu_put,
 	.get_segment		= vmx_get_segment,
 	.set_segment		= vmx_set_segment,
+	.flat_segment		= vmx_flat_segment,
 	.get_seg_base		= vmx_get_seg_base,
 	.get_cpl		= vmx_get_cpl,
 	.code_bits		= vmx_code_bits,

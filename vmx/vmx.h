@@ -203,6 +203,7 @@ void vmx_get_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     struct kvm_segment *s);
 void vmx_set_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg,
 		     const struct kvm_segment *s);
+bool vmx_flat_segment(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 u64 vmx_get_seg_base(struct vigil_vcpu *vcpu, enum vigil_seg seg);
 int vmx_get_cpl(struct vigil_vcpu *vcpu);
 int vmx_code_bits(struct vigil_vcpu *vcpu);

@@ -35,6 +35,12 @@ static __always_inline void segment_unpack(struct kvm_segment *s, u32 attr,
 	s->g = attr >> (avl + 3) & 1;
 }
 
+/* In either packed form: a data segment that is present, writable and expands up. */
+static inline bool segment_stores(u32 attr)
+{
+	return (attr & 0x9e) == 0x92;
+}
+
 /* Segments and descriptor tables of KVM_GET_SREGS and KVM_SET_SREGS; loaded. */
 void segments_get(struct vigil_vcpu *vcpu, struct kvm_sregs *sregs);
 void segments_set(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs);

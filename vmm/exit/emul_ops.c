@@ -185,6 +185,12 @@ static int watched_store(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
 	/* The process is being killed: the guest does not run again. */
 	if (mutex_lock_killable(&vcpu->vm->store_lock))
 		return EMUL_RESTART;
+	/* Beside all ranges nobody is told, so nobody wants the old bytes. */
+	if (!expect && !watch_bytes(vcpu->vm, gpa, bytes)) {
+		vcpu->stat.watch_misses++;
+		ret = store(vcpu, gpa, new, bytes);
+		goto out;
+	}
 	if (gmem_read(vcpu->vm, gpa, old, bytes)) {
 		ret = no_memory(vcpu);
 		goto out;
@@ -210,6 +216,18 @@ out:
 	return ret;
 }
 
+int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
+		  unsigned int bytes)
+{
+	vcpu->io.gpa = gpa;
+	if (is_mmio(vcpu, gpa, true))
+		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
+							   EMUL_PENDING;
+	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+		return watched_store(vcpu, la, gpa, NULL, buf, bytes);
+	return store(vcpu, gpa, buf, bytes);
+}
+
 static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 		    unsigned int bytes, unsigned int flags)
 {
@@ -223,14 +241,8 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 	/* INS calls this again for a verdict that it still waits for. */
 	if (vcpu->held)
 		return EMUL_PENDING;
-	vcpu->io.gpa = gpa;
 	check_breakpoints(vcpu, la, bytes, true, flags);
-	if (is_mmio(vcpu, gpa, true))
-		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
-							   EMUL_PENDING;
-	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
-		return watched_store(vcpu, la, gpa, NULL, buf, bytes);
-	return store(vcpu, gpa, buf, bytes);
+	return emulctl_store(vcpu, la, gpa, buf, bytes);
 }
 
 static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,

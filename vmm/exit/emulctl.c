@@ -3,6 +3,7 @@
  * One instruction in the emulator, from its fetch to its end: through MMIO exits to
  * userspace and stores that a monitor holds.
  */
+#include <linux/hash.h>
 #include <asm/processor-flags.h>
 
 #include "emul_ops.h"
@@ -10,6 +11,7 @@
 #include "exit.h"
 #include "fetch.h"
 #include "mmio.h"
+#include "store.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/cpu/inject.h"
 #include "vmm/mem/gmem.h"
@@ -359,6 +361,20 @@ static noinline int emul_until_end(struct vigil_vcpu *vcpu,
 	return 1;
 }
 
+/* An instruction has ended, or is given up. */
+static int emul_done(struct vigil_vcpu *vcpu, int status)
+{
+	const struct insn *insn = &vcpu->emul.insn;
+
+	if (likely(status != EMUL_UNHANDLED))
+		return mmio_drain(vcpu);
+	if (vcpu->emul_errno)
+		return xchg(&vcpu->emul_errno, 0);
+	vcpu->stat.emul_failed++;
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
+				   insn->bytes, insn->len);
+}
+
 static int emul_step(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
@@ -374,7 +390,7 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	case EMUL_OK:
 		vcpu->stat.emulated++;
 		emul_finish(vcpu, old_rflags);
-		return mmio_drain(vcpu);
+		break;
 	case EMUL_FAULT:
 		if (pv_in_force(vcpu) && c->exception.vector != X86_TRAP_PF)
 			pv_tell_load(vcpu, &c->insn);
@@ -393,19 +409,12 @@ static int emul_step(struct vigil_vcpu *vcpu)
 					   c->exception.error_code);
 		else
 			event_exception(vcpu, c->exception.vector);
-		return mmio_drain(vcpu);
+		break;
 	case EMUL_PENDING:
 		vcpu->io.len = 0;
 		return mmio_drain_then_pend(vcpu);
-	case EMUL_RESTART:
-		return mmio_drain(vcpu);
-	default:
-		if (vcpu->emul_errno)
-			return xchg(&vcpu->emul_errno, 0);
-		vcpu->stat.emul_failed++;
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
-					   c->insn.bytes, c->insn.len);
 	}
+	return emul_done(vcpu, status);
 }
 
 int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
@@ -466,9 +475,24 @@ bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel)
 	       vigil_emul_int_enters(c, &emulctl_ops, sel);
 }
 
+/* Decodes to vcpu->emul.insn, unless the same bytes were decoded a short while ago. */
+static int decode(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n)
+{
+	enum insn_mode mode = vmm_ops->code_bits(vcpu);
+	struct insn *kept;
+	int ret = INSN_OK;
+
+	if (likely(vigil_insn_is(&vcpu->emul.insn, bytes, n, mode)))
+		return INSN_OK;
+	kept = &vcpu->decoded[hash_long(vcpu->rip, VCPU_DECODED_BITS)];
+	if (!vigil_insn_is(kept, bytes, n, mode))
+		ret = vigil_decode(kept, bytes, n, mode);
+	vcpu->emul.insn = *kept;
+	return ret;
+}
+
 int emulctl_run(struct vigil_vcpu *vcpu)
 {
-	struct emul_ctxt *c = &vcpu->emul;
 	u8 bytes[15];
 	int n, ret;
 
@@ -480,9 +504,12 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
 	}
-	emulctl_begin(vcpu);
-	switch (vigil_decode_again(&c->insn, bytes, n, c->mode)) {
+	switch (decode(vcpu, bytes, n)) {
 	case INSN_OK:
+		ret = store_short(vcpu);
+		if (ret != EMUL_PENDING)
+			return emul_done(vcpu, ret);
+		emulctl_begin(vcpu);
 		return emul_step(vcpu);
 	case INSN_TOO_LONG:
 		event_gp(vcpu);

@@ -105,13 +105,24 @@ bool watched_any(struct watched_tree *tree, u64 start, u64 last)
 	return any;
 }
 
+static __always_inline bool any_watched(struct vigil_vm *vm, u64 start,
+					u64 last)
+{
+	if (likely(watched_empty(&vm->watched)))
+		return false;
+	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	return watched_any(&vm->watched, start, last);
+}
+
 /* selftests/models/watch.pml explores this */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
 	u64 start = gfn << PAGE_SHIFT;
 
-	if (likely(watched_empty(&vm->watched)))
-		return false;
-	lockdep_assert(srcu_read_lock_held(&vm->srcu));
-	return watched_any(&vm->watched, start, start + PAGE_SIZE - 1);
+	return any_watched(vm, start, start + PAGE_SIZE - 1);
+}
+
+bool watch_bytes(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
+{
+	return any_watched(vm, gpa, gpa + len - 1);
 }

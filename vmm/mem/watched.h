@@ -94,5 +94,7 @@ static inline bool watched_empty(const struct watched_tree *tree)
 bool watched_any(struct watched_tree *tree, u64 start, u64 last);
 /* Is any byte of this guest page watched? The same. */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
+/* The same of @len bytes, which is not 0. */
+bool watch_bytes(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
 
 #endif

@@ -41,6 +41,7 @@ struct vigil_vm;
 	X(pages_synced)							\
 	X(pages_shadowed)						\
 	X(emulated)		/* instructions */			\
+	X(emul_short)		/* of these: plain stores */		\
 	X(emul_failed)							\
 	X(emul_user_ud)		/* of these: #UD for user code */	\
 	X(irqs_injected)						\
