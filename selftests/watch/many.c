@@ -300,7 +300,7 @@ static void told_once(long arg)
 		del(mon, rng_below(&r, n));
 		add(mon, passing_watch(&r));
 		changes++;
-		for (i = 0; i < 256 && mon_ready(mon, 0); i++)
+		for (i = 0; i < 32 && mon_ready(mon, 0); i++)
 			read_event(mon, &told);
 	}
 	join_all();

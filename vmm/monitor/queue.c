@@ -122,9 +122,10 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 {
 	const struct watch_control *control = st->control;
 	const struct insn *insn = control ? control->insn : &vcpu->emul.insn;
-	unsigned int i;
 
-	memset(ev, 0, sizeof(*ev));
+	/* By words: memset() would do it by bytes, on CPUs that say they are fast at that. */
+	BUILD_BUG_ON(sizeof(*ev) % sizeof(u64));
+	memset64((u64 *)ev, 0, sizeof(*ev) / sizeof(u64));
 	ev->size = sizeof(*ev);
 	ev->time_ns = ktime_get_ns();
 	ev->cookie = d->range->cookie;
@@ -134,8 +135,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->cr3 = vcpu->cr3;
 	ev->rflags = vcpu->rflags;
 	/* Both are in the order of the instruction encoding. */
-	for (i = 0; i < NR_REGS; i++)
-		ev->regs[i] = vcpu->regs[i];
+	BUILD_BUG_ON(sizeof(ev->regs) != sizeof(vcpu->regs));
+	memcpy(ev->regs, vcpu->regs, sizeof(ev->regs));
 	ev->watch_id = d->range->id;
 	ev->condition = d->condition;
 	ev->vm_id = vcpu->vm->id;
@@ -143,8 +144,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->len = min_t(unsigned int, st->len, VIGIL_EVENT_DATA);
 	ev->cpl = vmm_ops->get_cpl(vcpu);
 	ev->mode = vmm_ops->code_bits(vcpu);
-	memcpy(ev->old, st->old, ev->len);
-	memcpy(ev->new_, st->new_, ev->len);
+	copy_operand(ev->old, st->old, ev->len);
+	copy_operand(ev->new_, st->new_, ev->len);
 	if (st->gva_valid)
 		ev->flags |= VIGIL_EVENT_GVA_VALID;
 	if (control) {
@@ -160,7 +161,8 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	if (!st->by_walk && insn && insn->len &&
 	    insn->len <= sizeof(insn->bytes)) {
 		ev->insn_len = insn->len;
-		memcpy(ev->insn, insn->bytes, insn->len);
+		/* Behind the instruction there are zeroes. */
+		memcpy(ev->insn, insn->bytes, sizeof(insn->bytes));
 		ev->flags |= VIGIL_EVENT_INSN_VALID;
 	}
 }
