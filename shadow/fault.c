@@ -814,7 +814,7 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		*error_code = window_error(vcpu, *error_code);
 		return SHADOW_GUEST;
 	}
-	if (unlikely(rcu_access_pointer(vcpu->vm->watches)) &&
+	if (unlikely(!watched_empty(&vcpu->vm->watched)) &&
 	    store_known(vcpu, gva, *error_code, gpa))
 		return SHADOW_EMULATE;
 	return page_fault(vcpu, gva, error_code, gpa);

@@ -88,18 +88,35 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 	sync_all(vcpu->vm);
 }
 
-int shadow_load_pdptes(struct vigil_vcpu *vcpu)
+static int read_pdptes(struct vigil_vcpu *vcpu, unsigned long cr3, u64 pdpte[4])
 {
 	struct walk_mode mode = mode_of(vcpu);
 	unsigned int i;
-	u64 pdpte[4];
 
 	/* Bits 4 to 0 of CR3 are not part of the PDPT's address. */
-	if (gmem_read(vcpu->vm, vcpu->cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
+	if (gmem_read(vcpu->vm, cr3 & 0xffffffe0, pdpte, 4 * sizeof(*pdpte)))
 		return -EFAULT;
-	for (i = 0; i < ARRAY_SIZE(pdpte); i++)
+	for (i = 0; i < 4; i++)
 		if (walk_bad_pdpte(&mode, pdpte[i]))
 			return -EINVAL;
+	return 0;
+}
+
+int shadow_check_pdptes(struct vigil_vcpu *vcpu, unsigned long cr3)
+{
+	u64 pdpte[4];
+
+	return read_pdptes(vcpu, cr3, pdpte);
+}
+
+int shadow_load_pdptes(struct vigil_vcpu *vcpu)
+{
+	u64 pdpte[4];
+	int ret;
+
+	ret = read_pdptes(vcpu, vcpu->cr3, pdpte);
+	if (ret)
+		return ret;
 	if (memcmp(pdpte, vcpu->shadow.pdpte, sizeof(pdpte))) {
 		memcpy(vcpu->shadow.pdpte, pdpte, sizeof(pdpte));
 		mmio_forget(&vcpu->shadow);

@@ -140,6 +140,8 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva);
  * reserved bits are set (#GP); -EFAULT: no memory is there.
  */
 int shadow_load_pdptes(struct vigil_vcpu *vcpu);
+/* What would it say with this CR3? Nothing is latched. */
+int shadow_check_pdptes(struct vigil_vcpu *vcpu, unsigned long cr3);
 /*
  * Loads a root for the current mode and gives it to the vendor; one test if
  * that is done already. May sleep. -EINTR, -ENOMEM; -EFAULT: no memory is at

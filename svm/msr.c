@@ -8,6 +8,7 @@
 #include "vmm/cpu/msr.h"
 #include "vmm/pv/pv.h"
 
+#define MAP_WRITE 2 /* of an MSR's two bits in the map */
 #define DEBUGCTL_KNOWN 0x3full
 #define VM_CR_LOCK BIT_ULL(3)
 #define VM_CR_SVMDIS BIT_ULL(4)
@@ -45,7 +46,7 @@ static int map_bit(u32 msr)
 	return -1;
 }
 
-void svm_msr_map_init(u8 *map)
+void svm_msr_map_init(u8 *map, bool watched)
 {
 	int i, bit;
 
@@ -54,6 +55,8 @@ void svm_msr_map_init(u8 *map)
 		if (WARN_ON(bit < 0))
 			continue;
 		map[bit / 8] &= ~(3 << bit % 8);
+		if (watched && msr_watchable(direct[i]))
+			map[bit / 8] |= MAP_WRITE << bit % 8;
 	}
 }
 

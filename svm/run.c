@@ -245,6 +245,7 @@ const struct vmm_ops svm_ops = {
 	.get_msr		= svm_get_msr,
 	.set_msr		= svm_set_msr,
 	.update_pv		= svm_update_pv,
+	.update_controls	= svm_update_controls,
 	.update_msr_map		= svm_update_msr_map,
 	.set_tsc_offset		= svm_set_tsc_offset,
 	.run			= svm_run,

@@ -151,10 +151,12 @@ void svm_update_cpuid(struct vigil_vcpu *vcpu);
 /* msr.c */
 int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int svm_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
-void svm_msr_map_init(u8 *map);
+/* @watched: writes of the MSRs that a monitor can watch exit. */
+void svm_msr_map_init(u8 *map, bool watched);
 
 /* pv.c */
 void svm_update_pv(struct vigil_vcpu *vcpu);
+void svm_update_controls(struct vigil_vcpu *vcpu);
 
 /* inject.c */
 void svm_inject_exception(struct vigil_vcpu *vcpu,

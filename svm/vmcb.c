@@ -11,29 +11,34 @@
 #include "svm.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/exit/exit.h"
+#include "vmm/monitor/watch.h"
 #include "vmm/pv/pv.h"
 
 /*
  * The I/O map has one bit for each port, and three more bits for accesses that
  * extend beyond port FFFF; the MSR map has two bits for each MSR. All guests
- * share both. They are physically contiguous and page aligned.
+ * share them. They are physically contiguous and page aligned. msrpm_watched is for
+ * guests of which a monitor watches MSRs.
  */
 #define IOPM_ORDER 2
 #define MSRPM_ORDER 1
 
-static struct page *iopm, *msrpm;
+static struct page *iopm, *msrpm, *msrpm_watched;
 
 int svm_maps_alloc(void)
 {
 	iopm = alloc_pages(GFP_KERNEL, IOPM_ORDER);
 	msrpm = alloc_pages(GFP_KERNEL, MSRPM_ORDER);
-	if (!iopm || !msrpm) {
+	msrpm_watched = alloc_pages(GFP_KERNEL, MSRPM_ORDER);
+	if (!iopm || !msrpm || !msrpm_watched) {
 		svm_maps_free();
 		return -ENOMEM;
 	}
 	memset(page_address(iopm), 0xff, PAGE_SIZE << IOPM_ORDER);
 	memset(page_address(msrpm), 0xff, PAGE_SIZE << MSRPM_ORDER);
-	svm_msr_map_init(page_address(msrpm));
+	memset(page_address(msrpm_watched), 0xff, PAGE_SIZE << MSRPM_ORDER);
+	svm_msr_map_init(page_address(msrpm), false);
+	svm_msr_map_init(page_address(msrpm_watched), true);
 	return 0;
 }
 
@@ -43,8 +48,11 @@ void svm_maps_free(void)
 		__free_pages(iopm, IOPM_ORDER);
 	if (msrpm)
 		__free_pages(msrpm, MSRPM_ORDER);
+	if (msrpm_watched)
+		__free_pages(msrpm_watched, MSRPM_ORDER);
 	iopm = NULL;
 	msrpm = NULL;
+	msrpm_watched = NULL;
 }
 
 int svm_vm_init(struct vigil_vm *vm)
@@ -163,11 +171,12 @@ static void reset_save(struct vmcb_save *save)
 void svm_update_msr_map(struct vigil_vcpu *vcpu)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
-	struct page *map = rcu_access_pointer(vcpu->vm->msr_filter) ||
-					   pv_in_force(vcpu) ?
-				   iopm :
-				   msrpm;
+	struct page *map = msrpm;
 
+	if (rcu_access_pointer(vcpu->vm->msr_filter) || pv_in_force(vcpu))
+		map = iopm;
+	else if (READ_ONCE(vcpu->vm->controls) & WATCH_MSRS)
+		map = msrpm_watched;
 	BUILD_BUG_ON(MSRPM_ORDER > IOPM_ORDER);
 	vmcb->control.msrpm_pa = __sme_set(page_to_phys(map));
 	vmcb_dirty(vmcb, CLEAN_PERM_MAPS);
@@ -182,7 +191,7 @@ void svm_vcpu_reset(struct vigil_vcpu *vcpu)
 	memset(&vmcb->control, 0, sizeof(vmcb->control));
 	set_intercepts(vcpu, vmcb);
 	vmcb->control.iopm_pa = __sme_set(page_to_phys(iopm));
-	svm_update_msr_map(vcpu);
+	svm_update_controls(vcpu);
 	vmcb->control.int_control = V_INTR_MASKING;
 	vmcb->control.tsc_offset = vcpu->tsc_offset;
 	reset_save(&vmcb->save);

@@ -118,8 +118,8 @@ struct vigil_name {
 #define VIGIL_WATCH_CONTROL	2	/* @start is a VIGIL_CONTROL_* */
 
 /*
- * What a paravirtual guest's kernel changes (VIGIL_HC_TRAPS): @start of a watch of kind
- * VIGIL_WATCH_CONTROL, control of its events.
+ * @start of a watch of kind VIGIL_WATCH_CONTROL, control of its events. First what a
+ * paravirtual guest's kernel changes by hypercalls (VIGIL_HC_TRAPS).
  */
 #define VIGIL_CONTROL_TRAP_TABLE 0	/* set_trap_table */
 #define VIGIL_CONTROL_FAST_TRAP	1	/* set_fast_trap */
@@ -129,6 +129,20 @@ struct vigil_name {
 #define VIGIL_CONTROL_CALLBACK	5	/* set_callbacks, callback_op */
 /* LIDT, LGDT, LLDT and LTR, which fault while vigil's tables are in force: log only */
 #define VIGIL_CONTROL_TABLE_LOAD 6
+/* What the kernel of any guest changes about its CPU */
+#define VIGIL_CONTROL_IDTR	7	/* LIDT */
+#define VIGIL_CONTROL_GDTR	8	/* LGDT */
+#define VIGIL_CONTROL_LDTR	9	/* LLDT, task switches */
+#define VIGIL_CONTROL_TR	10	/* LTR, task switches */
+#define VIGIL_CONTROL_CR0	11	/* MOV CR0, LMSW: not of CR0.TS alone */
+#define VIGIL_CONTROL_CR3	12	/* MOV CR3, task switches */
+#define VIGIL_CONTROL_CR4	13	/* MOV CR4 */
+#define VIGIL_CONTROL_MSR	14	/* WRMSR; @start of the watch: VIGIL_CONTROL_OF_MSR() */
+/*
+ * The number is that of EFER, STAR, LSTAR, CSTAR, SFMASK, SYSENTER_CS, SYSENTER_ESP or
+ * SYSENTER_EIP.
+ */
+#define VIGIL_CONTROL_OF_MSR(nr) (VIGIL_CONTROL_MSR | (__u64)(nr) << 8)
 
 /* struct vigil_watch, struct vigil_condition: action */
 #define VIGIL_ACTION_LOG	0	/* the write happens; tell */
@@ -182,8 +196,9 @@ struct vigil_name {
  * VALUE is about the first up to eight bytes of the watch, the lowest address in the
  * lowest bits, as they will be in memory once the write has happened: the bytes that
  * it stores, and what memory has in those that it leaves alone. Of a GVA watch, those
- * with a bit in @mask are in one page. Where the VM has no memory for a byte, neither
- * VALUE nor its inverse holds.
+ * with a bit in @mask are in one page. Where the VM has no memory for a byte, or watches
+ * come and go too fast to read those that the write leaves alone, neither VALUE nor its
+ * inverse holds.
  *
  * CHANGED holds when a byte of the watch among those that the write stores gets
  * another value than it has.
@@ -208,7 +223,8 @@ struct vigil_condition {
 
 /**
  * struct vigil_watch - a byte range whose writes are told or decided, or a control
- * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*
+ * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*, or
+ *		VIGIL_CONTROL_OF_MSR()
  * @len:	bytes, 1 to 16 MiB, must not wrap; CONTROL: 1
  * @cr3:	GVA: the address space through which @start is translated; 0 is
  *		vCPU 0's, as said above
@@ -240,16 +256,24 @@ struct vigil_condition {
  * too. Their events have neither VIGIL_EVENT_GVA_VALID nor VIGIL_EVENT_INSN_VALID,
  * and are never held: for VIGIL_ACTION_ASK, @on_death decides at once.
  *
- * A CONTROL watch is about the hypercalls by which the guest's kernel changes its traps.
- * A call that vigil refuses by itself is no event. Of any other, what would change is
+ * A CONTROL watch is about what the guest's kernel changes without a write to memory: its
+ * traps by hypercalls, registers of the CPU by instructions.
+ *
+ * An instruction that faults is no event, nor is one that changes nothing. Of any other,
+ * what would change is checked and copied; then the event comes, and what was copied takes
+ * effect when it is allowed. An instruction that is denied completes without the change. A
+ * task switch cannot be held nor denied: its changes of LDTR, TR and CR3 are told.
+ *
+ * Of the hypercalls: one that vigil refuses by itself is no event. Of any other, what would change is
  * checked and copied; then the event comes, and what was copied takes effect when it is
  * allowed, whatever has become of the guest's memory. A call that is denied returns -1
  * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
  * event.
  *
  * Errors: -EINVAL range, kind, control, action or condition; -E2BIG too many conditions;
- * -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM is
- * dead.
+ * -EOPNOTSUPP the MSR cannot be watched, or the CPU does not tell of IDTR, GDTR, LDTR and
+ * TR; -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM
+ * is dead.
  */
 struct vigil_watch {
 	__u64 start;
@@ -308,6 +332,20 @@ struct vigil_watch_list {
 #define VIGIL_TRAP_FAST		(1 << 3)
 
 /**
+ * struct vigil_table - IDTR, GDTR, LDTR or TR in an event
+ * @base:	linear address of the table, or of the TSS
+ * @limit:	in bytes, of the last one
+ * @selector:	of LDTR and TR; else 0
+ * @pad:	0
+ */
+struct vigil_table {
+	__u64 base;
+	__u32 limit;
+	__u16 selector;
+	__u16 pad;
+};
+
+/**
  * struct vigil_event - one write to a watched range, or one change of a watched control
  * @size:	sizeof(struct vigil_event) of the kernel
  * @flags:	VIGIL_EVENT_*
@@ -337,8 +375,9 @@ struct vigil_watch_list {
  * @old:	memory before
  * @new_:	what the guest wrote or wants to write
  * @call:	CONTROL: number of the hypercall
- * @first:	CONTROL: the first vector or descriptor that changes, or VIGIL_TABLE_*
- * @count:	CONTROL: how many vectors or descriptors change
+ * @first:	CONTROL: the first vector or descriptor that changes, VIGIL_TABLE_*, or the
+ *		number of the MSR
+ * @count:	CONTROL: how many vectors or descriptors change; 1 for a register
  * @condition:	the condition of the watch that has decided, counted from 1; 0: none has
  * @pad:	0
  * @reserved:	0; room for fields to come
@@ -353,6 +392,8 @@ struct vigil_watch_list {
  * STACK:	__u64[2], SS and SP
  * IOPL:	struct vigil_iopl
  * TABLE_LOAD:	nothing; @len is 0, @call is 0, and VIGIL_EVENT_DENIED is set
+ * IDTR, GDTR, LDTR, TR: struct vigil_table
+ * CR0, CR3, CR4, MSR: __u64
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
  */

@@ -94,8 +94,14 @@ struct vmm_ops {
 	 */
 	void (*update_pv)(struct vigil_vcpu *vcpu);
 	/*
+	 * vm->controls has changed: which loads of IDTR, GDTR, LDTR and TR exit, and
+	 * which MSRs.
+	 */
+	void (*update_controls)(struct vigil_vcpu *vcpu);
+	/*
 	 * Which MSRs exit: all of them while vm->msr_filter is there, or the tables
-	 * of the VMM are in force.
+	 * of the VMM are in force; writes of those by which the kernel is entered while
+	 * a monitor watches one.
 	 */
 	void (*update_msr_map)(struct vigil_vcpu *vcpu);
 	void (*set_tsc_offset)(

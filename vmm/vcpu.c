@@ -155,6 +155,8 @@ int vcpu_requests(struct vigil_vcpu *vcpu)
 	}
 	if (vigil_test_request(vcpu, REQ_TSC))
 		vmm_ops->set_tsc_offset(vcpu);
+	if (vigil_test_request(vcpu, REQ_CONTROLS))
+		vmm_ops->update_controls(vcpu);
 	if (vigil_test_request(vcpu, REQ_MSR_MAP))
 		vmm_ops->update_msr_map(vcpu);
 	return 1;
@@ -574,6 +576,9 @@ static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 	vm->vcpus[vcpu->index] = vcpu;
 	/* pairs with vigil_for_each_vcpu() */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	/* Controls may be watched since vcpu_reset(). Pairs with control_set(). */
+	smp_mb();
+	vigil_request(vcpu, REQ_CONTROLS);
 	/*
 	 * The fd is installed last: a process that guesses its number could
 	 * otherwise run a vCPU that is not in vm->vcpus, and so gets no request

@@ -56,6 +56,9 @@ enum vigil_seg {
 	NR_SEGS
 };
 
+/* vcpu->change: there is none; a monitor is asked; it has allowed or refused it */
+enum { CHANGE_NONE, CHANGE_ASKED, CHANGE_GO, CHANGE_SKIP };
+
 /* vcpu->mode: where the vCPU's thread is, for kicks */
 enum { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING };
 
@@ -68,6 +71,7 @@ enum vigil_request {
 	REQ_SETTLE, /* vm_settle() waits until this vCPU comes by */
 	REQ_SNAPSHOT, /* a monitor wants the registers */
 	REQ_TSC, /* tsc_offset was changed for it: tell the CPU */
+	REQ_CONTROLS, /* vm->controls has changed: choose anew what exits */
 	REQ_MSR_MAP, /* vm->msr_filter has changed: choose the map of MSRs anew */
 	REQ_DEAD, /* vm->dead is set */
 };
@@ -182,6 +186,7 @@ struct vigil_vcpu {
 	bool emul_active; /* waits for userspace or a monitor */
 	unsigned long emul_dr6; /* data breakpoints that it has hit: DR6.B0-B3 */
 	int emul_errno; /* why the emulator gave up, 0: unknown insn */
+	u8 change; /* [v] CHANGE_*: what became of the event of a register's change */
 	struct { /* what the fault that led here was walked to */
 		bool valid;
 		u32 access; /* PFERR_W, PFERR_U */

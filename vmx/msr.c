@@ -24,7 +24,7 @@ static const u32 direct[] = {
  * SDM volume 3, "MSR-Bitmap Address": each MSR has a bit for reads, and in
  * another part of the map one for writes.
  */
-void vmx_msr_map_init(u8 *map)
+void vmx_msr_map_init(u8 *map, bool watched)
 {
 	int i;
 
@@ -34,7 +34,8 @@ void vmx_msr_map_init(u8 *map)
 		u8 bit = 1 << direct[i] % 8;
 
 		at[MAP_READ] &= ~bit;
-		at[MAP_WRITE] &= ~bit;
+		if (!watched || !msr_watchable(direct[i]))
+			at[MAP_WRITE] &= ~bit;
 	}
 }
 

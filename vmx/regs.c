@@ -8,6 +8,7 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/segment.h"
+#include "vmm/monitor/watch.h"
 
 /*
  * The VMCS numbers the fields of the segments in the order of enum vigil_seg,
@@ -157,8 +158,9 @@ void vmx_set_gdt(struct vigil_vcpu *vcpu, const struct kvm_dtable *dt)
 }
 
 /* Writes the secondary processor-based controls. */
-static void set_secondary(struct vmx_vcpu *vmx)
+static void set_secondary(struct vigil_vcpu *vcpu)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	const u32 ept = CPU2_EPT | CPU2_UNRESTRICTED;
 	u32 ctl = vmx->cpu2_ctl & ~(ept | CPU2_RDTSCP | CPU2_TABLES);
 
@@ -166,7 +168,7 @@ static void set_secondary(struct vmx_vcpu *vmx)
 		ctl |= ept;
 	if (vmx->has_tsc_aux)
 		ctl |= CPU2_RDTSCP;
-	if (vmx->tables)
+	if (vmx->tables || READ_ONCE(vcpu->vm->controls) & WATCH_TABLES)
 		ctl |= CPU2_TABLES;
 	if (ctl == vmx->cpu2_ctl)
 		return;
@@ -204,7 +206,7 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 	u32 entry;
 
 	vmx->on_ept = shadow_direct_ept && !is_paging(vcpu);
-	set_secondary(vmx);
+	set_secondary(vcpu);
 
 	cr0 = (vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET;
 	if (vmx->on_ept)
@@ -246,6 +248,12 @@ void vmx_update_modes(struct vigil_vcpu *vcpu)
 		if (long_mode)
 			long_mode_tr(vmx);
 	}
+}
+
+void vmx_update_controls(struct vigil_vcpu *vcpu)
+{
+	set_secondary(vcpu);
+	vmx_update_msr_map(vcpu);
 }
 
 void vmx_update_dr7(struct vigil_vcpu *vcpu)

@@ -494,6 +494,7 @@ const struct vmm_ops vmx_ops = {
 	.get_msr		= vmx_get_msr,
 	.set_msr		= vmx_set_msr,
 	.update_pv		= vmx_update_pv,
+	.update_controls	= vmx_update_controls,
 	.update_msr_map		= vmx_update_msr_map,
 	.set_tsc_offset		= vmx_set_tsc_offset,
 	.run			= vmx_run,

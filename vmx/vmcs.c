@@ -12,13 +12,15 @@
 #include "shadow/shadow.h"
 #include "vmm/cpu/cr.h"
 #include "vmm/exit/exit.h"
+#include "vmm/monitor/watch.h"
 #include "vmm/pv/pv.h"
 
 /*
  * Bitmaps for reads and writes of the low and the high MSRs. All guests share
- * them; msr_all is for those with a filter.
+ * them; msr_all is for those with a filter, msr_watched for those of which a monitor
+ * watches MSRs.
  */
-static u8 *msr_map, *msr_all;
+static u8 *msr_map, *msr_all, *msr_watched;
 /* Numbers of vCPUs for the TLB; VPID 0 belongs to the host. */
 static DEFINE_IDA(vpids);
 #define MAX_VPID 0xffff
@@ -27,13 +29,16 @@ int vmx_maps_alloc(void)
 {
 	msr_map = (u8 *)__get_free_page(GFP_KERNEL);
 	msr_all = (u8 *)__get_free_page(GFP_KERNEL);
-	if (!msr_map || !msr_all) {
+	msr_watched = (u8 *)__get_free_page(GFP_KERNEL);
+	if (!msr_map || !msr_all || !msr_watched) {
 		vmx_maps_free();
 		return -ENOMEM;
 	}
 	memset(msr_map, 0xff, PAGE_SIZE);
 	memset(msr_all, 0xff, PAGE_SIZE);
-	vmx_msr_map_init(msr_map);
+	memset(msr_watched, 0xff, PAGE_SIZE);
+	vmx_msr_map_init(msr_map, false);
+	vmx_msr_map_init(msr_watched, true);
 	return 0;
 }
 
@@ -41,8 +46,10 @@ void vmx_maps_free(void)
 {
 	free_page((unsigned long)msr_map);
 	free_page((unsigned long)msr_all);
+	free_page((unsigned long)msr_watched);
 	msr_map = NULL;
 	msr_all = NULL;
+	msr_watched = NULL;
 	ida_destroy(&vpids);
 }
 
@@ -271,11 +278,13 @@ void vmx_vcpu_reset(struct vigil_vcpu *vcpu)
 
 void vmx_update_msr_map(struct vigil_vcpu *vcpu)
 {
-	vmcs_write64(MSR_BITMAP,
-		     __pa(rcu_access_pointer(vcpu->vm->msr_filter) ||
-					  pv_in_force(vcpu) ?
-				  msr_all :
-				  msr_map));
+	u8 *map = msr_map;
+
+	if (rcu_access_pointer(vcpu->vm->msr_filter) || pv_in_force(vcpu))
+		map = msr_all;
+	else if (READ_ONCE(vcpu->vm->controls) & WATCH_MSRS)
+		map = msr_watched;
+	vmcs_write64(MSR_BITMAP, __pa(map));
 }
 
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu)

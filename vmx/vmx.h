@@ -173,6 +173,7 @@ void vmx_vcpu_destroy(struct vigil_vcpu *vcpu);
 void vmx_vcpu_reset(struct vigil_vcpu *vcpu);
 void vmx_set_cpu_ctl(struct vmx_vcpu *vmx, u32 bits, bool on);
 void vmx_update_msr_map(struct vigil_vcpu *vcpu);
+void vmx_update_controls(struct vigil_vcpu *vcpu);
 void vmx_set_tsc_offset(struct vigil_vcpu *vcpu);
 const char *vmx_entry_problem(struct vigil_vcpu *vcpu);
 /*
@@ -218,7 +219,8 @@ void vmx_update_cpuid(struct vigil_vcpu *vcpu);
 /* msr.c */
 int vmx_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
-void vmx_msr_map_init(u8 *map);
+/* @watched: writes of the MSRs that a monitor can watch exit. */
+void vmx_msr_map_init(u8 *map, bool watched);
 
 /* pv.c */
 void vmx_update_pv(struct vigil_vcpu *vcpu);

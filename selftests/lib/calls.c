@@ -518,6 +518,8 @@ static void watch_add(struct caller *c, int fd)
 					   GUEST_DATA, GUEST_STACK - 64,
 					   GUEST_PT,   GUEST_GDT,
 					   GUEST_HIGH, GUEST_MMIO };
+	static const uint32_t msrs[] = { 0x174, 0x176, 0xc0000080, 0xc0000082,
+					 0xc0000102 };
 	struct vigil_watch *w = calls_zeroed(c, sizeof(*w));
 	struct rng *r = &c->rng;
 
@@ -535,7 +537,10 @@ static void watch_add(struct caller *c, int fd)
 	w->cookie = rng_next(r);
 	if (rng_once_in(r, 6)) {
 		w->kind = VIGIL_WATCH_CONTROL;
-		w->start = rng_below(r, VIGIL_CONTROL_TABLE_LOAD + 2);
+		w->start = rng_below(r, VIGIL_CONTROL_MSR + 2);
+		if (w->start == VIGIL_CONTROL_MSR)
+			w->start = VIGIL_CONTROL_OF_MSR(
+				msrs[rng_below(r, ARRAY_SIZE(msrs))]);
 		w->len = 1;
 		w->cr3 = 0;
 	}

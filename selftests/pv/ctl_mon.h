@@ -9,7 +9,7 @@
 
 #define MAX_TRAPS 256
 
-static inline struct vigil_watch control(unsigned int nr, unsigned int action)
+static inline struct vigil_watch control(uint64_t nr, unsigned int action)
 {
 	return (struct vigil_watch){
 		.start = nr,
@@ -20,7 +20,7 @@ static inline struct vigil_watch control(unsigned int nr, unsigned int action)
 	};
 }
 
-static inline uint32_t watch(int mon, unsigned int nr, unsigned int action)
+static inline uint32_t watch(int mon, uint64_t nr, unsigned int action)
 {
 	return mon_add(mon, control(nr, action));
 }

@@ -59,28 +59,12 @@ static void jmp_back(long mode)
 /* The emulator executes a JMP whose target is in MMIO, so QEMU has it too. */
 static void emulated(long mode)
 {
-	const uint8_t target[6] = { 0, 0, 0, 0, SEL_NEW, 0 };
 	struct machine m;
 	struct kvm_sregs s;
 	struct kvm_regs r;
-	unsigned int n;
-	enum stop stop;
 
 	start(&m, mode);
-	begin_at(&m, L(jmp_mem), 0);
-	m.regs.rdi = GUEST_MMIO;
-	set_regs(m.v, &m.regs);
-	for (n = 0; (stop = vcpu_go(m.v)) == STOP_MMIO; n++) {
-		uint64_t at = m.v->run->mmio.phys_addr - GUEST_MMIO;
-
-		CHECK(!m.v->run->mmio.is_write);
-		if (at + m.v->run->mmio.len > sizeof(target) || n > 6)
-			ERROR("%u bytes at %#llx", m.v->run->mmio.len,
-			      (unsigned long long)at);
-		memcpy(m.v->run->mmio.data, target + at, m.v->run->mmio.len);
-	}
-	CHECK(n > 0);
-	REQUIRE_EQ(stop, STOP_SYNC);
+	jump_by_device(&m);
 	vcpu_settle(m.v);
 	get_regs(m.v, &r);
 	get_sregs(m.v, &s);

@@ -370,4 +370,27 @@ static inline void back_in_old(struct machine *m, uint64_t rip, uint64_t rflags)
 	{ n " (pae)", f, M_PAE }
 /* clang-format on */
 
+/* A JMP whose target comes from a device, so that the emulator switches the task. */
+static inline void jump_by_device(struct machine *m)
+{
+	const uint8_t target[6] = { 0, 0, 0, 0, SEL_NEW, 0 };
+	unsigned int n;
+	enum stop stop;
+
+	begin_at(m, L(jmp_mem), 0);
+	m->regs.rdi = GUEST_MMIO;
+	set_regs(m->v, &m->regs);
+	for (n = 0; (stop = vcpu_go(m->v)) == STOP_MMIO; n++) {
+		uint64_t at = m->v->run->mmio.phys_addr - GUEST_MMIO;
+
+		CHECK(!m->v->run->mmio.is_write);
+		if (at + m->v->run->mmio.len > sizeof(target) || n > 6)
+			ERROR("%u bytes at %#llx", m->v->run->mmio.len,
+			      (unsigned long long)at);
+		memcpy(m->v->run->mmio.data, target + at, m->v->run->mmio.len);
+	}
+	CHECK(n > 0);
+	REQUIRE_EQ(stop, STOP_SYNC);
+}
+
 #endif

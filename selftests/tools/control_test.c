@@ -96,11 +96,99 @@ static void controls_json(long arg)
 	CHECK_EQ(times(&out, "\"gpa\""), 0);
 }
 
+/* Changes of the CPU's registers, and what cannot be watched. */
+static struct vigil_event written(uint64_t seq, unsigned int control,
+				  uint64_t old, uint64_t new_)
+{
+	struct vigil_event ev = event(seq, VIGIL_EVENT_DENIED);
+
+	ev.flags &= ~VIGIL_EVENT_GVA_VALID;
+	ev.kind = VIGIL_EVENT_CONTROL;
+	ev.control = control;
+	ev.gva = ev.gpa = 0;
+	ev.count = 1;
+	ev.len = sizeof(old);
+	memcpy(ev.old, &old, sizeof(old));
+	memcpy(ev.new_, &new_, sizeof(new_));
+	return ev;
+}
+
+static struct vigil_event lstar(uint64_t seq)
+{
+	struct vigil_event ev = written(seq, VIGIL_CONTROL_MSR, 0x1000, 0x2000);
+
+	ev.first = 0xc0000082;
+	return ev;
+}
+
+static struct vigil_event loaded(uint64_t seq, unsigned int control)
+{
+	const struct vigil_table old = { 0x3000, 0x67, 0x40, 0 },
+				 new_ = { 0x4000, 0xfff, 0x48, 0 };
+	struct vigil_event ev = written(seq, control, 0, 0);
+
+	ev.len = sizeof(old);
+	memcpy(ev.old, &old, sizeof(old));
+	memcpy(ev.new_, &new_, sizeof(new_));
+	return ev;
+}
+
+static void registers(long arg)
+{
+	struct fake_msg msg;
+
+	start_plain("watch 7 --control msr:lstar --action deny --control "
+		    "cr4 --control msr:0x176 --count 4");
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_CONTROL);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_OF_MSR(0xc0000082));
+	CHECK_EQ(msg.watch.len, 1);
+	CHECK_EQ(msg.watch.action, VIGIL_ACTION_DENY);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_CR4);
+	CHECK_EQ(msg.watch.action, VIGIL_ACTION_LOG);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_OF_MSR(0x176));
+	expect(&err, "watching control msr:LSTAR, action deny");
+	expect(&err, "watching control msr:SYSENTER_EIP, action log");
+	send_event(lstar(1));
+	expect(&out, "#1 change of msr:LSTAR: denied");
+	expect(&out, "    0x1000 -> 0x2000\n");
+	send_event(written(2, VIGIL_CONTROL_CR4, 0x20, 0x28));
+	expect(&out, "#2 change of cr4: denied");
+	expect(&out, "    0x20 -> 0x28\n");
+	send_event(loaded(3, VIGIL_CONTROL_IDTR));
+	expect(&out, "#3 change of idtr: denied");
+	expect(&out, "    base 0x3000 limit 0x67 -> base 0x4000 limit 0xfff\n");
+	send_event(loaded(4, VIGIL_CONTROL_TR));
+	expect(&out, "    selector 0040 base 0x3000 limit 0x67 -> "
+		     "selector 0048 base 0x4000 limit 0xfff\n");
+	CHECK_EQ(end(), 0);
+	CHECK_EQ(times(&out, "gpa"), 0);
+}
+
+static void registers_json(long arg)
+{
+	start_plain("watch 7 --json --control msr:LSTAR --count 2");
+	message(FAKE_WATCH);
+	expect(&out, "\"kind\":\"control\",\"control\":\"msr:LSTAR\"");
+	send_event(lstar(1));
+	expect(&out, "\"control\":\"msr:LSTAR\",\"changes\":[{\"old\":"
+		     "\"0x1000\",\"new\":\"0x2000\"}]");
+	send_event(loaded(2, VIGIL_CONTROL_LDTR));
+	expect(&out, "\"control\":\"ldtr\",\"changes\":[{\"old\":"
+		     "{\"selector\":\"0x40\",\"base\":\"0x3000\","
+		     "\"limit\":103},\"new\":{");
+	CHECK_EQ(end(), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "controls", controls, 0 },
 		{ "controls, JSON", controls_json, 0 },
+		{ "registers", registers, 0 },
+		{ "registers, JSON", registers_json, 0 },
 		{ 0 },
 	};
 

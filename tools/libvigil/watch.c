@@ -57,8 +57,12 @@ static int check_control(struct vigil_monitor *mon, const struct vigil_range *r)
 	bool iopl = r->start == VIGIL_CONTROL_IOPL;
 	struct vigil_hypercalls h;
 	struct vigil_vm_desc vm;
-	int ret = vigil_get_hypercalls(mon, &h, sizeof(h));
+	int ret;
 
+	/* Every guest has these. */
+	if ((r->start & 0xff) >= VIGIL_CONTROL_IDTR)
+		return 0;
+	ret = vigil_get_hypercalls(mon, &h, sizeof(h));
 	if (!ret)
 		ret = vigil_get_vm(mon, &vm, sizeof(vm));
 	if (ret || !vm.nr_vcpus ||
@@ -69,8 +73,14 @@ static int check_control(struct vigil_monitor *mon, const struct vigil_range *r)
 			      iopl ? "hypercalls of Xen's" : "trap tables");
 }
 
-static int control_failed(int err)
+static int control_failed(int err, uint64_t start)
 {
+	if (err == EOPNOTSUPP)
+		return vigil_lib_fail(
+			err, "cannot watch this control: %s",
+			(start & 0xff) == VIGIL_CONTROL_MSR ?
+				"of MSRs, EFER and those of SYSCALL and SYSENTER can be watched" :
+				"the CPU does not tell of it");
 	if (err == ENOSPC)
 		return vigil_lib_fail(
 			err, "cannot watch this control: too many watches");
@@ -131,8 +141,9 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 		.nr_conditions = r.nr_conditions,
 	};
 	if (ioctl(mon->fd, VIGIL_WATCH_ADD, &w))
-		return r.kind == VIGIL_AT_CONTROL ? control_failed(errno) :
-						    memory_failed(errno, &r);
+		return r.kind == VIGIL_AT_CONTROL ?
+			       control_failed(errno, r.start) :
+			       memory_failed(errno, &r);
 	range->id = w.id;
 	return 0;
 }

@@ -52,7 +52,14 @@ _vigil() {
 		;;
 	--control)
 		mapfile -t COMPREPLY < <(compgen -W \
-			'trap-table fast-trap gdt stack callback iopl table-load' -- "$cur")
+			'idtr gdtr ldtr tr cr0 cr3 cr4 msr:LSTAR msr:STAR msr:CSTAR msr:SFMASK msr:EFER
+			msr:SYSENTER_CS msr:SYSENTER_ESP msr:SYSENTER_EIP
+			trap-table fast-trap gdt stack callback iopl table-load' -- "$cur")
+		return
+		;;
+	:) # msr:NAME is three words
+		mapfile -t COMPREPLY < <(compgen -W \
+			'LSTAR STAR CSTAR SFMASK EFER SYSENTER_CS SYSENTER_ESP SYSENTER_EIP' -- "$cur")
 		return
 		;;
 	--when)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events of a guest's kernel that changes its traps, as text and as JSON. */
+/* Events of a guest's kernel that changes a control, as text and as JSON. */
 #include <string.h>
 
 #include "control.h"
+#include "number.h"
 
 #define TRAPS_SHOWN (VIGIL_EVENT_DATA / sizeof(struct vigil_pv_trap))
 #define WORDS_SHOWN (VIGIL_EVENT_DATA / sizeof(uint64_t))
@@ -20,6 +21,24 @@ static const char *const controls[] = {
 	[VIGIL_CONTROL_IOPL] = "iopl",
 	[VIGIL_CONTROL_CALLBACK] = "callback",
 	[VIGIL_CONTROL_TABLE_LOAD] = "table-load",
+	[VIGIL_CONTROL_IDTR] = "idtr",
+	[VIGIL_CONTROL_GDTR] = "gdtr",
+	[VIGIL_CONTROL_LDTR] = "ldtr",
+	[VIGIL_CONTROL_TR] = "tr",
+	[VIGIL_CONTROL_CR0] = "cr0",
+	[VIGIL_CONTROL_CR3] = "cr3",
+	[VIGIL_CONTROL_CR4] = "cr4",
+};
+
+/* MSRs whose writes can be watched. */
+static const struct {
+	uint32_t msr;
+	const char *name;
+} msrs[] = {
+	{ 0xc0000080, "msr:EFER" },    { 0xc0000081, "msr:STAR" },
+	{ 0xc0000082, "msr:LSTAR" },   { 0xc0000083, "msr:CSTAR" },
+	{ 0xc0000084, "msr:SFMASK" },  { 0x174, "msr:SYSENTER_CS" },
+	{ 0x175, "msr:SYSENTER_ESP" }, { 0x176, "msr:SYSENTER_EIP" },
 };
 
 /* The hypercalls that change them, in Xen's numbers. */
@@ -41,16 +60,51 @@ static const char *const callbacks[] = {
 };
 
 #define N_CONTROLS (sizeof(controls) / sizeof(controls[0]))
+#define N_MSRS (sizeof(msrs) / sizeof(msrs[0]))
 #define N_CALLS (sizeof(calls) / sizeof(calls[0]))
 #define N_CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
 
-const char *control_name(unsigned int nr)
+const char *control_name(uint64_t start)
 {
-	return nr < N_CONTROLS ? controls[nr] : NULL;
+	for (unsigned int i = 0; i < N_MSRS; i++)
+		if (start == VIGIL_CONTROL_OF_MSR(msrs[i].msr))
+			return msrs[i].name;
+	return start < N_CONTROLS ? controls[start] : NULL;
+}
+
+const char *control_of_event(const struct vigil_event *ev)
+{
+	return control_name(ev->control == VIGIL_CONTROL_MSR ?
+				    VIGIL_CONTROL_OF_MSR(ev->first) :
+				    ev->control);
+}
+
+bool control_is_register(uint64_t start)
+{
+	return (start & 0xff) >= VIGIL_CONTROL_IDTR;
+}
+
+/* The number is in hexadecimal. */
+static bool parse_msr(const char *text, uint64_t *start)
+{
+	uint64_t msr;
+
+	for (unsigned int i = 0; i < N_MSRS; i++) {
+		if (strcasecmp(msrs[i].name + strlen("msr:"), text))
+			continue;
+		*start = VIGIL_CONTROL_OF_MSR(msrs[i].msr);
+		return true;
+	}
+	if (number_address(text, &msr) || msr > UINT32_MAX)
+		return false;
+	*start = VIGIL_CONTROL_OF_MSR(msr);
+	return true;
 }
 
 bool control_parse(const char *name, uint64_t *nr)
 {
+	if (!strncmp(name, "msr:", 4))
+		return parse_msr(name + 4, nr);
 	for (unsigned int i = 0; i < N_CONTROLS; i++) {
 		if (strcmp(controls[i], name))
 			continue;
@@ -121,6 +175,20 @@ static const char *load_name(const struct vigil_event *ev)
 							      "a table load";
 }
 
+static struct vigil_table table_at(const uint8_t *bytes)
+{
+	struct vigil_table t;
+
+	memcpy(&t, bytes, sizeof(t));
+	return t;
+}
+
+static bool has_table(const struct vigil_event *ev)
+{
+	return ev->control >= VIGIL_CONTROL_IDTR &&
+	       ev->control <= VIGIL_CONTROL_TR;
+}
+
 static const char *refuse_name(unsigned int refuse)
 {
 	return refuse == VIGIL_REFUSE_FAULT ? "fault" : "eperm";
@@ -138,6 +206,10 @@ void control_title(FILE *out, const struct vigil_event *ev)
 	if (ev->control == VIGIL_CONTROL_TABLE_LOAD) {
 		fprintf(out, "%s while trap tables are in force",
 			load_name(ev));
+		return;
+	}
+	if (control_is_register(ev->control)) {
+		fprintf(out, "change of %s", control_of_event(ev) ?: "an MSR");
 		return;
 	}
 	if (ev->call < N_CALLS && calls[ev->call])
@@ -228,9 +300,49 @@ static void print_iopl(FILE *out, const struct vigil_event *ev)
 		refuse_name(new_.refuse), (ull)new_.user);
 }
 
+static void print_table(FILE *out, const struct vigil_event *ev,
+			const uint8_t *bytes)
+{
+	struct vigil_table t = table_at(bytes);
+
+	if (ev->control == VIGIL_CONTROL_LDTR ||
+	    ev->control == VIGIL_CONTROL_TR)
+		fprintf(out, "selector %04x ", t.selector);
+	fprintf(out, "base %#llx limit %#x", (ull)t.base, t.limit);
+}
+
+static void print_word(FILE *out, uint64_t word, const struct symtab *t)
+{
+	char sym[300];
+
+	symtab_text(t, word, sym, sizeof(sym));
+	fprintf(out, "%#llx%s%s%s", (ull)word, *sym ? " (" : "", sym,
+		*sym ? ")" : "");
+}
+
+static void print_register(FILE *out, const struct vigil_event *ev,
+			   const struct symtab *t)
+{
+	fputs("    ", out);
+	if (has_table(ev))
+		print_table(out, ev, ev->old);
+	else
+		print_word(out, word_at(ev->old, 0), t);
+	fputs(" -> ", out);
+	if (has_table(ev))
+		print_table(out, ev, ev->new_);
+	else
+		print_word(out, word_at(ev->new_, 0), t);
+	fputc('\n', out);
+}
+
 void control_print(FILE *out, const struct vigil_event *ev,
 		   const struct control_all *all, const struct vigil_symbols *t)
 {
+	if (control_is_register(ev->control)) {
+		print_register(out, ev, t);
+		return;
+	}
 	switch (ev->control) {
 	case VIGIL_CONTROL_TRAP_TABLE:
 	case VIGIL_CONTROL_FAST_TRAP:
@@ -372,12 +484,50 @@ static void one_json(struct json_object *list, const struct vigil_event *ev,
 	json_object_array_add(list, o);
 }
 
+static void add_register(struct json_object *o, const char *key,
+			 const char *symbol, const struct vigil_event *ev,
+			 const uint8_t *bytes, const struct symtab *t)
+{
+	struct vigil_table table = table_at(bytes);
+	struct json_object *inner;
+	char sym[300];
+
+	if (!has_table(ev)) {
+		add_hex(o, key, word_at(bytes, 0));
+		if (*symtab_text(t, word_at(bytes, 0), sym, sizeof(sym)))
+			add_text(o, symbol, sym);
+		return;
+	}
+	inner = json_object_new_object();
+	if (ev->control == VIGIL_CONTROL_LDTR ||
+	    ev->control == VIGIL_CONTROL_TR)
+		add_hex(inner, "selector", table.selector);
+	add_hex(inner, "base", table.base);
+	add_num(inner, "limit", table.limit);
+	json_object_object_add(o, key, inner);
+}
+
+static void register_json(struct json_object *list,
+			  const struct vigil_event *ev, const struct symtab *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_register(o, "old", "old_symbol", ev, ev->old, t);
+	add_register(o, "new", "new_symbol", ev, ev->new_, t);
+	json_object_array_add(list, o);
+}
+
 void control_json(struct json_object *o, const struct vigil_event *ev,
 		  const struct control_all *all, const struct vigil_symbols *t)
 {
 	struct json_object *list = json_object_new_array();
 
-	add_text(o, "control", control_name(ev->control) ?: "unknown");
+	add_text(o, "control", control_of_event(ev) ?: "unknown");
+	if (control_is_register(ev->control)) {
+		register_json(list, ev, t);
+		json_object_object_add(o, "changes", list);
+		return;
+	}
 	if (ev->control == VIGIL_CONTROL_TABLE_LOAD) {
 		add_text(o, "refused", load_name(ev));
 	} else {

@@ -22,8 +22,12 @@ struct control_all {
 	struct vigil_pv_trap trap[CONTROL_MAX_TRAPS];
 };
 
-/* "trap-table", ... in the order of VIGIL_CONTROL_*; NULL behind the last one. */
-const char *control_name(unsigned int nr);
+/* "trap-table", "msr:LSTAR"...: of the start of a watch. NULL: it has no name. */
+const char *control_name(uint64_t start);
+/* The same of an event. */
+const char *control_of_event(const struct vigil_event *ev);
+/* Is it a register of the CPU, and not about hypercalls? Of a start, or an event's control. */
+bool control_is_register(uint64_t start);
 /* False: there is no such control. */
 bool control_parse(const char *name, uint64_t *nr);
 

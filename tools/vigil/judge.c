@@ -58,7 +58,7 @@ static void export_event(const struct vigil_event *ev,
 	setenv("VIGIL_RIP_SYMBOL",
 	       vigil_symbols_text(t, ev->rip, sym, sizeof(sym)), 1);
 	if (ev->kind == VIGIL_EVENT_CONTROL) {
-		setenv("VIGIL_CONTROL", control_name(ev->control) ?: "", 1);
+		setenv("VIGIL_CONTROL", control_of_event(ev) ?: "", 1);
 		export_num("VIGIL_CALL", ev->call, "%llu");
 		export_num("VIGIL_COUNT", ev->count, "%llu");
 		return;

@@ -52,7 +52,8 @@ static const struct argp_option options[] = {
 	  "From a guest-physical address (hexadecimal, with or without 0x)",
 	  1 },
 	{ "control", OPT_CONTROL, "NAME", 0,
-	  "What a paravirtual guest's kernel changes by hypercalls: trap-table, fast-trap, gdt, "
+	  "What the guest's kernel changes: idtr, gdtr, ldtr, tr, cr0, cr3, cr4, or an MSR, "
+	  "msr:LSTAR for one; a paravirtual guest's by hypercalls: trap-table, fast-trap, gdt, "
 	  "stack, callback or iopl; table-load: LIDT and its like, which are refused by themselves",
 	  1 },
 	{ NULL, 0, NULL, 0,
@@ -139,7 +140,8 @@ static void add_control(struct argp_state *state, struct args *args,
 	if (!control_parse(name, &nr))
 		argp_error(
 			state,
-			"--control is trap-table, fast-trap, gdt, stack, callback, iopl or table-load");
+			"--control is idtr, gdtr, ldtr, tr, cr0, cr3, cr4, msr:NAME, trap-table, "
+			"fast-trap, gdt, stack, callback, iopl or table-load");
 	add_range(state, args, NULL, VIGIL_WATCH_CONTROL, NULL);
 	r = &args->opts.range[args->opts.n - 1];
 	r->w.start = nr;

@@ -65,33 +65,51 @@ static int load_pdptes(struct vigil_vcpu *vcpu)
 	return shadow_load_pdptes(vcpu) ? -EINVAL : 0;
 }
 
+/* Everything but the PDPTEs; *@val becomes what the register would have. */
+static int cr0_check(struct vigil_vcpu *vcpu, unsigned long *val)
+{
+	unsigned long changed;
+	struct kvm_segment cs;
+
+	if (!cr0_valid(*val))
+		return -EINVAL;
+	*val = (*val & ~CR0_RESERVED) | X86_CR0_ET;
+	changed = vcpu->cr0 ^ *val;
+	/* The tables of the VMM are made for the mode that the guest is in. */
+	if (pv_in_force(vcpu) && changed & (X86_CR0_PG | X86_CR0_PE))
+		return -EINVAL;
+	if (!(changed & X86_CR0_PG) || !(vcpu->efer & EFER_LME))
+		return 0;
+	vmm_ops->get_segment(vcpu, SEG_CS, &cs);
+	return cs.l || ((*val & X86_CR0_PG) && !is_pae(vcpu)) ? -EINVAL : 0;
+}
+
+static bool cr0_loads_pdptes(struct vigil_vcpu *vcpu, unsigned long val)
+{
+	return ((vcpu->cr0 ^ val) & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)) &&
+	       uses_pdptes(val, vcpu->cr4, vcpu->efer);
+}
+
 static int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
 {
 	unsigned long old = vcpu->cr0, changed;
 	u64 old_efer = vcpu->efer;
-	struct kvm_segment cs;
+	bool loads;
 
-	if (!cr0_valid(val))
+	if (cr0_check(vcpu, &val))
 		return -EINVAL;
-	val = (val & ~CR0_RESERVED) | X86_CR0_ET;
 	changed = old ^ val;
 	if (!changed)
 		return 0;
-	/* The tables of the VMM are made for the mode that the guest is in. */
-	if (pv_in_force(vcpu) && changed & (X86_CR0_PG | X86_CR0_PE))
-		return -EINVAL;
 	if ((changed & X86_CR0_PG) && (vcpu->efer & EFER_LME)) {
-		vmm_ops->get_segment(vcpu, SEG_CS, &cs);
-		if (cs.l || ((val & X86_CR0_PG) && !is_pae(vcpu)))
-			return -EINVAL;
 		if (val & X86_CR0_PG)
 			vcpu->efer |= EFER_LMA;
 		else
 			vcpu->efer &= ~EFER_LMA;
 	}
+	loads = cr0_loads_pdptes(vcpu, val);
 	vcpu->cr0 = val;
-	if ((changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)) &&
-	    uses_pdptes(val, vcpu->cr4, vcpu->efer) && load_pdptes(vcpu)) {
+	if (loads && load_pdptes(vcpu)) {
 		vcpu->cr0 = old;
 		vcpu->efer = old_efer;
 		return -EINVAL;
@@ -106,16 +124,20 @@ static int cr0_set(struct vigil_vcpu *vcpu, unsigned long val)
 	return 0;
 }
 
+static int cr3_check(struct vigil_vcpu *vcpu, unsigned long *val)
+{
+	if (is_long_mode(vcpu))
+		return *val & vcpu->cr3_reserved ? -EINVAL : 0;
+	*val = (u32)*val;
+	return 0;
+}
+
 static int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 {
 	unsigned long old = vcpu->cr3;
 
-	if (is_long_mode(vcpu)) {
-		if (val & vcpu->cr3_reserved)
-			return -EINVAL;
-	} else {
-		val = (u32)val;
-	}
+	if (cr3_check(vcpu, &val))
+		return -EINVAL;
 	vcpu->cr3 = val;
 	if (uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer) &&
 	    load_pdptes(vcpu)) {
@@ -128,20 +150,35 @@ static int cr3_set(struct vigil_vcpu *vcpu, unsigned long val)
 	return 0;
 }
 
-static int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
+static int cr4_check(struct vigil_vcpu *vcpu, unsigned long val)
 {
-	unsigned long old = vcpu->cr4, changed = old ^ val;
+	unsigned long changed = vcpu->cr4 ^ val;
 
 	if (val & vcpu->cr4_reserved)
 		return -EINVAL;
 	if (pv_in_force(vcpu) && changed & (X86_CR4_PAE | X86_CR4_LA57))
 		return -EINVAL;
-	if (is_long_mode(vcpu) &&
-	    (!(val & X86_CR4_PAE) || (changed & X86_CR4_LA57)))
+	return is_long_mode(vcpu) && (!(val & X86_CR4_PAE) ||
+				      (changed & X86_CR4_LA57)) ?
+		       -EINVAL :
+		       0;
+}
+
+static bool cr4_loads_pdptes(struct vigil_vcpu *vcpu, unsigned long val)
+{
+	return ((vcpu->cr4 ^ val) & CR4_PDPTR) &&
+	       uses_pdptes(vcpu->cr0, val, vcpu->efer);
+}
+
+static int cr4_set(struct vigil_vcpu *vcpu, unsigned long val)
+{
+	unsigned long old = vcpu->cr4, changed = old ^ val;
+	bool loads = cr4_loads_pdptes(vcpu, val);
+
+	if (cr4_check(vcpu, val))
 		return -EINVAL;
 	vcpu->cr4 = val;
-	if ((changed & CR4_PDPTR) && uses_pdptes(vcpu->cr0, val, vcpu->efer) &&
-	    load_pdptes(vcpu)) {
+	if (loads && load_pdptes(vcpu)) {
 		vcpu->cr4 = old;
 		return -EINVAL;
 	}
@@ -207,6 +244,31 @@ int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val)
 	default:
 		return -ENODEV;
 	}
+}
+
+int cr_check(struct vigil_vcpu *vcpu, int nr, unsigned long *val)
+{
+	unsigned long cr3 = vcpu->cr3;
+	bool loads;
+	int ret;
+
+	switch (nr) {
+	case 0:
+		ret = cr0_check(vcpu, val);
+		loads = cr0_loads_pdptes(vcpu, *val);
+		break;
+	case 3:
+		ret = cr3_check(vcpu, val);
+		loads = uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer);
+		cr3 = *val;
+		break;
+	default:
+		ret = cr4_check(vcpu, *val);
+		loads = cr4_loads_pdptes(vcpu, *val);
+	}
+	if (!ret && loads && shadow_check_pdptes(vcpu, cr3))
+		ret = -EINVAL;
+	return ret;
 }
 
 void dr_load(struct vigil_vcpu *vcpu)

@@ -12,6 +12,11 @@ int cr8_set(struct vigil_vcpu *vcpu, unsigned long val);
 /* Writes a control register by its number. -EINVAL: #GP; -ENODEV: #UD. */
 int cr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int cr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
+/*
+ * What would cr_set() say of CR0, CR3 or CR4? Nothing is changed; *@val becomes what the
+ * register would have.
+ */
+int cr_check(struct vigil_vcpu *vcpu, int nr, unsigned long *val);
 /* Writes a debug register. -EINVAL: #GP; -ENODEV: #UD. */
 int dr_set(struct vigil_vcpu *vcpu, int nr, unsigned long val);
 int dr_get(struct vigil_vcpu *vcpu, int nr, unsigned long *val);

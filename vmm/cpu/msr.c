@@ -236,16 +236,23 @@ static int mce_set(struct vigil_vcpu *vcpu, u32 msr, u64 v, bool host)
  * it is, since CR0.PG decides about it; userspace may set it. Tells the vendor
  * and shadow/. 0; -EINVAL: #GP, nothing has changed.
  */
+static int check_efer(const struct vigil_vcpu *vcpu, u64 *efer, bool host)
+{
+	if (*efer & (host ? cpuid_efer_never() : vcpu->efer_reserved))
+		return -EINVAL;
+	if (is_paging(vcpu) && ((*efer ^ vcpu->efer) & EFER_LME))
+		return -EINVAL;
+	/* The CPU derives LMA from LME and CR0.PG. */
+	*efer = (*efer & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA);
+	return 0;
+}
+
 static int msr_set_efer(struct vigil_vcpu *vcpu, u64 efer, bool host)
 {
 	u64 old = vcpu->efer;
 
-	if (efer & (host ? cpuid_efer_never() : vcpu->efer_reserved))
+	if (check_efer(vcpu, &efer, host))
 		return -EINVAL;
-	if (is_paging(vcpu) && ((efer ^ old) & EFER_LME))
-		return -EINVAL;
-	/* The CPU derives LMA from LME and CR0.PG. */
-	efer = (efer & ~(u64)EFER_LMA) | (old & EFER_LMA);
 	if (efer == old)
 		return 0;
 	vcpu->efer = efer;
@@ -573,6 +580,43 @@ int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if (ret == -ENOENT && !host && msr && msr == vcpu->vm->pv.msr)
 		ret = pv_write_page(vcpu, value);
 	return ret;
+}
+
+bool msr_watchable(u32 msr)
+{
+	switch (msr) {
+	case MSR_EFER:
+	case MSR_STAR:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_SYSCALL_MASK:
+	case MSR_IA32_SYSENTER_CS:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		return true;
+	}
+	return false;
+}
+
+int msr_check(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
+{
+	bool ok = true;
+
+	switch (msr) {
+	case MSR_EFER:
+		return check_efer(vcpu, value, false);
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		ok = msr_canonical(vcpu, *value);
+		break;
+	case MSR_SYSCALL_MASK:
+		/* It has 32 bits; AMD ignores the others. */
+		ok = host_info.amd || !upper_32_bits(*value);
+		break;
+	}
+	return ok ? 0 : -EINVAL;
 }
 
 void msr_vcpu_reset(struct vigil_vcpu *vcpu)

@@ -36,6 +36,17 @@ int msr_get(struct vigil_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int msr_set(struct vigil_vcpu *vcpu, u32 msr, u64 value, bool host);
 
 /*
+ * Can writes of this MSR be watched? It is one by which the guest's kernel is entered, or
+ * EFER: nothing but WRMSR writes it.
+ */
+bool msr_watchable(u32 msr);
+/*
+ * Would the guest's WRMSR of such an MSR fault? 0; -EINVAL. *@value becomes what it would
+ * have.
+ */
+int msr_check(struct vigil_vcpu *vcpu, u32 msr, u64 *value);
+
+/*
  * May an MSR that holds a linear address be set to @addr in the guest's mode?
  */
 static inline bool msr_canonical(const struct vigil_vcpu *vcpu, u64 addr)

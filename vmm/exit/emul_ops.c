@@ -7,6 +7,7 @@
 
 #include <asm/processor-flags.h>
 
+#include "control.h"
 #include "emul_ops.h"
 #include "mmio.h"
 #include "shadow/shadow.h"
@@ -353,16 +354,43 @@ static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
 	return EMUL_FAULT;
 }
 
+/* Is the watched change to be made? False: the op returns *@ret. */
+static bool allowed(enum watch_answer answer, int *ret)
+{
+	*ret = answer == WATCH_HELD ? EMUL_PENDING : EMUL_OK;
+	return answer == WATCH_GO;
+}
+
+static int op_may_load_tr(struct emul_ctxt *c, const struct emul_seg *s,
+			  bool *may)
+{
+	struct vigil_vcpu *vcpu = emul_vcpu(c);
+	struct kvm_segment k;
+	int ret = EMUL_OK;
+
+	*may = true;
+	if (pv_in_force(vcpu) || !control_asks(vcpu, VIGIL_CONTROL_TR))
+		return EMUL_OK;
+	seg_from_emul(s, &k);
+	*may = allowed(control_sys_seg(vcpu, true, &k), &ret);
+	return ret;
+}
+
 static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
 			  const struct emul_seg *s)
 {
+	struct vigil_vcpu *vcpu = emul_vcpu(c);
 	struct kvm_segment k;
+	int ret;
 
 	/* The guest does not replace the tables of the VMM. */
-	if (pv_in_force(emul_vcpu(c)))
+	if (pv_in_force(vcpu))
 		return fault(c, X86_TRAP_GP, true);
 	seg_from_emul(s, &k);
-	vmm_ops->set_segment(emul_vcpu(c), tr ? SEG_TR : SEG_LDTR, &k);
+	if (control_asks(vcpu, tr ? VIGIL_CONTROL_TR : VIGIL_CONTROL_LDTR) &&
+	    !allowed(control_sys_seg(vcpu, tr, &k), &ret))
+		return ret;
+	vmm_ops->set_segment(vcpu, tr ? SEG_TR : SEG_LDTR, &k);
 	return EMUL_OK;
 }
 
@@ -390,7 +418,16 @@ static int op_get_cr(struct emul_ctxt *c, unsigned int nr, u64 *val)
 static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
+	unsigned long new_ = val;
+	int ret;
 
+	if (control_has_cr(vcpu, nr) || unlikely(vcpu->change)) {
+		ret = cr_check(vcpu, nr, &new_);
+		if (ret)
+			return reg_written(c, ret);
+		if (!allowed(control_cr(vcpu, nr, new_), &ret))
+			return ret;
+	}
 	/* A task switch writes them too, and is no access of the guest's. */
 	if (likely(c->insn.flags & INSN_PRIVILEGED))
 		vcpu->stat.exits_cr++;
@@ -449,10 +486,15 @@ static int op_set_dtable(struct emul_ctxt *c, bool idt,
 			 const struct emul_dtable *t)
 {
 	struct kvm_dtable dt = { .base = t->base, .limit = t->limit };
+	struct vigil_vcpu *vcpu = emul_vcpu(c);
+	int ret;
 
-	if (pv_in_force(emul_vcpu(c)))
+	if (pv_in_force(vcpu))
 		return fault(c, X86_TRAP_GP, true);
-	(idt ? vmm_ops->set_idt : vmm_ops->set_gdt)(emul_vcpu(c), &dt);
+	if (control_asks(vcpu, idt ? VIGIL_CONTROL_IDTR : VIGIL_CONTROL_GDTR) &&
+	    !allowed(control_dtable(vcpu, idt, &dt), &ret))
+		return ret;
+	(idt ? vmm_ops->set_idt : vmm_ops->set_gdt)(vcpu, &dt);
 	return EMUL_OK;
 }
 
@@ -536,6 +578,7 @@ const struct emul_ops emulctl_ops = {
 	.set_seg = op_set_seg,
 	.get_sys_seg = op_get_sys_seg,
 	.set_sys_seg = op_set_sys_seg,
+	.may_load_tr = op_may_load_tr,
 	.get_cr = op_get_cr,
 	.set_cr = op_set_cr,
 	.get_dr = op_get_dr,

@@ -6,6 +6,7 @@
 #include <linux/hash.h>
 #include <asm/processor-flags.h>
 
+#include "control.h"
 #include "emul_ops.h"
 #include "emulctl.h"
 #include "exit.h"
@@ -80,6 +81,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	vigil_emul_begin(c);
 	vcpu->emul_errno = 0;
 	vcpu->emul_dr6 = 0;
+	vcpu->change = CHANGE_NONE;
 	memcpy(c->regs, vcpu->regs, sizeof(c->regs));
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
@@ -217,6 +219,8 @@ static int held_settle(struct vigil_vcpu *vcpu)
 	u8 *old = NULL;
 	int ret;
 
+	if (vcpu->change == CHANGE_ASKED)
+		return control_settle(vcpu, held_resume);
 	if (c->pending.type == EMUL_XACT_CMPXCHG) {
 		ret = emulctl_verdict(vcpu, held_resume, &answer);
 		if (ret == 1 && answer == WATCH_GO) {

@@ -3,6 +3,7 @@
 #include <linux/kvm_para.h>
 #include <asm/processor-flags.h>
 
+#include "control.h"
 #include "emulctl.h"
 #include "exit.h"
 #include "fetch.h"
@@ -144,21 +145,71 @@ int exit_rdmsr(struct vigil_vcpu *vcpu, unsigned int len)
 	return 1;
 }
 
-int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
+static u64 msr_value(const struct vigil_vcpu *vcpu)
 {
-	u64 value = (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
-	u32 msr = vcpu->regs[REG_RCX];
-	int ret;
+	return (u32)vcpu->regs[REG_RAX] | (u64)vcpu->regs[REG_RDX] << 32;
+}
 
-	vcpu->stat.exits_msr++;
-	if (!msr_filter_allows(vcpu->vm, msr, true))
-		return msr_refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, false,
-				   value, len);
-	ret = msr_set(vcpu, msr, value, false);
+static int write_msr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	u64 value = msr_value(vcpu);
+	int ret = msr_set(vcpu, vcpu->regs[REG_RCX], value, false);
+
 	if (unlikely(ret))
 		return msr_refused(vcpu, msr_reason(ret), false, value, len);
 	exit_skip(vcpu, len);
 	return 1;
+}
+
+/* Waits for the verdict on a watched write. */
+static int wrmsr_held(struct vigil_vcpu *vcpu)
+{
+	enum watch_answer answer;
+	int ret;
+
+	/*
+	 * The VMM has given the vCPU other registers: the event was withdrawn, and the
+	 * guest executes the instruction again.
+	 */
+	if (unlikely(!vcpu->held)) {
+		vcpu->io.kind = IO_NONE;
+		return 1;
+	}
+	vcpu->io.kind = IO_MSR;
+	ret = emulctl_verdict(vcpu, wrmsr_held, &answer);
+	if (ret != 1)
+		return ret;
+	vcpu->io.kind = IO_NONE;
+	if (answer == WATCH_GO)
+		return write_msr(vcpu, vcpu->io.next_rip - vcpu->rip);
+	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
+	return 1;
+}
+
+/* A monitor watches MSRs: asks about the write. */
+static noinline int watched_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	switch (control_msr(vcpu, vcpu->regs[REG_RCX], msr_value(vcpu))) {
+	case WATCH_GO:
+		return write_msr(vcpu, len);
+	case WATCH_HELD:
+		vcpu->io.next_rip = vcpu->rip + len;
+		return wrmsr_held(vcpu);
+	default:
+		exit_skip(vcpu, len);
+		return 1;
+	}
+}
+
+int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	vcpu->stat.exits_msr++;
+	if (!msr_filter_allows(vcpu->vm, vcpu->regs[REG_RCX], true))
+		return msr_refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, false,
+				   msr_value(vcpu), len);
+	if (watch_controls(vcpu->vm, VIGIL_CONTROL_MSR))
+		return watched_wrmsr(vcpu, len);
+	return write_msr(vcpu, len);
 }
 
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
@@ -166,6 +217,9 @@ int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	unsigned long val = vcpu->regs[reg], old_cr8 = vcpu->cr8;
 	int ret;
 
+	/* The emulator asks the monitors, and counts. */
+	if (control_has_cr(vcpu, cr))
+		return exit_emulate(vcpu);
 	vcpu->stat.exits_cr++;
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;

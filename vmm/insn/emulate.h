@@ -431,6 +431,8 @@ struct emul_ctxt {
  * @set_dtable: GDTR, or IDTR
  * @get_sys_seg: LDTR, or TR
  * @set_sys_seg: LDTR, or TR
+ * @may_load_tr: LTR will not fault any more, and has changed nothing: *@may becomes false
+ *	when TR is to stay as it is; EMUL_PENDING: not known yet. NULL: TR is loaded
  * @unblock_nmi: IRET has ended blocking of NMIs, though it may have raised an
  *	exception
  * @invlpg: flush one page
@@ -477,6 +479,8 @@ struct emul_ops {
 	int (*get_sys_seg)(struct emul_ctxt *c, bool tr, struct emul_seg *s);
 	int (*set_sys_seg)(struct emul_ctxt *c, bool tr,
 			   const struct emul_seg *s);
+	int (*may_load_tr)(struct emul_ctxt *c, const struct emul_seg *s,
+			   bool *may);
 	void (*unblock_nmi)(struct emul_ctxt *c);
 	int (*invlpg)(struct emul_ctxt *c, u64 la);
 

@@ -228,7 +228,7 @@ static bool is_available_tss(const struct emul_ctxt *c,
 /* LLDT, LTR */
 int emul_op_lldt(struct emul_ctxt *c)
 {
-	bool tr = c->insn.op == INSN_OP_LTR;
+	bool tr = c->insn.op == INSN_OP_LTR, may = true;
 	struct emul_seg s = { 0 };
 	u64 sel64, la = 0, desc;
 	u16 sel, ec;
@@ -265,6 +265,13 @@ int emul_op_lldt(struct emul_ctxt *c)
 	if (c->long_mode)
 		ret = read_upper_base(c, sel, la, &s);
 	if (!ret && tr)
+		ret = emul_probe_linear(c, la, DESC_BYTES, EMUL_F_SYSTEM);
+	if (!ret && tr && c->ops->may_load_tr)
+		ret = c->ops->may_load_tr(c, &s, &may);
+	/* A load that is refused does not make the descriptor busy either. */
+	if (ret || !may)
+		return ret;
+	if (tr)
 		ret = set_bit_in_table(c, la, desc, DESC_BUSY);
 	if (ret)
 		return ret;

@@ -55,6 +55,7 @@ void watched_begin(struct watched_iter *it, struct watched_tree *tree,
 	it->start = start;
 	it->last = last;
 	it->seq = 0;
+	it->tries = 1;
 	begin(it);
 }
 
@@ -85,7 +86,8 @@ struct watched_range *watched_next(struct watched_iter *it)
 bool watched_changed(struct watched_iter *it)
 {
 	if (need_seqretry(&it->tree->lock, it->seq)) {
-		it->seq = 1;
+		/* An even number asks for no lock. */
+		it->seq = ++it->tries == WATCHED_TRIES;
 		begin(it);
 		return true;
 	}

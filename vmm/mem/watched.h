@@ -41,6 +41,7 @@ struct watched_tree {
 
 /* A search has this many subtrees before it, or fewer: the height of the tree and one. */
 #define WATCHED_DEPTH 40
+#define WATCHED_TRIES 16
 /* Ranges in a tree: its height is at most 2 * log2 of that. */
 #define WATCHED_MAX (1u << (WATCHED_DEPTH / 2 - 1))
 
@@ -50,6 +51,7 @@ struct watched_tree {
  * @start:	first byte
  * @last:	last byte
  * @seq:	of the tree's lock; odd: the lock is held
+ * @tries:	how often it has begun
  * @n:		how many of @todo there are
  * @todo:	subtrees that are still to be searched
  *
@@ -64,13 +66,15 @@ struct watched_tree {
  *			look at r;
  *	} while (watched_changed(&it));
  *
- * Nobody may sleep in between: the second time the tree's lock is held. It is a
- * vCPU's thread inside vcpu_enter(), or holds vm->monitor_lock.
+ * The last of WATCHED_TRIES times the tree's lock is held, so that the search comes to an
+ * end: nobody may sleep then, which watched_may_sleep() tells. It is a vCPU's thread
+ * inside vcpu_enter(), or holds vm->monitor_lock.
  */
 struct watched_iter {
 	struct watched_tree *tree;
 	u64 start, last;
 	int seq;
+	unsigned int tries;
 	unsigned int n;
 	struct watched_range *todo[WATCHED_DEPTH];
 };
@@ -84,6 +88,11 @@ void watched_begin(struct watched_iter *it, struct watched_tree *tree,
 		   u64 start, u64 last);
 struct watched_range *watched_next(struct watched_iter *it);
 bool watched_changed(struct watched_iter *it);
+
+static inline bool watched_may_sleep(const struct watched_iter *it)
+{
+	return !(it->seq & 1);
+}
 
 static inline bool watched_empty(const struct watched_tree *tree)
 {

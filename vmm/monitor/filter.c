@@ -69,7 +69,7 @@ void filter_put(struct watch_filter *f)
  * bits of f->mask, memory has the rest. False: it has not.
  */
 static bool read_value(struct vigil_vcpu *vcpu, const struct watch_range *r,
-		       const struct watch_store *st, u64 *value)
+		       const struct watch_store *st, bool may_sleep, u64 *value)
 {
 	const struct watch_filter *f = r->filter;
 	/* Where the guest sees the same bytes beside those that it stores. */
@@ -79,6 +79,8 @@ static bool read_value(struct vigil_vcpu *vcpu, const struct watch_range *r,
 	u64 memory = 0;
 
 	if (rest) {
+		if (!may_sleep)
+			return false;
 		first = __ffs64(rest) / 8;
 		last = (fls64(rest) - 1) / 8;
 		if (gmem_read(vcpu->vm, f->at + first, (u8 *)&memory + first,
@@ -90,7 +92,7 @@ static bool read_value(struct vigil_vcpu *vcpu, const struct watch_range *r,
 }
 
 unsigned int filter_first(struct vigil_vcpu *vcpu, const struct watch_range *r,
-			  const struct watch_store *st)
+			  const struct watch_store *st, bool may_sleep)
 {
 	const struct watch_filter *f = r->filter;
 	struct condition_state s = {
@@ -101,7 +103,7 @@ unsigned int filter_first(struct vigil_vcpu *vcpu, const struct watch_range *r,
 	};
 
 	if (f->tests & VIGIL_COND_VALUE)
-		s.value_known = read_value(vcpu, r, st, &s.value);
+		s.value_known = read_value(vcpu, r, st, may_sleep, &s.value);
 	if (f->tests & VIGIL_COND_CHANGED)
 		s.changed = condition_changed(r->where.start, r->where.last,
 					      st->gpa, st->len, st->old,

@@ -47,10 +47,11 @@ void filter_put(struct watch_filter *f);
  * @vcpu:	in its thread, under vm->srcu
  * @r:		a range with a filter, of which the store has a byte
  * @st:		the store, or a change of a control
+ * @may_sleep:	false: bytes that the store leaves alone count as unknown
  *
  * Return: counted from 1; 0: none, the watch's own action counts.
  */
 unsigned int filter_first(struct vigil_vcpu *vcpu, const struct watch_range *r,
-			  const struct watch_store *st);
+			  const struct watch_store *st, bool may_sleep);
 
 #endif

@@ -314,12 +314,14 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_store *st)
 {
 	const struct watch_control *control = st->control;
-	/* What a walk does, and what fails by itself, cannot be put off. */
-	bool may_wait = !st->by_walk && !(control && control->refused);
+	bool forced = control && control->forced;
+	/* What a walk or a task switch does, and what fails by itself, cannot be put off. */
+	bool may_wait = !st->by_walk && !forced &&
+			!(control && control->refused);
 	const struct watch_range *r = d->range;
-	bool ask = d->action == VIGIL_ACTION_ASK;
+	bool ask = d->action == VIGIL_ACTION_ASK && !forced;
 	bool hold = ask && !st->by_walk;
-	bool deny = d->action == VIGIL_ACTION_DENY;
+	bool deny = d->action == VIGIL_ACTION_DENY && !forced;
 	struct monitor *mon = r->mon;
 	struct mon_event *e;
 
@@ -444,6 +446,9 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 		.call = e->ev.call,
 		.first = e->ev.first,
 		.count = e->ev.count,
+		.insn = e->ev.flags & VIGIL_EVENT_INSN_VALID ?
+				&vcpu->emul.insn :
+				NULL,
 		.all = e->all,
 		.all_len = e->all_len,
 	};

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
+#include "control.h"
 #include "monitor.h"
 #include "view.h"
 #include "watch.h"
@@ -24,7 +25,6 @@
  * and one rule for what is stronger serve both.
  */
 #define CONTROL_BASE (1ull << 63)
-#define NR_CONTROLS (VIGIL_CONTROL_TABLE_LOAD + 1)
 
 static struct watch_range *watch_of(struct watched_range *r)
 {
@@ -48,15 +48,16 @@ static bool stronger(const struct watch_decision *a,
 	return a->range->id < b->range->id;
 }
 
-/* What the watch of a range does about the store. */
+/* What the watch of a range does about the store. @may_sleep: as in filter_first(). */
 static struct watch_decision decision(struct vigil_vcpu *vcpu,
 				      const struct watch_range *r,
-				      const struct watch_store *st)
+				      const struct watch_store *st,
+				      bool may_sleep)
 {
 	struct watch_decision d = { .range = r, .action = r->action };
 
 	if (r->filter)
-		d.condition = filter_first(vcpu, r, st);
+		d.condition = filter_first(vcpu, r, st, may_sleep);
 	if (d.condition)
 		d.action = r->filter->condition[d.condition - 1].action;
 	return d;
@@ -78,14 +79,15 @@ static bool strongest(struct vigil_vcpu *vcpu, const struct watch_store *st,
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
 	best->range = NULL;
 	if (st->control)
-		start = last = CONTROL_BASE + st->control->nr;
+		start = last = CONTROL_BASE + control_start(st->control);
 	else if (!st->len)
 		return false;
 	watched_begin(&it, &vm->watched, start, last);
 	do {
 		best->range = NULL;
 		while ((r = watched_next(&it))) {
-			d = decision(vcpu, watch_of(r), st);
+			d = decision(vcpu, watch_of(r), st,
+				     watched_may_sleep(&it));
 			if (!best->range || stronger(&d, best))
 				*best = d;
 		}
@@ -132,6 +134,13 @@ enum watch_answer watch_change(struct vigil_vcpu *vcpu,
 	trace_vigil_watch_control(vcpu, d.range->id, d.action, st->control->nr,
 				  st->control->call);
 	return act(vcpu, &d, st);
+}
+
+bool watch_has(struct vigil_vm *vm, const struct watch_control *control)
+{
+	u64 start = CONTROL_BASE + control_start(control);
+
+	return watched_any(&vm->watched, start, start);
 }
 
 bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
@@ -315,18 +324,18 @@ static void set_leave(struct vigil_vm *vm, struct watch_set *set,
 	list_add(&set->link, gone);
 }
 
-/* [w] The watch has entered the tree, or left it: is its control watched? */
-static void update_controls(struct vigil_vm *vm, const struct mon_watch *w)
+/* [w] One watch more or less: is its control watched now? */
+static void count_control(struct vigil_vm *vm, const struct mon_watch *w,
+			  int by)
 {
-	u32 bit;
+	unsigned int nr = control_nr(w->uapi.start);
+	u32 others;
 
 	if (w->uapi.kind != VIGIL_WATCH_CONTROL)
 		return;
-	bit = BIT(w->uapi.start);
-	if (watched_any(&vm->watched, w->spans[0].start, w->spans[0].last))
-		WRITE_ONCE(vm->controls, vm->controls | bit);
-	else
-		WRITE_ONCE(vm->controls, vm->controls & ~bit);
+	others = vm->controls & ~BIT(nr);
+	vm->control_watches[nr] += by;
+	control_set(vm, vm->control_watches[nr] ? others | BIT(nr) : others);
 }
 
 /* [w] The watch leaves the tree, for which no memory is needed. */
@@ -336,7 +345,7 @@ static void watch_leave(struct vigil_vm *vm, struct mon_watch *w)
 		return;
 	set_leave(vm, w->set, &vm->watches_gone);
 	w->set = NULL;
-	update_controls(vm, w);
+	count_control(vm, w, -1);
 }
 
 /*
@@ -485,14 +494,6 @@ static int resolve_gva(struct monitor *mon, struct mon_watch *w,
 	return 0;
 }
 
-static bool control_valid(const struct vigil_watch *w)
-{
-	return w->start < NR_CONTROLS && w->len == 1 && !w->cr3 &&
-	       /* A load that fails anyway can only be told. */
-	       (w->start != VIGIL_CONTROL_TABLE_LOAD ||
-		w->action == VIGIL_ACTION_LOG);
-}
-
 static int check_watch(const struct vigil_watch *w)
 {
 	u64 last = w->start + w->len - 1;
@@ -501,7 +502,7 @@ static int check_watch(const struct vigil_watch *w)
 	    w->on_death > VIGIL_ON_DEATH_DENY)
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_CONTROL)
-		return control_valid(w) ? 0 : -EINVAL;
+		return control_check(w);
 	if (!w->len || w->len > WATCH_MAX_LEN || last < w->start)
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_GPA)
@@ -562,7 +563,7 @@ static int watch_enter(struct monitor *mon, struct mon_watch *w)
 		return ret;
 	}
 	set_enter(vm, w->set);
-	update_controls(vm, w);
+	count_control(vm, w, 1);
 	mon->nr_watches++;
 	return 0;
 }

@@ -17,6 +17,7 @@ void watch_vm_destroy(struct vigil_vm *vm);
  * @first:	as in struct vigil_event
  * @count:	as in struct vigil_event
  * @refused:	it fails whatever a monitor says
+ * @forced:	it happens whatever a monitor says, and is not held
  * @insn:	the instruction, where it is not a hypercall; or NULL
  * @all:	what takes effect; it stays until the verdict. NULL: @new_ of the event
  *		is all
@@ -28,6 +29,7 @@ struct watch_control {
 	u32 first;
 	u32 count;
 	bool refused;
+	bool forced;
 	const struct insn *insn;
 	const void *all;
 	u32 all_len;
@@ -71,11 +73,18 @@ enum watch_answer {
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st);
 
+/* Bits of vm->controls. Those of the tables are in the order of SVM's intercepts. */
+#define WATCH_TABLES GENMASK(VIGIL_CONTROL_TR, VIGIL_CONTROL_IDTR)
+#define WATCH_MSRS BIT(VIGIL_CONTROL_MSR)
+
 /* Does a monitor watch this control? Under vm->srcu. */
 static inline bool watch_controls(const struct vigil_vm *vm, unsigned int nr)
 {
 	return unlikely(READ_ONCE(vm->controls) & BIT(nr));
 }
+
+/* Has a monitor a watch of this very control, MSR by MSR? Under vm->srcu. */
+bool watch_has(struct vigil_vm *vm, const struct watch_control *control);
 
 /*
  * The guest is about to change a control: st->control, st->len, st->old and
