@@ -311,17 +311,17 @@ static void print_table(FILE *out, const struct vigil_event *ev,
 	fprintf(out, "base %#llx limit %#x", (ull)t.base, t.limit);
 }
 
-static void print_word(FILE *out, uint64_t word, const struct symtab *t)
+static void print_word(FILE *out, uint64_t word, const struct vigil_symbols *t)
 {
 	char sym[300];
 
-	symtab_text(t, word, sym, sizeof(sym));
+	vigil_symbols_text(t, word, sym, sizeof(sym));
 	fprintf(out, "%#llx%s%s%s", (ull)word, *sym ? " (" : "", sym,
 		*sym ? ")" : "");
 }
 
 static void print_register(FILE *out, const struct vigil_event *ev,
-			   const struct symtab *t)
+			   const struct vigil_symbols *t)
 {
 	fputs("    ", out);
 	if (has_table(ev))
@@ -486,7 +486,7 @@ static void one_json(struct json_object *list, const struct vigil_event *ev,
 
 static void add_register(struct json_object *o, const char *key,
 			 const char *symbol, const struct vigil_event *ev,
-			 const uint8_t *bytes, const struct symtab *t)
+			 const uint8_t *bytes, const struct vigil_symbols *t)
 {
 	struct vigil_table table = table_at(bytes);
 	struct json_object *inner;
@@ -494,7 +494,7 @@ static void add_register(struct json_object *o, const char *key,
 
 	if (!has_table(ev)) {
 		add_hex(o, key, word_at(bytes, 0));
-		if (*symtab_text(t, word_at(bytes, 0), sym, sizeof(sym)))
+		if (*vigil_symbols_text(t, word_at(bytes, 0), sym, sizeof(sym)))
 			add_text(o, symbol, sym);
 		return;
 	}
@@ -508,7 +508,8 @@ static void add_register(struct json_object *o, const char *key,
 }
 
 static void register_json(struct json_object *list,
-			  const struct vigil_event *ev, const struct symtab *t)
+			  const struct vigil_event *ev,
+			  const struct vigil_symbols *t)
 {
 	struct json_object *o = json_object_new_object();
 
