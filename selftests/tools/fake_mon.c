@@ -106,13 +106,14 @@ static int tell(struct vigil_monitor *mon, const struct fake_msg *msg)
 int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *r,
 		    size_t size)
 {
+	const struct vigil_condition *c = (void *)(uintptr_t)r->conditions;
 	struct fake_msg msg = { .what = FAKE_WATCH };
 	static uint32_t id;
 
 	r->id = ++id;
 	msg.watch = *r;
 	for (uint32_t i = 0; i < r->nr_conditions && i < 2; i++)
-		msg.condition[i] = r->conditions[i];
+		msg.condition[i] = c[i];
 	return tell(mon, &msg);
 }
 

@@ -205,7 +205,8 @@ struct vigil_condition;
  *	its monitor, and of one that cannot be held
  * @id: out: of the watch
  * @cookie: the program's own, in each event of the watch
- * @conditions: another action where one holds, the first that does; NULL: none
+ * @conditions: address of struct vigil_condition[], or 0: another action where one of them
+ *	holds, the first that does
  * @nr_conditions: how many they are
  * @reserved: 0
  */
@@ -218,7 +219,7 @@ struct vigil_range {
 	uint32_t on_death;
 	uint32_t id;
 	uint64_t cookie;
-	const struct vigil_condition *conditions;
+	uint64_t conditions;
 	uint32_t nr_conditions;
 	uint32_t reserved;
 };

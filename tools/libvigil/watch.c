@@ -11,7 +11,7 @@
 typedef unsigned long long ull;
 
 /* Bytes of struct vigil_range in LIBVIGIL_1.0. */
-#define RANGE_SIZE_1_0 (56 + sizeof(void *))
+#define RANGE_SIZE_1_0 64
 
 _Static_assert(VIGIL_AT_GPA == VIGIL_WATCH_GPA &&
 		       VIGIL_AT_GVA == VIGIL_WATCH_GVA &&
@@ -137,7 +137,7 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 		.action = r.action,
 		.on_death = r.on_death,
 		.cookie = r.cookie,
-		.conditions = (uintptr_t)r.conditions,
+		.conditions = r.conditions,
 		.nr_conditions = r.nr_conditions,
 	};
 	if (ioctl(mon->fd, VIGIL_WATCH_ADD, &w))

@@ -54,7 +54,7 @@ const char *record_action(uint32_t action)
 static void add_conditions(struct json_object *o, const struct vigil_range *w,
 			   bool *asks)
 {
-	const struct vigil_condition *c = w->conditions;
+	const struct vigil_condition *c = (void *)(uintptr_t)w->conditions;
 	struct json_object *all;
 	char text[WHEN_ROOM];
 

@@ -351,7 +351,7 @@ static int add_conditions(struct watcher *w, struct watch_range *r,
 		return -EINVAL;
 	}
 	w->told = false;
-	r->w.conditions = c;
+	r->w.conditions = (uintptr_t)c;
 	r->w.nr_conditions = when->n;
 	return 0;
 }
