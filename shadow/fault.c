@@ -534,12 +534,13 @@ static struct shadow_kept *kept_of(struct vigil_vcpu *vcpu, gva_t gva)
 /*
  * [s] Keeps the walk of a store to a watched page: the next store finds its target
  * by the SPTE. A refused A or D is asked about at each store, so there is nothing to
- * keep.
+ * keep. Neither is there where only CR0.WP=0 has allowed the store: the SPTE does not
+ * tell such a page from one that user code may write to.
  */
 static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
 		      const struct shadow_page *sp)
 {
-	if (READ_ONCE(vcpu->vm->shadow.bits_refused))
+	if (READ_ONCE(vcpu->vm->shadow.bits_refused) || !(f->w.access & WALK_W))
 		return;
 	*kept_of(vcpu, f->gva) = (struct shadow_kept){
 		.page = f->gva & PAGE_MASK,
@@ -591,7 +592,8 @@ static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
 
 	if (likely(k->page != (gva & PAGE_MASK)) ||
 	    (ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) !=
-		    (PFERR_P | PFERR_W))
+		    (PFERR_P | PFERR_W) ||
+	    READ_ONCE(vcpu->vm->shadow.bits_refused))
 		return false;
 	rcu_read_lock();
 	valid = kept_valid(vcpu, k, gva, ec);

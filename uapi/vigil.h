@@ -97,7 +97,8 @@ struct vigil_vm_list {
  * go on as on_death says, and each further call on it gives -EPIPE.
  *
  * Return: a monitor fd; -ENOENT no such VM; -EPERM the caller may not attach;
- * -EBUSY it has a monitor, or VIGIL_MAX_READERS of them that only read.
+ * -EBUSY it has a monitor, or VIGIL_MAX_READERS of them that only read, or many that have
+ * ended while a vCPU with an event of theirs stands still.
  */
 struct vigil_attach {
 	__u32 vm_id;

@@ -43,21 +43,6 @@ static uint64_t now_ms(void)
 	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
 }
 
-/* The tables that a guest has from the start, to be added to. */
-static struct pt tables_of(struct vcpu *v)
-{
-	struct kvm_sregs s;
-
-	get_sregs(v, &s);
-	return (struct pt){
-		.vm = v->vm,
-		.mode = v->mode,
-		.root = s.cr3,
-		.levels = v->mode == M_LA57 ? 5 : 4,
-		.entry_size = 8,
-	};
-}
-
 /* Memory that a host huge page fits in. */
 static uint8_t *aligned(size_t size)
 {

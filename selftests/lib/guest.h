@@ -317,6 +317,8 @@ struct pt {
 };
 
 void pt_init(struct pt *pt, struct vm *vm, enum mode mode);
+/* The tables that a guest has from the start, to be added to. */
+struct pt tables_of(struct vcpu *v);
 uint64_t pt_page(struct vm *vm); /* a zeroed page of the pool */
 unsigned int pt_shift(const struct pt *pt, unsigned int level);
 /*

@@ -39,6 +39,23 @@ void pt_init(struct pt *pt, struct vm *vm, enum mode mode)
 	pt->root = pt_page(vm);
 }
 
+struct pt tables_of(struct vcpu *v)
+{
+	struct kvm_sregs s;
+
+	get_sregs(v, &s);
+	return (struct pt){
+		.vm = v->vm,
+		.mode = v->mode,
+		.root = s.cr3,
+		.levels = v->mode == M_LA57  ? 5 :
+			  mode_long(v->mode) ? 4 :
+			  v->mode == M_PAE   ? 3 :
+					       2,
+		.entry_size = mode_long(v->mode) || v->mode == M_PAE ? 8 : 4,
+	};
+}
+
 unsigned int pt_shift(const struct pt *pt, unsigned int level)
 {
 	return 12 + (level - 1) * (pt->entry_size == 4 ? 10 : 9);

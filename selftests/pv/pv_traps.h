@@ -186,23 +186,6 @@ static inline uint64_t exits(struct vcpu *v)
 	       mon_stat(v->vm->fd, "exits_nmi");
 }
 
-static inline struct pt tables_of(struct vcpu *v)
-{
-	struct kvm_sregs s;
-
-	get_sregs(v, &s);
-	return (struct pt){
-		.vm = v->vm,
-		.mode = v->mode,
-		.root = s.cr3,
-		.levels = v->mode == M_LA57  ? 5 :
-			  mode_long(v->mode) ? 4 :
-			  v->mode == M_PAE   ? 3 :
-					       2,
-		.entry_size = mode_long(v->mode) || v->mode == M_PAE ? 8 : 4,
-	};
-}
-
 /* What the VMM has changed in the guest's tables counts from here on. */
 static inline void set_sregs_here(struct vcpu *v)
 {

@@ -246,10 +246,64 @@ static void stores(enum mode m, bool user, uint32_t action)
 		told += a.events;
 	}
 	/* Both ways were gone, in the range and beside it. */
-	CHECK(simple > n / 4);
-	CHECK(simple < n);
-	CHECK(told > n / 16);
-	CHECK(told < n);
+	if (n == STORES) {
+		CHECK(simple > n / 4);
+		CHECK(simple < n);
+		CHECK(told > n / 16);
+		CHECK(told < n);
+	}
+	CHECK(simple > 0);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/*
+ * With CR0.WP=0 the kernel may write to a page that user code may only read. What is kept
+ * of the kernel's store is not for user code.
+ */
+static void no_wp(long m)
+{
+	static const char code[] = "\x89\x07" /* 0: mov %eax, (%edi) */
+				   "\xe6\xf4" /* 2: out to PORT_END */
+				   "\x8b\x0f" /* 4: mov (%edi), %ecx */
+				   "\xe6\xf4" /* 6: out to PORT_END */
+				   "\x89\x07"; /* 8 */
+	struct vcpu *v = guest_start(m, code, code + sizeof(code) - 1);
+	uint64_t at = TARGET + 0x200;
+	int mon = mon_open(v->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	struct pt pt = tables_of(v);
+	unsigned int i;
+
+	pt_set(&pt, PAGE, 1, PAGE | PTE_P | PTE_U | PTE_A | PTE_D);
+	get_sregs(v, &s);
+	s.cr0 &= ~(uint64_t)CR0_WP;
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	r.rdi = at;
+	r.rax = 0x11;
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	for (i = 0; i < 3; i++) {
+		r.rip = GUEST_CODE;
+		r.rax++;
+		set_regs(v, &r);
+		EXPECT(v, STOP_END);
+		vcpu_settle(v);
+		CHECK_EQ(rd32(v->vm, at), r.rax);
+	}
+	vcpu_enter_user(v);
+	get_regs(v, &r);
+	r.rip = GUEST_CODE + 4;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	vcpu_settle(v);
+	r.rip = GUEST_CODE + 8;
+	r.rax = 0x77;
+	set_regs(v, &r);
+	EXPECT_EXC(v, PF, 7);
+	CHECK_EQ(v->exc.cr2, at);
+	CHECK_EQ(rd32(v->vm, at), 0x14);
 	close(mon);
 	vm_destroy(v->vm);
 }
@@ -282,6 +336,10 @@ int main(int argc, char **argv)
 		CASE_FLAT("logged", logged),
 		CASE_FLAT("refused", refused),
 		CASE_FLAT("ring 3", of_user),
+		{ "CR0.WP=0 (32-bit paging)", no_wp, M_PG32 },
+		{ "CR0.WP=0 (pae)", no_wp, M_PAE },
+		{ "CR0.WP=0 (long)", no_wp, M_LONG },
+		{ "CR0.WP=0 (compat)", no_wp, M_COMPAT },
 		{ 0 },
 	};
 

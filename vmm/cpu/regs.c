@@ -39,9 +39,8 @@ int vcpu_get_regs(struct vigil_vcpu *vcpu, struct kvm_regs *regs)
 /*
  * An interrupt shadow, and the #DB that one of MOV SS holds back, belong to the place
  * where the guest stands. VMX refuses an entry with a step that is held back without TF,
- * and with a shadow of STI without IF. So does an exception whose delivery an exit has cut
- * short. A VMM that sets what it has read changes nothing: no interrupt may come between
- * STI and HLT, and no #DB of a single step may be lost.
+ * and with a shadow of STI without IF. A VMM that sets what it has read changes nothing:
+ * no interrupt may come between STI and HLT.
  */
 static bool is_elsewhere(const struct vigil_vcpu *vcpu,
 			 const struct kvm_regs *regs)
@@ -52,10 +51,15 @@ static bool is_elsewhere(const struct vigil_vcpu *vcpu,
 
 int vcpu_set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 {
-	if (is_elsewhere(vcpu, regs)) {
+	if (is_elsewhere(vcpu, regs))
 		event_drop_shadow(vcpu);
+	/*
+	 * So does an exception whose delivery an exit has cut short. Executing the
+	 * instruction again would raise a fault again, but no trap, so a debugger that
+	 * changes other registers loses none.
+	 */
+	if (regs->rip != vcpu->rip)
 		event_drop_exception(vcpu);
-	}
 	vcpu->regs[REG_RAX] = regs->rax;
 	vcpu->regs[REG_RBX] = regs->rbx;
 	vcpu->regs[REG_RCX] = regs->rcx;

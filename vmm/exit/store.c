@@ -38,9 +38,11 @@ static bool store_address(struct vigil_vcpu *vcpu, const struct insn *insn,
 static bool store_walked(struct vigil_vcpu *vcpu, gva_t la, unsigned int bytes)
 {
 	u32 access = vmm_ops->get_cpl(vcpu) == 3 ? PFERR_W | PFERR_U : PFERR_W;
+	/* Without paging there are no levels, and EPT tells of none. */
+	u32 levels = is_paging(vcpu) ? 0 : PFERR_U;
 
 	return vcpu->xlat.page == (la & PAGE_MASK) &&
-	       vcpu->xlat.access == access &&
+	       (vcpu->xlat.access | levels) == (access | levels) &&
 	       offset_in_page(la) + bytes <= PAGE_SIZE;
 }
 

@@ -41,10 +41,18 @@ static void todo_push(struct watched_iter *it, const struct rb_node *rb)
 		it->todo[it->n++] = rb_entry(rb, struct watched_range, rb);
 }
 
+/* An odd it->seq asks for the lock, which watched_changed() gives back. */
 static void begin(struct watched_iter *it)
 {
+	seqlock_t *lock = &it->tree->lock;
+
 	it->n = 0;
-	read_seqbegin_or_lock(&it->tree->lock, &it->seq);
+	if (unlikely(it->seq & 1)) {
+		read_seqlock_excl(lock);
+		__release(lock); /* for sparse, which cannot follow it there */
+	} else {
+		it->seq = read_seqbegin(lock);
+	}
 	todo_push(it, READ_ONCE(it->tree->root.rb_root.rb_node));
 }
 
@@ -91,7 +99,10 @@ bool watched_changed(struct watched_iter *it)
 		begin(it);
 		return true;
 	}
-	done_seqretry(&it->tree->lock, it->seq);
+	if (unlikely(it->seq & 1)) {
+		__acquire(&it->tree->lock);
+		read_sequnlock_excl(&it->tree->lock);
+	}
 	return false;
 }
 

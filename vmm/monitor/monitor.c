@@ -49,6 +49,7 @@ static void monitor_free(struct kref *ref)
 	struct monitor *mon = container_of(ref, struct monitor, ref);
 
 	mevent_free(mon);
+	atomic_dec(&mon->vm->monitors_alive);
 	kfree(mon);
 }
 
@@ -600,10 +601,13 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	if (busy)
 		return -EBUSY;
 
+	ret = -EBUSY;
+	if (atomic_inc_return(&vm->monitors_alive) > MONITOR_MAX_ALIVE)
+		goto not_alive;
 	ret = -ENOMEM;
 	mon = kzalloc(sizeof(*mon), GFP_KERNEL_ACCOUNT);
 	if (!mon)
-		goto leave;
+		goto not_alive;
 	kref_init(&mon->ref);
 	mutex_init(&mon->read_lock);
 	mutex_init(&mon->watch_lock);
@@ -616,6 +620,9 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	if (ret >= 0)
 		return ret;
 	monitor_put(mon);
+	goto leave;
+not_alive:
+	atomic_dec(&vm->monitors_alive);
 leave:
 	mutex_lock(&vm->monitor_lock);
 	--*count;

@@ -29,6 +29,11 @@
 static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
 #define WATCH_MAX_LEN (16ull << 20)
 #define MONITOR_MAX_READ (1ul << 20)
+/*
+ * A monitor that has ended lives on while a vCPU that a VMM stops has an event of it, or
+ * may be looking at a watch of it. So many of a VM may be alive.
+ */
+#define MONITOR_MAX_ALIVE 64
 
 /* A guest-physical range with both ends included. */
 struct watch_span {

@@ -18,6 +18,7 @@
 #include "queue.h"
 #include "ring.h"
 #include "view.h"
+#include "vmm/mem/gmem.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 
@@ -167,33 +168,6 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	}
 }
 
-/* [q] Is there no room for an event that holds no vCPU? */
-static bool full(const struct monitor *mon)
-{
-	if (mon->ring)
-		return !list_empty(&mon->queue) || !ring_room(mon->ring);
-	return mon->plain >= mon->room;
-}
-
-/*
- * Takes an event out of the monitor's pool. NULL: there is no room, or the
- * monitor is closed.
- */
-static struct mon_event *take(struct monitor *mon, bool hold)
-{
-	struct mon_event *e = NULL;
-
-	spin_lock(&mon->qlock);
-	if (!mon->closed && (hold || mon->wait_room || !full(mon))) {
-		e = list_first_entry_or_null(&mon->free, struct mon_event,
-					     link);
-		if (e)
-			list_del(&e->link);
-	}
-	spin_unlock(&mon->qlock);
-	return e;
-}
-
 static void give_back(struct monitor *mon, struct mon_event *e)
 {
 	lockdep_assert_held(&mon->qlock);
@@ -233,28 +207,73 @@ static void unqueue(struct mon_event *e)
 		e->mon->plain--;
 }
 
-/* [q] Moves events that wait behind a full ring into it. */
-static void refill(struct monitor *mon)
+/* [q] Moves events that wait behind a full ring into it. True: a reader may sleep. */
+static bool refill(struct monitor *mon)
 {
 	struct mon_event *e, *next;
-	bool wake; /* Who asks for more does not sleep. */
+	bool wake = false, first;
 
 	list_for_each_entry_safe(e, next, &mon->queue, link) {
-		if (!ring_put(mon->ring, &e->ev, &wake))
+		if (!ring_put(mon->ring, &e->ev, &first))
 			break;
+		wake |= first;
 		unqueue(e);
 		taken(e);
 	}
+	return wake;
+}
+
+/*
+ * [q] Is there no room for an event that holds no vCPU? Those that wait already come
+ * before it.
+ */
+static bool full(struct monitor *mon, bool *wake)
+{
+	if (!mon->ring)
+		return mon->plain >= mon->room;
+	*wake |= refill(mon);
+	return !list_empty(&mon->queue) || !ring_room(mon->ring);
+}
+
+/* A reader that has not emptied the queue does not sleep. */
+static void wake_reader(struct monitor *mon, bool wake)
+{
+	if (wake)
+		wake_up_interruptible_poll(&mon->vm->monitor_wq,
+					   EPOLLIN | EPOLLRDNORM);
+}
+
+/*
+ * Takes an event out of the monitor's pool. NULL: there is no room, or the
+ * monitor is closed.
+ */
+static struct mon_event *take(struct monitor *mon, bool hold)
+{
+	struct mon_event *e = NULL;
+	bool wake = false;
+
+	spin_lock(&mon->qlock);
+	if (!mon->closed && (hold || mon->wait_room || !full(mon, &wake))) {
+		e = list_first_entry_or_null(&mon->free, struct mon_event,
+					     link);
+		if (e)
+			list_del(&e->link);
+	}
+	spin_unlock(&mon->qlock);
+	wake_reader(mon, wake);
+	return e;
 }
 
 /* [q] Hands the event to the reader, or queues it. True: a reader may sleep. */
 static bool hand_over(struct monitor *mon, struct mon_event *e)
 {
-	bool wake = list_empty(&mon->queue);
+	bool wake = mon->ring ? refill(mon) : list_empty(&mon->queue);
+	bool first;
 
-	if (mon->ring && wake && ring_put(mon->ring, &e->ev, &wake)) {
+	if (mon->ring && list_empty(&mon->queue) &&
+	    ring_put(mon->ring, &e->ev, &first)) {
 		taken(e);
-		return wake;
+		return wake || first;
 	}
 	list_add_tail(&e->link, &mon->queue);
 	e->queued = true;
@@ -282,7 +301,7 @@ static enum put enqueue(struct vigil_vcpu *vcpu, struct mon_event *e,
 		ret = PUT_CLOSED;
 		goto unlock;
 	}
-	e->waits = !hold && full(mon);
+	e->waits = !hold && full(mon, &wake);
 	e->ev.seq = ++mon->seq;
 	if (e->waits && !(may_wait && mon->wait_room)) {
 		mon->dropped++;
@@ -299,13 +318,10 @@ static enum put enqueue(struct vigil_vcpu *vcpu, struct mon_event *e,
 		vcpu->held = e;
 		ret = PUT_HELD;
 	}
-	wake = hand_over(mon, e);
+	wake |= hand_over(mon, e);
 unlock:
 	spin_unlock(&mon->qlock);
-	/* A reader that has not emptied the queue does not sleep. */
-	if (wake)
-		wake_up_interruptible_poll(&mon->vm->monitor_wq,
-					   EPOLLIN | EPOLLRDNORM);
+	wake_reader(mon, wake);
 	return ret;
 }
 
@@ -461,6 +477,7 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 		.new_ = new_,
 		.control = e->ev.kind == VIGIL_EVENT_CONTROL ? &control : NULL,
 	};
+	bool asked = e->ev.flags & VIGIL_EVENT_HELD;
 	struct monitor *mon = e->mon;
 	u32 id = e->ev.watch_id;
 	u64 seq = e->ev.seq;
@@ -477,7 +494,10 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 	verdict = finish(vcpu);
 	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
 	if (verdict == ANSWER_ALLOW) {
-		ret = watch_again(vcpu, &st, mon, id);
+		/* Where it cannot be read, the event's bytes are the best there is. */
+		if (!st.control)
+			gmem_read(vcpu->vm, st.gpa, old, st.len);
+		ret = watch_again(vcpu, &st, mon, id, asked);
 	} else {
 		vcpu->stat.watch_denied++;
 		ret = WATCH_SKIP;
@@ -567,7 +587,7 @@ bool mevent_poll(struct monitor *mon)
 	if (!ring)
 		return queue_ready(mon);
 	spin_lock(&mon->qlock);
-	refill(mon);
+	refill(mon); /* who asks does not sleep */
 	spin_unlock(&mon->qlock);
 	return ring_ready(ring);
 }

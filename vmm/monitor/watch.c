@@ -159,7 +159,7 @@ bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
 
 enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st,
-			      const struct monitor *mon, u32 id)
+			      const struct monitor *mon, u32 id, bool asked)
 {
 	struct watch_decision d;
 
@@ -167,10 +167,12 @@ enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 		return WATCH_GO;
 	/*
 	 * Memory may have changed meanwhile, so that another condition of the same watch
-	 * decides. What it was asked is answered, but deny holds.
+	 * decides. What it was told is told, and what it was asked is answered, but deny
+	 * holds.
 	 */
 	if (d.range->mon == mon && d.range->id == id &&
-	    d.action != VIGIL_ACTION_DENY)
+	    (d.action == VIGIL_ACTION_LOG ||
+	     (asked && d.action == VIGIL_ACTION_ASK)))
 		return WATCH_GO;
 	return act(vcpu, &d, st);
 }
@@ -223,7 +225,8 @@ static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
 	for (i = 0; i < slots->count; i++) {
 		if (span->last >> PAGE_SHIFT < slot[i]->base ||
 		    span->start >> PAGE_SHIFT >=
-			    slot[i]->base + slot[i]->npages)
+			    slot[i]->base + slot[i]->npages ||
+		    !READ_ONCE(slot[i]->shares))
 			continue;
 		for (j = 0; j < slots->count; j++) {
 			if (!alias_span(slot[i], slot[j], span->start,

@@ -102,13 +102,13 @@ bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
 		const u64 *new_, unsigned int bytes);
 
 /*
- * A monitor has allowed the store that its watch @id held. vm->srcu was left
- * meanwhile: decides whether the watches as they are now agree. Returns what
- * watch_store() does.
+ * A store goes on that its watch @id has held: @asked, the monitor has allowed it; or its
+ * event has waited for room. vm->srcu was left meanwhile: decides whether the watches as
+ * they are now agree. Returns what watch_store() does.
  */
 enum watch_answer watch_again(struct vigil_vcpu *vcpu,
 			      const struct watch_store *st,
-			      const struct monitor *mon, u32 id);
+			      const struct monitor *mon, u32 id, bool asked);
 
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
