@@ -442,6 +442,132 @@ static void forgotten(long arg)
 	vm_destroy(v->vm);
 }
 
+/* ---- another decision meanwhile ---- */
+
+/*
+ * What memory has beside the store decides. It changes while a logged store waits for
+ * room, so that the store is one to be asked about: the event that it had is no answer.
+ */
+static void asks_later(long arg)
+{
+	static const char code[] = "\x89\x07" /* mov %eax, (%rdi) */
+				   "\x89\x07"
+				   "\xe6\xf4"; /* out to PORT_END */
+	const struct vigil_condition log = {
+		.tests = VIGIL_COND_VALUE,
+		.action = VIGIL_ACTION_LOG,
+		.mask = 0xffffffff00000000,
+	};
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = guest_start(M_LONG, code, code + sizeof(code) - 1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	REQUIRE_EQ(set_queue(mon, 1, WAIT), 0);
+	w.conditions = (uintptr_t)&log;
+	w.nr_conditions = 1;
+	mon_add(mon, w);
+	set_up(v, 0);
+	wr64(v->vm, TARGET, 1);
+	runner_start(&r, v);
+	while (!mon_stat(mon, "events_waited"))
+		usleep(1000);
+	CHECK_EQ(rd64(v->vm, TARGET), (uint32_t)NEW);
+	wr32(v->vm, TARGET + 4, 1);
+	CHECK_EQ(mon_event(mon).flags & VIGIL_EVENT_HELD, 0);
+	CHECK_EQ(mon_event(mon).flags & VIGIL_EVENT_HELD, 0);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_DENY), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd32(v->vm, TARGET + 4), 1);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* A store of what memory has is allowed; meanwhile memory has something else. */
+static void changes_later(long arg)
+{
+	const struct vigil_condition deny = {
+		.tests = VIGIL_COND_CHANGED,
+		.action = VIGIL_ACTION_DENY,
+	};
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	w.conditions = (uintptr_t)&deny;
+	w.nr_conditions = 1;
+	mon_add(mon, w);
+	wr64(v->vm, TARGET, NEW);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	wr64(v->vm, TARGET, OLD);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	runner_join(&r, STOP_END);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_DENIED, VIGIL_EVENT_DENIED);
+	CHECK_EQ(bytes64(ev.old), OLD);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* A reader that takes events and never calls poll() makes room all the same. */
+static void never_polls(long arg)
+{
+	struct vcpu *v = start(2);
+	struct ring ring = ring_open(mon_open(v->vm), 2, 0);
+	struct runner r;
+	uint32_t head;
+
+	mon_watch(ring.mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	/* A question waits behind the full ring. */
+	mon_watch(ring.mon, TARGET, 4, VIGIL_ACTION_ASK);
+	again(v, 1);
+	v->stop_on_signal = true;
+	ticks(1000);
+	do
+		EXPECT(v, STOP_SIGNAL);
+	while (!mon_stat(ring.mon, "watch_held"));
+	ticks(0);
+	v->stop_on_signal = false;
+	ring_set_tail(&ring, ring_head(&ring));
+	/* Another vCPU's event brings it, and comes behind it. */
+	struct vcpu *other = vcpu_create(v->vm);
+	struct kvm_sregs s;
+	struct kvm_regs regs;
+
+	other->mode = M_LONG;
+	get_sregs(v, &s);
+	set_sregs(other, &s);
+	mon_watch(ring.mon, PAGE + 0x800, 8, VIGIL_ACTION_LOG);
+	regs = (struct kvm_regs){
+		.rip = GUEST_CODE,
+		.rdi = PAGE + 0x800,
+		.rcx = 1,
+		.rsp = GUEST_STACK_AP,
+		.rflags = RFLAGS_1,
+	};
+	set_regs(other, &regs);
+	EXPECT(other, STOP_END);
+	head = ring_head(&ring);
+	CHECK_EQ(head, 4);
+	CHECK_EQ(ring.events[2 % 2].flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	CHECK_EQ(ring.events[3 % 2].gpa, PAGE + 0x800);
+	CHECK_EQ(mon_verdict(ring.mon, ring.events[0].seq, VIGIL_VERDICT_ALLOW),
+		 0);
+	runner_start(&r, v);
+	runner_join(&r, STOP_END);
+	ring_close(&ring);
+	vm_destroy(v->vm);
+}
+
 /* ---- several vCPUs ---- */
 
 #define NR_VCPUS 4
@@ -528,6 +654,9 @@ int main(int argc, char **argv)
 		{ "monitor closed while a refused store waits", closed,
 		  VIGIL_ACTION_DENY },
 		{ "registers replaced while a store waits", forgotten },
+		{ "a condition asks behind a full queue", asks_later },
+		{ "a condition denies after the verdict", changes_later },
+		{ "a reader that never polls", never_polls },
 		{ "four vCPUs, a ring of four", smp, RING | WAIT },
 		{ "four vCPUs, a queue of three", smp, WAIT },
 		{ 0 },
