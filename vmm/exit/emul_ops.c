@@ -387,7 +387,12 @@ static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
 	if (pv_in_force(vcpu))
 		return fault(c, X86_TRAP_GP, true);
 	seg_from_emul(s, &k);
-	if (control_asks(vcpu, tr ? VIGIL_CONTROL_TR : VIGIL_CONTROL_LDTR) &&
+	/*
+	 * LTR has asked in op_may_load_tr(). The descriptor is busy by now: a watch that
+	 * came since then is too late to refuse the load.
+	 */
+	if (!(tr && c->insn.op == INSN_OP_LTR) &&
+	    control_asks(vcpu, tr ? VIGIL_CONTROL_TR : VIGIL_CONTROL_LDTR) &&
 	    !allowed(control_sys_seg(vcpu, tr, &k), &ret))
 		return ret;
 	vmm_ops->set_segment(vcpu, tr ? SEG_TR : SEG_LDTR, &k);
