@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "../watch/mon.h"
+#include "../watch/vcpu_thread.h"
 
 #define MAX_TRAPS 256
 
@@ -112,34 +113,6 @@ static inline void judge_join(struct judge *j)
 {
 	pthread_join(j->thread, NULL);
 	CHECK_NO_EVENT(j->mon);
-}
-
-/* A thread that runs the vCPU until it stops. */
-struct runner {
-	struct vcpu *v;
-	enum stop stop;
-	pthread_t thread;
-};
-
-static inline void *runner_run(void *arg)
-{
-	struct runner *r = arg;
-
-	r->stop = vcpu_go(r->v);
-	return NULL;
-}
-
-static inline void runner_start(struct runner *r, struct vcpu *v)
-{
-	r->v = v;
-	if (pthread_create(&r->thread, NULL, runner_run, r))
-		ERROR("no thread");
-}
-
-static inline void runner_join(struct runner *r, enum stop want)
-{
-	pthread_join(r->thread, NULL);
-	CHECK_EQ(r->stop, want);
 }
 
 #endif

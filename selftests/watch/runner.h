@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A guest that stores to a watched page, and a thread that runs it. */
+/* A guest that stores to a watched page. */
 #ifndef SELFTESTS_WATCH_RUNNER_H
 #define SELFTESTS_WATCH_RUNNER_H
 
-#include <pthread.h>
-
 #include "mon.h"
+#include "vcpu_thread.h"
 
 DECLARE_PAYLOAD(wloop);
 
@@ -32,34 +31,6 @@ static inline struct vcpu *start(unsigned int n)
 
 	set_up(v, n);
 	return v;
-}
-
-/* A thread that runs the vCPU to its end. */
-struct runner {
-	struct vcpu *v;
-	enum stop stop;
-	pthread_t thread;
-};
-
-static inline void *runner_run(void *arg)
-{
-	struct runner *r = arg;
-
-	r->stop = vcpu_go(r->v);
-	return NULL;
-}
-
-static inline void runner_start(struct runner *r, struct vcpu *v)
-{
-	r->v = v;
-	if (pthread_create(&r->thread, NULL, runner_run, r))
-		ERROR("no thread");
-}
-
-static inline void runner_join(struct runner *r, enum stop want)
-{
-	pthread_join(r->thread, NULL);
-	CHECK_EQ(r->stop, want);
 }
 
 #endif

@@ -345,7 +345,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 	if (ask)
 		deny = r->on_death == VIGIL_ON_DEATH_DENY;
 	if (may_wait)
-		monitor_forget(vcpu); /* it holds one event at a time */
+		monitor_forget(vcpu); /* a vCPU has one held event at a time */
 	e = take(mon, hold);
 	if (!e) {
 		/* Only a closed monitor has no event for a held store. */
@@ -587,7 +587,7 @@ bool mevent_poll(struct monitor *mon)
 	if (!ring)
 		return queue_ready(mon);
 	spin_lock(&mon->qlock);
-	refill(mon); /* who asks does not sleep */
+	refill(mon); /* the caller of poll() does not sleep yet: no wake-up */
 	spin_unlock(&mon->qlock);
 	return ring_ready(ring);
 }
