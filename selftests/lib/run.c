@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <vigil.h>
@@ -421,15 +420,27 @@ static void on_tick(int sig)
 
 void ticks(unsigned int us)
 {
-	struct itimerval it = {
-		.it_interval = { us / 1000000, us % 1000000 },
-		.it_value = { us / 1000000, us % 1000000 },
-	};
+	const struct timespec every = { us / 1000000, us % 1000000 * 1000 };
+	const struct itimerspec its = { every, every };
 	struct sigaction sa = { .sa_handler = on_tick };
+	/* Another thread's read() would fail with EINTR. */
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGALRM,
+		.sigev_notify_thread_id = syscall(SYS_gettid),
+	};
+	static timer_t timer;
+	static bool runs;
 
+	if (runs)
+		timer_delete(timer);
+	runs = us;
+	if (!runs)
+		return;
 	sigaction(SIGALRM, &sa, NULL);
-	if (setitimer(ITIMER_REAL, &it, NULL))
-		ERROR("setitimer: %s", strerror(errno));
+	if (timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
+	    timer_settime(timer, 0, &its, NULL))
+		ERROR("ticks: %s", strerror(errno));
 }
 
 unsigned int run_tries(struct vcpu *v)
