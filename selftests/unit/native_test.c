@@ -14,6 +14,8 @@
 
 #define SAMPLES 1000
 #define FAULT_SAMPLES 24
+#define SPLIT_LOCKS 1
+#define CACHE_LINE 64
 #define STATES 8 /* register states for one encoding */
 #define MAX_ROWS 2048
 
@@ -310,12 +312,37 @@ static const char *compare(const struct cell *cell, int ret,
 	return NULL;
 }
 
+static bool is_locked(const struct insn *insn)
+{
+	return insn->prefix & INSN_PFX_LOCK ||
+	       (insn->op == INSN_OP_XCHG && insn->has_mem);
+}
+
+/*
+ * A locked access to two cache lines takes 10 to 100 ms where the host, or a hypervisor
+ * below it, limits such accesses. So a cell has no more than SPLIT_LOCKS.
+ */
+static bool splits_lock(void)
+{
+	return env.highest && is_locked(&env.c.insn) &&
+	       env.lowest / CACHE_LINE != (env.highest - 1) / CACHE_LINE;
+}
+
+static unsigned int samples_wanted(const struct cell *cell)
+{
+	if (cell->place == PLACE_FAULT)
+		return FAULT_SAMPLES;
+	return cell->place == PLACE_CROSSING && is_locked(&env.c.insn) ?
+		       SPLIT_LOCKS :
+		       samples_per_cell;
+}
+
 /*
  * Runs the emulator first, because it tells whether the sample belongs to this
  * cell.
  */
 static bool run_sample(const struct gen_row *g, const struct cell *cell,
-		       struct op_stats *st)
+		       struct op_stats *st, unsigned int *splits)
 {
 	const char *diff;
 	u64 native_end;
@@ -328,7 +355,8 @@ static bool run_sample(const struct gen_row *g, const struct cell *cell,
 	env_begin(&env);
 	env.c.rep_budget = 16;
 	ret = vigil_emulate(&env.c, &env_ops);
-	if (!sample_in_place(&env, cell, ret)) {
+	if (!sample_in_place(&env, cell, ret) ||
+	    (splits_lock() && (*splits)++ >= SPLIT_LOCKS)) {
 		memcpy(env.mem, before.mem, sizeof(env.mem));
 		memcpy(env.vec, before.vec, sizeof(env.vec));
 		memcpy(env.mmx, before.mmx, sizeof(env.mmx));
@@ -360,9 +388,7 @@ static bool run_sample(const struct gen_row *g, const struct cell *cell,
 static void run_cell(const struct gen_row *g, const struct cell *cell)
 {
 	struct op_stats *st = &stats[g->row->op];
-	unsigned int want = cell->place == PLACE_FAULT ? FAULT_SAMPLES :
-							 samples_per_cell;
-	unsigned int done = 0, tries, i;
+	unsigned int done = 0, want = samples_per_cell, splits = 0, tries, i;
 	struct gen_insn gi;
 
 	sample_env(&env, cell);
@@ -379,12 +405,13 @@ static void run_cell(const struct gen_row *g, const struct cell *cell)
 			st->differing++;
 			return;
 		}
+		want = samples_wanted(cell);
 		memcpy(native_code(), gi.bytes, gi.len);
 		sample_memory(&env);
 		if (g->row->flags & INSN_VECTOR)
 			sample_vectors(&env);
 		for (i = 0; i < STATES && done < want; i++)
-			done += run_sample(g, cell, st);
+			done += run_sample(g, cell, st, &splits);
 	}
 	st->cells++;
 	/*
