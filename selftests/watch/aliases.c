@@ -13,6 +13,7 @@
 
 DECLARE_PAYLOAD(exact_mov);
 DECLARE_PAYLOAD(exact_remap);
+DECLARE_PAYLOAD(exact_tables);
 
 #define ALIAS GUEST_MMIO /* paged guests have it mapped; the slot comes later */
 #define ALIAS_PAGES 2u
@@ -473,6 +474,50 @@ static void upper_table(long arg)
 	table(arg, 2);
 }
 
+#define TABLES 160u
+
+/*
+ * All memory is in two slots, and the guest has more tables than may stay unsync: the
+ * oldest go, and are right when they are needed again. An auditor counts the others.
+ */
+static void many_tables(long arg)
+{
+	struct vcpu *v = start(arg);
+	size_t size = v->vm->ram_size;
+	struct pt pt = tables_of(v);
+	uint64_t first, entry;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	vm_load(v->vm, exact_tables);
+	pt_identity(&pt, ALIAS, ALIAS + size, PTE_P | PTE_W);
+	wr64(v->vm, PAGE, 1);
+	wr64(v->vm, PAGE + 0x1000, 2);
+	for (unsigned int i = 0; i < TABLES; i++) {
+		pt_map(&pt, VA + i * 0x200000ul, PAGE, 1, PTE_P | PTE_W);
+		entry = pt_entry(&pt, VA + i * 0x200000ul, 1);
+		if (!i)
+			first = entry;
+		REQUIRE_EQ(entry, first + i * 0x1000);
+	}
+	vm_slot(v->vm, SLOT, ALIAS, size, memory(v, 0, size), 0);
+	get_sregs(v, &s);
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	r.rcx = TABLES;
+	r.rsi = VA;
+	r.rdi = ALIAS + first;
+	r.rbp = pt_get(&pt, VA, 1);
+	r.rbx = r.rbp + 0x1000;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 3);
+	CHECK_EQ(v->val[0], TABLES);
+	CHECK_EQ(v->val[1], 2 * TABLES);
+	CHECK_EQ(v->val[2], TABLES);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -500,6 +545,10 @@ int main(int argc, char **argv)
 		{ "a page directory (long)", upper_table, M_LONG },
 		{ "a page table, one file (long)", leaf_table,
 		  M_LONG | BY_FILE },
+		{ "more tables than may stay unsync (long)", many_tables,
+		  M_LONG },
+		{ "more tables than may stay unsync (la57)", many_tables,
+		  M_LA57 },
 		{ 0 },
 	};
 
