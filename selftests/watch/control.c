@@ -886,6 +886,73 @@ static void two_vcpus(long later)
 	vm_destroy(vm);
 }
 
+/* ---- instructions that are replaced ---- */
+
+struct replacer {
+	uint32_t *word;
+	uint32_t insn[2];
+	bool stop;
+};
+
+static void *replace(void *arg)
+{
+	struct replacer *r = arg;
+
+	for (unsigned int i = 0; !__atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+	     i++)
+		__atomic_store_n(r->word, r->insn[i & 1], __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * Somebody else writes another instruction over the one that exits, and back. The
+ * emulator does not know the other one: the guest executes it.
+ */
+static void replaced(long unused)
+{
+	static const uint8_t loop[] = { 0xff, 0xc9, /* 1: dec %ecx */
+					0x75, 0xf8, /* jnz 1b - 4 */
+					0xe6, PORT_END };
+	const struct way *w;
+
+	for_each_way(w)
+	{
+		struct replacer other = { .insn[1] = 0x9090770f }; /* EMMS */
+		struct vcpu *v;
+		pthread_t thread;
+		struct kvm_regs r;
+		uint64_t rax = 0;
+		int mon;
+
+		/* LTR refuses a task that is busy. WRMSR is not emulated. */
+		if (w - ways == LTR || control_of(w) == VIGIL_CONTROL_MSR)
+			continue;
+		v = begin(M_LONG);
+		mon = mon_open(v->vm);
+		prepare(v, w, &rax);
+		if (control_of(w) >= VIGIL_CONTROL_CR0)
+			rax = value_of(v, w).word;
+		watch(mon, w->control, VIGIL_ACTION_LOG);
+		at_insn(v, w, rax);
+		get_regs(v, &r);
+		r.rcx = test_rounds(1000);
+		set_regs(v, &r);
+		other.word = vm_ram(v->vm, GUEST_CODE, 4);
+		memcpy(other.insn, w->insn, 3);
+		((uint8_t *)other.insn)[3] = 0x90;
+		*other.word = other.insn[0];
+		memcpy(vm_ram(v->vm, GUEST_CODE + 4, sizeof(loop)), loop,
+		       sizeof(loop));
+		if (pthread_create(&thread, NULL, replace, &other))
+			ERROR("no thread");
+		EXPECT(v, STOP_END);
+		__atomic_store_n(&other.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		close(mon);
+		vm_destroy(v->vm);
+	}
+}
+
 /* Exits of the loads are gone with the watch, on both vCPUs. */
 static void table_exits(long unused)
 {
@@ -989,6 +1056,7 @@ static const struct test_case cases[] = {
 	{ "exits of LIDT", table_exits, 0, 120 },
 	{ "two vCPUs, watches come and go", two_vcpus, 0, 120 },
 	{ "a vCPU that is made later", two_vcpus, 1, 120 },
+	{ "instructions that are replaced", replaced, 0, 120 },
 	{ "hostile arguments", refused },
 	{ NULL },
 };

@@ -495,7 +495,16 @@ static int decode(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n)
 	return ret;
 }
 
-int emulctl_run(struct vigil_vcpu *vcpu)
+static bool is_one_of(const struct insn *insn, const u16 *ops)
+{
+	for (; *ops != INSN_OP_NONE; ops++)
+		if (insn->op == *ops)
+			return true;
+	return false;
+}
+
+/* @ops is NULL where the exit has not told what the instruction is. */
+static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 {
 	u8 bytes[15];
 	int n, ret;
@@ -510,6 +519,8 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 	}
 	switch (decode(vcpu, bytes, n)) {
 	case INSN_OK:
+		if (ops && unlikely(!is_one_of(&vcpu->emul.insn, ops)))
+			return 1;
 		ret = store_short(vcpu);
 		if (ret != EMUL_PENDING)
 			return emul_done(vcpu, ret);
@@ -524,8 +535,21 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 			return 1;
 		fallthrough;
 	default:
+		/* The decoder knows what the exit was for. */
+		if (ops)
+			return 1;
 		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   bytes, n);
 	}
+}
+
+int emulctl_run(struct vigil_vcpu *vcpu)
+{
+	return run(vcpu, NULL);
+}
+
+int emulctl_run_one_of(struct vigil_vcpu *vcpu, const u16 *ops)
+{
+	return run(vcpu, ops);
 }
