@@ -30,6 +30,20 @@ PAYLOAD(exact_mov)
 	OUT_END
 END(exact_mov)
 
+/* The same with 8 bytes. */
+PAYLOAD(exact_wide)
+1:	mov %rax, (%rdi)
+	inc %eax
+	dec %ecx
+	jnz 1b
+	OUT_END
+LABEL(exact_wide, inc)
+1:	lock incl (%rdi)
+	dec %ecx
+	jnz 1b
+	OUT_END
+END(exact_wide)
+
 /*
  * Reads (%rsi), and again where an entry of a table is rBX, rBP and rBX. Each time it
  * stores the entry to (%rdi) and flushes.

@@ -193,20 +193,37 @@ int emulctl_verdict(struct vigil_vcpu *vcpu,
 	return 1;
 }
 
+/*
+ * Makes a store that was held: it replaces @old if that is not NULL. vm->store_lock, so
+ * that none comes between the look of another store at what is in memory and its own
+ * change: that one would be told with old bytes that are not, or twice.
+ *
+ * An error is not looked at: if the memory has gone meanwhile, the guest's next access
+ * to it tells. If the process is being killed, the guest does not run again.
+ */
+static void make_held(struct vigil_vcpu *vcpu, void *old, const void *data,
+		      unsigned int len)
+{
+	gpa_t gpa = vcpu->io.gpa;
+
+	if (mutex_lock_killable(&vcpu->vm->store_lock))
+		return;
+	if (old)
+		gmem_cmpxchg(vcpu->vm, gpa, old, data, len);
+	else
+		gmem_write(vcpu->vm, gpa, data, len);
+	mutex_unlock(&vcpu->vm->store_lock);
+}
+
 int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu))
 {
 	enum watch_answer answer;
 	int ret = emulctl_verdict(vcpu, again, &answer);
 
-	if (ret != 1 || answer != WATCH_GO)
-		return ret;
-	/*
-	 * An error is not looked at: if the memory has gone meanwhile, the
-	 * guest's next access to it tells.
-	 */
-	gmem_write(vcpu->vm, vcpu->io.gpa, data, len);
-	return 1;
+	if (ret == 1 && answer == WATCH_GO)
+		make_held(vcpu, NULL, data, len);
+	return ret;
 }
 
 static int held_resume(struct vigil_vcpu *vcpu);
@@ -225,8 +242,7 @@ static int held_settle(struct vigil_vcpu *vcpu)
 		ret = emulctl_verdict(vcpu, held_resume, &answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
-			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old,
-				     c->pending.data, c->pending.bytes);
+			make_held(vcpu, old, c->pending.data, c->pending.bytes);
 		}
 	} else {
 		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes,
