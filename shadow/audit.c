@@ -379,7 +379,7 @@ static void audit_word(struct audit *a, gfn_t gfn, unsigned long word)
 int shadow_audit(struct vigil_vm *vm)
 {
 	struct audit a = { .vm = vm };
-	unsigned long pages = 0, unsync = 0, idx;
+	unsigned long pages = 0, unsync = 0, shared = 0, idx;
 	struct shadow_page *sp;
 	unsigned long *chunk;
 	unsigned int i;
@@ -390,9 +390,15 @@ int shadow_audit(struct vigil_vm *vm)
 		audit_page(&a, sp);
 		pages++;
 		unsync += sp->unsync;
+		shared += sp->shared;
 	}
-	if (pages != vm->shadow.nr_pages || unsync != vm->shadow.nr_unsync)
+	if (pages != vm->shadow.nr_pages || unsync != vm->shadow.nr_unsync ||
+	    shared != vm->shadow.nr_shared)
 		complain(&a, NULL, -1, "pages are not counted right");
+	/* Each vCPU may have made some since it looked at the bound. */
+	if (shared > table_shared_max(vm) + SHARED_AT_ONCE * vm->nr_vcpus)
+		complain(&a, NULL, -1,
+			 "too many tables to be read at each flush");
 	xa_for_each(&vm->shadow.gfns, idx, chunk)
 		for (i = 0; i < 512; i++)
 			if (chunk[i])

@@ -19,11 +19,12 @@
  * struct shadow_page - one shadow table
  * @hash:	by gfn, vm->shadow.hash
  * @link:	vm->shadow.pages, or a list of pages to be freed
- * @unsync_link: vm->shadow.unsync, while @unsync
+ * @unsync_link: vm->shadow.unsync or vm->shadow.shared, while @unsync
  * @gfn:	of the guest's table; of the first page mapped when direct
  * @role:	see union shadow_role
  * @unsync:	the guest may write its table; entries may be stale until the
  *		next flush that the guest asks for
+ * @shared:	and stays so: another slot has the memory of its table
  * @invalid:	out of the hash, lives only as long as it is a root
  * @writes:	emulated writes since an entry was last made
  * @generation:	the VM's when the page was made: older pages are on their way out,
@@ -45,7 +46,7 @@ struct shadow_page {
 	struct list_head unsync_link;
 	gfn_t gfn;
 	union shadow_role role;
-	bool unsync, invalid;
+	bool unsync, shared, invalid;
 	u8 writes;
 	unsigned long generation;
 	unsigned int roots;
@@ -252,6 +253,35 @@ static inline void shadow_claim_flushed(struct vigil_vm *vm, long narrowed)
 
 /* ---- sync.c ---- */
 /*
+ * Leaf tables that the guest may write freely at a time. One more is zapped
+ * instead.
+ */
+#define UNSYNC_MAX 128
+/*
+ * Tables in memory of several slots stay unsync, and each flush of the guest's reads all
+ * of them under the lock: there may be as many, or so many for each vCPU. That is more
+ * than one instruction needs, so vCPUs do not zap each other's for ever.
+ */
+#define SHARED_OF_VCPU 32
+/* How many of them a fault or a new root makes at most. */
+#define SHARED_AT_ONCE WALK_MAX_LEVEL
+
+static inline unsigned int table_shared_max(const struct vigil_vm *vm)
+{
+	unsigned int of_vcpus = READ_ONCE(vm->nr_vcpus) * SHARED_OF_VCPU;
+
+	return max_t(unsigned int, UNSYNC_MAX, of_vcpus);
+}
+
+/* Are there too many for a fault to make more? */
+static inline bool table_shared_over(const struct vigil_vm *vm)
+{
+	unsigned int n = READ_ONCE(vm->shadow.nr_shared) + SHARED_AT_ONCE;
+
+	return unlikely(n > UNSYNC_MAX) && n > table_shared_max(vm);
+}
+
+/*
  * [s] On return all shadow pages of the gfn say what the guest's table says,
  * and the table is write-protected.
  */
@@ -259,9 +289,13 @@ void table_protect(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
 /*
  * [s] To be called behind table_protect(): a table in memory that another slot has as well
  * cannot be protected, as the guest may write to it through that one. It is unsync, and
- * stays so.
+ * stays so until it is zapped.
  */
 void table_open_shared(struct vigil_vm *vm, gfn_t gfn, unsigned long *word);
+/* [s] Zaps the oldest of the tables that stay unsync, but no root. */
+void table_shrink_shared(struct vigil_vm *vm, struct list_head *freed);
+/* [s] The guest can write to the table no more, or the page goes. */
+void unsync_del(struct vigil_vm *vm, struct shadow_page *sp);
 /* [s] Makes entry @index follow @pte, which is the guest's entry now. */
 void sync_entry(struct vigil_vm *vm, struct shadow_page *sp, unsigned int index,
 		u64 pte);

@@ -47,6 +47,8 @@ static noinline void make_room(struct vigil_vm *vm)
 	spin_lock(&vm->shadow.lock);
 	if (shadow_over_limit(vm) && !page_shrink(vm, 32, false, &freed))
 		page_shrink(vm, 32, true, &freed);
+	if (table_shared_over(vm))
+		table_shrink_shared(vm, &freed);
 	spin_unlock(&vm->shadow.lock);
 	page_free_list(vm, &freed);
 }
@@ -64,7 +66,8 @@ int shadow_topup(struct vigil_vcpu *vcpu)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 
-	if (unlikely(shadow_over_limit(vcpu->vm)))
+	if (unlikely(shadow_over_limit(vcpu->vm) ||
+		     table_shared_over(vcpu->vm)))
 		make_room(vcpu->vm);
 	if (likely(s->headers.n >= NEED_PAGES && s->tables.n >= NEED_TABLES &&
 		   s->links.n >= NEED_LINKS))
@@ -301,13 +304,10 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 		spte_drop(vm, &sp->spt[i]);
 	rmap_drop_all(vm, &sp->parents);
 	hlist_del_init(&sp->hash);
-	if (sp->unsync) {
-		list_del(&sp->unsync_link);
-		WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync - 1);
-		sp->unsync = false;
-	} else if (!sp->role.direct) {
+	if (sp->unsync)
+		unsync_del(vm, sp);
+	else if (!sp->role.direct)
 		table_unmark(vm, sp->gfn);
-	}
 	shadow_narrowed(vm);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages - 1);
 	sp->invalid = true;

@@ -288,6 +288,7 @@ int shadow_vm_init(struct vigil_vm *vm)
 	spin_lock_init(&s->lock);
 	INIT_LIST_HEAD(&s->pages);
 	INIT_LIST_HEAD(&s->unsync);
+	INIT_LIST_HEAD(&s->shared);
 	xa_init(&s->gfns);
 	mutex_lock(&shadow_vms_lock);
 	list_add_tail(&s->link, &shadow_vms);

@@ -8,11 +8,8 @@
 
 #include "internal.h"
 
-/*
- * Leaf tables that the guest may write freely at a time. One more is zapped
- * instead.
- */
-#define UNSYNC_MAX 128
+/* How many tables that stay unsync are zapped at once. */
+#define SHARED_SHRINK 32
 /*
  * After so many emulated writes without a use in between, the page is no table
  * any more.
@@ -210,11 +207,32 @@ static void reread_table(struct vigil_vm *vm, struct shadow_page *sp)
 		reread_entry(vm, sp, i);
 }
 
-static void unsync_del(struct vigil_vm *vm, struct shadow_page *sp)
+static void count_unsync(struct vigil_vm *vm, const struct shadow_page *sp,
+			 int by)
 {
-	sp->unsync = false;
+	struct shadow_vm *s = &vm->shadow;
+
+	WRITE_ONCE(s->nr_unsync, s->nr_unsync + by);
+	if (unlikely(sp->shared))
+		WRITE_ONCE(s->nr_shared, s->nr_shared + by);
+}
+
+static void unsync_add(struct vigil_vm *vm, struct shadow_page *sp, bool shared)
+{
+	struct shadow_vm *s = &vm->shadow;
+
+	sp->unsync = true;
+	sp->shared = shared;
+	list_add_tail(&sp->unsync_link, shared ? &s->shared : &s->unsync);
+	count_unsync(vm, sp, 1);
+}
+
+void unsync_del(struct vigil_vm *vm, struct shadow_page *sp)
+{
+	count_unsync(vm, sp, -1);
 	list_del(&sp->unsync_link);
-	WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync - 1);
+	sp->unsync = false;
+	sp->shared = false;
 }
 
 /* ---- tables ---- */
@@ -265,33 +283,54 @@ static bool is_shared(struct vigil_vm *vm, gfn_t gfn)
 	return slot && READ_ONCE(slot->shares);
 }
 
+/* Nothing leads to the shadow page, or the slot of its table is being removed. */
+static bool is_unused(struct vigil_vm *vm, const struct shadow_page *sp)
+{
+	return !gfn_word(vm, sp->gfn) ||
+	       (!rmap_count(sp->parents) && !sp->roots);
+}
+
 static noinline void sync_tables(struct vigil_vm *vm)
 {
+	struct shadow_vm *s = &vm->shadow;
 	struct shadow_page *sp, *next;
 	LIST_HEAD(freed);
 
-	spin_lock(&vm->shadow.lock);
-	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
-		unsigned long *word = gfn_word(vm, sp->gfn);
-
-		/*
-		 * Nothing leads to this shadow page, or the slot of its table
-		 * is being removed: zap it instead.
-		 */
-		if (!word || (!rmap_count(sp->parents) && !sp->roots))
+	spin_lock(&s->lock);
+	list_for_each_entry_safe(sp, next, &s->shared, unsync_link)
+		if (is_unused(vm, sp))
 			page_zap(vm, sp, &freed);
-		else if (!is_shared(vm, sp->gfn))
-			mark_table(vm, word);
+	list_for_each_entry_safe(sp, next, &s->unsync, unsync_link) {
+		if (is_unused(vm, sp))
+			page_zap(vm, sp, &freed);
+		else
+			mark_table(vm, gfn_word(vm, sp->gfn));
 	}
 	shadow_flush_stale(vm);
-	list_for_each_entry_safe(sp, next, &vm->shadow.unsync, unsync_link) {
-		/* A table that is not protected is read again at the next flush. */
-		if (*gfn_word(vm, sp->gfn) & RMAP_TABLE)
-			unsync_del(vm, sp);
+	/* A table that is not protected is read again at the next flush. */
+	list_for_each_entry(sp, &s->shared, unsync_link)
+		reread_table(vm, sp);
+	list_for_each_entry_safe(sp, next, &s->unsync, unsync_link) {
+		unsync_del(vm, sp);
 		reread_table(vm, sp);
 	}
-	spin_unlock(&vm->shadow.lock);
+	spin_unlock(&s->lock);
 	page_free_list(vm, &freed);
+}
+
+void table_shrink_shared(struct vigil_vm *vm, struct list_head *freed)
+{
+	struct shadow_page *sp, *next;
+	unsigned int n = 0;
+
+	list_for_each_entry_safe(sp, next, &vm->shadow.shared, unsync_link) {
+		if (n == SHARED_SHRINK)
+			break;
+		if (sp->roots)
+			continue;
+		page_zap(vm, sp, freed);
+		n++;
+	}
 }
 
 void shadow_reread_tables(struct vigil_vm *vm)
@@ -342,22 +381,28 @@ static void page_zap_all_of(struct vigil_vm *vm, gfn_t gfn,
 }
 
 /* The shadow pages of @gfn, none of which is unsync, become so. */
-static void unsync_all_of(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
+static void unsync_all_of(struct vigil_vm *vm, gfn_t gfn, unsigned long *word,
+			  bool shared)
 {
 	struct shadow_page *sp;
 
-	for_each_table(sp, vm, gfn) {
-		sp->unsync = true;
-		list_add_tail(&sp->unsync_link, &vm->shadow.unsync);
-		WRITE_ONCE(vm->shadow.nr_unsync, vm->shadow.nr_unsync + 1);
-	}
+	for_each_table(sp, vm, gfn)
+		unsync_add(vm, sp, shared);
 	WRITE_ONCE(*word, *word & ~RMAP_TABLE);
 }
 
 void table_open_shared(struct vigil_vm *vm, gfn_t gfn, unsigned long *word)
 {
 	if (unlikely(is_shared(vm, gfn)))
-		unsync_all_of(vm, gfn, word);
+		unsync_all_of(vm, gfn, word, true);
+}
+
+/* How many tables are unsync until the next flush. Without the lock: about so many. */
+static unsigned int nr_ordinary(const struct vigil_vm *vm)
+{
+	const struct shadow_vm *s = &vm->shadow;
+
+	return READ_ONCE(s->nr_unsync) - READ_ONCE(s->nr_shared);
 }
 
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
@@ -379,8 +424,8 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			leaves++;
 	}
 	if (ret == TABLE_OPEN && leaves &&
-	    vm->shadow.nr_unsync + leaves <= UNSYNC_MAX)
-		unsync_all_of(vm, gfn, word);
+	    nr_ordinary(vm) + leaves <= UNSYNC_MAX)
+		unsync_all_of(vm, gfn, word, false);
 	else if (ret == TABLE_OPEN && leaves)
 		page_zap_all_of(vm, gfn, freed);
 	return ret;
@@ -468,13 +513,13 @@ bool shadow_open_table(struct vigil_vm *vm, gfn_t gfn)
 	bool table;
 
 	/* Tables of upper levels do not keep to UNSYNC_MAX by themselves. */
-	if (READ_ONCE(vm->shadow.nr_unsync) >= UNSYNC_MAX)
+	if (nr_ordinary(vm) >= UNSYNC_MAX)
 		sync_all(vm);
 	spin_lock(&vm->shadow.lock);
 	word = gfn_word(vm, gfn);
 	table = word && (*word & RMAP_TABLE);
 	if (table)
-		unsync_all_of(vm, gfn, word);
+		unsync_all_of(vm, gfn, word, false);
 	spin_unlock(&vm->shadow.lock);
 	return table;
 }

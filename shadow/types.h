@@ -73,7 +73,9 @@ struct shadow_vm {
 	struct hlist_head *hash; /* [s] 1 << SHADOW_HASH_BITS */
 	struct list_head pages; /* [s] newest first */
 	struct list_head unsync; /* [s] tables that the guest writes freely */
-	unsigned int nr_unsync; /* [s] */
+	struct list_head shared; /* [s] tables that stay so, oldest first */
+	unsigned int nr_unsync; /* [s] of both */
+	unsigned int nr_shared; /* [s] writes, [a] reads */
 	unsigned long generation; /* [s] raised when all pages are to go */
 	unsigned long nr_pages; /* [s] writes, [a] reads */
 	unsigned long limit; /* [m] writes, [a] reads; 0: by memory size */

@@ -241,14 +241,16 @@ static int on_cr(struct vigil_vcpu *vcpu)
 
 	/* LMSW and CLTS write CR0 as well, and SMSW reads it. */
 	if (svm_caps.decode_assists && !(c->exit_info_1 & CR_IS_MOV))
-		return exit_emulate(vcpu);
+		return exit_machine_word(vcpu);
 	len = assisted_mov(vcpu, &reg);
 	if (!len)
 		len = mov_operand(
 			vcpu, write ? 0x22 : 0x20,
 			write ? INSN_OP_MOV_TO_CR : INSN_OP_MOV_FROM_CR, &reg);
 	if (unlikely(len <= 0))
-		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
+		return len == -ENOENT ? exit_machine_word(vcpu) :
+		       len < 0	      ? len :
+					1;
 	return write ? exit_mov_to_cr(vcpu, cr, reg, len) :
 		       exit_mov_from_cr(vcpu, cr, reg, len);
 }
@@ -264,8 +266,9 @@ static int on_dr(struct vigil_vcpu *vcpu)
 		len = mov_operand(
 			vcpu, write ? 0x23 : 0x21,
 			write ? INSN_OP_MOV_TO_DR : INSN_OP_MOV_FROM_DR, &reg);
+	/* Another vCPU has replaced the instruction: the guest executes what is there. */
 	if (unlikely(len <= 0))
-		return len == -ENOENT ? exit_emulate(vcpu) : len < 0 ? len : 1;
+		return len < 0 && len != -ENOENT ? len : 1;
 	return exit_mov_dr(vcpu, dr, reg, write, len);
 }
 
@@ -305,8 +308,9 @@ static noinline int slow_invlpg(struct vigil_vcpu *vcpu)
 
 	if (ret <= 0)
 		return ret < 0 ? ret : 1;
+	/* Another vCPU has replaced the instruction: the guest executes what is there. */
 	if (insn.op != INSN_OP_INVLPG || !insn.has_mem)
-		return exit_emulate(vcpu);
+		return 1;
 	addr = vigil_insn_ea(&insn, (const u64 *)vcpu->regs, vcpu->rip);
 	/*
 	 * In 64-bit mode only FS and GS have a base. The decoder and enum
@@ -374,7 +378,7 @@ static int on_debug(struct vigil_vcpu *vcpu)
 static int on_icebp(struct vigil_vcpu *vcpu)
 {
 	vcpu->stat.exits_exception++;
-	return exit_emulate(vcpu);
+	return exit_int1(vcpu);
 }
 
 static int on_align(struct vigil_vcpu *vcpu)
@@ -475,7 +479,7 @@ static int (*const handlers[NR_EXIT_CODES])(struct vigil_vcpu *vcpu) = {
 	[EXIT_SMI]		= on_host_event,
 	[EXIT_INIT]		= on_host_event,
 	[EXIT_VINTR]		= on_window,
-	[EXIT_IDTR_READ ... EXIT_TR_WRITE] = exit_emulate,
+	[EXIT_IDTR_READ ... EXIT_TR_WRITE] = exit_system_table,
 	[EXIT_RDPMC]		= on_rdpmc,
 	[EXIT_CPUID]		= on_cpuid,
 	[EXIT_RSM]		= exit_undefined,

@@ -94,10 +94,22 @@ static u64 *msr_field(struct vigil_vcpu *vcpu, u32 msr)
 	}
 }
 
+/*
+ * Does the MSR hold a linear address, which WRMSR refuses when it is not canonical? AMD's
+ * CPUs have no SYSENTER in long mode, and take any value for its addresses.
+ */
 static bool is_address(u32 msr)
 {
-	return msr != MSR_STAR && msr != MSR_SYSCALL_MASK &&
-	       msr != MSR_IA32_SYSENTER_CS;
+	switch (msr) {
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS_BASE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 int svm_get_msr(struct vigil_vcpu *vcpu, u32 msr, u64 *value)

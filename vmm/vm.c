@@ -190,8 +190,10 @@ void vigil_vm_put(struct vigil_vm *vm)
 void vigil_vm_close(struct vigil_vm *vm)
 {
 	/* A VM whose last references are held by monitors never runs again. */
-	if (atomic_dec_and_test(&vm->handles))
+	if (atomic_dec_and_test(&vm->handles)) {
 		vigil_vm_kill(vm, "closed by its VMM");
+		vigil_slots_closed(vm);
+	}
 	vigil_vm_put(vm);
 }
 

@@ -100,7 +100,7 @@ static int on_cr(struct vigil_vcpu *vcpu)
 	case CR_ACCESS_FROM:
 		return exit_mov_from_cr(vcpu, cr, reg, insn_len());
 	default: /* CLTS, LMSW */
-		return exit_emulate(vcpu);
+		return exit_machine_word(vcpu);
 	}
 }
 
@@ -153,7 +153,7 @@ static int on_debug(struct vigil_vcpu *vcpu, u32 info)
 {
 	vcpu->stat.exits_exception++;
 	if ((info & INFO_TYPE) == INFO_TYPE_PRIV_EXCEPTION)
-		return exit_emulate(vcpu);
+		return exit_int1(vcpu);
 	event_db(vcpu, vmcs_readl(EXIT_QUALIFICATION) & DR6_REASONS);
 	return 1;
 }
@@ -297,8 +297,8 @@ static int (*const handlers[NR_EXITS])(struct vigil_vcpu *vcpu) = {
 	[EXIT_WRMSR]		= on_wrmsr,
 	[EXIT_MWAIT]		= exit_undefined,
 	[EXIT_MONITOR]		= exit_undefined,
-	[EXIT_GDTR_IDTR]	= exit_emulate,
-	[EXIT_LDTR_TR]		= exit_emulate,
+	[EXIT_GDTR_IDTR]	= exit_system_table,
+	[EXIT_LDTR_TR]		= exit_system_table,
 	[EXIT_EPT_VIOLATION]	= on_ept_violation,
 	[EXIT_EPT_MISCONFIG]	= on_ept_misconfig,
 	[EXIT_INVEPT]		= exit_undefined,

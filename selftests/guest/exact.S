@@ -30,6 +30,20 @@ PAYLOAD(exact_mov)
 	OUT_END
 END(exact_mov)
 
+/* The same with 8 bytes. */
+PAYLOAD(exact_wide)
+1:	mov %rax, (%rdi)
+	inc %eax
+	dec %ecx
+	jnz 1b
+	OUT_END
+LABEL(exact_wide, inc)
+1:	lock incl (%rdi)
+	dec %ecx
+	jnz 1b
+	OUT_END
+END(exact_wide)
+
 /*
  * Reads (%rsi), and again where an entry of a table is rBX, rBP and rBX. Each time it
  * stores the entry to (%rdi) and flushes.
@@ -48,6 +62,35 @@ PAYLOAD(exact_remap)
 	OUT_VALUE
 	OUT_END
 END(exact_remap)
+
+/*
+ * Adds up what is at (%rsi) and each 2 MiB behind it, rCX times, and again where the
+ * entries of as many tables are rBX and rBP. It stores these to (%rdi) and each 4 KiB
+ * behind it, and flushes.
+ */
+PAYLOAD(exact_tables)
+	mov $3, %r12d
+1:	xor %eax, %eax
+	mov %rsi, %r8
+	mov %ecx, %r10d
+2:	add (%r8), %eax
+	add $0x200000, %r8
+	dec %r10d
+	jnz 2b
+	OUT_VALUE
+	mov %rdi, %r9
+	mov %ecx, %r10d
+3:	mov %rbx, (%r9)
+	add $0x1000, %r9
+	dec %r10d
+	jnz 3b
+	xchg %rbx, %rbp
+	mov %cr3, %rax
+	mov %rax, %cr3
+	dec %r12d
+	jnz 1b
+	OUT_END
+END(exact_tables)
 
 /* Each step sets one bit of the GDT. The test has made the descriptors. */
 PAYLOAD(exact_gdt)

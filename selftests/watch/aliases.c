@@ -3,13 +3,17 @@
  * Memory of the VMM that two slots have: what the guest writes at one address, it
  * reads at the other. A watch and the dirty log know of it at both.
  */
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "mon.h"
 
 DECLARE_PAYLOAD(exact_mov);
 DECLARE_PAYLOAD(exact_remap);
+DECLARE_PAYLOAD(exact_tables);
 
 #define ALIAS GUEST_MMIO /* paged guests have it mapped; the slot comes later */
 #define ALIAS_PAGES 2u
@@ -246,6 +250,118 @@ static void moved(long m)
 	vm_destroy(v->vm);
 }
 
+#define SIZE (ALIAS_PAGES * 0x1000)
+#define BEHIND (ALIAS + SIZE)
+#define FILES 64u
+
+/* Maps the pages of a new file. */
+static uint8_t *map_new(int fd)
+{
+	uint8_t *p;
+
+	if (fd < 0 || ftruncate(fd, SIZE))
+		ERROR("a file: %s", strerror(errno));
+	p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		ERROR("mmap: %s", strerror(errno));
+	close(fd);
+	return p;
+}
+
+/* Takes the mapping away. Nothing else is mapped at its addresses. */
+static void unmap_new(uint8_t *p)
+{
+	if (mmap(p, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) != p)
+		ERROR("mmap: %s", strerror(errno));
+}
+
+/*
+ * The VMM unmaps the only mapping of a slot's file, and makes other files. None of them
+ * is taken for the first, as it was when the kernel's memory for the first became theirs.
+ */
+static void file_replaced(long m)
+{
+	struct vcpu *v = start(m);
+	int mon = mon_open(v->vm);
+	uint8_t *p = map_new(memfd_create("first", 0));
+
+	vm_slot(v->vm, SLOT, ALIAS, SIZE, p, 0);
+	mon_watch(mon, ALIAS + OFFSET, 4, VIGIL_ACTION_DENY);
+	unmap_new(p);
+	/* The kernel frees what is left of a file behind a grace period of RCU. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		ERROR("membarrier: %s", strerror(errno));
+	for (unsigned int i = 0; i < FILES; i++) {
+		/* It stays mapped, so that the next one is in other memory. */
+		p = map_new(memfd_create("next", 0));
+		vm_slot(v->vm, SLOT + 1, BEHIND, SIZE, p, 0);
+		store(v, BEHIND + OFFSET, 0x2222);
+		CHECK_EQ(bytes64(p + OFFSET), 0x2222);
+		CHECK_NO_EVENT(mon);
+		vm_slot(v->vm, SLOT + 1, 0, 0, NULL, 0);
+	}
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* A file system whose only file is a slot's memory, and is mapped no more. */
+static char *one_file(struct vcpu *v, uint8_t **addr)
+{
+	static char dir[] = "/tmp/aliasesXXXXXX";
+	char path[64];
+	uint8_t *p;
+
+	if (!mkdtemp(dir) || mount("none", dir, "tmpfs", 0, NULL))
+		ERROR("%s: %s", dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	p = map_new(open(path, O_RDWR | O_CREAT, 0600));
+	vm_slot(v->vm, SLOT, ALIAS, SIZE, p, 0);
+	unmap_new(p);
+	CHECK_ERRNO(umount(dir), EBUSY);
+	*addr = p;
+	return dir;
+}
+
+/* A slot holds its file until it is deleted, whatever was done to the slot. */
+static void file_held(long m)
+{
+	struct vcpu *v = start(m);
+	uint8_t *p;
+	char *dir = one_file(v, &p);
+	struct kvm_userspace_memory_region taken = {
+		.slot = SLOT,
+		.memory_size = SIZE,
+		.userspace_addr = (uintptr_t)p,
+	};
+
+	/* Its flags change. */
+	vm_slot(v->vm, SLOT, ALIAS, SIZE, p, KVM_MEM_LOG_DIRTY_PAGES);
+	CHECK_ERRNO(umount(dir), EBUSY);
+	/* It cannot move to where another slot is. */
+	CHECK_ERRNO(ioctl(v->vm->fd, KVM_SET_USER_MEMORY_REGION, &taken),
+		    EEXIST);
+	CHECK_ERRNO(umount(dir), EBUSY);
+	vm_slot(v->vm, SLOT, 0, 0, NULL, 0);
+	CHECK_EQ(umount(dir), 0);
+	rmdir(dir);
+	vm_destroy(v->vm);
+}
+
+/* A monitor keeps the VM, but not the files of its slots. */
+static void file_let_go(long m)
+{
+	struct vcpu *v = start(m);
+	uint8_t *p;
+	char *dir = one_file(v, &p);
+	int mon = mon_open(v->vm);
+
+	vm_destroy(v->vm);
+	CHECK_EQ(umount(dir), 0);
+	rmdir(dir);
+	close(mon);
+}
+
 #define SPANS 256u
 #define VA 0x40000000ul
 #define HIGH_SIZE (SPANS * 0x2000ul)
@@ -358,6 +474,50 @@ static void upper_table(long arg)
 	table(arg, 2);
 }
 
+#define TABLES 160u
+
+/*
+ * All memory is in two slots, and the guest has more tables than may stay unsync: the
+ * oldest go, and are right when they are needed again. An auditor counts the others.
+ */
+static void many_tables(long arg)
+{
+	struct vcpu *v = start(arg);
+	size_t size = v->vm->ram_size;
+	struct pt pt = tables_of(v);
+	uint64_t first, entry;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	vm_load(v->vm, exact_tables);
+	pt_identity(&pt, ALIAS, ALIAS + size, PTE_P | PTE_W);
+	wr64(v->vm, PAGE, 1);
+	wr64(v->vm, PAGE + 0x1000, 2);
+	for (unsigned int i = 0; i < TABLES; i++) {
+		pt_map(&pt, VA + i * 0x200000ul, PAGE, 1, PTE_P | PTE_W);
+		entry = pt_entry(&pt, VA + i * 0x200000ul, 1);
+		if (!i)
+			first = entry;
+		REQUIRE_EQ(entry, first + i * 0x1000);
+	}
+	vm_slot(v->vm, SLOT, ALIAS, size, memory(v, 0, size), 0);
+	get_sregs(v, &s);
+	set_sregs(v, &s);
+	get_regs(v, &r);
+	r.rcx = TABLES;
+	r.rsi = VA;
+	r.rdi = ALIAS + first;
+	r.rbp = pt_get(&pt, VA, 1);
+	r.rbx = r.rbp + 0x1000;
+	set_regs(v, &r);
+	EXPECT(v, STOP_END);
+	REQUIRE_EQ(v->nr_vals, 3);
+	CHECK_EQ(v->val[0], TABLES);
+	CHECK_EQ(v->val[1], 2 * TABLES);
+	CHECK_EQ(v->val[2], TABLES);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -377,11 +537,18 @@ int main(int argc, char **argv)
 		  M_LONG | BY_FILE },
 		{ "the log of a slot that moves, one file (long)", moved,
 		  M_LONG | BY_FILE },
+		{ "a file that has gone", file_replaced, M_LONG },
+		{ "a file is held by its slot", file_held, M_LONG },
+		{ "a file is not held by a monitor", file_let_go, M_LONG },
 		{ "a page table (long)", leaf_table, M_LONG },
 		{ "a page table (la57)", leaf_table, M_LA57 },
 		{ "a page directory (long)", upper_table, M_LONG },
 		{ "a page table, one file (long)", leaf_table,
 		  M_LONG | BY_FILE },
+		{ "more tables than may stay unsync (long)", many_tables,
+		  M_LONG },
+		{ "more tables than may stay unsync (la57)", many_tables,
+		  M_LA57 },
 		{ 0 },
 	};
 

@@ -556,7 +556,6 @@ static void faults(long unused)
 	EXPECT_FAULT(v, mon, CR4, s.cr4 & ~CR4_PAE, GP, 0);
 	EXPECT_FAULT(v, mon, CR4, s.cr4 | 1ull << 62, GP, 0);
 	EXPECT_FAULT(v, mon, LSTAR, 1ull << 62, GP, 0);
-	EXPECT_FAULT(v, mon, SYSENTER_EIP, 1ull << 62, GP, 0);
 	/* EFER.LME cannot change while the guest is paged. */
 	EXPECT_FAULT(v, mon, SYSENTER_EIP + 1, s.efer & ~EFER_LME, GP, 0);
 	/* A user may do none of it. */
@@ -571,6 +570,32 @@ static void faults(long unused)
 		vcpu_settle(v);
 		vcpu_set_mode(v, M_LONG);
 		vcpu_enter_user(v);
+	}
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/*
+ * Intel's CPUs refuse an address for SYSENTER that is not canonical. AMD's take any, and
+ * which of the upper bits they keep is theirs. A watch does not change that.
+ */
+static void any_address(long unused)
+{
+	const uint64_t address = 1ull << 62 | 0x1234;
+	struct vcpu *v = begin(M_LONG);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+
+	watch(mon, VIGIL_CONTROL_OF_MSR(MSR_SYSENTER_EIP), VIGIL_ACTION_LOG);
+	if (test_on_svm()) {
+		at_insn(v, &ways[SYSENTER_EIP], address);
+		EXPECT(v, STOP_END);
+		ev = mon_event(mon);
+		CHECK_EQ(ev.first, MSR_SYSENTER_EIP);
+		CHECK_EQ(bytes64(ev.new_), address);
+		CHECK_EQ((uint32_t)get_msr(v, MSR_SYSENTER_EIP), 0x1234);
+	} else {
+		EXPECT_FAULT(v, mon, SYSENTER_EIP, address, GP, 0);
 	}
 	close(mon);
 	vm_destroy(v->vm);
@@ -861,6 +886,73 @@ static void two_vcpus(long later)
 	vm_destroy(vm);
 }
 
+/* ---- instructions that are replaced ---- */
+
+struct replacer {
+	uint32_t *word;
+	uint32_t insn[2];
+	bool stop;
+};
+
+static void *replace(void *arg)
+{
+	struct replacer *r = arg;
+
+	for (unsigned int i = 0; !__atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+	     i++)
+		__atomic_store_n(r->word, r->insn[i & 1], __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * Somebody else writes another instruction over the one that exits, and back. The
+ * emulator does not know the other one: the guest executes it.
+ */
+static void replaced(long unused)
+{
+	static const uint8_t loop[] = { 0xff, 0xc9, /* 1: dec %ecx */
+					0x75, 0xf8, /* jnz 1b - 4 */
+					0xe6, PORT_END };
+	const struct way *w;
+
+	for_each_way(w)
+	{
+		struct replacer other = { .insn[1] = 0x9090770f }; /* EMMS */
+		struct vcpu *v;
+		pthread_t thread;
+		struct kvm_regs r;
+		uint64_t rax = 0;
+		int mon;
+
+		/* LTR refuses a task that is busy. WRMSR is not emulated. */
+		if (w - ways == LTR || control_of(w) == VIGIL_CONTROL_MSR)
+			continue;
+		v = begin(M_LONG);
+		mon = mon_open(v->vm);
+		prepare(v, w, &rax);
+		if (control_of(w) >= VIGIL_CONTROL_CR0)
+			rax = value_of(v, w).word;
+		watch(mon, w->control, VIGIL_ACTION_LOG);
+		at_insn(v, w, rax);
+		get_regs(v, &r);
+		r.rcx = test_rounds(1000);
+		set_regs(v, &r);
+		other.word = vm_ram(v->vm, GUEST_CODE, 4);
+		memcpy(other.insn, w->insn, 3);
+		((uint8_t *)other.insn)[3] = 0x90;
+		*other.word = other.insn[0];
+		memcpy(vm_ram(v->vm, GUEST_CODE + 4, sizeof(loop)), loop,
+		       sizeof(loop));
+		if (pthread_create(&thread, NULL, replace, &other))
+			ERROR("no thread");
+		EXPECT(v, STOP_END);
+		__atomic_store_n(&other.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		close(mon);
+		vm_destroy(v->vm);
+	}
+}
+
 /* Exits of the loads are gone with the watch, on both vCPUs. */
 static void table_exits(long unused)
 {
@@ -954,6 +1046,7 @@ static const struct test_case cases[] = {
 	CASE_HELD("watch added while it is held", added),
 	CASE_HELD("monitor killed while it is asked", killed),
 	{ "faults are no events", faults },
+	{ "an address of SYSENTER that is not canonical", any_address },
 	{ "a bad PDPTE is no event", bad_pdpte },
 	{ "CR0.TS alone is no event (real)", only_ts, M_REAL },
 	{ "CR0.TS alone is no event (long)", only_ts, M_LONG },
@@ -963,6 +1056,7 @@ static const struct test_case cases[] = {
 	{ "exits of LIDT", table_exits, 0, 120 },
 	{ "two vCPUs, watches come and go", two_vcpus, 0, 120 },
 	{ "a vCPU that is made later", two_vcpus, 1, 120 },
+	{ "instructions that are replaced", replaced, 0, 120 },
 	{ "hostile arguments", refused },
 	{ NULL },
 };

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "mon.h"
+#include "vcpu_thread.h"
 
 DECLARE_PAYLOAD3(exact_far);
 DECLARE_LABEL(exact_far16, first);
@@ -16,6 +17,8 @@ DECLARE_LABEL(exact_far32, sel);
 DECLARE_LABEL(exact_far64, sel);
 DECLARE_PAYLOAD(exact_inc);
 DECLARE_PAYLOAD(exact_mov);
+DECLARE_PAYLOAD(exact_wide);
+DECLARE_LABEL(exact_wide, inc);
 DECLARE_PAYLOAD(exact_gdt);
 DECLARE_LABEL(exact_gdt, called);
 DECLARE_PAYLOAD(exact_gate);
@@ -81,23 +84,31 @@ static void run_both(struct vcpu *const v[2], unsigned int n)
 	}
 }
 
+/* A second vCPU, in the same mode. */
+static struct vcpu *second(struct vcpu *first)
+{
+	struct vcpu *v = vcpu_create(first->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	v->mode = first->mode;
+	get_sregs(first, &s);
+	set_sregs(v, &s);
+	get_regs(first, &r);
+	r.rsp = GUEST_STACK_AP;
+	set_regs(v, &r);
+	return v;
+}
+
 static void chain(const char *start, const char *end)
 {
 	const unsigned int n = VIGIL_MAX_EVENTS / 2; /* none is dropped */
 	struct vcpu *v[2] = { guest_start(M_LONG, start, end) };
 	unsigned int rounds = test_rounds(10), i;
 	int mon = mon_open(v[0]->vm);
-	struct kvm_sregs s;
-	struct kvm_regs r;
 	uint32_t last = 0;
 
-	v[1] = vcpu_create(v[0]->vm);
-	v[1]->mode = M_LONG;
-	get_sregs(v[0], &s);
-	set_sregs(v[1], &s);
-	get_regs(v[0], &r);
-	r.rsp = GUEST_STACK_AP;
-	set_regs(v[1], &r);
+	v[1] = second(v[0]);
 	wr64(v[0]->vm, TARGET, 0);
 	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
 	while (rounds--) {
@@ -125,6 +136,59 @@ static void chain_inc(long arg)
 static void chain_mov(long arg)
 {
 	chain(pl_exact_mov, pl_exact_mov_end);
+}
+
+/*
+ * One vCPU's stores of 8 bytes are held, the other one increments the lower 4 of them. A
+ * held store must not come between that one's event and its store: the increment would be
+ * told once more.
+ */
+static void beside_held(long arg)
+{
+	const unsigned int incs = VIGIL_MAX_EVENTS / 2, stores = incs / 4;
+	struct vcpu *v[2] = { START(M_LONG, exact_wide) };
+	unsigned int rounds = test_rounds(4), i;
+	int mon = mon_open(v[0]->vm);
+	struct vigil_event ev;
+	struct kvm_regs r;
+
+	v[1] = second(v[0]);
+	wr64(v[0]->vm, TARGET, 0);
+	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
+	mon_watch(mon, TARGET + 4, 4, VIGIL_ACTION_ASK);
+	while (rounds--) {
+		unsigned int told = 0, held = 0;
+		struct runner runner[2];
+
+		for (i = 0; i < 2; i++) {
+			vcpu_settle(v[i]);
+			get_regs(v[i], &r);
+			r.rip = i ? LABEL_AT(exact_wide, inc) : GUEST_CODE;
+			r.rdi = TARGET;
+			r.rcx = i ? incs : stores;
+			r.rax = (uint64_t)(rounds + 1) << 32;
+			set_regs(v[i], &r);
+		}
+		for (i = 0; i < 2; i++)
+			runner_start(&runner[i], v[i]);
+		while (held < stores) {
+			ev = mon_event(mon);
+			told += ev.len == 4;
+			if (!(ev.flags & VIGIL_EVENT_HELD))
+				continue;
+			held++;
+			REQUIRE_EQ(mon_verdict(mon, ev.seq,
+					       VIGIL_VERDICT_ALLOW),
+				   0);
+		}
+		for (i = 0; i < 2; i++)
+			runner_join(&runner[i], STOP_END);
+		while (mon_ready(mon, 0))
+			told += mon_event(mon).len == 4;
+		CHECK_EQ(told, incs);
+	}
+	close(mon);
+	vm_destroy(v[0]->vm);
 }
 
 /* ---- far calls ---- */
@@ -849,6 +913,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "two vCPUs, LOCK INC", chain_inc },
 		{ "two vCPUs, MOV", chain_mov },
+		{ "two vCPUs, one of them held", beside_held },
 		CASE_ALL("far calls", far_call),
 		{ "a watched GDT", watched_gdt },
 		{ "call gate to a watched stack", call_gate },

@@ -607,9 +607,12 @@ int msr_check(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 		return check_efer(vcpu, value, false);
 	case MSR_LSTAR:
 	case MSR_CSTAR:
+		ok = msr_canonical(vcpu, *value);
+		break;
 	case MSR_IA32_SYSENTER_ESP:
 	case MSR_IA32_SYSENTER_EIP:
-		ok = msr_canonical(vcpu, *value);
+		/* AMD takes any value, since long mode has no SYSENTER there. */
+		ok = host_info.amd || msr_canonical(vcpu, *value);
 		break;
 	case MSR_SYSCALL_MASK:
 		/* It has 32 bits; AMD ignores the others. */

@@ -193,20 +193,37 @@ int emulctl_verdict(struct vigil_vcpu *vcpu,
 	return 1;
 }
 
+/*
+ * Makes a store that was held: it replaces @old if that is not NULL. vm->store_lock, so
+ * that none comes between the look of another store at what is in memory and its own
+ * change: that one would be told with old bytes that are not, or twice.
+ *
+ * An error is not looked at: if the memory has gone meanwhile, the guest's next access
+ * to it tells. If the process is being killed, the guest does not run again.
+ */
+static void make_held(struct vigil_vcpu *vcpu, void *old, const void *data,
+		      unsigned int len)
+{
+	gpa_t gpa = vcpu->io.gpa;
+
+	if (mutex_lock_killable(&vcpu->vm->store_lock))
+		return;
+	if (old)
+		gmem_cmpxchg(vcpu->vm, gpa, old, data, len);
+	else
+		gmem_write(vcpu->vm, gpa, data, len);
+	mutex_unlock(&vcpu->vm->store_lock);
+}
+
 int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu))
 {
 	enum watch_answer answer;
 	int ret = emulctl_verdict(vcpu, again, &answer);
 
-	if (ret != 1 || answer != WATCH_GO)
-		return ret;
-	/*
-	 * An error is not looked at: if the memory has gone meanwhile, the
-	 * guest's next access to it tells.
-	 */
-	gmem_write(vcpu->vm, vcpu->io.gpa, data, len);
-	return 1;
+	if (ret == 1 && answer == WATCH_GO)
+		make_held(vcpu, NULL, data, len);
+	return ret;
 }
 
 static int held_resume(struct vigil_vcpu *vcpu);
@@ -225,8 +242,7 @@ static int held_settle(struct vigil_vcpu *vcpu)
 		ret = emulctl_verdict(vcpu, held_resume, &answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
-			gmem_cmpxchg(vcpu->vm, vcpu->io.gpa, old,
-				     c->pending.data, c->pending.bytes);
+			make_held(vcpu, old, c->pending.data, c->pending.bytes);
 		}
 	} else {
 		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes,
@@ -495,7 +511,16 @@ static int decode(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n)
 	return ret;
 }
 
-int emulctl_run(struct vigil_vcpu *vcpu)
+static bool is_one_of(const struct insn *insn, const u16 *ops)
+{
+	for (; *ops != INSN_OP_NONE; ops++)
+		if (insn->op == *ops)
+			return true;
+	return false;
+}
+
+/* @ops is NULL where the exit has not told what the instruction is. */
+static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 {
 	u8 bytes[15];
 	int n, ret;
@@ -510,6 +535,8 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 	}
 	switch (decode(vcpu, bytes, n)) {
 	case INSN_OK:
+		if (ops && unlikely(!is_one_of(&vcpu->emul.insn, ops)))
+			return 1;
 		ret = store_short(vcpu);
 		if (ret != EMUL_PENDING)
 			return emul_done(vcpu, ret);
@@ -524,8 +551,21 @@ int emulctl_run(struct vigil_vcpu *vcpu)
 			return 1;
 		fallthrough;
 	default:
+		/* The decoder knows what the exit was for. */
+		if (ops)
+			return 1;
 		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   bytes, n);
 	}
+}
+
+int emulctl_run(struct vigil_vcpu *vcpu)
+{
+	return run(vcpu, NULL);
+}
+
+int emulctl_run_one_of(struct vigil_vcpu *vcpu, const u16 *ops)
+{
+	return run(vcpu, ops);
 }

@@ -12,6 +12,11 @@ void emulctl_init(void);
 /* Emulates the instruction at RIP. 1: go on; 0: to userspace; -errno. */
 int emulctl_run(struct vigil_vcpu *vcpu);
 /*
+ * Does the same behind an exit for one of @ops, up to INSN_OP_NONE. Another vCPU may have
+ * replaced the instruction since: then the guest executes what is there now.
+ */
+int emulctl_run_one_of(struct vigil_vcpu *vcpu, const u16 *ops);
+/*
  * Returns as the hypercall iret: vigil_emul_pv_iret() has the arguments. Returns as
  * emulctl_run().
  */

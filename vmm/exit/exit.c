@@ -214,12 +214,13 @@ int exit_wrmsr(struct vigil_vcpu *vcpu, unsigned int len)
 
 int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 {
+	static const u16 ops[] = { INSN_OP_MOV_TO_CR, INSN_OP_NONE };
 	unsigned long val = vcpu->regs[reg], old_cr8 = vcpu->cr8;
 	int ret;
 
 	/* The emulator asks the monitors, and counts. */
 	if (control_has_cr(vcpu, cr))
-		return exit_emulate(vcpu);
+		return exit_emulate_one_of(vcpu, ops);
 	vcpu->stat.exits_cr++;
 	if (vmm_ops->code_bits(vcpu) != 64)
 		val = (u32)val;
@@ -468,6 +469,40 @@ int exit_emulate(struct vigil_vcpu *vcpu)
 	return likely(vcpu->stat.emul_failed == failed) ?
 		       ret :
 		       emulctl_failed(vcpu, ret);
+}
+
+int exit_emulate_one_of(struct vigil_vcpu *vcpu, const u16 *ops)
+{
+	u64 failed = vcpu->stat.emul_failed;
+	int ret = emulctl_run_one_of(vcpu, ops);
+
+	return likely(vcpu->stat.emul_failed == failed) ?
+		       ret :
+		       emulctl_failed(vcpu, ret);
+}
+
+int exit_machine_word(struct vigil_vcpu *vcpu)
+{
+	static const u16 ops[] = { INSN_OP_CLTS, INSN_OP_LMSW, INSN_OP_SMSW,
+				   INSN_OP_NONE };
+
+	return exit_emulate_one_of(vcpu, ops);
+}
+
+int exit_system_table(struct vigil_vcpu *vcpu)
+{
+	static const u16 ops[] = { INSN_OP_SGDT, INSN_OP_SIDT, INSN_OP_LGDT,
+				   INSN_OP_LIDT, INSN_OP_SLDT, INSN_OP_STR,
+				   INSN_OP_LLDT, INSN_OP_LTR,  INSN_OP_NONE };
+
+	return exit_emulate_one_of(vcpu, ops);
+}
+
+int exit_int1(struct vigil_vcpu *vcpu)
+{
+	static const u16 ops[] = { INSN_OP_INT1, INSN_OP_NONE };
+
+	return exit_emulate_one_of(vcpu, ops);
 }
 
 int exit_fail_entry(struct vigil_vcpu *vcpu, u64 reason)

@@ -51,6 +51,15 @@ int exit_irq_window(struct vigil_vcpu *vcpu);
 /* Emulates the instruction at RIP, whatever it is. */
 int exit_emulate(struct vigil_vcpu *vcpu);
 /*
+ * Emulates it, if it is one of @ops, for which the CPU has exited: up to INSN_OP_NONE.
+ * Otherwise another vCPU has replaced it, and the guest executes what is there now.
+ */
+int exit_emulate_one_of(struct vigil_vcpu *vcpu, const u16 *ops);
+/* CLTS, LMSW, SMSW; loads and stores of GDTR, IDTR, LDTR and TR; INT1 */
+int exit_machine_word(struct vigil_vcpu *vcpu);
+int exit_system_table(struct vigil_vcpu *vcpu);
+int exit_int1(struct vigil_vcpu *vcpu);
+/*
  * Ends KVM_RUN with KVM_EXIT_FAIL_ENTRY and the hardware's reason. Logs
  * nothing, since a user could flood the log.
  */

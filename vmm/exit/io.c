@@ -321,14 +321,12 @@ static int string_io(struct vigil_vcpu *vcpu)
 					   NULL, 0);
 	emulctl_begin(vcpu);
 	insn = string_insn(vcpu);
-	if (vigil_decode_again(insn, bytes, n, vcpu->emul.mode))
-		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
-					   bytes, n);
 	/*
 	 * Another vCPU may have changed the bytes since the CPU saw an I/O
 	 * instruction there.
 	 */
-	if (insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
+	if (vigil_decode_again(insn, bytes, n, vcpu->emul.mode) ||
+	    insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
 		return 1;
 	if (string_rep(insn)) {
 		count = vcpu->regs[REG_RCX] & string_mask(insn);

@@ -13,6 +13,11 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/ops.h"
 
+/* What switches tasks, by itself or through a gate. */
+static const u16 ops[] = { INSN_OP_CALL_FAR, INSN_OP_JMP_FAR, INSN_OP_IRET,
+			   INSN_OP_INT,	     INSN_OP_INT3,    INSN_OP_INTO,
+			   INSN_OP_INT1,     INSN_OP_NONE };
+
 static void forget_event(struct vigil_vcpu *vcpu)
 {
 	event_complete(vcpu, CUT_NONE, 0, false, 0);
@@ -28,10 +33,10 @@ int exit_task_switch(struct vigil_vcpu *vcpu, const struct exit_task *t)
 		return 1;
 	}
 	if (!t->gate || !event_injected(vcpu))
-		return exit_emulate(vcpu);
+		return exit_emulate_one_of(vcpu, ops);
 	if (t->doubtful && emulctl_int_enters(vcpu, t->sel)) {
 		forget_event(vcpu);
-		return exit_emulate(vcpu);
+		return exit_emulate_one_of(vcpu, ops);
 	}
 	return emulctl_event(vcpu, t->sel, t->rf);
 }

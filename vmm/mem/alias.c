@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory that several slots share. */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 
@@ -18,7 +19,7 @@ static bool same_addresses(const struct vigil_slot *a,
 
 static bool same_file(const struct vigil_slot *a, const struct vigil_slot *b)
 {
-	return a->file && a->file == b->file &&
+	return a->pages && a->pages == b->pages &&
 	       a->pgoff < b->pgoff + b->npages &&
 	       b->pgoff < a->pgoff + a->npages;
 }
@@ -119,13 +120,26 @@ bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
 	return true;
 }
 
-/* The page cache that a shared mapping of a file shows; NULL: @vma is none. */
-static const void *shared_file(const struct vm_area_struct *vma)
+/* The file that a shared mapping shows; NULL: @vma is none. */
+static struct file *shared_file(const struct vm_area_struct *vma)
 {
 	if (!vma || !vma->vm_file || !(vma->vm_flags & VM_MAYSHARE) ||
 	    !S_ISREG(file_inode(vma->vm_file)->i_mode))
 		return NULL;
-	return vma->vm_file->f_mapping;
+	return vma->vm_file;
+}
+
+void alias_hold_file(struct vigil_slot *slot)
+{
+	if (slot->file)
+		get_file(slot->file);
+}
+
+void alias_put_file(struct vigil_slot *slot)
+{
+	if (slot->file)
+		fput(slot->file);
+	slot->file = NULL;
 }
 
 int alias_find_file(struct vigil_slot *slot)
@@ -133,7 +147,7 @@ int alias_find_file(struct vigil_slot *slot)
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
-	const void *file;
+	struct file *file;
 	hva_t at;
 
 	if (mmap_read_lock_killable(mm))
@@ -147,9 +161,11 @@ int alias_find_file(struct vigil_slot *slot)
 		pgoff = vma->vm_pgoff +
 			((long)(slot->uaddr - vma->vm_start) >> PAGE_SHIFT);
 		if (at == slot->uaddr) {
-			slot->file = file;
+			slot->file = get_file(file);
+			slot->pages = file->f_mapping;
 			slot->pgoff = pgoff;
-		} else if (file != slot->file || pgoff != slot->pgoff) {
+		} else if (file->f_mapping != slot->pages ||
+			   pgoff != slot->pgoff) {
 			goto none;
 		}
 		cond_resched();
@@ -158,6 +174,7 @@ int alias_find_file(struct vigil_slot *slot)
 	return 0;
 none:
 	mmap_read_unlock(mm);
-	slot->file = NULL;
+	alias_put_file(slot);
+	slot->pages = NULL;
 	return 0;
 }

@@ -57,8 +57,19 @@ bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
  * Only shared mappings count, and only if the slot has one piece of one file. The VMM
  * may have the same piece at other addresses. What it maps later is not noticed.
  *
+ * The slot holds the file, whatever the VMM does with its mappings: otherwise another
+ * file's pages could come to the address by which files are compared. The caller lets
+ * go of it by alias_put_file().
+ *
  * Return: 0, or -EINTR: the caller is being killed.
  */
 int alias_find_file(struct vigil_slot *slot);
+/* A copy of a slot holds its file as well. */
+void alias_hold_file(struct vigil_slot *slot);
+/*
+ * Lets go of the slot's file. The slot may only be compared with others of its VM that
+ * have noted their file before.
+ */
+void alias_put_file(struct vigil_slot *slot);
 
 #endif

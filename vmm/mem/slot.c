@@ -139,11 +139,29 @@ static int slots_publish(struct vigil_vm *vm, struct vigil_slots *new,
 	return 0;
 }
 
+/* A slot like @want, which holds its file; or NULL. */
+static struct vigil_slot *slot_copy(const struct vigil_slot *want)
+{
+	struct vigil_slot *new =
+		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+
+	if (new)
+		alias_hold_file(new);
+	return new;
+}
+
+/* Frees a slot that shadow/ keeps nothing for. */
+static void slot_drop(struct vigil_slot *slot)
+{
+	alias_put_file(slot);
+	kvfree(slot->dirty);
+	kfree(slot);
+}
+
 static void slot_free(struct vigil_vm *vm, struct vigil_slot *slot)
 {
 	shadow_slot_free(vm, slot);
-	kvfree(slot->dirty);
-	kfree(slot);
+	slot_drop(slot);
 }
 
 void vigil_free_slots(struct vigil_vm *vm)
@@ -154,6 +172,15 @@ void vigil_free_slots(struct vigil_vm *vm)
 	for (i = 0; i < slots->count; i++)
 		slot_free(vm, slots->slot[i]);
 	kvfree(slots);
+}
+
+void vigil_slots_closed(struct vigil_vm *vm)
+{
+	struct vigil_slots *slots = rcu_dereference_protected(vm->slots, true);
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		alias_put_file(slots->slot[i]);
 }
 
 struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id)
@@ -220,25 +247,22 @@ static int slot_insert(struct vigil_vm *vm, struct vigil_slot *new)
 
 static int slot_create(struct vigil_vm *vm, const struct vigil_slot *want)
 {
-	struct vigil_slot *new =
-		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+	struct vigil_slot *new = slot_copy(want);
 	int ret = -ENOMEM;
 
 	if (!new)
 		return ret;
 	if (slot_logs_dirty(new) && dirty_bitmap_alloc(new))
-		goto free;
+		goto drop;
 	ret = shadow_slot_init(vm, new);
 	if (ret)
-		goto bitmap;
+		goto drop;
 	ret = slot_insert(vm, new);
 	if (!ret)
 		return 0;
 	shadow_slot_free(vm, new);
-bitmap:
-	kvfree(new->dirty);
-free:
-	kfree(new);
+drop:
+	slot_drop(new);
 	return ret;
 }
 
@@ -260,17 +284,16 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	 * The new place is made first, so a failure leaves the old one as it
 	 * was.
 	 */
-	struct vigil_slot *new =
-		kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
+	struct vigil_slot *new = slot_copy(want);
 
 	if (!new)
 		return -ENOMEM;
 	ret = -ENOMEM;
 	if (slot_logs_dirty(new) && !old->dirty && dirty_bitmap_alloc(new))
-		goto free;
+		goto drop;
 	ret = shadow_slot_init(vm, new);
 	if (ret)
-		goto bitmap;
+		goto drop;
 	ret = slot_remove(vm, old);
 	if (ret)
 		goto arch;
@@ -296,10 +319,8 @@ static int slot_move(struct vigil_vm *vm, struct vigil_slot *old,
 	return 0;
 arch:
 	shadow_slot_free(vm, new);
-bitmap:
-	kvfree(new->dirty);
-free:
-	kfree(new);
+drop:
+	slot_drop(new);
 	return ret;
 }
 
@@ -327,7 +348,7 @@ static int slot_set_flags(struct vigil_vm *vm, struct vigil_slot *old,
 		goto free;
 	if (slot_logs_dirty(new))
 		shadow_slot_protect(vm, new);
-	/* The new slot has taken shadow/'s part over. */
+	/* The new slot has taken shadow/'s part over, and the file. */
 	kvfree(old->dirty);
 	kfree(old);
 	return 0;
@@ -393,9 +414,10 @@ int vigil_set_slot(struct vigil_vm *vm,
 
 	/* A killed caller does not wait: making a large slot takes a while. */
 	ret = mutex_lock_killable(&vm->lock);
-	if (ret)
-		return ret;
-	ret = set_slot_locked(vm, &want);
-	mutex_unlock(&vm->lock);
+	if (!ret) {
+		ret = set_slot_locked(vm, &want);
+		mutex_unlock(&vm->lock);
+	}
+	alias_put_file(&want);
 	return ret;
 }

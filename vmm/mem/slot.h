@@ -20,9 +20,10 @@ struct vigil_vm;
  * @base:	first page
  * @npages:	pages, not 0
  * @uaddr:	where the VMM's process has the memory
- * @file:	of which file these are pages, to be compared only; NULL: of none that
+ * @file:	[c] held, so that @pages stays that of this file; may be NULL
+ * @pages:	of which file these are pages, to be compared only; NULL: of none that
  *		another slot may have as well
- * @pgoff:	the first one's index in @file
+ * @pgoff:	the first one's index in @pages
  * @flags:	KVM_MEM_*
  * @id:		KVM_SET_USER_MEMORY_REGION's number of the slot
  * @dirty:	NULL, or two bitmaps of @bitmap_bytes each: the live one, and behind
@@ -34,13 +35,15 @@ struct vigil_vm;
  * @shares_log:	[a] how many of those log dirty pages
  *
  * Immutable once published, except the bitmap's bits, what shadow/ keeps in
- * @arch, and what is marked [a]. A change replaces the slot by a new one.
+ * @arch, and what is marked [a]. A change replaces the slot by a new one. [c] is NULL
+ * from when the last descriptor of the VM and its vCPUs is closed.
  */
 struct vigil_slot {
 	gfn_t base;
 	unsigned long npages;
 	hva_t uaddr;
-	const void *file;
+	struct file *file;
+	const struct address_space *pages;
 	unsigned long pgoff;
 	u32 flags;
 	u16 id;
@@ -98,6 +101,11 @@ int vigil_set_slot(struct vigil_vm *vm,
 		   const struct kvm_userspace_memory_region2 *r);
 struct vigil_slot *vigil_slot_by_id(struct vigil_slots *slots, u16 id);
 void vigil_free_slots(struct vigil_vm *vm);
+/*
+ * No descriptor of the VM nor of its vCPUs is left, so no slot is made any more: the
+ * slots let go of their files, which monitors do not keep.
+ */
+void vigil_slots_closed(struct vigil_vm *vm);
 struct vigil_slots *vigil_empty_slots(void);
 
 #endif

@@ -160,6 +160,10 @@ bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)
 
 int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 {
+	static const u16 ops[] = { INSN_OP_INT,	    INSN_OP_INT3,
+				   INSN_OP_INTO,    INSN_OP_INT1,
+				   INSN_OP_SYSCALL, INSN_OP_SYSENTER,
+				   INSN_OP_NONE };
 	unsigned long next = vcpu->rip + len;
 	int ret;
 
@@ -174,7 +178,7 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	}
 	/* VMX injects no event of that kind while IF is clear. */
 	vcpu->pv.bounce = vector + 1;
-	ret = exit_emulate(vcpu);
+	ret = exit_emulate_one_of(vcpu, ops);
 	vcpu->pv.bounce = 0;
 	return ret;
 }

@@ -50,6 +50,7 @@ static int read_tsc(struct vigil_vcpu *vcpu, unsigned int len, bool aux)
 static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
 		       int *ret)
 {
+	const u16 ops[] = { insn->op, INSN_OP_NONE };
 	unsigned int len = insn->len;
 
 	switch (insn->op) {
@@ -78,7 +79,7 @@ static bool privileged(struct vigil_vcpu *vcpu, const struct insn *insn,
 	case INSN_OP_SIDT:
 	case INSN_OP_SLDT:
 	case INSN_OP_STR:
-		*ret = exit_emulate(vcpu);
+		*ret = exit_emulate_one_of(vcpu, ops);
 		return true;
 	case INSN_OP_LGDT:
 	case INSN_OP_LIDT:
