@@ -430,7 +430,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	return emul_done(vcpu, status);
 }
 
-int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
+int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
+		  bool watched)
 {
 	int ret;
 
@@ -438,8 +439,10 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
 	vcpu->xlat.gpa = gpa & PAGE_MASK;
 	vcpu->xlat.access = ec & (PFERR_W | PFERR_U);
 	vcpu->xlat.valid = true;
+	vcpu->xlat.watched = watched;
 	ret = emulctl_run(vcpu);
 	vcpu->xlat.valid = false;
+	vcpu->xlat.watched = false;
 	return ret;
 }
 
