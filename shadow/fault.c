@@ -538,7 +538,7 @@ static struct shadow_kept *kept_of(struct vigil_vcpu *vcpu, gva_t gva)
  * tell such a page from one that user code may write to.
  */
 static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
-		      const struct shadow_page *sp)
+		      const struct shadow_page *sp, unsigned int watched)
 {
 	if (READ_ONCE(vcpu->vm->shadow.bits_refused) || !(f->w.access & WALK_W))
 		return;
@@ -547,6 +547,7 @@ static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
 		.gfn = f->w.gfn,
 		.pte = sp->snap ? f->w.pte[0] : 0,
 		.role = sp->role.word,
+		.watched = watched,
 	};
 }
 
@@ -591,6 +592,7 @@ static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
 	bool valid;
 
 	if (likely(k->page != (gva & PAGE_MASK)) ||
+	    k->watched != watched_generation(&vcpu->vm->watched) ||
 	    (ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) !=
 		    (PFERR_P | PFERR_W) ||
 	    READ_ONCE(vcpu->vm->shadow.bits_refused))
@@ -598,7 +600,7 @@ static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
 	rcu_read_lock();
 	valid = kept_valid(vcpu, k, gva, ec);
 	rcu_read_unlock();
-	if (!valid || !watch_gfn(vcpu->vm, k->gfn))
+	if (!valid)
 		return false;
 	slot = cached_slot(vcpu, k->gfn);
 	if (!slot || (slot->flags & KVM_MEM_READONLY))
@@ -615,6 +617,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	struct shadow_page *sp = descend(vcpu, f);
 	unsigned int index = spt_index(f->gva, 1), access = f->access;
 	unsigned long *word = slot_word(f->slot, gfn);
+	unsigned int watched;
 	u64 *sptep, spte;
 	bool open;
 
@@ -661,9 +664,11 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	sp->writes = 0;
 	audit_tlb_load(vcpu, f->gva, f->w.level);
 	if (f->write && !(spte & SPTE_W)) {
-		if (watch_gfn(vm, gfn))
-			keep_walk(vcpu, f, sp);
-		return SHADOW_EMULATE;
+		watched = watched_generation(&vm->watched);
+		if (!watch_gfn(vm, gfn))
+			return SHADOW_EMULATE;
+		keep_walk(vcpu, f, sp, watched);
+		return SHADOW_WATCHED;
 	}
 	vcpu->stat.pf_mapped++;
 	return SHADOW_FIXED;
@@ -818,6 +823,6 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 	}
 	if (unlikely(!watched_empty(&vcpu->vm->watched)) &&
 	    store_known(vcpu, gva, *error_code, gpa))
-		return SHADOW_EMULATE;
+		return SHADOW_WATCHED;
 	return page_fault(vcpu, gva, error_code, gpa);
 }

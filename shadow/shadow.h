@@ -152,13 +152,15 @@ int shadow_load(struct vigil_vcpu *vcpu);
 enum shadow_fault {
 	SHADOW_FIXED, /* enter again */
 	SHADOW_GUEST, /* the guest's own fault: *error_code is what it sees */
-	SHADOW_EMULATE, /* write to a shadowed table or watched page: emulate */
+	SHADOW_EMULATE, /* write to a shadowed table: emulate */
 	SHADOW_MMIO, /* no memory there: emulate, gpa in *gpa */
+	SHADOW_WATCHED, /* write to a watched page, and maybe a table: emulate */
 	/* negative errno: -EFAULT (no host memory), -EINTR, -ENOMEM */
 };
 /*
  * Handles a #PF that came while the guest ran: dirty log, A and D bits,
- * CR0.WP=0, unsync, prefetch. With SHADOW_EMULATE, *gpa is that of the page.
+ * CR0.WP=0, unsync, prefetch. With SHADOW_EMULATE and SHADOW_WATCHED, *gpa is that of
+ * the page, which may be watched in both cases.
  */
 int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		      gpa_t *gpa);

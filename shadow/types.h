@@ -134,6 +134,7 @@ struct vigil_slots;
  * @gfn:	of the watched page
  * @pte:	the guest's entry that maps it; 0 if no guest table does
  * @role:	word of the role of the shadow page that has its SPTE
+ * @watched:	vm->watched as the page was found to be watched: watched_generation()
  *
  * The guest may store to the page, and the bits that the store sets in the guest's
  * tables are set, as long as the SPTE of @page has all this.
@@ -143,6 +144,7 @@ struct shadow_kept {
 	u64 gfn;
 	u64 pte;
 	u32 role;
+	unsigned int watched;
 };
 
 struct shadow_vcpu {

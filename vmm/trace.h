@@ -20,7 +20,8 @@
 	{ 0,	"fixed" },				\
 	{ 1,	"guest" },				\
 	{ 2,	"emulate" },				\
-	{ 3,	"mmio" }
+	{ 3,	"mmio" },				\
+	{ 4,	"watched" }
 
 #define trace_emul_results				\
 	{ EMUL_OK,		"done" },		\

@@ -189,6 +189,7 @@ struct vigil_vcpu {
 	u8 change; /* [v] CHANGE_*: what became of the event of a register's change */
 	struct { /* what the fault that led here was walked to */
 		bool valid;
+		bool watched; /* the page that @gpa is in was, at least */
 		u32 access; /* PFERR_W, PFERR_U */
 		gva_t page;
 		gpa_t gpa;

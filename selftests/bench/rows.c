@@ -555,6 +555,55 @@ static void watch_pass_16(struct bench *b, struct result *r)
 	let_through(b, r, VIGIL_MAX_CONDITIONS);
 }
 
+/*
+ * A monitor that has @n - 1 watches, each in a page of its own, adds one more. The peer
+ * has no watches: its VMM changes a slot, which is how it would have a page protected.
+ */
+static void watch_add(struct bench *b, struct result *r, unsigned int n)
+{
+	struct vigil_watch w = { .len = 8,
+				 .kind = VIGIL_WATCH_GPA,
+				 .action = VIGIL_ACTION_LOG };
+	const unsigned int times = 100;
+	unsigned int i;
+	int monitor;
+	uint64_t t0;
+
+	r->ops = times;
+	if (!b->vigil) {
+		t0 = now();
+		for (i = 0; i < times; i++)
+			data_slot(b, !(i & 1));
+		r->ticks = (double)(now() - t0) / times;
+		return;
+	}
+	monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
+	for (i = 0; i < n - 1 + times; i++) {
+		/* The new one is among the others. */
+		w.start = DATA + (i < n - 1 ? i : n / 2) * 4096ull + 64;
+		t0 = now();
+		if (ioctl(monitor, VIGIL_WATCH_ADD, &w))
+			die("watch %u: %s", i, strerror(errno));
+		if (i < n - 1)
+			continue;
+		r->ticks += now() - t0;
+		if (ioctl(monitor, VIGIL_WATCH_DEL, &w.id))
+			die("VIGIL_WATCH_DEL: %s", strerror(errno));
+	}
+	r->ticks /= times;
+	close(monitor);
+}
+
+static void watch_add_200(struct bench *b, struct result *r)
+{
+	watch_add(b, r, 200);
+}
+
+static void watch_add_10k(struct bench *b, struct result *r)
+{
+	watch_add(b, r, 10000);
+}
+
 /* ---- the dirty log ---- */
 
 static void harvest(struct bench *b, uint64_t *ticks)
@@ -706,6 +755,10 @@ const struct row rows[] = {
 	  watch_pass },
 	{ "watch-pass-16", "the same, the last of 16 conditions", 1300, 0,
 	  watch_pass_16 },
+	{ "watch-add-200", "adding one of 200 watches", 6000, 0,
+	  watch_add_200 },
+	{ "watch-add-10000", "adding one of 10,000 watches", 6000, 0,
+	  watch_add_10k },
 	{ "log-enable", "enable the log on 256 MiB mapped", 5e6, 0,
 	  log_enable },
 };

@@ -139,28 +139,12 @@ static int op_read(struct emul_ctxt *c, u64 la, void *buf, unsigned int bytes,
 						       EMUL_OK;
 }
 
-/* Asks the watches about a store. The caller makes the store itself. */
-static enum watch_answer ask_watch(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
-				   const void *old, const void *new,
-				   unsigned int bytes)
+static int store(struct vigil_vcpu *vcpu, struct vigil_slot *slot, gpa_t gpa,
+		 const void *buf, unsigned int bytes)
 {
-	struct watch_store st = {
-		.gva = la,
-		.gva_valid = true,
-		.gpa = gpa,
-		.len = bytes,
-		.old = old,
-		.new_ = new,
-	};
-
-	return watch_store(vcpu, &st);
-}
-
-static int store(struct vigil_vcpu *vcpu, gpa_t gpa, const void *buf,
-		 unsigned int bytes)
-{
-	return gmem_write(vcpu->vm, gpa, buf, bytes) ? no_memory(vcpu) :
-						       EMUL_OK;
+	return unlikely(gmem_write_slot(slot, gpa, buf, bytes)) ?
+		       no_memory(vcpu) :
+		       EMUL_OK;
 }
 
 static int exchange(struct vigil_vcpu *vcpu, gpa_t gpa, void *old,
@@ -177,22 +161,28 @@ static int exchange(struct vigil_vcpu *vcpu, gpa_t gpa, void *old,
  * of the stores, and the old bytes of one are the new bytes of the last one. With
  * @expect it is a compare and exchange, which gets there what memory held.
  */
-static int watched_store(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
-			 void *expect, const void *new, unsigned int bytes)
+static __always_inline int watched_store(struct vigil_vcpu *vcpu,
+					 struct vigil_slot *slot, u64 la,
+					 gpa_t gpa, void *expect,
+					 const void *new, unsigned int bytes)
 {
+	const struct watched_range *only = NULL;
+	struct watch_store st;
 	u8 old[EMUL_MAX_ACCESS];
+	unsigned int n;
 	int ret;
 
 	/* The process is being killed: the guest does not run again. */
 	if (mutex_lock_killable(&vcpu->vm->store_lock))
 		return EMUL_RESTART;
+	n = watched_count(&vcpu->vm->watched, gpa, gpa + bytes - 1, &only);
 	/* Beside all ranges nobody is told, so nobody wants the old bytes. */
-	if (!expect && !watch_bytes(vcpu->vm, gpa, bytes)) {
+	if (likely(!n) && !expect) {
 		vcpu->stat.watch_misses++;
-		ret = store(vcpu, gpa, new, bytes);
+		ret = store(vcpu, slot, gpa, new, bytes);
 		goto out;
 	}
-	if (gmem_read(vcpu->vm, gpa, old, bytes)) {
+	if (gmem_read_slot(slot, gpa, old, bytes)) {
 		ret = no_memory(vcpu);
 		goto out;
 	}
@@ -201,7 +191,16 @@ static int watched_store(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
 		ret = EMUL_OK;
 		goto out;
 	}
-	switch (ask_watch(vcpu, la, gpa, old, new, bytes)) {
+	st = (struct watch_store){
+		.gva = la,
+		.gva_valid = true,
+		.gpa = gpa,
+		.len = bytes,
+		.old = old,
+		.new_ = new,
+		.only = n == 1 ? only : NULL,
+	};
+	switch (watch_store(vcpu, &st)) {
 	case WATCH_SKIP:
 		ret = EMUL_OK;
 		break;
@@ -210,23 +209,31 @@ static int watched_store(struct vigil_vcpu *vcpu, u64 la, gpa_t gpa,
 		break;
 	default:
 		ret = expect ? exchange(vcpu, gpa, expect, new, bytes) :
-			       store(vcpu, gpa, new, bytes);
+			       store(vcpu, slot, gpa, new, bytes);
 	}
 out:
 	mutex_unlock(&vcpu->vm->store_lock);
 	return ret;
 }
 
+/* What the fault has found is still so, or watched_store() finds nothing. */
+static bool on_watched_page(struct vigil_vcpu *vcpu, gpa_t gpa)
+{
+	return vcpu->xlat.watched || watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT);
+}
+
 int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
 		  unsigned int bytes)
 {
+	struct vigil_slot *slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+
 	vcpu->io.gpa = gpa;
-	if (is_mmio(vcpu, gpa, true))
+	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
 		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
-		return watched_store(vcpu, la, gpa, NULL, buf, bytes);
-	return store(vcpu, gpa, buf, bytes);
+	if (on_watched_page(vcpu, gpa))
+		return watched_store(vcpu, slot, la, gpa, NULL, buf, bytes);
+	return store(vcpu, slot, gpa, buf, bytes);
 }
 
 static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
@@ -250,6 +257,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		      unsigned int bytes, unsigned int flags)
 {
 	struct vigil_vcpu *vcpu = emul_vcpu(c);
+	struct vigil_slot *slot;
 	gpa_t gpa;
 	int ret;
 
@@ -258,12 +266,13 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		return ret;
 	vcpu->io.gpa = gpa;
 	check_breakpoints(vcpu, la, bytes, true, flags);
+	slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
 	/* A device has no compare and exchange: the value was read before. */
-	if (is_mmio(vcpu, gpa, true))
+	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
-		return watched_store(vcpu, la, gpa, old, new, bytes);
+	if (on_watched_page(vcpu, gpa))
+		return watched_store(vcpu, slot, la, gpa, old, new, bytes);
 	return exchange(vcpu, gpa, old, new, bytes);
 }
 

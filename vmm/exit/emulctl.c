@@ -73,7 +73,7 @@ void __init emulctl_init(void)
 			    boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
 }
 
-void emulctl_begin(struct vigil_vcpu *vcpu)
+static void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 
@@ -85,7 +85,7 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	memcpy(c->regs, vcpu->regs, sizeof(c->regs));
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
-	c->mode = vmm_ops->code_bits(vcpu);
+	c->mode = mode;
 	c->cpl = vmm_ops->get_cpl(vcpu);
 	c->kernel_ring = pv_kernel_ring(vcpu);
 	c->protected_mode = is_protmode(vcpu);
@@ -101,6 +101,11 @@ void emulctl_begin(struct vigil_vcpu *vcpu)
 	c->framing = false;
 	c->features = emul_features |
 		      (vcpu->efer & EFER_FFXSR ? EMUL_FEAT_FFXSR : 0);
+}
+
+void emulctl_begin(struct vigil_vcpu *vcpu)
+{
+	begin(vcpu, vmm_ops->code_bits(vcpu));
 }
 
 void emulctl_forget(struct vigil_vcpu *vcpu)
@@ -381,18 +386,22 @@ static noinline int emul_until_end(struct vigil_vcpu *vcpu,
 	return 1;
 }
 
-/* An instruction has ended, or is given up. */
-static int emul_done(struct vigil_vcpu *vcpu, int status)
+static noinline int emul_given_up(struct vigil_vcpu *vcpu)
 {
 	const struct insn *insn = &vcpu->emul.insn;
 
-	if (likely(status != EMUL_UNHANDLED))
-		return mmio_drain(vcpu);
 	if (vcpu->emul_errno)
 		return xchg(&vcpu->emul_errno, 0);
 	vcpu->stat.emul_failed++;
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 				   insn->bytes, insn->len);
+}
+
+/* An instruction has ended, or is given up. */
+static __always_inline int emul_done(struct vigil_vcpu *vcpu, int status)
+{
+	return likely(status != EMUL_UNHANDLED) ? mmio_drain(vcpu) :
+						  emul_given_up(vcpu);
 }
 
 static int emul_step(struct vigil_vcpu *vcpu)
@@ -437,7 +446,8 @@ static int emul_step(struct vigil_vcpu *vcpu)
 	return emul_done(vcpu, status);
 }
 
-int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
+int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
+		  bool watched)
 {
 	int ret;
 
@@ -445,8 +455,10 @@ int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec)
 	vcpu->xlat.gpa = gpa & PAGE_MASK;
 	vcpu->xlat.access = ec & (PFERR_W | PFERR_U);
 	vcpu->xlat.valid = true;
+	vcpu->xlat.watched = watched;
 	ret = emulctl_run(vcpu);
 	vcpu->xlat.valid = false;
+	vcpu->xlat.watched = false;
 	return ret;
 }
 
@@ -495,15 +507,14 @@ bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel)
 	       vigil_emul_int_enters(c, &emulctl_ops, sel);
 }
 
-/* Decodes to vcpu->emul.insn, unless the same bytes were decoded a short while ago. */
-static int decode(struct vigil_vcpu *vcpu, const u8 *bytes, unsigned int n)
+/* Decodes to vcpu->emul.insn what is not there already. */
+static noinline int decode(struct vigil_vcpu *vcpu, const u8 *bytes,
+			   unsigned int n, enum insn_mode mode)
 {
-	enum insn_mode mode = vmm_ops->code_bits(vcpu);
 	struct insn *kept;
 	int ret = INSN_OK;
 
-	if (likely(vigil_insn_is(&vcpu->emul.insn, bytes, n, mode)))
-		return INSN_OK;
+	/* The same bytes may have been decoded a short while ago. */
 	kept = &vcpu->decoded[hash_long(vcpu->rip, VCPU_DECODED_BITS)];
 	if (!vigil_insn_is(kept, bytes, n, mode))
 		ret = vigil_decode(kept, bytes, n, mode);
@@ -522,6 +533,8 @@ static bool is_one_of(const struct insn *insn, const u16 *ops)
 /* @ops is NULL where the exit has not told what the instruction is. */
 static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 {
+	const struct insn *insn = &vcpu->emul.insn;
+	enum insn_mode mode;
 	u8 bytes[15];
 	int n, ret;
 
@@ -533,14 +546,20 @@ static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
 	}
-	switch (decode(vcpu, bytes, n)) {
+	mode = vmm_ops->code_bits(vcpu);
+	ret = INSN_OK;
+	if (unlikely(!vigil_insn_is(insn, bytes, n, mode)))
+		ret = decode(vcpu, bytes, n, mode);
+	switch (ret) {
 	case INSN_OK:
-		if (ops && unlikely(!is_one_of(&vcpu->emul.insn, ops)))
+		if (ops && unlikely(!is_one_of(insn, ops)))
 			return 1;
-		ret = store_short(vcpu);
-		if (ret != EMUL_PENDING)
-			return emul_done(vcpu, ret);
-		emulctl_begin(vcpu);
+		if (vcpu->xlat.valid && insn->flags & INSN_PLAIN_STORE) {
+			ret = store_short(vcpu);
+			if (ret != EMUL_PENDING)
+				return emul_done(vcpu, ret);
+		}
+		begin(vcpu, mode);
 		return emul_step(vcpu);
 	case INSN_TOO_LONG:
 		event_gp(vcpu);

@@ -36,9 +36,10 @@ int emulctl_deliver(struct vigil_vcpu *vcpu);
 bool emulctl_int_enters(struct vigil_vcpu *vcpu, u16 sel);
 /*
  * Emulates after a #PF at @gva, which was translated to @gpa for the access in
- * @ec.
+ * @ec. @watched: that page was seen to be watched.
  */
-int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec);
+int emulctl_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
+		  bool watched);
 /*
  * vcpu->stat.emul_failed has counted an instruction that cannot be emulated, and
  * @ret is 0, with KVM_EXIT_INTERNAL_ERROR. An unprivileged process of the guest must

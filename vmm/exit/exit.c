@@ -588,15 +588,16 @@ static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
 	       shadow_unprotect(vcpu->vm, gfn);
 }
 
+/* @what: of enum shadow_fault */
 static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
-			 bool mmio)
+			 int what)
 {
 	u64 failed = vcpu->stat.emul_failed;
-	int ret = emulctl_fault(vcpu, gva, gpa, ec);
+	int ret = emulctl_fault(vcpu, gva, gpa, ec, what == SHADOW_WATCHED);
 
 	if (likely(vcpu->stat.emul_failed == failed))
 		return ret;
-	if (!mmio && unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+	if (what != SHADOW_MMIO && unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
 		return 1;
 	return emulctl_failed(vcpu, ret);
 }
@@ -617,6 +618,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 		event_page_fault(vcpu, gva, error_code);
 		return 1;
 	case SHADOW_EMULATE:
+	case SHADOW_WATCHED:
 	case SHADOW_MMIO:
 		break;
 	default:
@@ -626,8 +628,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	if (likely(!event_injected(vcpu))) {
 		if (pv_in_force(vcpu))
 			pv_emulate_cut(vcpu);
-		ret = emulate_fault(vcpu, gva, gpa, error_code,
-				    ret == SHADOW_MMIO);
+		ret = emulate_fault(vcpu, gva, gpa, error_code, ret);
 		if (pv_in_force(vcpu))
 			vcpu->pv.bounce = 0;
 		return ret;
@@ -637,9 +638,9 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	 * to emulate. The frame is pushed onto a page that is watched, or onto a
 	 * table, which is opened for that.
 	 */
-	if (ret == SHADOW_EMULATE && watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+	if (ret != SHADOW_MMIO && watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
 		return emulctl_deliver(vcpu);
-	if (ret == SHADOW_EMULATE &&
+	if (ret != SHADOW_MMIO &&
 	    shadow_open_table(vcpu->vm, gpa >> PAGE_SHIFT))
 		return 1;
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,

@@ -67,8 +67,7 @@ int store_short(struct vigil_vcpu *vcpu)
 	gva_t la;
 	int ret;
 
-	if (!vcpu->xlat.valid || !(insn->flags & INSN_PLAIN_STORE) ||
-	    unlikely(!store_simple(vcpu)) ||
+	if (unlikely(!store_simple(vcpu)) ||
 	    unlikely(!store_address(vcpu, insn, &la)) ||
 	    unlikely(!store_walked(vcpu, la, bytes)))
 		return EMUL_PENDING;

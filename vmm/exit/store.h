@@ -7,7 +7,7 @@ struct vigil_vcpu;
 
 /**
  * store_short() - do what the emulator would do with a plain store
- * @vcpu:	vcpu->emul.insn is decoded, vcpu->xlat says where the fault led
+ * @vcpu:	vcpu->emul.insn is one (INSN_PLAIN_STORE), vcpu->xlat says where the fault led
  *
  * Most stores that fault are MOVs of few places in the guest, in flat segments, of
  * bytes in one page, with no trap behind them. What these need is done here; the

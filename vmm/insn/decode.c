@@ -675,25 +675,6 @@ int vigil_decode(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 	return INSN_OK;
 }
 
-static bool same_bytes(const struct insn *insn, const u8 *bytes,
-		       unsigned int nbytes)
-{
-	u64 a, b;
-
-	if (insn->len > sizeof(a) || nbytes < sizeof(a))
-		return !memcmp(insn->bytes, bytes, insn->len);
-	memcpy(&a, insn->bytes, sizeof(a));
-	memcpy(&b, bytes, sizeof(b));
-	return !((a ^ b) << (64 - 8 * insn->len));
-}
-
-bool vigil_insn_is(const struct insn *insn, const u8 *bytes,
-		   unsigned int nbytes, enum insn_mode mode)
-{
-	return insn->len && insn->len <= nbytes && insn->mode == mode &&
-	       same_bytes(insn, bytes, nbytes);
-}
-
 int vigil_decode_again(struct insn *insn, const u8 *bytes, unsigned int nbytes,
 		       enum insn_mode mode)
 {

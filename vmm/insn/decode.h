@@ -324,8 +324,19 @@ int vigil_decode(struct insn *insn, const u8 *bytes, unsigned int nbytes,
  * An instruction follows from its own bytes and the mode, so the same ones need
  * not be decoded twice.
  */
-bool vigil_insn_is(const struct insn *insn, const u8 *bytes,
-		   unsigned int nbytes, enum insn_mode mode);
+static inline bool vigil_insn_is(const struct insn *insn, const u8 *bytes,
+				 unsigned int nbytes, enum insn_mode mode)
+{
+	u64 a, b;
+
+	if (!insn->len || insn->len > nbytes || insn->mode != mode)
+		return false;
+	if (insn->len > sizeof(a) || nbytes < sizeof(a))
+		return !memcmp(insn->bytes, bytes, insn->len);
+	memcpy(&a, insn->bytes, sizeof(a));
+	memcpy(&b, bytes, sizeof(b));
+	return !((a ^ b) << (64 - 8 * insn->len));
+}
 
 /**
  * vigil_decode_again() - vigil_decode() into what may hold the same already

@@ -61,6 +61,14 @@ static __always_inline int copy_out(hva_t hva, const void *buf,
 	}
 }
 
+int gmem_read_slot(const struct vigil_slot *slot, gpa_t gpa, void *buf,
+		   unsigned int len)
+{
+	hva_t hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT);
+
+	return copy_in(buf, hva + offset_in_page(gpa), len) ? -EFAULT : 0;
+}
+
 int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len)
 {
 	unsigned int chunk;
@@ -91,6 +99,17 @@ static void stored(struct vigil_vm *vm, struct vigil_slot *slot, gpa_t gpa,
 	smp_mb();
 	dirty_mark(slot, gpa >> PAGE_SHIFT);
 	shadow_written(vm, slot, gpa, len);
+}
+
+int gmem_write_slot(struct vigil_slot *slot, gpa_t gpa, const void *buf,
+		    unsigned int len)
+{
+	hva_t hva = vigil_slot_hva(slot, gpa >> PAGE_SHIFT);
+
+	if (copy_out(hva + offset_in_page(gpa), buf, len))
+		return -EFAULT;
+	stored(slot->vm, slot, gpa, len);
+	return 0;
 }
 
 /* selftests/models/dirty.pml explores this */

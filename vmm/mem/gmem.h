@@ -23,6 +23,14 @@ int gmem_read(struct vigil_vm *vm, gpa_t gpa, void *buf, unsigned int len);
  */
 int gmem_write(struct vigil_vm *vm, gpa_t gpa, const void *buf,
 	       unsigned int len);
+/*
+ * The same within one page, whose slot the caller has found under the same vm->srcu. It is
+ * not read-only when it is written to.
+ */
+int gmem_read_slot(const struct vigil_slot *slot, gpa_t gpa, void *buf,
+		   unsigned int len);
+int gmem_write_slot(struct vigil_slot *slot, gpa_t gpa, const void *buf,
+		    unsigned int len);
 /**
  * gmem_cmpxchg() - compare and exchange of 1, 2, 4, 8 or 16 aligned bytes
  * @vm:		the VM

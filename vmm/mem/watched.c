@@ -35,14 +35,15 @@ void watched_remove(struct watched_tree *tree, struct watched_range *r)
 	write_sequnlock(&tree->lock);
 }
 
-static void todo_push(struct watched_iter *it, const struct rb_node *rb)
+static __always_inline void todo_push(struct watched_iter *it,
+				      const struct rb_node *rb)
 {
 	if (rb)
 		it->todo[it->n++] = rb_entry(rb, struct watched_range, rb);
 }
 
 /* An odd it->seq asks for the lock, which watched_changed() gives back. */
-static void begin(struct watched_iter *it)
+static __always_inline void begin_again(struct watched_iter *it)
 {
 	seqlock_t *lock = &it->tree->lock;
 
@@ -56,15 +57,21 @@ static void begin(struct watched_iter *it)
 	todo_push(it, READ_ONCE(it->tree->root.rb_root.rb_node));
 }
 
-void watched_begin(struct watched_iter *it, struct watched_tree *tree,
-		   u64 start, u64 last)
+static __always_inline void
+begin(struct watched_iter *it, struct watched_tree *tree, u64 start, u64 last)
 {
 	it->tree = tree;
 	it->start = start;
 	it->last = last;
 	it->seq = 0;
 	it->tries = 1;
-	begin(it);
+	begin_again(it);
+}
+
+void watched_begin(struct watched_iter *it, struct watched_tree *tree,
+		   u64 start, u64 last)
+{
+	begin(it, tree, start, last);
 }
 
 /*
@@ -72,7 +79,7 @@ void watched_begin(struct watched_iter *it, struct watched_tree *tree,
  * until after the pointer was read. So all of @todo are nodes of one tree, at most one
  * more than it is high, and the search comes to an end.
  */
-struct watched_range *watched_next(struct watched_iter *it)
+static __always_inline struct watched_range *next(struct watched_iter *it)
 {
 	struct watched_range *r;
 	bool before_end;
@@ -91,12 +98,17 @@ struct watched_range *watched_next(struct watched_iter *it)
 	return NULL;
 }
 
+struct watched_range *watched_next(struct watched_iter *it)
+{
+	return next(it);
+}
+
 bool watched_changed(struct watched_iter *it)
 {
 	if (need_seqretry(&it->tree->lock, it->seq)) {
 		/* An even number asks for no lock. */
 		it->seq = ++it->tries == WATCHED_TRIES;
-		begin(it);
+		begin_again(it);
 		return true;
 	}
 	if (unlikely(it->seq & 1)) {
@@ -106,25 +118,37 @@ bool watched_changed(struct watched_iter *it)
 	return false;
 }
 
+/* Has nothing changed, as mostly? Then there is no lock to give back either. */
+static __always_inline bool same(const struct watched_iter *it)
+{
+	return !(it->seq & 1) && !read_seqretry(&it->tree->lock, it->seq);
+}
+
 bool watched_any(struct watched_tree *tree, u64 start, u64 last)
 {
 	struct watched_iter it;
 	bool any;
 
-	watched_begin(&it, tree, start, last);
+	begin(&it, tree, start, last);
 	do
-		any = watched_next(&it);
-	while (watched_changed(&it));
+		any = next(&it);
+	while (unlikely(!same(&it)) && watched_changed(&it));
 	return any;
 }
 
-static __always_inline bool any_watched(struct vigil_vm *vm, u64 start,
-					u64 last)
+unsigned int watched_count(struct watched_tree *tree, u64 start, u64 last,
+			   const struct watched_range **one)
 {
-	if (likely(watched_empty(&vm->watched)))
-		return false;
-	lockdep_assert(srcu_read_lock_held(&vm->srcu));
-	return watched_any(&vm->watched, start, last);
+	const struct watched_range *r;
+	struct watched_iter it;
+	unsigned int n;
+
+	begin(&it, tree, start, last);
+	do {
+		for (n = 0; n < 2 && (r = next(&it)); n++)
+			*one = r;
+	} while (unlikely(!same(&it)) && watched_changed(&it));
+	return n;
 }
 
 /* selftests/models/watch.pml explores this */
@@ -132,10 +156,8 @@ bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 {
 	u64 start = gfn << PAGE_SHIFT;
 
-	return any_watched(vm, start, start + PAGE_SIZE - 1);
-}
-
-bool watch_bytes(struct vigil_vm *vm, gpa_t gpa, unsigned int len)
-{
-	return any_watched(vm, gpa, gpa + len - 1);
+	if (likely(watched_empty(&vm->watched)))
+		return false;
+	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	return watched_any(&vm->watched, start, start + PAGE_SIZE - 1);
 }

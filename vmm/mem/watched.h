@@ -101,9 +101,23 @@ static inline bool watched_empty(const struct watched_tree *tree)
 
 /* Has any range a byte from @start to @last? The same callers as of a search. */
 bool watched_any(struct watched_tree *tree, u64 start, u64 last);
-/* Is any byte of this guest page watched? The same. */
+/*
+ * How many ranges have a byte from @start to @last: 0; 1, it is *@one; 2, or more. The
+ * same callers.
+ */
+unsigned int watched_count(struct watched_tree *tree, u64 start, u64 last,
+			   const struct watched_range **one);
+
+/*
+ * A number that each change of the tree makes another one. While it stays, what a search
+ * begun since has found is what one would find now.
+ */
+static inline unsigned int watched_generation(const struct watched_tree *tree)
+{
+	return raw_read_seqcount(&tree->lock.seqcount);
+}
+
+/* Is any byte of this guest page watched? The same callers. */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
-/* The same of @len bytes, which is not 0. */
-bool watch_bytes(struct vigil_vm *vm, gpa_t gpa, unsigned int len);
 
 #endif

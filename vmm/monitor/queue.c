@@ -117,17 +117,29 @@ void mevent_free(struct monitor *mon)
 	kvfree(mon->pool);
 }
 
+/*
+ * Copies the bytes of a store, of which @before were there until now. Behind them there
+ * are zeroes.
+ */
+static void fill_data(u8 data[VIGIL_EVENT_DATA], const void *from,
+		      unsigned int len, unsigned int before)
+{
+	if (unlikely(len < before))
+		memset(data + len, 0, before - len);
+	copy_operand(data, from, len);
+}
+
+/* [q] Every field is written, but @reserved, which is zero from the beginning. */
 static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 		       const struct watch_decision *d,
 		       const struct watch_store *st)
 {
 	const struct watch_control *control = st->control;
 	const struct insn *insn = control ? control->insn : &vcpu->emul.insn;
+	unsigned int before = ev->len;
 
-	/* By words: memset() would do it by bytes, on CPUs that say they are fast at that. */
-	BUILD_BUG_ON(sizeof(*ev) % sizeof(u64));
-	memset64((u64 *)ev, 0, sizeof(*ev) / sizeof(u64));
 	ev->size = sizeof(*ev);
+	ev->flags = st->gva_valid ? VIGIL_EVENT_GVA_VALID : 0;
 	ev->time_ns = ktime_get_ns();
 	ev->cookie = d->range->cookie;
 	ev->gva = st->gva_valid ? st->gva : 0;
@@ -145,19 +157,15 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->len = min_t(unsigned int, st->len, VIGIL_EVENT_DATA);
 	ev->cpl = vmm_ops->get_cpl(vcpu);
 	ev->mode = vmm_ops->code_bits(vcpu);
-	copy_operand(ev->old, st->old, ev->len);
-	copy_operand(ev->new_, st->new_, ev->len);
-	if (st->gva_valid)
-		ev->flags |= VIGIL_EVENT_GVA_VALID;
-	if (control) {
-		ev->kind = VIGIL_EVENT_CONTROL;
-		ev->control = control->nr;
-		ev->call = control->call;
-		ev->first = control->first;
-		ev->count = control->count;
-		if (control->refused)
-			ev->flags |= VIGIL_EVENT_DENIED;
-	}
+	fill_data(ev->old, st->old, ev->len, before);
+	fill_data(ev->new_, st->new_, ev->len, before);
+	ev->kind = control ? VIGIL_EVENT_CONTROL : VIGIL_EVENT_STORE;
+	ev->control = control ? control->nr : 0;
+	ev->call = control ? control->call : 0;
+	ev->first = control ? control->first : 0;
+	ev->count = control ? control->count : 0;
+	if (control && control->refused)
+		ev->flags |= VIGIL_EVENT_DENIED;
 	/* A page walk is not the work of the instruction that was emulated last. */
 	if (!st->by_walk && insn && insn->len &&
 	    insn->len <= sizeof(insn->bytes)) {
@@ -165,6 +173,9 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 		/* Behind the instruction there are zeroes. */
 		memcpy(ev->insn, insn->bytes, sizeof(insn->bytes));
 		ev->flags |= VIGIL_EVENT_INSN_VALID;
+	} else {
+		ev->insn_len = 0;
+		memset(ev->insn, 0, sizeof(ev->insn));
 	}
 }
 
@@ -172,15 +183,6 @@ static void give_back(struct monitor *mon, struct mon_event *e)
 {
 	lockdep_assert_held(&mon->qlock);
 	list_add(&e->link, &mon->free);
-}
-
-static void drop(struct vigil_vcpu *vcpu, struct monitor *mon)
-{
-	spin_lock(&mon->qlock);
-	mon->seq++;
-	mon->dropped++;
-	spin_unlock(&mon->qlock);
-	vcpu->stat.events_dropped++;
 }
 
 static void answer(struct mon_event *e, bool deny)
@@ -243,27 +245,6 @@ static void wake_reader(struct monitor *mon, bool wake)
 					   EPOLLIN | EPOLLRDNORM);
 }
 
-/*
- * Takes an event out of the monitor's pool. NULL: there is no room, or the
- * monitor is closed.
- */
-static struct mon_event *take(struct monitor *mon, bool hold)
-{
-	struct mon_event *e = NULL;
-	bool wake = false;
-
-	spin_lock(&mon->qlock);
-	if (!mon->closed && (hold || mon->wait_room || !full(mon, &wake))) {
-		e = list_first_entry_or_null(&mon->free, struct mon_event,
-					     link);
-		if (e)
-			list_del(&e->link);
-	}
-	spin_unlock(&mon->qlock);
-	wake_reader(mon, wake);
-	return e;
-}
-
 /* [q] Hands the event to the reader, or queues it. True: a reader may sleep. */
 static bool hand_over(struct monitor *mon, struct mon_event *e)
 {
@@ -284,33 +265,63 @@ static bool hand_over(struct monitor *mon, struct mon_event *e)
 
 enum put { PUT_DONE, PUT_HELD, PUT_DROPPED, PUT_CLOSED };
 
-/*
- * Sends an event that has been filled in. @may_wait: its vCPU may wait for room, if the
- * monitor wants that. PUT_HELD: the vCPU has to wait, and vcpu->held is the event.
+/**
+ * struct message - an event that is about to be sent
+ * @d:		by what
+ * @st:		about what
+ * @hold:	its vCPU waits for the verdict
+ * @may_wait:	else its vCPU may wait for room, if the monitor wants that
+ * @deny:	what is done about the store without a verdict
  */
-static enum put enqueue(struct vigil_vcpu *vcpu, struct mon_event *e,
-			bool may_wait)
+struct message {
+	const struct watch_decision *d;
+	const struct watch_store *st;
+	bool hold, may_wait, deny;
+};
+
+/* [q] Fills in an event of the pool, which is not in the list of free ones any more. */
+static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
+			  const struct message *m)
 {
-	struct monitor *mon = e->mon;
-	bool hold = e->ev.flags & VIGIL_EVENT_HELD, wake = false;
+	const struct watch_control *control = m->st->control;
+
+	fill_event(&e->ev, vcpu, m->d, m->st);
+	e->on_death = m->deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
+	e->all = control ? control->all : NULL;
+	e->all_len = e->all ? control->all_len : 0;
+	if (m->hold)
+		e->ev.flags |= VIGIL_EVENT_HELD;
+	else if (m->deny)
+		e->ev.flags |= VIGIL_EVENT_DENIED;
+	e->ev.seq = ++e->mon->seq;
+	e->ev.dropped = e->mon->dropped;
+}
+
+/* PUT_HELD: the vCPU has to wait, and vcpu->held is the event. */
+static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
+		     const struct message *m)
+{
 	enum put ret = PUT_DONE;
+	bool wake = false, waits;
+	struct mon_event *e;
 
 	spin_lock(&mon->qlock);
-	if (mon->closed) {
-		give_back(mon, e);
+	if (unlikely(mon->closed)) {
 		ret = PUT_CLOSED;
 		goto unlock;
 	}
-	e->waits = !hold && full(mon, &wake);
-	e->ev.seq = ++mon->seq;
-	if (e->waits && !(may_wait && mon->wait_room)) {
+	waits = !m->hold && full(mon, &wake);
+	e = list_first_entry_or_null(&mon->free, struct mon_event, link);
+	if (unlikely(!e || (waits && !(m->may_wait && mon->wait_room)))) {
+		mon->seq++;
 		mon->dropped++;
-		give_back(mon, e);
 		ret = PUT_DROPPED;
 		goto unlock;
 	}
-	e->ev.dropped = mon->dropped;
-	e->vcpu = hold || e->waits ? vcpu : NULL;
+	list_del(&e->link);
+	write_message(vcpu, e, m);
+	e->waits = waits;
+	e->vcpu = m->hold || waits ? vcpu : NULL;
 	e->answer = ANSWER_NONE;
 	if (e->vcpu) {
 		kref_get(&mon->ref);
@@ -331,39 +342,28 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 {
 	const struct watch_control *control = st->control;
 	bool forced = control && control->forced;
-	/* What a walk or a task switch does, and what fails by itself, cannot be put off. */
-	bool may_wait = !st->by_walk && !forced &&
-			!(control && control->refused);
-	const struct watch_range *r = d->range;
 	bool ask = d->action == VIGIL_ACTION_ASK && !forced;
-	bool hold = ask && !st->by_walk;
-	bool deny = d->action == VIGIL_ACTION_DENY && !forced;
-	struct monitor *mon = r->mon;
-	struct mon_event *e;
+	const struct watch_range *r = d->range;
+	const struct message m = {
+		.d = d,
+		.st = st,
+		.hold = ask && !st->by_walk,
+		/*
+		 * What a walk or a task switch does, and what fails by itself,
+		 * cannot be put off.
+		 */
+		.may_wait = !st->by_walk && !forced &&
+			    !(control && control->refused),
+		/* Without a verdict it is decided as without a monitor. */
+		.deny = ask ? r->on_death == VIGIL_ON_DEATH_DENY :
+			      d->action == VIGIL_ACTION_DENY && !forced,
+	};
 
-	/* Without a verdict it is decided as without a monitor. */
-	if (ask)
-		deny = r->on_death == VIGIL_ON_DEATH_DENY;
-	if (may_wait)
+	if (m.may_wait)
 		monitor_forget(vcpu); /* a vCPU has one held event at a time */
-	e = take(mon, hold);
-	if (!e) {
-		/* Only a closed monitor has no event for a held store. */
-		if (!hold)
-			drop(vcpu, mon);
-		goto out;
-	}
-	fill_event(&e->ev, vcpu, d, st);
-	e->on_death = deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
-	e->all = control ? control->all : NULL;
-	e->all_len = e->all ? control->all_len : 0;
-	if (hold)
-		e->ev.flags |= VIGIL_EVENT_HELD;
-	else if (deny)
-		e->ev.flags |= VIGIL_EVENT_DENIED;
-	switch (enqueue(vcpu, e, may_wait)) {
+	switch (send(vcpu, r->mon, &m)) {
 	case PUT_HELD:
-		if (hold)
+		if (m.hold)
 			vcpu->stat.watch_held++;
 		else
 			vcpu->stat.events_waited++;
@@ -375,8 +375,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 	case PUT_CLOSED:
 		break;
 	}
-out:
-	if (!deny)
+	if (!m.deny)
 		return WATCH_GO;
 	vcpu->stat.watch_denied++;
 	return WATCH_SKIP;

@@ -26,7 +26,7 @@
  */
 #define CONTROL_BASE (1ull << 63)
 
-static struct watch_range *watch_of(struct watched_range *r)
+static const struct watch_range *watch_of(const struct watched_range *r)
 {
 	return container_of(r, struct watch_range, where);
 }
@@ -77,6 +77,10 @@ static bool strongest(struct vigil_vcpu *vcpu, const struct watch_store *st,
 	struct watched_iter it;
 
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	if (st->only) {
+		*best = decision(vcpu, watch_of(st->only), st, true);
+		return true;
+	}
 	best->range = NULL;
 	if (st->control)
 		start = last = CONTROL_BASE + control_start(st->control);

@@ -45,6 +45,8 @@ struct watch_control {
  *		a translation, which cannot be held
  * @old:	what is in memory now
  * @new_:	what would be stored
+ * @only:	the one range that has a byte of it: watched_count(), called since the vCPU
+ *		has entered or left the guest; NULL: not known
  * @control:	NULL: it is a store
  */
 struct watch_store {
@@ -55,6 +57,7 @@ struct watch_store {
 	bool by_walk;
 	const void *old;
 	const void *new_;
+	const struct watched_range *only;
 	const struct watch_control *control;
 };
 
