@@ -329,32 +329,6 @@ enum table_write { TABLE_OPEN, TABLE_CLOSED };
 enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 			      unsigned long *word, struct list_head *freed);
 
-/* ---- the last slot looked up by this vCPU ---- */
-static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
-						      gfn_t gfn)
-{
-	struct shadow_vcpu *s = &vcpu->shadow;
-	struct vigil_slots *slots = vigil_slots(vcpu->vm);
-	struct vigil_slot *slot = s->slot;
-
-	/*
-	 * The slot is still in the array while the array's generation is the
-	 * same.
-	 */
-	if (likely(slot && s->slot_generation == slots->generation &&
-		   gfn - slot->base < slot->npages))
-		return slot;
-	slot = vigil_slot_of(slots, gfn);
-	/*
-	 * A device's page has no slot: the slot of the tables stays remembered.
-	 */
-	if (slot) {
-		s->slot = slot;
-		s->slot_generation = slots->generation;
-	}
-	return slot;
-}
-
 /* Asks the watches about A and D: shadow_module_init() has set it. */
 extern shadow_ask_t *shadow_ask_bits;
 

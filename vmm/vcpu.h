@@ -321,6 +321,32 @@ void vigil_destroy_vcpus(struct vigil_vm *vm);
 void vcpu_load(struct vigil_vcpu *vcpu);
 void vcpu_put(struct vigil_vcpu *vcpu);
 
+/* The slot of a page, or NULL; the one that this vCPU has looked up last is found fast. */
+static __always_inline struct vigil_slot *cached_slot(struct vigil_vcpu *vcpu,
+						      gfn_t gfn)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+	struct vigil_slots *slots = vigil_slots(vcpu->vm);
+	struct vigil_slot *slot = s->slot;
+
+	/*
+	 * The slot is still in the array while the array's generation is the
+	 * same.
+	 */
+	if (likely(slot && s->slot_generation == slots->generation &&
+		   gfn - slot->base < slot->npages))
+		return slot;
+	slot = vigil_slot_of(slots, gfn);
+	/*
+	 * A device's page has no slot: the slot of the tables stays remembered.
+	 */
+	if (slot) {
+		s->slot = slot;
+		s->slot_generation = slots->generation;
+	}
+	return slot;
+}
+
 /* ---- the guest's mode ---- */
 static inline bool is_paging(const struct vigil_vcpu *vcpu)
 {

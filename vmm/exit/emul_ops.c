@@ -225,7 +225,7 @@ static bool on_watched_page(struct vigil_vcpu *vcpu, gpa_t gpa)
 int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
 		  unsigned int bytes)
 {
-	struct vigil_slot *slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+	struct vigil_slot *slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
 
 	vcpu->io.gpa = gpa;
 	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
@@ -266,7 +266,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 		return ret;
 	vcpu->io.gpa = gpa;
 	check_breakpoints(vcpu, la, bytes, true, flags);
-	slot = vigil_gfn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+	slot = cached_slot(vcpu, gpa >> PAGE_SHIFT);
 	/* A device has no compare and exchange: the value was read before. */
 	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :

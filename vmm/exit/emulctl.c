@@ -73,7 +73,7 @@ void __init emulctl_init(void)
 			    boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
 }
 
-static void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
+static __always_inline void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 
@@ -295,7 +295,7 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 	event_trap(vcpu, old_rflags, vcpu->emul_dr6);
 }
 
-static int emul_once(struct vigil_vcpu *vcpu)
+static __always_inline int emul_once(struct vigil_vcpu *vcpu)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 	int ret = vigil_emulate(c, &emulctl_ops);
