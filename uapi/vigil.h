@@ -372,6 +372,7 @@ struct vigil_table {
  * @mode:	16, 32 or 64: the code segment's default
  * @kind:	VIGIL_EVENT_*
  * @control:	CONTROL: VIGIL_CONTROL_*
+ * @verdicts:	with VIGIL_EVENT_HELD: bit n: it can be answered by verdict n, VIGIL_VERDICT_*
  * @insn:	instruction bytes
  * @old:	memory before
  * @new_:	what the guest wrote or wants to write
@@ -397,6 +398,13 @@ struct vigil_table {
  * CR0, CR3, CR4, MSR: __u64
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
+ *
+ * Each held event can be answered by ALLOW, DENY and KILL, and each store by REPLACE. GP is
+ * for stores of instructions, and for controls that an instruction changes; PF is for such
+ * stores while the guest has paging on. Neither is for what cannot fault any more: INS, whose
+ * device has been read, stores of a hypercall, and the frames of exceptions, interrupts and
+ * INT n. Nor is it for far CALL and JMP, IRET, SYSCALL and SYSENTER, which may be in the
+ * middle of a task switch or of such a frame.
  */
 struct vigil_event {
 	__u32 size;
@@ -420,7 +428,8 @@ struct vigil_event {
 	__u8  mode;
 	__u8  kind;
 	__u8  control;
-	__u8  pad[3];
+	__u8  verdicts;
+	__u8  pad[2];
 	__u8  insn[16];
 	__u8  old[VIGIL_EVENT_DATA];
 	__u8  new_[VIGIL_EVENT_DATA];
@@ -489,19 +498,45 @@ struct vigil_ring {
 };
 
 /* struct vigil_verdict: verdict */
-#define VIGIL_VERDICT_ALLOW	0
-#define VIGIL_VERDICT_DENY	1
+#define VIGIL_VERDICT_ALLOW	0	/* the write happens */
+#define VIGIL_VERDICT_DENY	1	/* it does not; the guest goes on behind the instruction */
+#define VIGIL_VERDICT_GP	2	/* it does not; the instruction raises #GP, error code 0 */
+#define VIGIL_VERDICT_PF	3	/* it does not; the instruction raises #PF */
+#define VIGIL_VERDICT_REPLACE	4	/* @data is written instead */
+#define VIGIL_VERDICT_KILL	5	/* it does not; the VM ends */
+
+/* kvm_run.internal.suberror: a monitor has ended the VM. KVM_RUN returns -EIO. */
+#define VIGIL_INTERNAL_ERROR_KILLED 0x100
 
 /**
  * struct vigil_verdict - answer to an event with VIGIL_EVENT_HELD
- * @seq:	of the event; -ENOENT when no vCPU waits for it
- * @verdict:	VIGIL_VERDICT_*
- * @pad:	zero
+ * @seq:	of the event
+ * @verdict:	VIGIL_VERDICT_*, one of those in @verdicts of the event
+ * @len:	REPLACE: @len of the event, otherwise zero
+ * @data:	REPLACE: what is written; zeroes behind @len
+ * @reserved:	zero
+ *
+ * With GP and PF the vCPU has the registers of before the instruction, or of before the
+ * iteration of a repeated one. What the same instruction has stored already stays stored,
+ * and what it has not does not happen. #PF has the error code of a present page that must
+ * not be written at the instruction's level, and CR2 is @gva of the event.
+ *
+ * REPLACE changes what memory gets, and nothing else: registers and flags become what they
+ * do with ALLOW. The other watches decide about the new bytes as they would if the guest had
+ * written them. An exchange stores them where it would have stored its own.
+ *
+ * With KILL, KVM_RUN of each vCPU returns -EIO and KVM_EXIT_INTERNAL_ERROR with the suberror
+ * VIGIL_INTERNAL_ERROR_KILLED, from now on.
+ *
+ * Errors: -ENOENT no vCPU waits for it, or it has its verdict. -EOPNOTSUPP the event cannot
+ * have this verdict, -EINVAL another field: if it was waiting, it still waits.
  */
 struct vigil_verdict {
 	__u64 seq;
 	__u32 verdict;
-	__u32 pad;
+	__u32 len;
+	__u8  data[VIGIL_EVENT_DATA];
+	__u64 reserved[2];
 };
 
 /**

@@ -114,6 +114,8 @@ void vigil_vm_close(struct vigil_vm *vm);
  * KVM_EXIT_INTERNAL_ERROR and -EIO from there on. The first reason stays.
  */
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
+/* The reason for which a monitor ends a VM; KVM_RUN tells it from others. */
+extern const char *const vigil_vm_killed;
 /**
  * vm_synchronize() - nobody looks at what was replaced before the call
  * @vm:		the VM

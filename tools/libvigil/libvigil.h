@@ -185,10 +185,14 @@ enum {
 	VIGIL_DO_DENY = 2, /* the write does not happen, and is told */
 };
 
-/* struct vigil_range: on_death; vigil_decide(): verdict */
+/* struct vigil_range: on_death, the first two; vigil_decide(): verdict */
 enum {
 	VIGIL_ALLOW = 0,
-	VIGIL_DENY = 1,
+	VIGIL_DENY = 1, /* the guest goes on as if it had happened */
+	VIGIL_FAULT_GP =
+		2, /* it does not happen, and raises #GP in the guest */
+	VIGIL_FAULT_PF = 3, /* the same with #PF */
+	VIGIL_KILL = 5, /* it does not happen, and the VM ends */
 };
 
 /* Its layout is in <linux/vigil.h>, which a program that uses it includes as well. */
@@ -280,11 +284,25 @@ void vigil_event_free(struct vigil_event *copy);
  * vigil_decide() - let a held write happen, or not
  * @mon: the monitor
  * @seq: vigil_event_seq()
- * @verdict: VIGIL_ALLOW or VIGIL_DENY
+ * @verdict: VIGIL_ALLOW, VIGIL_DENY, VIGIL_FAULT_GP, VIGIL_FAULT_PF or VIGIL_KILL
  *
- * Return: 0; -ENOENT no vCPU waits for it; -EINVAL @verdict; or another -errno.
+ * Return: 0; -ENOENT no vCPU waits for it; -EOPNOTSUPP the event cannot have @verdict, and still
+ * waits; -EINVAL @verdict; or another -errno.
  */
 int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict);
+
+/**
+ * vigil_replace() - let other bytes be written than those of a held write
+ * @mon: the monitor
+ * @seq: vigil_event_seq()
+ * @data: the bytes
+ * @len: vigil_event_len()
+ *
+ * Return: 0; -ENOENT no vCPU waits for it; -EOPNOTSUPP it is about a control; -EINVAL @len; or
+ * another -errno.
+ */
+int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
+		  size_t len);
 
 /* Counts the events of a monitor from 1. A gap tells of events that were lost or withdrawn. */
 uint64_t vigil_event_seq(const struct vigil_event *ev);
@@ -300,6 +318,8 @@ uint64_t vigil_event_dropped(const struct vigil_event *ev);
 
 /* 1: the vCPU waits for vigil_decide(). */
 int vigil_event_held(const struct vigil_event *ev);
+/* 1: vigil_decide() takes this verdict on it; 0: -EOPNOTSUPP. */
+int vigil_event_takes(const struct vigil_event *ev, unsigned int verdict);
 /* 1: the write did not happen. */
 int vigil_event_denied(const struct vigil_event *ev);
 /* 1: a control changes; 0: memory is written. */

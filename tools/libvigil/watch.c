@@ -24,7 +24,10 @@ _Static_assert(VIGIL_DO_LOG == VIGIL_ACTION_LOG &&
 _Static_assert(VIGIL_ALLOW == VIGIL_ON_DEATH_ALLOW &&
 		       VIGIL_DENY == VIGIL_ON_DEATH_DENY &&
 		       VIGIL_ALLOW == VIGIL_VERDICT_ALLOW &&
-		       VIGIL_DENY == VIGIL_VERDICT_DENY,
+		       VIGIL_DENY == VIGIL_VERDICT_DENY &&
+		       VIGIL_FAULT_GP == VIGIL_VERDICT_GP &&
+		       VIGIL_FAULT_PF == VIGIL_VERDICT_PF &&
+		       VIGIL_KILL == VIGIL_VERDICT_KILL,
 	       "verdicts");
 
 /*
@@ -156,18 +159,44 @@ int vigil_watch_del(struct vigil_monitor *mon, uint32_t id)
 			      strerror(errno));
 }
 
-int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
+static int decide(struct vigil_monitor *mon, const struct vigil_verdict *v)
 {
-	struct vigil_verdict v = { .seq = seq, .verdict = verdict };
-
-	if (!ioctl(mon->fd, VIGIL_VERDICT, &v))
+	if (!ioctl(mon->fd, VIGIL_VERDICT, v))
 		return 0;
 	if (errno == ENOENT)
 		return vigil_lib_fail(
 			errno, "the verdict on event %llu came too late: %s",
-			(ull)seq, strerror(errno));
+			(ull)v->seq, strerror(errno));
+	if (errno == EOPNOTSUPP)
+		return vigil_lib_fail(
+			errno,
+			"event %llu cannot have this verdict, and still waits",
+			(ull)v->seq);
 	return vigil_lib_fail(errno, "cannot decide about event %llu: %s",
-			      (ull)seq, strerror(errno));
+			      (ull)v->seq, strerror(errno));
+}
+
+int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
+{
+	struct vigil_verdict v = { .seq = seq, .verdict = verdict };
+
+	return decide(mon, &v);
+}
+
+int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
+		  size_t len)
+{
+	struct vigil_verdict v = {
+		.seq = seq,
+		.verdict = VIGIL_VERDICT_REPLACE,
+		.len = len,
+	};
+
+	if (len > sizeof(v.data))
+		return vigil_lib_fail(EINVAL,
+				      "no event has as many as %zu bytes", len);
+	memcpy(v.data, data, len);
+	return decide(mon, &v);
 }
 
 long vigil_read_change(struct vigil_monitor *mon, uint64_t seq, void *buf,

@@ -9,6 +9,7 @@
 #include "command.h"
 #include "control.h"
 #include "number.h"
+#include "verdict.h"
 #include "watch_run.h"
 #include "when.h"
 
@@ -22,7 +23,7 @@ struct args {
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
 	uint32_t on_death;
-	bool len_set, on_death_set, no_symbols, evict;
+	bool len_set, on_death_set, refuse_set, no_symbols, evict;
 	struct when_list *lists; /* all of them */
 	struct when_list *when; /* to which a further --when belongs; or NULL */
 	struct when_list *rest; /* of ranges that have none of their own */
@@ -39,6 +40,7 @@ enum {
 	OPT_OUTPUT_ERROR,
 	OPT_EVICT,
 	OPT_WHEN,
+	OPT_REFUSE,
 };
 
 static const struct argp_option options[] = {
@@ -78,6 +80,11 @@ static const struct argp_option options[] = {
 	  3 },
 	{ "exec-timeout", OPT_EXEC_TIMEOUT, "SECONDS", 0,
 	  "End CMD and refuse the write when it takes longer (default: never)",
+	  3 },
+	{ "refuse", OPT_REFUSE, "deny|gp|pf|kill", 0,
+	  "With --action ask: what a refusal on the terminal or by CMD is. deny: the guest goes on "
+	  "as if it had written (default); gp, pf: the instruction raises #GP or #PF; kill: the VM "
+	  "ends",
 	  3 },
 	{ "on-death", OPT_ON_DEATH, "allow|deny", 0,
 	  "With --action ask: what becomes of a held write when this command ends first (default deny)",
@@ -159,6 +166,16 @@ static uint32_t action(struct argp_state *state, const char *arg)
 		return VIGIL_ACTION_DENY;
 	argp_error(state, "--action is log, ask or deny");
 	return 0;
+}
+
+static uint32_t refuse(struct argp_state *state, const char *arg)
+{
+	uint32_t v;
+
+	if (!verdict_parse(arg, &v) || v == VIGIL_VERDICT_ALLOW ||
+	    v == VIGIL_VERDICT_REPLACE)
+		argp_error(state, "--refuse is deny, gp, pf or kill");
+	return v;
 }
 
 /*
@@ -291,6 +308,10 @@ static void check(struct args *args, struct argp_state *state)
 			"--exec decides about held writes, and nothing is held: it needs --action ask");
 	if (args->opts.exec_timeout && !args->opts.exec)
 		argp_error(state, "--exec-timeout needs --exec");
+	if (args->refuse_set && !asks)
+		argp_error(
+			state,
+			"--refuse is about held writes, and nothing is held: it needs --action ask");
 	if (args->on_death_set && !asks)
 		argp_error(
 			state,
@@ -343,6 +364,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "stay") && strcmp(arg, "stop"))
 			argp_error(state, "--output-error is stay or stop");
 		args->opts.stop = !strcmp(arg, "stop");
+		return 0;
+	case OPT_REFUSE:
+		args->opts.refuse = refuse(state, arg);
+		args->refuse_set = true;
 		return 0;
 	case OPT_ON_DEATH:
 		if (strcmp(arg, "allow") && strcmp(arg, "deny"))
@@ -467,7 +492,10 @@ int vigil_cmd_watch(int argc, char **argv)
 		       "behind.",
 		.children = vigil_common_children,
 	};
-	struct args args = { .on_death = VIGIL_ON_DEATH_DENY };
+	struct args args = {
+		.on_death = VIGIL_ON_DEATH_DENY,
+		.opts.refuse = VIGIL_VERDICT_DENY,
+	};
 	struct vigil_symbols *t = NULL;
 	struct mon mon;
 	int ret, sigfd;

@@ -42,6 +42,7 @@ struct watch_range {
  * @n: how many there are in @range
  * @exec: the command that decides about held writes, or NULL
  * @exec_timeout: seconds that it may take; 0: any time
+ * @refuse: VIGIL_VERDICT_*: how a person or @exec refuses
  * @count: end after so many events; 0: never
  * @stop: end when standard output fails, instead of watching on unheard
  */
@@ -50,6 +51,7 @@ struct watch_opts {
 	unsigned int n;
 	const char *exec;
 	unsigned int exec_timeout;
+	uint32_t refuse;
 	unsigned long count;
 	bool stop;
 };

@@ -35,7 +35,7 @@ static_assert(offsetof(struct vigil_event, insn) == 232);
 static_assert(offsetof(struct vigil_event, reserved) +
 		      sizeof_field(struct vigil_event, reserved) ==
 	      sizeof(struct vigil_event));
-static_assert(sizeof(struct vigil_verdict) == 16);
+static_assert(sizeof(struct vigil_verdict) == 96);
 static_assert(sizeof(struct vigil_queue) == 8);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
@@ -396,9 +396,13 @@ static long ioc_verdict(struct monitor *mon, struct vigil_verdict __user *user)
 
 	if (copy_from_user(&v, user, sizeof(v)))
 		return -EFAULT;
-	if (v.pad || v.verdict > VIGIL_VERDICT_DENY)
+	if (v.verdict > VIGIL_VERDICT_KILL || v.len > sizeof(v.data) ||
+	    (v.len && v.verdict != VIGIL_VERDICT_REPLACE) ||
+	    memchr_inv(v.data + v.len, 0,
+		       sizeof(v) - offsetof(struct vigil_verdict, data) -
+			       v.len))
 		return -EINVAL;
-	return mevent_verdict(mon, v.seq, v.verdict);
+	return mevent_verdict(mon, &v);
 }
 
 /* By pages, since the copy is made under a spinlock. */

@@ -105,7 +105,7 @@ struct watch_decision {
 	u32 action, condition;
 };
 
-enum { ANSWER_NONE, ANSWER_ALLOW, ANSWER_DENY };
+#define ANSWER_NONE (-1)
 
 struct mon_event {
 	struct list_head link; /* [q] free or queue */
@@ -114,11 +114,12 @@ struct mon_event {
 	struct vigil_vcpu *vcpu; /* [q] who waits */
 	bool queued; /* [q] not read yet */
 	bool waits; /* [q] a vCPU waits until it is read, and for no verdict */
-	int on_death; /* [q] */
+	int on_death; /* [q] VIGIL_VERDICT_*: the answer without a monitor */
 	/* [q] of a held change: as in struct watch_control */
 	const void *all;
 	u32 all_len;
-	int answer; /* [q] writes, [a] reads */
+	/* [q] writes, [a] reads: VIGIL_VERDICT_*. Of KILL, the end of the VM comes next. */
+	int answer;
 	struct vigil_event ev;
 };
 

@@ -185,10 +185,24 @@ static void give_back(struct monitor *mon, struct mon_event *e)
 	list_add(&e->link, &mon->free);
 }
 
-static void answer(struct mon_event *e, bool deny)
+/* [q] The event has no answer yet. */
+static void answer(struct mon_event *e, int verdict)
 {
-	WRITE_ONCE(e->answer, deny ? ANSWER_DENY : ANSWER_ALLOW);
+	/* pairs with answered() */
+	smp_store_release(&e->answer, verdict);
 	wake_up_all(&e->vcpu->wq);
+}
+
+/*
+ * May the vCPU act on the answer? On VIGIL_VERDICT_KILL it never does: it waits until the
+ * VM has ended.
+ */
+static bool answered(const struct mon_event *e)
+{
+	/* What REPLACE has put into e->ev is visible as well. */
+	int verdict = smp_load_acquire(&e->answer);
+
+	return verdict != ANSWER_NONE && verdict != VIGIL_VERDICT_KILL;
 }
 
 /* [q] The reader has the event now. */
@@ -197,7 +211,7 @@ static void taken(struct mon_event *e)
 	if (!e->vcpu)
 		give_back(e->mon, e);
 	else if (e->waits && e->answer == ANSWER_NONE)
-		answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+		answer(e, e->on_death);
 }
 
 /* [q] The event leaves the queue. */
@@ -279,6 +293,49 @@ struct message {
 	bool hold, may_wait, deny;
 };
 
+/* Can what the vCPU is doing still end in a fault, with nothing else done? */
+static bool may_fault(const struct vigil_vcpu *vcpu)
+{
+	const struct insn *insn = &vcpu->emul.insn;
+
+	/* INS has read its device, and a hypercall has done its work. */
+	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
+		return false;
+	switch (insn->op) {
+	/* They may be in the middle of a frame, or of a task switch. */
+	case INSN_OP_CALL_FAR:
+	case INSN_OP_JMP_FAR:
+	case INSN_OP_IRET:
+	case INSN_OP_PV_IRET:
+	case INSN_OP_INT:
+	case INSN_OP_INT3:
+	case INSN_OP_INTO:
+	case INSN_OP_INT1:
+	case INSN_OP_SYSCALL:
+	case INSN_OP_SYSENTER:
+		return false;
+	}
+	/* An exception or interrupt that is delivered has no instruction. */
+	return insn->len;
+}
+
+/* How a held event can be answered: struct vigil_event says which by what. */
+static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
+{
+	u8 can = BIT(VIGIL_VERDICT_ALLOW) | BIT(VIGIL_VERDICT_DENY) |
+		 BIT(VIGIL_VERDICT_KILL);
+
+	if (st->control)
+		return st->control->nr < VIGIL_CONTROL_IDTR ?
+			       can :
+			       can | BIT(VIGIL_VERDICT_GP);
+	can |= BIT(VIGIL_VERDICT_REPLACE);
+	if (!may_fault(vcpu))
+		return can;
+	can |= BIT(VIGIL_VERDICT_GP);
+	return is_paging(vcpu) ? can | BIT(VIGIL_VERDICT_PF) : can;
+}
+
 /* [q] Fills in an event of the pool, which is not in the list of free ones any more. */
 static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 			  const struct message *m)
@@ -286,7 +343,8 @@ static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 	const struct watch_control *control = m->st->control;
 
 	fill_event(&e->ev, vcpu, m->d, m->st);
-	e->on_death = m->deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
+	e->ev.verdicts = m->hold ? verdicts(vcpu, m->st) : 0;
+	e->on_death = m->deny ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;
 	if (m->hold)
@@ -409,8 +467,7 @@ void monitor_forget(struct vigil_vcpu *vcpu)
 
 static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
-	return READ_ONCE(e->answer) != ANSWER_NONE ||
-	       READ_ONCE(vcpu->vm->dead) ||
+	return answered(e) || READ_ONCE(vcpu->vm->dead) ||
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
@@ -429,7 +486,7 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	 * waits for this vCPU.
 	 */
 	vcpu_leave(vcpu);
-	while (READ_ONCE(e->answer) == ANSWER_NONE) {
+	while (!answered(e)) {
 		/*
 		 * With immediate_exit the VMM's thread must return, answered or
 		 * not.
@@ -442,18 +499,18 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 			monitor_snapshot(vcpu);
 	}
-	if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ||
-	    READ_ONCE(e->answer) == ANSWER_NONE)
-		return -EINTR;
-	return 0;
+	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !answered(e) ? -EINTR :
+								      0;
 }
 
 /*
  * Acts on the answer of an event. Watches may have been added while this vCPU
  * was outside vm->srcu, and their monitor was told that no write is missed from
- * then on. So the watches as they are now decide about the store again.
+ * then on. So the watches as they are now decide about the store again, or about
+ * the bytes that replace it. @data gets what is to be stored.
  */
-static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
+static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
+				void *data)
 {
 	u8 old[VIGIL_EVENT_DATA], new_[VIGIL_EVENT_DATA];
 	const struct watch_control control = {
@@ -491,21 +548,36 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 	 */
 	kref_get(&mon->ref);
 	verdict = finish(vcpu);
-	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
-	if (verdict == ANSWER_ALLOW) {
+	trace_vigil_watch_verdict(vcpu, seq, verdict);
+	switch (verdict) {
+	case VIGIL_VERDICT_REPLACE:
+		vcpu->stat.watch_replaced++;
+		fallthrough;
+	case VIGIL_VERDICT_ALLOW:
 		/* Where it cannot be read, the event's bytes are the best there is. */
 		if (!st.control)
 			gmem_read(vcpu->vm, st.gpa, old, st.len);
 		ret = watch_again(vcpu, &st, mon, id, asked);
-	} else {
-		vcpu->stat.watch_denied++;
+		if (ret == WATCH_GO && data)
+			memcpy(data, new_, st.len);
+		break;
+	case VIGIL_VERDICT_GP:
+		ret = WATCH_GP;
+		break;
+	case VIGIL_VERDICT_PF:
+		ret = WATCH_PF;
+		break;
+	default:
 		ret = WATCH_SKIP;
 	}
+	if (verdict == VIGIL_VERDICT_DENY || ret >= WATCH_GP)
+		vcpu->stat.watch_denied++;
 	monitor_put(mon);
 	return ret;
 }
 
-int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
+int monitor_wait(struct vigil_vcpu *vcpu, void *data)
+	__must_hold(&vcpu->vm->srcu)
 {
 	enum watch_answer answer = WATCH_GO;
 	int ret;
@@ -514,26 +586,41 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 		ret = wait_answer(vcpu, vcpu->held);
 		if (ret)
 			return ret;
-		answer = decide(vcpu, vcpu->held);
+		answer = decide(vcpu, vcpu->held, data);
 	}
 	return answer;
 }
 
-int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
+/* [q] The event has no answer yet. */
+static int answer_by(struct mon_event *e, const struct vigil_verdict *v)
+{
+	if (!(e->ev.verdicts & BIT(v->verdict)))
+		return -EOPNOTSUPP;
+	if (v->verdict == VIGIL_VERDICT_REPLACE) {
+		if (v->len != e->ev.len)
+			return -EINVAL;
+		memcpy(e->ev.new_, v->data, v->len);
+	}
+	answer(e, v->verdict);
+	return 0;
+}
+
+int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v)
 {
 	struct mon_event *e;
 	int ret = -ENOENT;
 
 	spin_lock(&mon->qlock);
 	list_for_each_entry(e, &mon->held, held_link) {
-		if (e->ev.seq != seq || e->queued || e->waits ||
+		if (e->ev.seq != v->seq || e->queued || e->waits ||
 		    e->answer != ANSWER_NONE)
 			continue;
-		answer(e, verdict == VIGIL_VERDICT_DENY);
-		ret = 0;
+		ret = answer_by(e, v);
 		break;
 	}
 	spin_unlock(&mon->qlock);
+	if (!ret && v->verdict == VIGIL_VERDICT_KILL)
+		vigil_vm_kill(mon->vm, vigil_vm_killed);
 	return ret;
 }
 
@@ -569,7 +656,7 @@ void mevent_close(struct monitor *mon)
 	mon->closed = true;
 	list_for_each_entry(e, &mon->held, held_link)
 		if (e->answer == ANSWER_NONE)
-			answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+			answer(e, e->on_death);
 	spin_unlock(&mon->qlock);
 }
 

@@ -54,6 +54,7 @@ struct vigil_vm;
 	X(watch_misses)		/* same page, other bytes */		\
 	X(watch_conditioned)	/* a condition let them through */	\
 	X(watch_denied)							\
+	X(watch_replaced)	/* a monitor gave other bytes */	\
 	X(watch_held)							\
 	X(events_waited)	/* for room in a queue */		\
 	X(events_dropped)
