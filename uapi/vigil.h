@@ -26,6 +26,7 @@
 #define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
 #define VIGIL_MAX_CONDITIONS	16	/* conditions of one watch */
+#define VIGIL_MAX_TIMEOUT	86400000 /* of a watch, milliseconds: a day */
 
 /* struct vigil_vm_info: flags */
 #define VIGIL_VM_DEAD		(1 << 0) /* can not run any more */
@@ -151,7 +152,10 @@ struct vigil_name {
 #define VIGIL_ACTION_DENY	2	/* the write does not happen; tell */
 #define VIGIL_ACTION_PASS	3	/* of a condition: the write happens; tell nobody */
 
-/* struct vigil_watch: on_death, what an ASK watch does without a monitor */
+/*
+ * struct vigil_watch: on_death, what an ASK watch does without a monitor; on_timeout, what it
+ * does without a verdict in time
+ */
 #define VIGIL_ON_DEATH_ALLOW	0
 #define VIGIL_ON_DEATH_DENY	1
 
@@ -239,7 +243,14 @@ struct vigil_condition {
  * @conditions:	user pointer to struct vigil_condition[], or 0
  * @passed:	out: writes that a condition of this watch has let through
  * @nr_conditions: how many @conditions has, at most VIGIL_MAX_CONDITIONS
+ * @timeout_ms:	how long a held write waits for its verdict, at most VIGIL_MAX_TIMEOUT; 0:
+ *		without end
+ * @on_timeout:	VIGIL_ON_DEATH_*: what becomes of it then; with @timeout_ms only
  * @pad:	zero
+ *
+ * The time counts from the event on, read or not, while the host runs. A verdict that comes
+ * later gives -ENOENT. A vCPU that is not in KVM_RUN when the time is up goes on waiting
+ * until it is.
  *
  * The first condition that a write fulfils decides what is done about it. Where none
  * does, @action of the watch counts.
@@ -271,7 +282,7 @@ struct vigil_condition {
  * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
  * event.
  *
- * Errors: -EINVAL range, kind, control, action or condition; -E2BIG too many conditions;
+ * Errors: -EINVAL range, kind, control, action, condition or timeout; -E2BIG too many conditions;
  * -EOPNOTSUPP the MSR cannot be watched, or the CPU does not tell of IDTR, GDTR, LDTR and
  * TR; -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM
  * is dead.
@@ -288,6 +299,8 @@ struct vigil_watch {
 	__u64 conditions;
 	__u64 passed;
 	__u32 nr_conditions;
+	__u32 timeout_ms;
+	__u32 on_timeout;
 	__u32 pad;
 };
 

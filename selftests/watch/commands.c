@@ -276,6 +276,16 @@ static void verdicts(long arg)
 		 " --gpa 0x9000 --action ask --refuse allow 2>&1",
 		 64);
 	CHECK_SAYS("--refuse is deny, gp, pf or kill");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --timeout 1 2>&1", 64);
+	CHECK_SAYS("needs --action ask");
+	CHECK_SH("vigil watch " NAME
+		 " --gpa 0x9000 --action ask --on-timeout deny 2>&1",
+		 64);
+	CHECK_SAYS("--on-timeout needs --timeout");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action ask --json"
+		 " --timeout 86400000 --count 1 2>&1 </dev/null",
+		 0);
+	CHECK_SAYS("\"timeout_ms\":86400000,\"on_timeout\":\"deny\"");
 	/* There is no paging. */
 	CHECK_SH("echo n | vigil watch " NAME " --gpa 0x9000 --action ask"
 		 " --refuse pf --count 1 2>&1",

@@ -144,6 +144,10 @@ static void random_watch(struct rng *r, int mon)
 
 	w.on_death = rng_below(r, 2);
 	if (rng_once_in(r, 2)) {
+		w.timeout_ms = 1 + rng_below(r, 10);
+		w.on_timeout = rng_below(r, 2);
+	}
+	if (rng_once_in(r, 2)) {
 		w.nr_conditions = 1 + rng_below(r, ARRAY_SIZE(conditions));
 		w.conditions = (uintptr_t)conditions;
 		rng_conditions(r, &w, conditions, w.nr_conditions);

@@ -442,6 +442,85 @@ static void killed_outside(long arg)
 	vm_destroy(v->vm);
 }
 
+/* The time is up before the monitor answers, or even reads. */
+static void timeout(long on_timeout)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(2);
+	int mon = mon_open(v->vm);
+
+	w.timeout_ms = 30;
+	w.on_timeout = on_timeout;
+	w.on_death = !on_timeout;
+	mon_add(mon, w);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET),
+		 on_timeout == VIGIL_ON_DEATH_ALLOW ? NEW + 1 : OLD);
+	CHECK_EQ(mon_stat(mon, "watch_timeouts"), 2);
+	CHECK_EQ(mon_stat(mon, "watch_denied"),
+		 on_timeout == VIGIL_ON_DEATH_ALLOW ? 0 : 2);
+	/* Nobody has read the events: they are withdrawn. */
+	CHECK_NO_EVENT(mon);
+	CHECK_ERRNO(mon_verdict(mon, 2, VIGIL_VERDICT_ALLOW), ENOENT);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* A verdict in time counts, whatever the timeout says. */
+static void in_time(long arg)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	w.timeout_ms = VIGIL_MAX_TIMEOUT;
+	w.on_timeout = VIGIL_ON_DEATH_DENY;
+	mon_add(mon, w);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), NEW);
+	CHECK_EQ(mon_stat(mon, "watch_timeouts"), 0);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* The time is up outside KVM_RUN: up to the next one there may be a verdict. */
+static void timeout_outside(long answered)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct timespec now;
+	struct vigil_event ev;
+
+	w.timeout_ms = 2000;
+	w.on_timeout = VIGIL_ON_DEATH_DENY;
+	mon_add(mon, w);
+	ticks(1000);
+	v->stop_on_signal = true;
+	do
+		EXPECT(v, STOP_SIGNAL);
+	while (!mon_ready(mon, 0));
+	ticks(0);
+	v->stop_on_signal = false;
+	ev = mon_event(mon);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while (now.tv_sec * 1000000000ull + now.tv_nsec <
+	       ev.time_ns + 2100000000ull);
+	if (answered)
+		CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), answered ? NEW : OLD);
+	CHECK_EQ(mon_stat(mon, "watch_timeouts"), !answered);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -470,6 +549,13 @@ int main(int argc, char **argv)
 		{ "#GP at WRMSR", control, true },
 		{ "the VM is killed, two vCPUs", killed },
 		{ "the VM is killed outside KVM_RUN", killed_outside },
+		{ "no verdict in time: allowed", timeout,
+		  VIGIL_ON_DEATH_ALLOW },
+		{ "no verdict in time: refused", timeout, VIGIL_ON_DEATH_DENY },
+		{ "a verdict in time", in_time },
+		{ "the time is up outside KVM_RUN", timeout_outside, false },
+		{ "the time is up outside KVM_RUN, then a verdict",
+		  timeout_outside, true },
 		{ 0 },
 	};
 

@@ -185,7 +185,7 @@ enum {
 	VIGIL_DO_DENY = 2, /* the write does not happen, and is told */
 };
 
-/* struct vigil_range: on_death, the first two; vigil_decide(): verdict */
+/* struct vigil_range: on_death, on_timeout: the first two; vigil_decide(): verdict */
 enum {
 	VIGIL_ALLOW = 0,
 	VIGIL_DENY = 1, /* the guest goes on as if it had happened */
@@ -212,6 +212,9 @@ struct vigil_condition;
  * @conditions: address of struct vigil_condition[], or 0: another action where one of them
  *	holds, the first that does
  * @nr_conditions: how many they are
+ * @timeout_ms: VIGIL_DO_ASK: how long a held write waits for vigil_decide(), up to a day; 0:
+ *	without end
+ * @on_timeout: with @timeout_ms: VIGIL_ALLOW or VIGIL_DENY: what becomes of it then
  * @reserved: 0
  */
 struct vigil_range {
@@ -225,6 +228,8 @@ struct vigil_range {
 	uint64_t cookie;
 	uint64_t conditions;
 	uint32_t nr_conditions;
+	uint32_t timeout_ms;
+	uint32_t on_timeout;
 	uint32_t reserved;
 };
 

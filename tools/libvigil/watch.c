@@ -142,6 +142,9 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 		.cookie = r.cookie,
 		.conditions = r.conditions,
 		.nr_conditions = r.nr_conditions,
+		.timeout_ms = r.timeout_ms,
+		.on_timeout = r.on_timeout,
+		.pad = r.reserved,
 	};
 	if (ioctl(mon->fd, VIGIL_WATCH_ADD, &w))
 		return r.kind == VIGIL_AT_CONTROL ?

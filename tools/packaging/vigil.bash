@@ -71,7 +71,7 @@ _vigil() {
 			'rip cpl cr3 vcpu value changed unchanged any' -- "$cur")
 		return
 		;;
-	--on-death)
+	--on-death | --on-timeout)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return
 		;;

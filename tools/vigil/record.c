@@ -97,6 +97,12 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		add_text(o, "on_death",
 			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
 							       "deny");
+	if (asks && w->timeout_ms) {
+		add_num(o, "timeout_ms", w->timeout_ms);
+		add_text(o, "on_timeout",
+			 w->on_timeout == VIGIL_ON_DEATH_ALLOW ? "allow" :
+								 "deny");
+	}
 	return end(o);
 }
 

@@ -23,7 +23,9 @@ struct args {
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
 	uint32_t on_death;
-	bool len_set, on_death_set, refuse_set, no_symbols, evict;
+	uint32_t timeout_ms, on_timeout;
+	bool len_set, on_death_set, on_timeout_set, refuse_set;
+	bool no_symbols, evict;
 	struct when_list *lists; /* all of them */
 	struct when_list *when; /* to which a further --when belongs; or NULL */
 	struct when_list *rest; /* of ranges that have none of their own */
@@ -41,6 +43,8 @@ enum {
 	OPT_EVICT,
 	OPT_WHEN,
 	OPT_REFUSE,
+	OPT_TIMEOUT,
+	OPT_ON_TIMEOUT,
 };
 
 static const struct argp_option options[] = {
@@ -89,6 +93,12 @@ static const struct argp_option options[] = {
 	{ "on-death", OPT_ON_DEATH, "allow|deny", 0,
 	  "With --action ask: what becomes of a held write when this command ends first (default deny)",
 	  3 },
+	{ "timeout", OPT_TIMEOUT, "MS", 0,
+	  "With --action ask: how long a held write waits for its verdict, in milliseconds (default: "
+	  "without end); the module counts, whatever this command does",
+	  3 },
+	{ "on-timeout", OPT_ON_TIMEOUT, "allow|deny", 0,
+	  "What becomes of it then (default deny)", 3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "evict", OPT_EVICT, NULL, 0,
 	  "As root: take the place of a monitor that watches the VM already; its watches end",
@@ -166,6 +176,15 @@ static uint32_t action(struct argp_state *state, const char *arg)
 		return VIGIL_ACTION_DENY;
 	argp_error(state, "--action is log, ask or deny");
 	return 0;
+}
+
+/* What becomes of a held write without a verdict. */
+static uint32_t policy(struct argp_state *state, const char *option,
+		       const char *arg)
+{
+	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
+		argp_error(state, "%s is allow or deny", option);
+	return strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
 }
 
 static uint32_t refuse(struct argp_state *state, const char *arg)
@@ -261,6 +280,9 @@ static void set_rest(struct args *args)
 		if (!args->opts.range[i].when)
 			args->opts.range[i].when = args->rest;
 		args->opts.range[i].w.on_death = args->on_death;
+		args->opts.range[i].w.timeout_ms = args->timeout_ms;
+		args->opts.range[i].w.on_timeout =
+			args->timeout_ms ? args->on_timeout : 0;
 	}
 }
 
@@ -308,6 +330,12 @@ static void check(struct args *args, struct argp_state *state)
 			"--exec decides about held writes, and nothing is held: it needs --action ask");
 	if (args->opts.exec_timeout && !args->opts.exec)
 		argp_error(state, "--exec-timeout needs --exec");
+	if (args->timeout_ms && !asks)
+		argp_error(
+			state,
+			"--timeout is about held writes, and nothing is held: it needs --action ask");
+	if (args->on_timeout_set && !args->timeout_ms)
+		argp_error(state, "--on-timeout needs --timeout");
 	if (args->refuse_set && !asks)
 		argp_error(
 			state,
@@ -370,11 +398,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->refuse_set = true;
 		return 0;
 	case OPT_ON_DEATH:
-		if (strcmp(arg, "allow") && strcmp(arg, "deny"))
-			argp_error(state, "--on-death is allow or deny");
-		args->on_death = strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW :
-						       VIGIL_ON_DEATH_DENY;
+		args->on_death = policy(state, "--on-death", arg);
 		args->on_death_set = true;
+		return 0;
+	case OPT_TIMEOUT:
+		n = number(state, number_count, arg);
+		if (!n || n > VIGIL_MAX_TIMEOUT)
+			argp_error(state, "--timeout is 1 to %u milliseconds",
+				   VIGIL_MAX_TIMEOUT);
+		args->timeout_ms = n;
+		return 0;
+	case OPT_ON_TIMEOUT:
+		args->on_timeout = policy(state, "--on-timeout", arg);
+		args->on_timeout_set = true;
 		return 0;
 	case 'c':
 		args->opts.count = number(state, number_count, arg);
@@ -494,6 +530,7 @@ int vigil_cmd_watch(int argc, char **argv)
 	};
 	struct args args = {
 		.on_death = VIGIL_ON_DEATH_DENY,
+		.on_timeout = VIGIL_ON_DEATH_DENY,
 		.opts.refuse = VIGIL_VERDICT_DENY,
 	};
 	struct vigil_symbols *t = NULL;

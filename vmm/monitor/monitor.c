@@ -25,7 +25,7 @@ static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
 static_assert(sizeof(struct vigil_vm_list) == 16);
 static_assert(sizeof(struct vigil_attach) == 8);
 static_assert(sizeof(struct vigil_name) == VIGIL_NAME_LEN);
-static_assert(sizeof(struct vigil_watch) == 72);
+static_assert(sizeof(struct vigil_watch) == 80);
 static_assert(sizeof(struct vigil_watch_list) == 32);
 static_assert(sizeof(struct vigil_event) == 448);
 static_assert(offsetof(struct vigil_event, call) == 376);

@@ -68,6 +68,8 @@ struct mon_watch {
  * @id: of the watch
  * @action: of the watch, where no condition decides
  * @on_death: of the watch
+ * @timeout_ms: of the watch
+ * @on_timeout: of the watch
  */
 struct watch_range {
 	struct watched_range where;
@@ -76,6 +78,7 @@ struct watch_range {
 	u64 shift;
 	u64 cookie;
 	u32 id, action, on_death;
+	u32 timeout_ms, on_timeout;
 };
 
 /**
@@ -115,6 +118,9 @@ struct mon_event {
 	bool queued; /* [q] not read yet */
 	bool waits; /* [q] a vCPU waits until it is read, and for no verdict */
 	int on_death; /* [q] VIGIL_VERDICT_*: the answer without a monitor */
+	int on_timeout; /* [v] VIGIL_VERDICT_*: the answer when the time is up */
+	bool timed; /* [v] the vCPU waits until @deadline, in jiffies */
+	unsigned long deadline;
 	/* [q] of a held change: as in struct watch_control */
 	const void *all;
 	u32 all_len;

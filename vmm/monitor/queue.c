@@ -336,6 +336,24 @@ static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
 	return is_paging(vcpu) ? can | BIT(VIGIL_VERDICT_PF) : can;
 }
 
+static int verdict_of(bool deny)
+{
+	return deny ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
+}
+
+/* Fills in what only an event has that waits for its verdict. */
+static void fill_held(struct mon_event *e, const struct vigil_vcpu *vcpu,
+		      const struct watch_range *r, const struct watch_store *st)
+{
+	e->ev.flags |= VIGIL_EVENT_HELD;
+	e->ev.verdicts = verdicts(vcpu, st);
+	if (!e->timed)
+		return;
+	e->on_timeout = verdict_of(r->on_timeout == VIGIL_ON_DEATH_DENY);
+	/* The current jiffy has begun already. */
+	e->deadline = jiffies + msecs_to_jiffies(r->timeout_ms) + 1;
+}
+
 /* [q] Fills in an event of the pool, which is not in the list of free ones any more. */
 static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 			  const struct message *m)
@@ -343,12 +361,13 @@ static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 	const struct watch_control *control = m->st->control;
 
 	fill_event(&e->ev, vcpu, m->d, m->st);
-	e->ev.verdicts = m->hold ? verdicts(vcpu, m->st) : 0;
-	e->on_death = m->deny ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
+	e->ev.verdicts = 0;
+	e->on_death = verdict_of(m->deny);
+	e->timed = m->hold && m->d->range->timeout_ms;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;
 	if (m->hold)
-		e->ev.flags |= VIGIL_EVENT_HELD;
+		fill_held(e, vcpu, m->d->range, m->st);
 	else if (m->deny)
 		e->ev.flags |= VIGIL_EVENT_DENIED;
 	e->ev.seq = ++e->mon->seq;
@@ -471,6 +490,26 @@ static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
+/* How many jiffies the vCPU may still wait for its verdict. */
+static long time_left(const struct mon_event *e)
+{
+	long left = e->deadline - jiffies;
+
+	return e->timed ? max(left, 0l) : MAX_SCHEDULE_TIMEOUT;
+}
+
+/* The time is up: this is the verdict, unless there is one. */
+static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
+{
+	spin_lock(&e->mon->qlock);
+	e->timed = false;
+	if (e->answer == ANSWER_NONE) {
+		answer(e, e->on_timeout);
+		vcpu->stat.watch_timeouts++;
+	}
+	spin_unlock(&e->mon->qlock);
+}
+
 /*
  * Sleeps until the event is answered, with no lock held. -EINTR: it is not
  * answered yet.
@@ -479,7 +518,7 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	__must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
-	int ret = 0;
+	long ret;
 
 	/*
 	 * A monitor may take hours to answer: SRCU is left, so that nobody
@@ -493,9 +532,12 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 		 */
 		if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 			break;
-		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
-		if (ret || READ_ONCE(vm->dead))
+		ret = wait_event_interruptible_timeout(
+			vcpu->wq, wait_over(vcpu, e), time_left(e));
+		if (ret < 0 || READ_ONCE(vm->dead))
 			break;
+		if (!ret)
+			time_out(vcpu, e);
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 			monitor_snapshot(vcpu);
 	}
