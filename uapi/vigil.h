@@ -158,6 +158,7 @@ struct vigil_name {
  */
 #define VIGIL_ON_DEATH_ALLOW	0
 #define VIGIL_ON_DEATH_DENY	1
+#define VIGIL_ON_DEATH_PAUSE	6	/* on_death only: the vCPU waits for VIGIL_RESUME */
 
 /*
  * struct vigil_watch, struct vigil_mem: cr3. The page table through which a
@@ -236,8 +237,8 @@ struct vigil_condition {
  * @kind:	VIGIL_WATCH_*
  * @action:	VIGIL_ACTION_*
  * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
- *		monitor is gone, and of one that cannot be held; the watch
- *		itself goes with its monitor
+ *		monitor is gone, and of one that cannot be held, for which PAUSE
+ *		is DENY; the watch itself goes with its monitor
  * @id:		out: identifies the watch to VIGIL_WATCH_DEL and in events
  * @cookie:	returned in every event of this watch
  * @conditions:	user pointer to struct vigil_condition[], or 0
@@ -245,7 +246,7 @@ struct vigil_condition {
  * @nr_conditions: how many @conditions has, at most VIGIL_MAX_CONDITIONS
  * @timeout_ms:	how long a held write waits for its verdict, at most VIGIL_MAX_TIMEOUT; 0:
  *		without end
- * @on_timeout:	VIGIL_ON_DEATH_*: what becomes of it then; with @timeout_ms only
+ * @on_timeout:	VIGIL_ON_DEATH_ALLOW or DENY: what becomes of it then; with @timeout_ms only
  * @pad:	zero
  *
  * The time counts from the event on, read or not, while the host runs. A verdict that comes
@@ -887,6 +888,12 @@ struct vigil_pv {
 /* also on a monitor fd */
 #define VIGIL_GET_HYPERCALLS	_IOR(VIGIL_IOC, 0x14, struct vigil_hypercalls)
 #define VIGIL_SET_HYPERCALLS	_IOW(VIGIL_IOC, 0x15, struct vigil_hypercalls)
+/*
+ * The writes that wait because of VIGIL_ON_DEATH_PAUSE, and whose monitor has ended, are
+ * decided by the watches as they are now. Argument: 0, else -EINVAL. -EPERM: a monitor that
+ * only reads; on a VM fd, another process than the VM's creator. Also on a monitor fd.
+ */
+#define VIGIL_RESUME		_IO(VIGIL_IOC, 0x16)
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
 

@@ -81,6 +81,7 @@ struct vigil_vm {
 	unsigned int nr_readers; /* [w] read-only monitors */
 	u32 attach_by; /* [a] VIGIL_ATTACH_BY_* */
 	struct mutex store_lock; /* one store to a watched page at a time */
+	atomic_t resumes; /* calls of VIGIL_RESUME */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	atomic_t srcu_users; /* vCPUs between vcpu_enter() and vcpu_leave() */

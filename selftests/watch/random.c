@@ -142,7 +142,7 @@ static void random_watch(struct rng *r, int mon)
 		1 + rng_below(r, rng_once_in(r, 2) ? 16 : 0x2000),
 		rng_below(r, 3));
 
-	w.on_death = rng_below(r, 2);
+	w.on_death = rng_once_in(r, 4) ? VIGIL_ON_DEATH_PAUSE : rng_below(r, 2);
 	if (rng_once_in(r, 2)) {
 		w.timeout_ms = 1 + rng_below(r, 10);
 		w.on_timeout = rng_below(r, 2);
@@ -212,6 +212,8 @@ static void *watch(void *arg)
 		if (rng_once_in(&j->rng, 8)) {
 			close(mon);
 			mon = mon_open(j->v->vm);
+			if (ioctl(mon, VIGIL_RESUME, 0))
+				FAIL("VIGIL_RESUME: errno %d", errno);
 		}
 	}
 	close(mon);

@@ -253,14 +253,7 @@ static void interrupted(long verdict)
 	wr64(v->vm, TARGET, OLD);
 	set_store(v, TARGET, NEW, 0);
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	v->stop_on_signal = false;
-	ev = mon_event(mon);
+	ev = hold_outside(v, mon);
 	if (verdict == VIGIL_VERDICT_REPLACE)
 		CHECK_EQ(mon_replace(mon, ev.seq, &other, 8), 0);
 	else
@@ -427,13 +420,7 @@ static void killed_outside(long arg)
 	wr64(v->vm, TARGET, OLD);
 	set_store(v, TARGET, NEW, 0);
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	ev = mon_event(mon);
+	ev = hold_outside(v, mon);
 	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_KILL), 0);
 	close(mon);
 	EXPECT(v, STOP_ERRNO);
@@ -500,14 +487,7 @@ static void timeout_outside(long answered)
 	w.timeout_ms = 2000;
 	w.on_timeout = VIGIL_ON_DEATH_DENY;
 	mon_add(mon, w);
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	v->stop_on_signal = false;
-	ev = mon_event(mon);
+	ev = hold_outside(v, mon);
 	do
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	while (now.tv_sec * 1000000000ull + now.tv_nsec <

@@ -185,7 +185,10 @@ enum {
 	VIGIL_DO_DENY = 2, /* the write does not happen, and is told */
 };
 
-/* struct vigil_range: on_death, on_timeout: the first two; vigil_decide(): verdict */
+/*
+ * struct vigil_range: on_timeout: the first two; on_death: VIGIL_PAUSE as well. vigil_decide():
+ * verdict, all but VIGIL_PAUSE.
+ */
 enum {
 	VIGIL_ALLOW = 0,
 	VIGIL_DENY = 1, /* the guest goes on as if it had happened */
@@ -193,6 +196,7 @@ enum {
 		2, /* it does not happen, and raises #GP in the guest */
 	VIGIL_FAULT_PF = 3, /* the same with #PF */
 	VIGIL_KILL = 5, /* it does not happen, and the VM ends */
+	VIGIL_PAUSE = 6, /* on_death only: the vCPU waits for vigil_resume() */
 };
 
 /* Its layout is in <linux/vigil.h>, which a program that uses it includes as well. */
@@ -205,8 +209,8 @@ struct vigil_condition;
  * @cr3: VIGIL_AT_GVA: address space, 0 is vCPU 0's with its kernel; otherwise 0
  * @kind: VIGIL_AT_*
  * @action: VIGIL_DO_*
- * @on_death: VIGIL_DO_ASK: VIGIL_ALLOW or VIGIL_DENY: what becomes of a held write without
- *	its monitor, and of one that cannot be held
+ * @on_death: VIGIL_DO_ASK: VIGIL_ALLOW, VIGIL_DENY or VIGIL_PAUSE: what becomes of a held write
+ *	without its monitor, and of one that cannot be held, for which VIGIL_PAUSE is VIGIL_DENY
  * @id: out: of the watch
  * @cookie: the program's own, in each event of the watch
  * @conditions: address of struct vigil_condition[], or 0: another action where one of them
@@ -255,6 +259,15 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
  * Return: 0; -ENOENT there is none; or another -errno.
  */
 int vigil_watch_del(struct vigil_monitor *mon, uint32_t id);
+
+/**
+ * vigil_resume() - go on with the writes that monitors before have left waiting (VIGIL_PAUSE)
+ * @mon: a monitor that may watch
+ *
+ * The watches as they are now decide about them: add those that shall first.
+ * Return: 0 or -errno.
+ */
+int vigil_resume(struct vigil_monitor *mon);
 
 /* ---- events ---- */
 

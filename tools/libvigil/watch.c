@@ -27,7 +27,8 @@ _Static_assert(VIGIL_ALLOW == VIGIL_ON_DEATH_ALLOW &&
 		       VIGIL_DENY == VIGIL_VERDICT_DENY &&
 		       VIGIL_FAULT_GP == VIGIL_VERDICT_GP &&
 		       VIGIL_FAULT_PF == VIGIL_VERDICT_PF &&
-		       VIGIL_KILL == VIGIL_VERDICT_KILL,
+		       VIGIL_KILL == VIGIL_VERDICT_KILL &&
+		       VIGIL_PAUSE == VIGIL_ON_DEATH_PAUSE,
 	       "verdicts");
 
 /*
@@ -159,6 +160,14 @@ int vigil_watch_del(struct vigil_monitor *mon, uint32_t id)
 	if (!ioctl(mon->fd, VIGIL_WATCH_DEL, &id))
 		return 0;
 	return vigil_lib_fail(errno, "cannot remove watch %u: %s", id,
+			      strerror(errno));
+}
+
+int vigil_resume(struct vigil_monitor *mon)
+{
+	if (!ioctl(mon->fd, VIGIL_RESUME, 0))
+		return 0;
+	return vigil_lib_fail(errno, "cannot resume the VM's vCPUs: %s",
 			      strerror(errno));
 }
 

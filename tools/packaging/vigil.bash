@@ -71,7 +71,11 @@ _vigil() {
 			'rip cpl cr3 vcpu value changed unchanged any' -- "$cur")
 		return
 		;;
-	--on-death | --on-timeout)
+	--on-death)
+		mapfile -t COMPREPLY < <(compgen -W 'allow deny pause' -- "$cur")
+		return
+		;;
+	--on-timeout)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return
 		;;

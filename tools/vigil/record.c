@@ -96,6 +96,7 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 	if (asks)
 		add_text(o, "on_death",
 			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
+			 w->on_death == VIGIL_ON_DEATH_PAUSE ? "pause" :
 							       "deny");
 	if (asks && w->timeout_ms) {
 		add_num(o, "timeout_ms", w->timeout_ms);

@@ -45,6 +45,7 @@ enum {
 	OPT_REFUSE,
 	OPT_TIMEOUT,
 	OPT_ON_TIMEOUT,
+	OPT_RESUME,
 };
 
 static const struct argp_option options[] = {
@@ -90,8 +91,13 @@ static const struct argp_option options[] = {
 	  "as if it had written (default); gp, pf: the instruction raises #GP or #PF; kill: the VM "
 	  "ends",
 	  3 },
-	{ "on-death", OPT_ON_DEATH, "allow|deny", 0,
-	  "With --action ask: what becomes of a held write when this command ends first (default deny)",
+	{ "on-death", OPT_ON_DEATH, "allow|deny|pause", 0,
+	  "With --action ask: what becomes of a held write when this command ends first (default "
+	  "deny); pause: its vCPU waits for --resume of the next one",
+	  3 },
+	{ "resume", OPT_RESUME, NULL, 0,
+	  "Go on with the vCPUs that --on-death pause has left waiting, once these watches are in "
+	  "force",
 	  3 },
 	{ "timeout", OPT_TIMEOUT, "MS", 0,
 	  "With --action ask: how long a held write waits for its verdict, in milliseconds (default: "
@@ -185,6 +191,15 @@ static uint32_t policy(struct argp_state *state, const char *option,
 	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
 		argp_error(state, "%s is allow or deny", option);
 	return strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
+}
+
+static uint32_t on_death(struct argp_state *state, const char *arg)
+{
+	if (!strcmp(arg, "pause"))
+		return VIGIL_ON_DEATH_PAUSE;
+	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
+		argp_error(state, "--on-death is allow, deny or pause");
+	return policy(state, "--on-death", arg);
 }
 
 static uint32_t refuse(struct argp_state *state, const char *arg)
@@ -397,8 +412,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->opts.refuse = refuse(state, arg);
 		args->refuse_set = true;
 		return 0;
+	case OPT_RESUME:
+		args->opts.resume = true;
+		return 0;
 	case OPT_ON_DEATH:
-		args->on_death = policy(state, "--on-death", arg);
+		args->on_death = on_death(state, arg);
 		args->on_death_set = true;
 		return 0;
 	case OPT_TIMEOUT:

@@ -462,6 +462,8 @@ int watch_run(const struct watch_opts *opts, struct mon *mon,
 		if (watch_asks(&opts->range[i]))
 			w.by_lines = vigil_options.json && !opts->exec;
 	w.err = arm(&w);
+	if (!w.err && opts->resume)
+		w.err = vigil_resume(mon->m);
 	if (!w.err)
 		loop(&w);
 	mon_detach(mon);

@@ -44,6 +44,7 @@ struct watch_range {
  * @exec_timeout: seconds that it may take; 0: any time
  * @refuse: VIGIL_VERDICT_*: how a person or @exec refuses
  * @count: end after so many events; 0: never
+ * @resume: when the watches are armed, vCPUs that are paused go on
  * @stop: end when standard output fails, instead of watching on unheard
  */
 struct watch_opts {
@@ -53,7 +54,7 @@ struct watch_opts {
 	unsigned int exec_timeout;
 	uint32_t refuse;
 	unsigned long count;
-	bool stop;
+	bool stop, resume;
 };
 
 /* Can a write to the range be held? */

@@ -512,6 +512,14 @@ static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 	}
 }
 
+static long resume(struct vigil_vm *vm, unsigned long arg)
+{
+	if (arg)
+		return -EINVAL;
+	mevent_resume(vm);
+	return 0;
+}
+
 static long monitor_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
@@ -538,6 +546,8 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 		return ioc_get_info(mon, user);
 	case VIGIL_GET_HYPERCALLS:
 		return pv_ioctl(mon->vm, cmd, user, false);
+	case VIGIL_RESUME:
+		return mon->read_only ? -EPERM : resume(mon->vm, arg);
 	case VIGIL_SET_HYPERCALLS:
 		return mon->read_only ? -EPERM :
 					pv_ioctl(mon->vm, cmd, user, false);
@@ -715,6 +725,8 @@ long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
 		return set_attach(vm, arg);
 	case VIGIL_SET_NAME:
 		return set_name(vm, (void __user *)arg);
+	case VIGIL_RESUME:
+		return current->mm != vm->mm ? -EPERM : resume(vm, arg);
 	case VIGIL_GET_STATS:
 		return stat_get(vm, (void __user *)arg);
 	case VIGIL_GET_HYPERCALLS:

@@ -117,7 +117,10 @@ struct mon_event {
 	struct vigil_vcpu *vcpu; /* [q] who waits */
 	bool queued; /* [q] not read yet */
 	bool waits; /* [q] a vCPU waits until it is read, and for no verdict */
-	int on_death; /* [q] VIGIL_VERDICT_*: the answer without a monitor */
+	/* [q] VIGIL_VERDICT_*: the answer without a monitor. ANSWER_NONE: it is paused */
+	int on_death;
+	bool paused; /* [q] writes, [a] reads: by VIGIL_RESUME it goes on */
+	int resumes; /* [q] vm->resumes when it was paused; of no use before */
 	int on_timeout; /* [v] VIGIL_VERDICT_*: the answer when the time is up */
 	bool timed; /* [v] the vCPU waits until @deadline, in jiffies */
 	unsigned long deadline;

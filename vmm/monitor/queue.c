@@ -205,6 +205,26 @@ static bool answered(const struct mon_event *e)
 	return verdict != ANSWER_NONE && verdict != VIGIL_VERDICT_KILL;
 }
 
+/* [q] There is no monitor any more that would answer. */
+static void orphan(struct mon_event *e)
+{
+	if (e->on_death != ANSWER_NONE) {
+		answer(e, e->on_death);
+		return;
+	}
+	e->resumes = atomic_read(&e->mon->vm->resumes);
+	/* pairs with resumed() */
+	smp_store_release(&e->paused, true);
+}
+
+/* Has VIGIL_RESUME been called since the event was paused? */
+static bool resumed(const struct mon_event *e)
+{
+	/* pairs with orphan() */
+	return smp_load_acquire(&e->paused) &&
+	       atomic_read(&e->mon->vm->resumes) != e->resumes;
+}
+
 /* [q] The reader has the event now. */
 static void taken(struct mon_event *e)
 {
@@ -286,11 +306,12 @@ enum put { PUT_DONE, PUT_HELD, PUT_DROPPED, PUT_CLOSED };
  * @hold:	its vCPU waits for the verdict
  * @may_wait:	else its vCPU may wait for room, if the monitor wants that
  * @deny:	what is done about the store without a verdict
+ * @pause:	its vCPU waits on when the monitor ends
  */
 struct message {
 	const struct watch_decision *d;
 	const struct watch_store *st;
-	bool hold, may_wait, deny;
+	bool hold, may_wait, deny, pause;
 };
 
 /* Can what the vCPU is doing still end in a fault, with nothing else done? */
@@ -362,7 +383,7 @@ static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 
 	fill_event(&e->ev, vcpu, m->d, m->st);
 	e->ev.verdicts = 0;
-	e->on_death = verdict_of(m->deny);
+	e->on_death = m->pause ? ANSWER_NONE : verdict_of(m->deny);
 	e->timed = m->hold && m->d->range->timeout_ms;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;
@@ -383,7 +404,7 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	struct mon_event *e;
 
 	spin_lock(&mon->qlock);
-	if (unlikely(mon->closed)) {
+	if (unlikely(mon->closed) && !m->pause) {
 		ret = PUT_CLOSED;
 		goto unlock;
 	}
@@ -400,13 +421,17 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	e->waits = waits;
 	e->vcpu = m->hold || waits ? vcpu : NULL;
 	e->answer = ANSWER_NONE;
+	e->paused = false;
 	if (e->vcpu) {
 		kref_get(&mon->ref);
 		list_add_tail(&e->held_link, &mon->held);
 		vcpu->held = e;
 		ret = PUT_HELD;
 	}
-	wake |= hand_over(mon, e);
+	if (unlikely(mon->closed))
+		orphan(e);
+	else
+		wake |= hand_over(mon, e);
 unlock:
 	spin_unlock(&mon->qlock);
 	wake_reader(mon, wake);
@@ -425,6 +450,8 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 		.d = d,
 		.st = st,
 		.hold = ask && !st->by_walk,
+		.pause = ask && !st->by_walk &&
+			 r->on_death == VIGIL_ON_DEATH_PAUSE,
 		/*
 		 * What a walk or a task switch does, and what fails by itself,
 		 * cannot be put off.
@@ -432,7 +459,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 		.may_wait = !st->by_walk && !forced &&
 			    !(control && control->refused),
 		/* Without a verdict it is decided as without a monitor. */
-		.deny = ask ? r->on_death == VIGIL_ON_DEATH_DENY :
+		.deny = ask ? r->on_death != VIGIL_ON_DEATH_ALLOW :
 			      d->action == VIGIL_ACTION_DENY && !forced,
 	};
 
@@ -486,7 +513,7 @@ void monitor_forget(struct vigil_vcpu *vcpu)
 
 static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
-	return answered(e) || READ_ONCE(vcpu->vm->dead) ||
+	return answered(e) || resumed(e) || READ_ONCE(vcpu->vm->dead) ||
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
@@ -498,15 +525,24 @@ static long time_left(const struct mon_event *e)
 	return e->timed ? max(left, 0l) : MAX_SCHEDULE_TIMEOUT;
 }
 
-/* The time is up: this is the verdict, unless there is one. */
+/* The time is up: this is the verdict, unless there is one, or nobody to give one. */
 static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
 	spin_lock(&e->mon->qlock);
 	e->timed = false;
-	if (e->answer == ANSWER_NONE) {
+	if (e->answer == ANSWER_NONE && !e->paused) {
 		answer(e, e->on_timeout);
 		vcpu->stat.watch_timeouts++;
 	}
+	spin_unlock(&e->mon->qlock);
+}
+
+/* The event goes on as if it had been allowed: decide() asks the watches of now. */
+static void resume(struct mon_event *e)
+{
+	spin_lock(&e->mon->qlock);
+	if (e->answer == ANSWER_NONE)
+		answer(e, VIGIL_VERDICT_ALLOW);
 	spin_unlock(&e->mon->qlock);
 }
 
@@ -526,6 +562,10 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	 */
 	vcpu_leave(vcpu);
 	while (!answered(e)) {
+		if (resumed(e)) {
+			resume(e);
+			break;
+		}
 		/*
 		 * With immediate_exit the VMM's thread must return, answered or
 		 * not.
@@ -654,7 +694,7 @@ int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v)
 
 	spin_lock(&mon->qlock);
 	list_for_each_entry(e, &mon->held, held_link) {
-		if (e->ev.seq != v->seq || e->queued || e->waits ||
+		if (e->ev.seq != v->seq || e->queued || e->waits || e->paused ||
 		    e->answer != ANSWER_NONE)
 			continue;
 		ret = answer_by(e, v);
@@ -698,8 +738,18 @@ void mevent_close(struct monitor *mon)
 	mon->closed = true;
 	list_for_each_entry(e, &mon->held, held_link)
 		if (e->answer == ANSWER_NONE)
-			answer(e, e->on_death);
+			orphan(e);
 	spin_unlock(&mon->qlock);
+}
+
+void mevent_resume(struct vigil_vm *vm)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i;
+
+	atomic_inc(&vm->resumes);
+	vigil_for_each_vcpu(i, vcpu, vm)
+		wake_up_all(&vcpu->wq);
 }
 
 static bool queue_ready(struct monitor *mon)

@@ -52,6 +52,8 @@ int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v);
  */
 long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
 		   u32 room);
+/* Writes that are paused are decided by the watches as they are now: VIGIL_RESUME. */
+void mevent_resume(struct vigil_vm *vm);
 /* poll() of the monitor's file: is there an event? */
 bool mevent_poll(struct monitor *mon);
 int mevent_mmap(struct monitor *mon, struct vm_area_struct *vma);
