@@ -26,6 +26,7 @@
 #define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
 #define VIGIL_MAX_CONDITIONS	16	/* conditions of one watch */
+#define VIGIL_MAX_TIMEOUT	86400000 /* of a watch, milliseconds: a day */
 
 /* struct vigil_vm_info: flags */
 #define VIGIL_VM_DEAD		(1 << 0) /* can not run any more */
@@ -151,9 +152,13 @@ struct vigil_name {
 #define VIGIL_ACTION_DENY	2	/* the write does not happen; tell */
 #define VIGIL_ACTION_PASS	3	/* of a condition: the write happens; tell nobody */
 
-/* struct vigil_watch: on_death, what an ASK watch does without a monitor */
+/*
+ * struct vigil_watch: on_death, what an ASK watch does without a monitor; on_timeout, what it
+ * does without a verdict in time
+ */
 #define VIGIL_ON_DEATH_ALLOW	0
 #define VIGIL_ON_DEATH_DENY	1
+#define VIGIL_ON_DEATH_PAUSE	6	/* on_death only: the vCPU waits for VIGIL_RESUME */
 
 /*
  * struct vigil_watch, struct vigil_mem: cr3. The page table through which a
@@ -232,14 +237,21 @@ struct vigil_condition {
  * @kind:	VIGIL_WATCH_*
  * @action:	VIGIL_ACTION_*
  * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
- *		monitor is gone, and of one that cannot be held; the watch
- *		itself goes with its monitor
+ *		monitor is gone, and of one that cannot be held, for which PAUSE
+ *		is DENY; the watch itself goes with its monitor
  * @id:		out: identifies the watch to VIGIL_WATCH_DEL and in events
  * @cookie:	returned in every event of this watch
  * @conditions:	user pointer to struct vigil_condition[], or 0
  * @passed:	out: writes that a condition of this watch has let through
  * @nr_conditions: how many @conditions has, at most VIGIL_MAX_CONDITIONS
+ * @timeout_ms:	how long a held write waits for its verdict, at most VIGIL_MAX_TIMEOUT; 0:
+ *		without end
+ * @on_timeout:	VIGIL_ON_DEATH_ALLOW or DENY: what becomes of it then; with @timeout_ms only
  * @pad:	zero
+ *
+ * The time counts from the event on, read or not, while the host runs. A verdict that comes
+ * later gives -ENOENT. A vCPU that is not in KVM_RUN when the time is up goes on waiting
+ * until it is.
  *
  * The first condition that a write fulfils decides what is done about it. Where none
  * does, @action of the watch counts.
@@ -271,7 +283,7 @@ struct vigil_condition {
  * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
  * event.
  *
- * Errors: -EINVAL range, kind, control, action or condition; -E2BIG too many conditions;
+ * Errors: -EINVAL range, kind, control, action, condition or timeout; -E2BIG too many conditions;
  * -EOPNOTSUPP the MSR cannot be watched, or the CPU does not tell of IDTR, GDTR, LDTR and
  * TR; -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM
  * is dead.
@@ -288,6 +300,8 @@ struct vigil_watch {
 	__u64 conditions;
 	__u64 passed;
 	__u32 nr_conditions;
+	__u32 timeout_ms;
+	__u32 on_timeout;
 	__u32 pad;
 };
 
@@ -372,6 +386,7 @@ struct vigil_table {
  * @mode:	16, 32 or 64: the code segment's default
  * @kind:	VIGIL_EVENT_*
  * @control:	CONTROL: VIGIL_CONTROL_*
+ * @verdicts:	with VIGIL_EVENT_HELD: bit n: it can be answered by verdict n, VIGIL_VERDICT_*
  * @insn:	instruction bytes
  * @old:	memory before
  * @new_:	what the guest wrote or wants to write
@@ -397,6 +412,13 @@ struct vigil_table {
  * CR0, CR3, CR4, MSR: __u64
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
+ *
+ * Each held event can be answered by ALLOW, DENY and KILL, and each store by REPLACE. GP is
+ * for stores of instructions, and for controls that an instruction changes; PF is for such
+ * stores while the guest has paging on. Neither is for what cannot fault any more: INS, whose
+ * device has been read, stores of a hypercall, and the frames of exceptions, interrupts and
+ * INT n. Nor is it for far CALL and JMP, IRET, SYSCALL and SYSENTER, which may be in the
+ * middle of a task switch or of such a frame.
  */
 struct vigil_event {
 	__u32 size;
@@ -420,7 +442,8 @@ struct vigil_event {
 	__u8  mode;
 	__u8  kind;
 	__u8  control;
-	__u8  pad[3];
+	__u8  verdicts;
+	__u8  pad[2];
 	__u8  insn[16];
 	__u8  old[VIGIL_EVENT_DATA];
 	__u8  new_[VIGIL_EVENT_DATA];
@@ -489,19 +512,45 @@ struct vigil_ring {
 };
 
 /* struct vigil_verdict: verdict */
-#define VIGIL_VERDICT_ALLOW	0
-#define VIGIL_VERDICT_DENY	1
+#define VIGIL_VERDICT_ALLOW	0	/* the write happens */
+#define VIGIL_VERDICT_DENY	1	/* it does not; the guest goes on behind the instruction */
+#define VIGIL_VERDICT_GP	2	/* it does not; the instruction raises #GP, error code 0 */
+#define VIGIL_VERDICT_PF	3	/* it does not; the instruction raises #PF */
+#define VIGIL_VERDICT_REPLACE	4	/* @data is written instead */
+#define VIGIL_VERDICT_KILL	5	/* it does not; the VM ends */
+
+/* kvm_run.internal.suberror: a monitor has ended the VM. KVM_RUN returns -EIO. */
+#define VIGIL_INTERNAL_ERROR_KILLED 0x100
 
 /**
  * struct vigil_verdict - answer to an event with VIGIL_EVENT_HELD
- * @seq:	of the event; -ENOENT when no vCPU waits for it
- * @verdict:	VIGIL_VERDICT_*
- * @pad:	zero
+ * @seq:	of the event
+ * @verdict:	VIGIL_VERDICT_*, one of those in @verdicts of the event
+ * @len:	REPLACE: @len of the event, otherwise zero
+ * @data:	REPLACE: what is written; zeroes behind @len
+ * @reserved:	zero
+ *
+ * With GP and PF the vCPU has the registers of before the instruction, or of before the
+ * iteration of a repeated one. What the same instruction has stored already stays stored,
+ * and what it has not does not happen. #PF has the error code of a present page that must
+ * not be written at the instruction's level, and CR2 is @gva of the event.
+ *
+ * REPLACE changes what memory gets, and nothing else: registers and flags become what they
+ * do with ALLOW. The other watches decide about the new bytes as they would if the guest had
+ * written them. An exchange stores them where it would have stored its own.
+ *
+ * With KILL, KVM_RUN of each vCPU returns -EIO and KVM_EXIT_INTERNAL_ERROR with the suberror
+ * VIGIL_INTERNAL_ERROR_KILLED, from now on.
+ *
+ * Errors: -ENOENT no vCPU waits for it, or it has its verdict. -EOPNOTSUPP the event cannot
+ * have this verdict, -EINVAL another field: if it was waiting, it still waits.
  */
 struct vigil_verdict {
 	__u64 seq;
 	__u32 verdict;
-	__u32 pad;
+	__u32 len;
+	__u8  data[VIGIL_EVENT_DATA];
+	__u64 reserved[2];
 };
 
 /**
@@ -839,6 +888,12 @@ struct vigil_pv {
 /* also on a monitor fd */
 #define VIGIL_GET_HYPERCALLS	_IOR(VIGIL_IOC, 0x14, struct vigil_hypercalls)
 #define VIGIL_SET_HYPERCALLS	_IOW(VIGIL_IOC, 0x15, struct vigil_hypercalls)
+/*
+ * The writes that wait because of VIGIL_ON_DEATH_PAUSE, and whose monitor has ended, are
+ * decided by the watches as they are now. Argument: 0, else -EINVAL. -EPERM: a monitor that
+ * only reads; on a VM fd, another process than the VM's creator. Also on a monitor fd.
+ */
+#define VIGIL_RESUME		_IO(VIGIL_IOC, 0x16)
 /* debug builds only: run the shadow auditor; 0, or -EUCLEAN with a kernel log */
 #define VIGIL_AUDIT		_IO(VIGIL_IOC, 0x12)
 

@@ -35,6 +35,13 @@
 	{ 1,	"nmi" },				\
 	{ 2,	"irq" }
 
+#define trace_verdicts					\
+	{ VIGIL_VERDICT_ALLOW,	"allow" },		\
+	{ VIGIL_VERDICT_DENY,	"deny" },		\
+	{ VIGIL_VERDICT_GP,	"gp" },			\
+	{ VIGIL_VERDICT_PF,	"pf" },			\
+	{ VIGIL_VERDICT_REPLACE, "replace" }
+
 #define trace_actions					\
 	{ VIGIL_ACTION_LOG,	"log" },		\
 	{ VIGIL_ACTION_ASK,	"ask" },		\
@@ -232,24 +239,24 @@ TRACE_EVENT(vigil_watch_control,
 );
 
 TRACE_EVENT(vigil_watch_verdict,
-	TP_PROTO(const struct vigil_vcpu *vcpu, u64 seq, bool allow),
-	TP_ARGS(vcpu, seq, allow),
+	TP_PROTO(const struct vigil_vcpu *vcpu, u64 seq, u32 verdict),
+	TP_ARGS(vcpu, seq, verdict),
 
 	TP_STRUCT__entry(
 		__field(u32,	vm)
 		__field(u32,	vcpu)
 		__field(u64,	seq)
-		__field(bool,	allow)
+		__field(u32,	verdict)
 	),
 	TP_fast_assign(
 		__entry->vm	= vcpu->vm->id;
 		__entry->vcpu	= vcpu->id;
 		__entry->seq	= seq;
-		__entry->allow	= allow;
+		__entry->verdict = verdict;
 	),
 	TP_printk("vm %u vcpu %u event %llu verdict %s",
 		  __entry->vm, __entry->vcpu, __entry->seq,
-		  __entry->allow ? "allow" : "deny")
+		  __print_symbolic(__entry->verdict, trace_verdicts))
 );
 
 /* ---- memory ---- */

@@ -128,7 +128,11 @@ int vcpu_dead(struct vigil_vcpu *vcpu)
 		       sizeof(vcpu->pv.end));
 		return -EIO;
 	}
-	exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	exit_internal_error(vcpu,
+			    READ_ONCE(vcpu->vm->dead) == vigil_vm_killed ?
+				    VIGIL_INTERNAL_ERROR_KILLED :
+				    KVM_INTERNAL_ERROR_EMULATION,
+			    NULL, 0);
 	return -EIO;
 }
 

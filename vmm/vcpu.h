@@ -56,8 +56,11 @@ enum vigil_seg {
 	NR_SEGS
 };
 
-/* vcpu->change: there is none; a monitor is asked; it has allowed or refused it */
-enum { CHANGE_NONE, CHANGE_ASKED, CHANGE_GO, CHANGE_SKIP };
+/*
+ * vcpu->change: there is none; a monitor is asked; it has allowed it, refused it, or refused
+ * it by a #GP
+ */
+enum { CHANGE_NONE, CHANGE_ASKED, CHANGE_GO, CHANGE_SKIP, CHANGE_GP };
 
 /* vcpu->mode: where the vCPU's thread is, for kicks */
 enum { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING };
@@ -187,6 +190,8 @@ struct vigil_vcpu {
 	unsigned long emul_dr6; /* data breakpoints that it has hit: DR6.B0-B3 */
 	int emul_errno; /* why the emulator gave up, 0: unknown insn */
 	u8 change; /* [v] CHANGE_*: what became of the event of a register's change */
+	/* [v] WATCH_GP, WATCH_PF: how the store that was held faults; 0: it does not */
+	u8 refused;
 	struct { /* what the fault that led here was walked to */
 		bool valid;
 		bool watched; /* the page that @gpa is in was, at least */

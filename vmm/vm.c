@@ -34,6 +34,8 @@ DEFINE_MUTEX(vigil_vms_lock);
 LIST_HEAD(vigil_vms);
 static u32 next_vm_id; /* vigil_vms_lock */
 
+const char *const vigil_vm_killed = "killed by its monitor";
+
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason)
 {
 	if (cmpxchg(&vm->dead, NULL, reason))

@@ -81,6 +81,7 @@ struct vigil_vm {
 	unsigned int nr_readers; /* [w] read-only monitors */
 	u32 attach_by; /* [a] VIGIL_ATTACH_BY_* */
 	struct mutex store_lock; /* one store to a watched page at a time */
+	atomic_t resumes; /* calls of VIGIL_RESUME */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	atomic_t srcu_users; /* vCPUs between vcpu_enter() and vcpu_leave() */
@@ -114,6 +115,8 @@ void vigil_vm_close(struct vigil_vm *vm);
  * KVM_EXIT_INTERNAL_ERROR and -EIO from there on. The first reason stays.
  */
 void vigil_vm_kill(struct vigil_vm *vm, const char *reason);
+/* The reason for which a monitor ends a VM; KVM_RUN tells it from others. */
+extern const char *const vigil_vm_killed;
 /**
  * vm_synchronize() - nobody looks at what was replaced before the call
  * @vm:		the VM

@@ -561,7 +561,9 @@ static void verdict(struct caller *c, int fd, uint64_t seq)
 	struct vigil_verdict *v = calls_zeroed(c, sizeof(*v));
 
 	v->seq = seq;
-	v->verdict = rng_below(&c->rng, 2);
+	v->verdict = rng_below(&c->rng, VIGIL_VERDICT_KILL);
+	if (v->verdict == VIGIL_VERDICT_REPLACE)
+		v->len = rng_below(&c->rng, 10);
 	calls_ioctl_with(c, fd, VIGIL_VERDICT, sizeof(*v));
 }
 
@@ -749,6 +751,7 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_VERDICT,
 		VIGIL_READ_CHANGE,
 		VIGIL_SET_QUEUE,
+		VIGIL_RESUME,
 		VIGIL_READ_MEM,
 		VIGIL_GET_VCPU,
 		VIGIL_GET_STATS,

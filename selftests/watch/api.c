@@ -162,9 +162,16 @@ static void reading(long arg)
 	fcntl(mon, F_SETFL, O_RDWR | O_NONBLOCK);
 	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EAGAIN);
 	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_ALLOW), ENOENT);
-	CHECK_ERRNO(mon_verdict(mon, 1, 2), EINVAL);
+	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_KILL), ENOENT);
+	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_KILL + 1), EINVAL);
 	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT,
-			  &(struct vigil_verdict){ .pad = 1 }),
+			  &(struct vigil_verdict){ .len = 1 }),
+		    EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT,
+			  &(struct vigil_verdict){ .data[0] = 1 }),
+		    EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT,
+			  &(struct vigil_verdict){ .reserved[1] = 1 }),
 		    EINVAL);
 	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(mon, _IO(VIGIL_IOC, 0x7f), 0), ENOTTY);

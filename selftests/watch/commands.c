@@ -264,6 +264,59 @@ static void asking(long arg)
 	stop_guest();
 }
 
+/* Other verdicts than yes and no. */
+static void verdicts(long arg)
+{
+	int status;
+
+	begin();
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --refuse gp 2>&1", 64);
+	CHECK_SAYS("needs --action ask");
+	CHECK_SH("vigil watch " NAME
+		 " --gpa 0x9000 --action ask --refuse allow 2>&1",
+		 64);
+	CHECK_SAYS("--refuse is deny, gp, pf or kill");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --timeout 1 2>&1", 64);
+	CHECK_SAYS("needs --action ask");
+	CHECK_SH("vigil watch " NAME
+		 " --gpa 0x9000 --action ask --on-timeout deny 2>&1",
+		 64);
+	CHECK_SAYS("--on-timeout needs --timeout");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --action ask --json"
+		 " --timeout 86400000 --count 1 2>&1 </dev/null",
+		 0);
+	CHECK_SAYS("\"timeout_ms\":86400000,\"on_timeout\":\"deny\"");
+	/* There is no paging. */
+	CHECK_SH("echo n | vigil watch " NAME " --gpa 0x9000 --action ask"
+		 " --refuse pf --count 1 2>&1",
+		 0);
+	CHECK_SAYS("cannot have the fault of --refuse: denied");
+	/* A verdict that cannot be leaves the event waiting for the next line. */
+	CHECK_SH(
+		"rm -f /tmp/verdicts; mkfifo /tmp/verdicts; vigil watch " NAME
+		" --json --gpa 0x9000 --len 2 --action ask --count 1 2>&1 </tmp/verdicts |"
+		"{ exec 3>/tmp/verdicts; while read -r line; do echo \"$line\";"
+		" case $line in *'\"result\":\"held\"'*)"
+		" echo '{\"seq\":1,\"verdict\":\"replace\"}' >&3;"
+		" echo '{\"seq\":1,\"verdict\":\"replace\",\"bytes\":\"0\"}' >&3;"
+		" echo '{\"seq\":1,\"verdict\":\"pf\"}' >&3;"
+		" echo '{\"seq\":1,\"verdict\":\"replace\",\"bytes\":\"11 22 33\"}' >&3;"
+		" echo '{\"seq\":1,\"verdict\":\"replace\",\"bytes\":\"11 22\"}' >&3;;"
+		" esac; done; }",
+		0);
+	CHECK_SAYS("is no verdict");
+	CHECK_SAYS("cannot have this verdict");
+	CHECK_SAYS("cannot decide about event 1: Invalid argument");
+	CHECK_SAYS("\"result\":\"replaced\"");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --action ask"
+		 " --refuse kill --exec 'exit 1' 2>&1",
+		 0);
+	CHECK_SAYS("the VM is gone");
+	REQUIRE_EQ(waitpid(guest, &status, 0), guest);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 85);
+}
+
 /*
  * With a failing output, writes are still refused, and each command reports the
  * failure.
@@ -381,6 +434,7 @@ int main(int argc, char **argv)
 		{ "watch, conditions", conditions, 0, 60 },
 		{ "watch, deny", denying, 0, 60 },
 		{ "watch, ask", asking, 0, 60 },
+		{ "watch, verdicts", verdicts, 0, 60 },
 		{ "a full disk", output_fails, 0, 60 },
 		{ "Ctrl-C", interrupting, 0, 60 },
 		{ "Ctrl-C while a program decides", interrupting, 1, 60 },

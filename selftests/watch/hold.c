@@ -209,13 +209,7 @@ static void forgotten(long arg)
 	struct kvm_regs r;
 
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	ev = mon_event(mon);
+	ev = hold_outside(v, mon);
 	get_regs(v, &r);
 	CHECK_EQ(r.rip, ev.rip);
 	r.rdi = PAGE + 0x800;
@@ -225,6 +219,92 @@ static void forgotten(long arg)
 	CHECK_EQ(rd64(v->vm, TARGET), OLD);
 	CHECK_EQ(rd64(v->vm, PAGE + 0x800), NEW);
 	close(mon);
+	vm_destroy(v->vm);
+}
+
+enum { BY_VMM, BY_MONITOR, BY_NOBODY };
+
+/* The monitor ends, and the vCPU waits until somebody lets it go on. */
+static void paused(long by)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+	int i;
+
+	w.on_death = VIGIL_ON_DEATH_PAUSE;
+	/* A pause has no end by itself. */
+	w.timeout_ms = VIGIL_MAX_TIMEOUT;
+	mon_add(mon, w);
+	ev = hold_outside(v, mon);
+	/* A call before the pause is not about it. */
+	CHECK_EQ(ioctl(mon, VIGIL_RESUME, 0), 0);
+	CHECK_EQ(ioctl(v->vm->fd, VIGIL_RESUME, 0), 0);
+	CHECK_ERRNO(ioctl(mon, VIGIL_RESUME, 1), EINVAL);
+	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_RESUME, 1), EINVAL);
+	close(mon);
+	ticks(1000);
+	v->stop_on_signal = true;
+	for (i = 0; i < 5; i++)
+		EXPECT(v, STOP_SIGNAL);
+	ticks(0);
+	v->stop_on_signal = false;
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	if (by == BY_NOBODY) {
+		vm_destroy(v->vm);
+		return;
+	}
+	mon = ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, VIGIL_ATTACH_READ);
+	CHECK_ERRNO(ioctl(mon, VIGIL_RESUME, 0), EPERM);
+	close(mon);
+	mon = mon_open(v->vm);
+	CHECK_ERRNO(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), ENOENT);
+	/* The new monitor's watch decides anew. */
+	if (by == BY_MONITOR)
+		mon_add(mon, w);
+	runner_start(&r, v);
+	CHECK_EQ(ioctl(by == BY_VMM ? v->vm->fd : mon, VIGIL_RESUME, 0), 0);
+	if (by == BY_MONITOR) {
+		ev = mon_event(mon);
+		CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+		CHECK_EQ(bytes64(ev.old), OLD);
+		CHECK_EQ(bytes64(ev.new_), NEW);
+		CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_DENY), 0);
+	}
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), by == BY_VMM ? NEW : OLD);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+/* A vCPU that sleeps in KVM_RUN is paused and goes on, in place. */
+static void paused_inside(long arg)
+{
+	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_ASK);
+	struct vcpu *v = start(2);
+	int mon = mon_open(v->vm);
+	struct runner r;
+	int i;
+
+	w.on_death = VIGIL_ON_DEATH_PAUSE;
+	mon_add(mon, w);
+	runner_start(&r, v);
+	for (i = 0; i < 20; i++) {
+		mon_event(mon);
+		close(mon);
+		CHECK_EQ(rd64(v->vm, TARGET), OLD);
+		mon = mon_open(v->vm);
+		mon_add(mon, w);
+		CHECK_EQ(ioctl(mon, VIGIL_RESUME, 0), 0);
+	}
+	mon_event(mon);
+	close(mon);
+	CHECK_EQ(ioctl(v->vm->fd, VIGIL_RESUME, 0), 0);
+	runner_join(&r, STOP_END);
+	CHECK_EQ(rd64(v->vm, TARGET), NEW + 1);
 	vm_destroy(v->vm);
 }
 
@@ -636,6 +716,10 @@ int main(int argc, char **argv)
 		  VIGIL_ON_DEATH_ALLOW },
 		{ "monitor killed while it holds (deny)", killed,
 		  VIGIL_ON_DEATH_DENY },
+		{ "monitor closed, the VMM resumes", paused, BY_VMM },
+		{ "monitor closed, another one resumes", paused, BY_MONITOR },
+		{ "monitor closed, the VM ends", paused, BY_NOBODY },
+		{ "monitors that close and resume", paused_inside },
 		{ "KVM_RUN interrupted while held", interrupted },
 		{ "a deny watch added while held", added_while_held, true },
 		{ "a log watch added while held", added_while_held, false },

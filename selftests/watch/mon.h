@@ -120,6 +120,19 @@ static inline int mon_verdict(int mon, uint64_t seq, uint32_t verdict)
 	return ioctl(mon, VIGIL_VERDICT, &v);
 }
 
+static inline int mon_replace(int mon, uint64_t seq, const void *data,
+			      uint32_t len)
+{
+	struct vigil_verdict v = {
+		.seq = seq,
+		.verdict = VIGIL_VERDICT_REPLACE,
+		.len = len,
+	};
+
+	memcpy(v.data, data, len);
+	return ioctl(mon, VIGIL_VERDICT, &v);
+}
+
 static inline uint64_t bytes64(const uint8_t *p)
 {
 	uint64_t v;

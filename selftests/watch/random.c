@@ -142,7 +142,11 @@ static void random_watch(struct rng *r, int mon)
 		1 + rng_below(r, rng_once_in(r, 2) ? 16 : 0x2000),
 		rng_below(r, 3));
 
-	w.on_death = rng_below(r, 2);
+	w.on_death = rng_once_in(r, 4) ? VIGIL_ON_DEATH_PAUSE : rng_below(r, 2);
+	if (rng_once_in(r, 2)) {
+		w.timeout_ms = 1 + rng_below(r, 10);
+		w.on_timeout = rng_below(r, 2);
+	}
 	if (rng_once_in(r, 2)) {
 		w.nr_conditions = 1 + rng_below(r, ARRAY_SIZE(conditions));
 		w.conditions = (uintptr_t)conditions;
@@ -154,6 +158,27 @@ static void random_watch(struct rng *r, int mon)
 	} else if (errno != ENOSPC) { /* too many, or too scattered */
 		FAIL("VIGIL_WATCH_ADD: errno %d", errno);
 	}
+}
+
+/* All but KILL, behind which nothing would be left to try. */
+static void random_verdict(struct rng *r, int mon, const struct vigil_event *ev)
+{
+	uint8_t data[VIGIL_EVENT_DATA];
+	uint32_t verdict = rng_below(r, VIGIL_VERDICT_KILL);
+	int ret;
+
+	if (verdict == VIGIL_VERDICT_REPLACE) {
+		for (unsigned int i = 0; i < ev->len; i++)
+			data[i] = rng_below(r, 256);
+		ret = mon_replace(mon, ev->seq, data, ev->len);
+	} else {
+		ret = mon_verdict(mon, ev->seq, verdict);
+	}
+	if (!ret || errno == ENOENT)
+		return;
+	if (errno != EOPNOTSUPP || ev->verdicts & 1 << verdict)
+		FAIL("verdict %u of %#x: errno %d", verdict, ev->verdicts,
+		     errno);
 }
 
 /* Answers until no vCPU runs any more. What is not answered waits for a signal. */
@@ -178,10 +203,8 @@ static void *watch(void *arg)
 				break;
 			/* The vCPU may have gone on, to serve a signal. */
 			if (ev.flags & VIGIL_EVENT_HELD &&
-			    !rng_once_in(&j->rng, 8) &&
-			    mon_verdict(mon, ev.seq, rng_below(&j->rng, 2)) &&
-			    errno != ENOENT)
-				FAIL("VIGIL_VERDICT: errno %d", errno);
+			    !rng_once_in(&j->rng, 8))
+				random_verdict(&j->rng, mon, &ev);
 			if (over)
 				break;
 		}
@@ -189,6 +212,8 @@ static void *watch(void *arg)
 		if (rng_once_in(&j->rng, 8)) {
 			close(mon);
 			mon = mon_open(j->v->vm);
+			if (ioctl(mon, VIGIL_RESUME, 0))
+				FAIL("VIGIL_RESUME: errno %d", errno);
 		}
 	}
 	close(mon);

@@ -40,6 +40,12 @@ int vigil_event_held(const struct vigil_event *ev)
 	return !!(ev->flags & VIGIL_EVENT_HELD);
 }
 
+int vigil_event_takes(const struct vigil_event *ev, unsigned int verdict)
+{
+	return verdict < 8 && verdict != VIGIL_VERDICT_REPLACE &&
+	       ev->verdicts >> verdict & 1;
+}
+
 int vigil_event_denied(const struct vigil_event *ev)
 {
 	return !!(ev->flags & VIGIL_EVENT_DENIED);

@@ -185,10 +185,18 @@ enum {
 	VIGIL_DO_DENY = 2, /* the write does not happen, and is told */
 };
 
-/* struct vigil_range: on_death; vigil_decide(): verdict */
+/*
+ * struct vigil_range: on_timeout: the first two; on_death: VIGIL_PAUSE as well. vigil_decide():
+ * verdict, all but VIGIL_PAUSE.
+ */
 enum {
 	VIGIL_ALLOW = 0,
-	VIGIL_DENY = 1,
+	VIGIL_DENY = 1, /* the guest goes on as if it had happened */
+	VIGIL_FAULT_GP =
+		2, /* it does not happen, and raises #GP in the guest */
+	VIGIL_FAULT_PF = 3, /* the same with #PF */
+	VIGIL_KILL = 5, /* it does not happen, and the VM ends */
+	VIGIL_PAUSE = 6, /* on_death only: the vCPU waits for vigil_resume() */
 };
 
 /* Its layout is in <linux/vigil.h>, which a program that uses it includes as well. */
@@ -201,13 +209,16 @@ struct vigil_condition;
  * @cr3: VIGIL_AT_GVA: address space, 0 is vCPU 0's with its kernel; otherwise 0
  * @kind: VIGIL_AT_*
  * @action: VIGIL_DO_*
- * @on_death: VIGIL_DO_ASK: VIGIL_ALLOW or VIGIL_DENY: what becomes of a held write without
- *	its monitor, and of one that cannot be held
+ * @on_death: VIGIL_DO_ASK: VIGIL_ALLOW, VIGIL_DENY or VIGIL_PAUSE: what becomes of a held write
+ *	without its monitor, and of one that cannot be held, for which VIGIL_PAUSE is VIGIL_DENY
  * @id: out: of the watch
  * @cookie: the program's own, in each event of the watch
  * @conditions: address of struct vigil_condition[], or 0: another action where one of them
  *	holds, the first that does
  * @nr_conditions: how many they are
+ * @timeout_ms: VIGIL_DO_ASK: how long a held write waits for vigil_decide(), up to a day; 0:
+ *	without end
+ * @on_timeout: with @timeout_ms: VIGIL_ALLOW or VIGIL_DENY: what becomes of it then
  * @reserved: 0
  */
 struct vigil_range {
@@ -221,6 +232,8 @@ struct vigil_range {
 	uint64_t cookie;
 	uint64_t conditions;
 	uint32_t nr_conditions;
+	uint32_t timeout_ms;
+	uint32_t on_timeout;
 	uint32_t reserved;
 };
 
@@ -246,6 +259,15 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
  * Return: 0; -ENOENT there is none; or another -errno.
  */
 int vigil_watch_del(struct vigil_monitor *mon, uint32_t id);
+
+/**
+ * vigil_resume() - go on with the writes that monitors before have left waiting (VIGIL_PAUSE)
+ * @mon: a monitor that may watch
+ *
+ * The watches as they are now decide about them: add those that shall first.
+ * Return: 0 or -errno.
+ */
+int vigil_resume(struct vigil_monitor *mon);
 
 /* ---- events ---- */
 
@@ -280,11 +302,25 @@ void vigil_event_free(struct vigil_event *copy);
  * vigil_decide() - let a held write happen, or not
  * @mon: the monitor
  * @seq: vigil_event_seq()
- * @verdict: VIGIL_ALLOW or VIGIL_DENY
+ * @verdict: VIGIL_ALLOW, VIGIL_DENY, VIGIL_FAULT_GP, VIGIL_FAULT_PF or VIGIL_KILL
  *
- * Return: 0; -ENOENT no vCPU waits for it; -EINVAL @verdict; or another -errno.
+ * Return: 0; -ENOENT no vCPU waits for it; -EOPNOTSUPP the event cannot have @verdict, and still
+ * waits; -EINVAL @verdict; or another -errno.
  */
 int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict);
+
+/**
+ * vigil_replace() - let other bytes be written than those of a held write
+ * @mon: the monitor
+ * @seq: vigil_event_seq()
+ * @data: the bytes
+ * @len: vigil_event_len()
+ *
+ * Return: 0; -ENOENT no vCPU waits for it; -EOPNOTSUPP it is about a control; -EINVAL @len; or
+ * another -errno.
+ */
+int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
+		  size_t len);
 
 /* Counts the events of a monitor from 1. A gap tells of events that were lost or withdrawn. */
 uint64_t vigil_event_seq(const struct vigil_event *ev);
@@ -300,6 +336,8 @@ uint64_t vigil_event_dropped(const struct vigil_event *ev);
 
 /* 1: the vCPU waits for vigil_decide(). */
 int vigil_event_held(const struct vigil_event *ev);
+/* 1: vigil_decide() takes this verdict on it; 0: -EOPNOTSUPP. */
+int vigil_event_takes(const struct vigil_event *ev, unsigned int verdict);
 /* 1: the write did not happen. */
 int vigil_event_denied(const struct vigil_event *ev);
 /* 1: a control changes; 0: memory is written. */

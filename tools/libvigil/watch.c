@@ -24,7 +24,11 @@ _Static_assert(VIGIL_DO_LOG == VIGIL_ACTION_LOG &&
 _Static_assert(VIGIL_ALLOW == VIGIL_ON_DEATH_ALLOW &&
 		       VIGIL_DENY == VIGIL_ON_DEATH_DENY &&
 		       VIGIL_ALLOW == VIGIL_VERDICT_ALLOW &&
-		       VIGIL_DENY == VIGIL_VERDICT_DENY,
+		       VIGIL_DENY == VIGIL_VERDICT_DENY &&
+		       VIGIL_FAULT_GP == VIGIL_VERDICT_GP &&
+		       VIGIL_FAULT_PF == VIGIL_VERDICT_PF &&
+		       VIGIL_KILL == VIGIL_VERDICT_KILL &&
+		       VIGIL_PAUSE == VIGIL_ON_DEATH_PAUSE,
 	       "verdicts");
 
 /*
@@ -139,6 +143,9 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 		.cookie = r.cookie,
 		.conditions = r.conditions,
 		.nr_conditions = r.nr_conditions,
+		.timeout_ms = r.timeout_ms,
+		.on_timeout = r.on_timeout,
+		.pad = r.reserved,
 	};
 	if (ioctl(mon->fd, VIGIL_WATCH_ADD, &w))
 		return r.kind == VIGIL_AT_CONTROL ?
@@ -156,18 +163,52 @@ int vigil_watch_del(struct vigil_monitor *mon, uint32_t id)
 			      strerror(errno));
 }
 
-int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
+int vigil_resume(struct vigil_monitor *mon)
 {
-	struct vigil_verdict v = { .seq = seq, .verdict = verdict };
+	if (!ioctl(mon->fd, VIGIL_RESUME, 0))
+		return 0;
+	return vigil_lib_fail(errno, "cannot resume the VM's vCPUs: %s",
+			      strerror(errno));
+}
 
-	if (!ioctl(mon->fd, VIGIL_VERDICT, &v))
+static int decide(struct vigil_monitor *mon, const struct vigil_verdict *v)
+{
+	if (!ioctl(mon->fd, VIGIL_VERDICT, v))
 		return 0;
 	if (errno == ENOENT)
 		return vigil_lib_fail(
 			errno, "the verdict on event %llu came too late: %s",
-			(ull)seq, strerror(errno));
+			(ull)v->seq, strerror(errno));
+	if (errno == EOPNOTSUPP)
+		return vigil_lib_fail(
+			errno,
+			"event %llu cannot have this verdict, and still waits",
+			(ull)v->seq);
 	return vigil_lib_fail(errno, "cannot decide about event %llu: %s",
-			      (ull)seq, strerror(errno));
+			      (ull)v->seq, strerror(errno));
+}
+
+int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
+{
+	struct vigil_verdict v = { .seq = seq, .verdict = verdict };
+
+	return decide(mon, &v);
+}
+
+int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
+		  size_t len)
+{
+	struct vigil_verdict v = {
+		.seq = seq,
+		.verdict = VIGIL_VERDICT_REPLACE,
+		.len = len,
+	};
+
+	if (len > sizeof(v.data))
+		return vigil_lib_fail(EINVAL,
+				      "no event has as many as %zu bytes", len);
+	memcpy(v.data, data, len);
+	return decide(mon, &v);
 }
 
 long vigil_read_change(struct vigil_monitor *mon, uint64_t seq, void *buf,

@@ -194,6 +194,9 @@ const char *lv_exit_name(uint32_t reason);
 bool lv_trap_end(const struct kvm_run *run, struct vigil_trap_end *end,
 		 char *text, size_t len);
 
+/* Has a monitor ended the VM, which the KVM_RUN that failed has left in @run? */
+bool lv_killed(const struct kvm_run *run);
+
 /* Prints general, segment (hidden parts too) and control registers. */
 void lv_print_regs(FILE *out, const struct kvm_regs *regs,
 		   const struct kvm_sregs *sregs);

@@ -104,6 +104,12 @@ void lv_print_regs(FILE *out, const struct kvm_regs *r,
 		(unsigned long long)s->cr8, (unsigned long long)s->efer);
 }
 
+bool lv_killed(const struct kvm_run *run)
+{
+	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       run->internal.suberror == VIGIL_INTERNAL_ERROR_KILLED;
+}
+
 bool lv_trap_end(const struct kvm_run *run, struct vigil_trap_end *copy,
 		 char *text, size_t len)
 {

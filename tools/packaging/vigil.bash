@@ -50,6 +50,10 @@ _vigil() {
 		[ "$cmd" = watch ] &&
 			mapfile -t COMPREPLY < <(compgen -W 'log ask deny' -- "$cur") && return
 		;;
+	--refuse)
+		mapfile -t COMPREPLY < <(compgen -W 'deny gp pf kill' -- "$cur")
+		return
+		;;
 	--control)
 		mapfile -t COMPREPLY < <(compgen -W \
 			'idtr gdtr ldtr tr cr0 cr3 cr4 msr:LSTAR msr:STAR msr:CSTAR msr:SFMASK msr:EFER
@@ -68,6 +72,10 @@ _vigil() {
 		return
 		;;
 	--on-death)
+		mapfile -t COMPREPLY < <(compgen -W 'allow deny pause' -- "$cur")
+		return
+		;;
+	--on-timeout)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return
 		;;

@@ -24,6 +24,7 @@
  * @VIGIL_EX_INTERNAL: `run`: the hypervisor could not go on with this guest
  * @VIGIL_EX_UNKNOWN: `run`: an exit that this program does not know
  * @VIGIL_EX_CRASH: `run --xen`: the guest says that it has crashed
+ * @VIGIL_EX_KILLED: `run`: a monitor has ended the VM
  *
  * A command that a signal ended returns 128 plus the signal's number.
  */
@@ -41,6 +42,7 @@ enum vigil_exit {
 	VIGIL_EX_INTERNAL = 82,
 	VIGIL_EX_UNKNOWN = 83,
 	VIGIL_EX_CRASH = 84,
+	VIGIL_EX_KILLED = 85,
 };
 
 /**

@@ -145,7 +145,8 @@ static char *help_filter(int key, const char *text, void *input)
 	      "\nExit status: 0 done, 1 the answer is no, 2 not all was looked at, 64 bad command line, 66 file\n"
 	      "cannot be used, 69 no hypervisor, 71 host error, 74 standard output cannot\n"
 	      "be written; `run' adds 80 triple fault, 81 entry refused, 82 hypervisor\n"
-	      "error, 83 unknown exit, 84 the guest says that it has crashed; 128+N ended by signal N.",
+	      "error, 83 unknown exit, 84 the guest says that it has crashed, 85 a monitor "
+	      "has ended the VM; 128+N ended by signal N.",
 	      f);
 	if (fclose(f)) {
 		free(buf);

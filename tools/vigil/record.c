@@ -96,7 +96,14 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 	if (asks)
 		add_text(o, "on_death",
 			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
+			 w->on_death == VIGIL_ON_DEATH_PAUSE ? "pause" :
 							       "deny");
+	if (asks && w->timeout_ms) {
+		add_num(o, "timeout_ms", w->timeout_ms);
+		add_text(o, "on_timeout",
+			 w->on_timeout == VIGIL_ON_DEATH_ALLOW ? "allow" :
+								 "deny");
+	}
 	return end(o);
 }
 
@@ -109,12 +116,20 @@ char *record_lost(const struct mon *mon, uint64_t lost, uint64_t total)
 	return end(o);
 }
 
-char *record_verdict(const struct mon *mon, uint64_t seq, bool allow)
+char *record_verdict(const struct mon *mon, uint64_t seq, uint32_t verdict)
 {
+	static const char *const results[] = {
+		[VIGIL_VERDICT_ALLOW] = "allowed",
+		[VIGIL_VERDICT_DENY] = "denied",
+		[VIGIL_VERDICT_GP] = "faulted",
+		[VIGIL_VERDICT_PF] = "faulted",
+		[VIGIL_VERDICT_REPLACE] = "replaced",
+		[VIGIL_VERDICT_KILL] = "killed",
+	};
 	struct json_object *o = begin(mon, "verdict");
 
 	add_num(o, "seq", seq);
-	add_text(o, "result", allow ? "allowed" : "denied");
+	add_text(o, "result", results[verdict]);
 	return end(o);
 }
 

@@ -17,7 +17,7 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 char *record_lost(const struct mon *mon, uint64_t lost, uint64_t total);
 
 /* A held write was decided. */
-char *record_verdict(const struct mon *mon, uint64_t seq, bool allow);
+char *record_verdict(const struct mon *mon, uint64_t seq, uint32_t verdict);
 
 /* Nothing is watched any more, and why: "vm", "signal", "count", "error". */
 char *record_ended(const struct mon *mon, const char *reason);

@@ -163,6 +163,12 @@ void report_run_error(struct machine *m)
 		machine_stop(m, OUTCOME_CRASH, VIGIL_EX_CRASH);
 		return;
 	}
+	if (lv_killed(m->vcpu.run)) {
+		/* A VM that has ended does not tell its registers. */
+		vigil_msg("a monitor has ended this VM");
+		machine_stop(m, OUTCOME_ERROR, VIGIL_EX_KILLED);
+		return;
+	}
 	vigil_msg("%s", lv_error());
 	report_state(m);
 	machine_stop(m, OUTCOME_ERROR, VIGIL_EX_INTERNAL);

@@ -108,29 +108,93 @@ enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
 	return p->answer[i];
 }
 
+bool verdict_parse(const char *word, uint32_t *verdict)
+{
+	static const char *const words[] = {
+		[VIGIL_VERDICT_ALLOW] = "allow",
+		[VIGIL_VERDICT_DENY] = "deny",
+		[VIGIL_VERDICT_GP] = "gp",
+		[VIGIL_VERDICT_PF] = "pf",
+		[VIGIL_VERDICT_REPLACE] = "replace",
+		[VIGIL_VERDICT_KILL] = "kill",
+	};
+
+	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i])) {
+			*verdict = i;
+			return true;
+		}
+	return false;
+}
+
+static int nibble(char c)
+{
+	const char *digits = "0123456789abcdef", *at = strchr(digits, c | 0x20);
+
+	return c && at ? at - digits : -1;
+}
+
+/* Bytes as an event shows them: two digits each, with or without blanks between. */
+static bool parse_bytes(const char *text, struct answer *a)
+{
+	for (a->len = 0; *(text += strspn(text, " ")); text += 2) {
+		int high = nibble(text[0]), low = nibble(text[1]);
+
+		if (high < 0 || low < 0 || a->len == sizeof(a->data))
+			return false;
+		a->data[a->len++] = high << 4 | low;
+	}
+	return a->len;
+}
+
+static const char *get_text(struct json_object *o, const char *key)
+{
+	struct json_object *v;
+
+	return json_object_object_get_ex(o, key, &v) &&
+			       json_object_is_type(v, json_type_string) ?
+		       json_object_get_string(v) :
+		       NULL;
+}
+
+static bool parse_line(struct json_object *o, struct answer *a)
+{
+	const char *word, *bytes;
+	struct json_object *seq;
+
+	if (!json_object_is_type(o, json_type_object) ||
+	    !json_object_object_get_ex(o, "seq", &seq) ||
+	    !json_object_is_type(seq, json_type_int))
+		return false;
+	word = get_text(o, "verdict");
+	bytes = get_text(o, "bytes");
+	a->seq = json_object_get_int64(seq);
+	if (!word || !verdict_parse(word, &a->verdict))
+		return false;
+	if (a->verdict != VIGIL_VERDICT_REPLACE)
+		return !bytes;
+	return bytes && parse_bytes(bytes, a);
+}
+
 static void take_line(const char *line,
-		      void (*each)(void *ctx, uint64_t seq, bool allow),
+		      void (*each)(void *ctx, const struct answer *a),
 		      void *ctx)
 {
-	struct json_object *o = json_tokener_parse(line), *seq, *v;
-	const char *word = "";
+	struct json_object *o = json_tokener_parse(line);
+	struct answer a = { 0 };
 
-	if (json_object_is_type(o, json_type_object) &&
-	    json_object_object_get_ex(o, "seq", &seq) &&
-	    json_object_is_type(seq, json_type_int) &&
-	    json_object_object_get_ex(o, "verdict", &v) &&
-	    json_object_is_type(v, json_type_string))
-		word = json_object_get_string(v);
-	if (!strcmp(word, "allow") || !strcmp(word, "deny"))
-		each(ctx, json_object_get_int64(seq), *word == 'a');
+	if (parse_line(o, &a))
+		each(ctx, &a);
 	else
-		vigil_msg("a line on standard input is no verdict; one is "
-			  "{\"seq\": 1, \"verdict\": \"allow\"} or \"deny\"");
+		vigil_msg(
+			"a line on standard input is no verdict; one is "
+			"{\"seq\": 1, \"verdict\": \"allow\"}, or with \"deny\", \"gp\", "
+			"\"pf\" or \"kill\", or with \"replace\" and \"bytes\"");
 	json_object_put(o);
 }
 
 void answers_read(struct answers *a,
-		  void (*each)(void *ctx, uint64_t seq, bool allow), void *ctx)
+		  void (*each)(void *ctx, const struct answer *a), void *ctx)
 {
 	char buf[1024];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));

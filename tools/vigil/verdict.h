@@ -41,6 +41,23 @@ void prompt_see(struct prompt *p, const struct vigil_event *ev);
 enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
 			 int sigfd);
 
+/* allow, deny, gp, pf, replace, kill. False: it is none of these. */
+bool verdict_parse(const char *word, uint32_t *verdict);
+
+/**
+ * struct answer - a verdict that a line has given
+ * @seq: of the event
+ * @verdict: VIGIL_VERDICT_*
+ * @len: of @data, with VIGIL_VERDICT_REPLACE
+ * @data: the bytes
+ */
+struct answer {
+	uint64_t seq;
+	uint32_t verdict;
+	uint32_t len;
+	uint8_t data[VIGIL_EVENT_DATA];
+};
+
 /**
  * struct answers - verdicts as lines of JSON on standard input
  * @line: what was read of a line that has not ended
@@ -63,6 +80,6 @@ struct answers {
  * What is no verdict is mentioned on stderr, and decides nothing.
  */
 void answers_read(struct answers *a,
-		  void (*each)(void *ctx, uint64_t seq, bool allow), void *ctx);
+		  void (*each)(void *ctx, const struct answer *a), void *ctx);
 
 #endif

@@ -9,6 +9,7 @@
 #include "command.h"
 #include "control.h"
 #include "number.h"
+#include "verdict.h"
 #include "watch_run.h"
 #include "when.h"
 
@@ -22,7 +23,9 @@ struct args {
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
 	uint32_t on_death;
-	bool len_set, on_death_set, no_symbols, evict;
+	uint32_t timeout_ms, on_timeout;
+	bool len_set, on_death_set, on_timeout_set, refuse_set;
+	bool no_symbols, evict;
 	struct when_list *lists; /* all of them */
 	struct when_list *when; /* to which a further --when belongs; or NULL */
 	struct when_list *rest; /* of ranges that have none of their own */
@@ -39,6 +42,10 @@ enum {
 	OPT_OUTPUT_ERROR,
 	OPT_EVICT,
 	OPT_WHEN,
+	OPT_REFUSE,
+	OPT_TIMEOUT,
+	OPT_ON_TIMEOUT,
+	OPT_RESUME,
 };
 
 static const struct argp_option options[] = {
@@ -79,9 +86,25 @@ static const struct argp_option options[] = {
 	{ "exec-timeout", OPT_EXEC_TIMEOUT, "SECONDS", 0,
 	  "End CMD and refuse the write when it takes longer (default: never)",
 	  3 },
-	{ "on-death", OPT_ON_DEATH, "allow|deny", 0,
-	  "With --action ask: what becomes of a held write when this command ends first (default deny)",
+	{ "refuse", OPT_REFUSE, "deny|gp|pf|kill", 0,
+	  "With --action ask: what a refusal on the terminal or by CMD is. deny: the guest goes on "
+	  "as if it had written (default); gp, pf: the instruction raises #GP or #PF; kill: the VM "
+	  "ends",
 	  3 },
+	{ "on-death", OPT_ON_DEATH, "allow|deny|pause", 0,
+	  "With --action ask: what becomes of a held write when this command ends first (default "
+	  "deny); pause: its vCPU waits for --resume of the next one",
+	  3 },
+	{ "resume", OPT_RESUME, NULL, 0,
+	  "Go on with the vCPUs that --on-death pause has left waiting, once these watches are in "
+	  "force",
+	  3 },
+	{ "timeout", OPT_TIMEOUT, "MS", 0,
+	  "With --action ask: how long a held write waits for its verdict, in milliseconds (default: "
+	  "without end); the module counts, whatever this command does",
+	  3 },
+	{ "on-timeout", OPT_ON_TIMEOUT, "allow|deny", 0,
+	  "What becomes of it then (default deny)", 3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "evict", OPT_EVICT, NULL, 0,
 	  "As root: take the place of a monitor that watches the VM already; its watches end",
@@ -159,6 +182,34 @@ static uint32_t action(struct argp_state *state, const char *arg)
 		return VIGIL_ACTION_DENY;
 	argp_error(state, "--action is log, ask or deny");
 	return 0;
+}
+
+/* What becomes of a held write without a verdict. */
+static uint32_t policy(struct argp_state *state, const char *option,
+		       const char *arg)
+{
+	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
+		argp_error(state, "%s is allow or deny", option);
+	return strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
+}
+
+static uint32_t on_death(struct argp_state *state, const char *arg)
+{
+	if (!strcmp(arg, "pause"))
+		return VIGIL_ON_DEATH_PAUSE;
+	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
+		argp_error(state, "--on-death is allow, deny or pause");
+	return policy(state, "--on-death", arg);
+}
+
+static uint32_t refuse(struct argp_state *state, const char *arg)
+{
+	uint32_t v;
+
+	if (!verdict_parse(arg, &v) || v == VIGIL_VERDICT_ALLOW ||
+	    v == VIGIL_VERDICT_REPLACE)
+		argp_error(state, "--refuse is deny, gp, pf or kill");
+	return v;
 }
 
 /*
@@ -244,6 +295,9 @@ static void set_rest(struct args *args)
 		if (!args->opts.range[i].when)
 			args->opts.range[i].when = args->rest;
 		args->opts.range[i].w.on_death = args->on_death;
+		args->opts.range[i].w.timeout_ms = args->timeout_ms;
+		args->opts.range[i].w.on_timeout =
+			args->timeout_ms ? args->on_timeout : 0;
 	}
 }
 
@@ -291,6 +345,16 @@ static void check(struct args *args, struct argp_state *state)
 			"--exec decides about held writes, and nothing is held: it needs --action ask");
 	if (args->opts.exec_timeout && !args->opts.exec)
 		argp_error(state, "--exec-timeout needs --exec");
+	if (args->timeout_ms && !asks)
+		argp_error(
+			state,
+			"--timeout is about held writes, and nothing is held: it needs --action ask");
+	if (args->on_timeout_set && !args->timeout_ms)
+		argp_error(state, "--on-timeout needs --timeout");
+	if (args->refuse_set && !asks)
+		argp_error(
+			state,
+			"--refuse is about held writes, and nothing is held: it needs --action ask");
 	if (args->on_death_set && !asks)
 		argp_error(
 			state,
@@ -344,12 +408,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--output-error is stay or stop");
 		args->opts.stop = !strcmp(arg, "stop");
 		return 0;
+	case OPT_REFUSE:
+		args->opts.refuse = refuse(state, arg);
+		args->refuse_set = true;
+		return 0;
+	case OPT_RESUME:
+		args->opts.resume = true;
+		return 0;
 	case OPT_ON_DEATH:
-		if (strcmp(arg, "allow") && strcmp(arg, "deny"))
-			argp_error(state, "--on-death is allow or deny");
-		args->on_death = strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW :
-						       VIGIL_ON_DEATH_DENY;
+		args->on_death = on_death(state, arg);
 		args->on_death_set = true;
+		return 0;
+	case OPT_TIMEOUT:
+		n = number(state, number_count, arg);
+		if (!n || n > VIGIL_MAX_TIMEOUT)
+			argp_error(state, "--timeout is 1 to %u milliseconds",
+				   VIGIL_MAX_TIMEOUT);
+		args->timeout_ms = n;
+		return 0;
+	case OPT_ON_TIMEOUT:
+		args->on_timeout = policy(state, "--on-timeout", arg);
+		args->on_timeout_set = true;
 		return 0;
 	case 'c':
 		args->opts.count = number(state, number_count, arg);
@@ -467,7 +546,11 @@ int vigil_cmd_watch(int argc, char **argv)
 		       "behind.",
 		.children = vigil_common_children,
 	};
-	struct args args = { .on_death = VIGIL_ON_DEATH_DENY };
+	struct args args = {
+		.on_death = VIGIL_ON_DEATH_DENY,
+		.on_timeout = VIGIL_ON_DEATH_DENY,
+		.opts.refuse = VIGIL_VERDICT_DENY,
+	};
 	struct vigil_symbols *t = NULL;
 	struct mon mon;
 	int ret, sigfd;

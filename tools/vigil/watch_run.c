@@ -131,36 +131,50 @@ static char *event_line(const struct watcher *w, const struct vigil_event *ev,
 
 /* ---- verdicts by lines ---- */
 
-static void decide(struct watcher *w, uint64_t seq, bool allow)
+/* Return: -errno; when it is -EOPNOTSUPP or -EINVAL the event still waits. */
+static int decide(struct watcher *w, const struct answer *a)
 {
-	if (vigil_decide(w->mon->m, seq, allow ? VIGIL_ALLOW : VIGIL_DENY))
+	int ret = a->verdict == VIGIL_VERDICT_REPLACE ?
+			  vigil_replace(w->mon->m, a->seq, a->data, a->len) :
+			  vigil_decide(w->mon->m, a->seq, a->verdict);
+
+	if (ret)
 		vigil_msg("%s", vigil_error());
 	else
-		tell(w, record_verdict(w->mon, seq, allow));
+		tell(w, record_verdict(w->mon, a->seq, a->verdict));
+	return ret;
 }
 
-static void take_answer(void *ctx, uint64_t seq, bool allow)
+static void deny(struct watcher *w, uint64_t seq)
+{
+	decide(w,
+	       &(struct answer){ .seq = seq, .verdict = VIGIL_VERDICT_DENY });
+}
+
+static void take_answer(void *ctx, const struct answer *a)
 {
 	struct watcher *w = ctx;
 	size_t i;
+	int ret;
 
 	for (i = 0; i < w->n_held; i++)
-		if (w->held[i] == seq)
+		if (w->held[i] == a->seq)
 			break;
 	if (i == w->n_held) {
 		vigil_msg(
 			"a verdict on event %llu, which does not wait for one",
-			(unsigned long long)seq);
+			(unsigned long long)a->seq);
 		return;
 	}
-	w->held[i] = w->held[--w->n_held];
-	decide(w, seq, allow);
+	ret = decide(w, a);
+	if (ret != -EOPNOTSUPP && ret != -EINVAL)
+		w->held[i] = w->held[--w->n_held];
 }
 
 static void refuse_held(struct watcher *w)
 {
 	while (w->n_held)
-		decide(w, w->held[--w->n_held], false);
+		deny(w, w->held[--w->n_held]);
 }
 
 static void hold(struct watcher *w, uint64_t seq)
@@ -175,7 +189,7 @@ static void hold(struct watcher *w, uint64_t seq)
 		}
 	}
 	if (w->answers.eof || w->n_held == w->held_room)
-		decide(w, seq, false);
+		deny(w, seq);
 	else
 		w->held[w->n_held++] = seq;
 }
@@ -190,6 +204,16 @@ static void read_answers(struct watcher *w)
 }
 
 /* ---- events ---- */
+
+/* How the event is refused: a fault that it cannot have is a plain refusal. */
+static uint32_t refusal(const struct watcher *w, const struct vigil_event *ev)
+{
+	if (vigil_event_takes(ev, w->opts->refuse))
+		return w->opts->refuse;
+	vigil_msg("event %llu cannot have the fault of --refuse: denied",
+		  (unsigned long long)ev->seq);
+	return VIGIL_DENY;
+}
 
 static void judge(struct watcher *w, const struct vigil_event *ev)
 {
@@ -215,7 +239,7 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 	}
 	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
 	if (vigil_decide(w->mon->m, ev->seq,
-			 v == VERDICT_ALLOW ? VIGIL_ALLOW : VIGIL_DENY))
+			 v == VERDICT_ALLOW ? VIGIL_ALLOW : refusal(w, ev)))
 		vigil_msg("%s", vigil_error());
 	if (vigil_options.json)
 		tell(w, event_line(w, ev, told));
@@ -438,6 +462,8 @@ int watch_run(const struct watch_opts *opts, struct mon *mon,
 		if (watch_asks(&opts->range[i]))
 			w.by_lines = vigil_options.json && !opts->exec;
 	w.err = arm(&w);
+	if (!w.err && opts->resume)
+		w.err = vigil_resume(mon->m);
 	if (!w.err)
 		loop(&w);
 	mon_detach(mon);

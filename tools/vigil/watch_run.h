@@ -42,7 +42,9 @@ struct watch_range {
  * @n: how many there are in @range
  * @exec: the command that decides about held writes, or NULL
  * @exec_timeout: seconds that it may take; 0: any time
+ * @refuse: VIGIL_VERDICT_*: how a person or @exec refuses
  * @count: end after so many events; 0: never
+ * @resume: when the watches are armed, vCPUs that are paused go on
  * @stop: end when standard output fails, instead of watching on unheard
  */
 struct watch_opts {
@@ -50,8 +52,9 @@ struct watch_opts {
 	unsigned int n;
 	const char *exec;
 	unsigned int exec_timeout;
+	uint32_t refuse;
 	unsigned long count;
-	bool stop;
+	bool stop, resume;
 };
 
 /* Can a write to the range be held? */

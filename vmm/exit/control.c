@@ -56,6 +56,8 @@ static enum watch_answer ask(struct vigil_vcpu *vcpu, unsigned int nr,
 		return WATCH_GO;
 	if (vcpu->change == CHANGE_SKIP)
 		return WATCH_SKIP;
+	if (vcpu->change == CHANGE_GP)
+		return WATCH_GP;
 	answer = watch_change(vcpu, &st);
 	vcpu->change = answer == WATCH_HELD ? CHANGE_ASKED :
 		       answer == WATCH_GO   ? CHANGE_GO :
@@ -148,9 +150,11 @@ int control_settle(struct vigil_vcpu *vcpu,
 		   int (*again)(struct vigil_vcpu *vcpu))
 {
 	enum watch_answer answer;
-	int ret = emulctl_verdict(vcpu, again, &answer);
+	int ret = emulctl_verdict(vcpu, again, NULL, &answer);
 
 	if (ret == 1)
-		vcpu->change = answer == WATCH_GO ? CHANGE_GO : CHANGE_SKIP;
+		vcpu->change = answer == WATCH_GO ? CHANGE_GO :
+			       answer == WATCH_GP ? CHANGE_GP :
+						    CHANGE_SKIP;
 	return ret;
 }

@@ -26,12 +26,39 @@ static inline struct vigil_vcpu *emul_vcpu(struct emul_ctxt *c)
 	return container_of(c, struct vigil_vcpu, emul);
 }
 
+static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
+{
+	c->exception.vector = vector;
+	/* Real mode pushes no error code. */
+	c->exception.has_ec = has_ec && c->protected_mode;
+	c->exception.error_code = 0;
+	return EMUL_FAULT;
+}
+
+static int page_fault(struct emul_ctxt *c, u64 la, u32 error_code)
+{
+	c->exception.vector = X86_TRAP_PF;
+	c->exception.has_ec = true;
+	c->exception.error_code = error_code;
+	c->exception.cr2 = la;
+	return EMUL_FAULT;
+}
+
 /* ---- memory ---- */
+
+/* PFERR_W and PFERR_U of an access */
+static u32 access_of(const struct emul_ctxt *c, bool write, unsigned int flags)
+{
+	u32 access = write ? PFERR_W : 0;
+
+	if (c->cpl == 3 && !(flags & EMUL_F_SYSTEM))
+		access |= PFERR_U;
+	return access;
+}
 
 static noinline int walk_tables(struct vigil_vcpu *vcpu, u64 la, u32 access,
 				gpa_t *gpa)
 {
-	struct emul_ctxt *c = &vcpu->emul;
 	u32 error_code;
 	int ret;
 
@@ -40,21 +67,15 @@ static noinline int walk_tables(struct vigil_vcpu *vcpu, u64 la, u32 access,
 		return EMUL_OK;
 	if (ret != -EFAULT)
 		return EMUL_RESTART;
-	c->exception.vector = 14;
-	c->exception.has_ec = true;
-	c->exception.error_code = error_code;
-	c->exception.cr2 = la;
-	return EMUL_FAULT;
+	return page_fault(&vcpu->emul, la, error_code);
 }
 
 static __always_inline int emul_translate(struct vigil_vcpu *vcpu, u64 la,
 					  bool write, unsigned int flags,
 					  gpa_t *gpa)
 {
-	u32 access = write ? PFERR_W : 0;
+	u32 access = access_of(&vcpu->emul, write, flags);
 
-	if (vcpu->emul.cpl == 3 && !(flags & EMUL_F_SYSTEM))
-		access |= PFERR_U;
 	/* The walk for the page fault has just translated this. */
 	if (vcpu->xlat.valid && vcpu->xlat.page == (la & PAGE_MASK) &&
 	    (access | PFERR_W) == (vcpu->xlat.access | PFERR_W) &&
@@ -236,6 +257,17 @@ int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
 	return store(vcpu, slot, gpa, buf, bytes);
 }
 
+/* The store comes again, since a monitor has refused it by a fault. */
+static noinline int refused(struct emul_ctxt *c, u64 la, unsigned int flags)
+{
+	enum watch_answer how = emul_vcpu(c)->refused;
+
+	emul_vcpu(c)->refused = WATCH_GO;
+	if (how == WATCH_GP)
+		return fault(c, X86_TRAP_GP, true);
+	return page_fault(c, la, PFERR_P | access_of(c, true, flags));
+}
+
 static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 		    unsigned int bytes, unsigned int flags)
 {
@@ -243,6 +275,8 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 	gpa_t gpa;
 	int ret;
 
+	if (unlikely(vcpu->refused))
+		return refused(c, la, flags);
 	ret = emul_translate(vcpu, la, true, flags, &gpa);
 	if (ret)
 		return ret;
@@ -261,6 +295,8 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 	gpa_t gpa;
 	int ret;
 
+	if (unlikely(vcpu->refused))
+		return refused(c, la, flags);
 	ret = emul_translate(vcpu, la, true, flags, &gpa);
 	if (ret)
 		return ret;
@@ -354,19 +390,12 @@ static int op_set_seg(struct emul_ctxt *c, enum insn_seg seg,
 	return EMUL_OK;
 }
 
-static int fault(struct emul_ctxt *c, u8 vector, bool has_ec)
-{
-	c->exception.vector = vector;
-	/* Real mode pushes no error code. */
-	c->exception.has_ec = has_ec && c->protected_mode;
-	c->exception.error_code = 0;
-	return EMUL_FAULT;
-}
-
 /* Is the watched change to be made? False: the op returns *@ret. */
-static bool allowed(enum watch_answer answer, int *ret)
+static bool allowed(struct emul_ctxt *c, enum watch_answer answer, int *ret)
 {
-	*ret = answer == WATCH_HELD ? EMUL_PENDING : EMUL_OK;
+	*ret = answer == WATCH_HELD ? EMUL_PENDING :
+	       answer == WATCH_GP   ? fault(c, X86_TRAP_GP, true) :
+				      EMUL_OK;
 	return answer == WATCH_GO;
 }
 
@@ -381,7 +410,7 @@ static int op_may_load_tr(struct emul_ctxt *c, const struct emul_seg *s,
 	if (pv_in_force(vcpu) || !control_asks(vcpu, VIGIL_CONTROL_TR))
 		return EMUL_OK;
 	seg_from_emul(s, &k);
-	*may = allowed(control_sys_seg(vcpu, true, &k), &ret);
+	*may = allowed(c, control_sys_seg(vcpu, true, &k), &ret);
 	return ret;
 }
 
@@ -402,7 +431,7 @@ static int op_set_sys_seg(struct emul_ctxt *c, bool tr,
 	 */
 	if (!(tr && c->insn.op == INSN_OP_LTR) &&
 	    control_asks(vcpu, tr ? VIGIL_CONTROL_TR : VIGIL_CONTROL_LDTR) &&
-	    !allowed(control_sys_seg(vcpu, tr, &k), &ret))
+	    !allowed(c, control_sys_seg(vcpu, tr, &k), &ret))
 		return ret;
 	vmm_ops->set_segment(vcpu, tr ? SEG_TR : SEG_LDTR, &k);
 	return EMUL_OK;
@@ -439,7 +468,7 @@ static int op_set_cr(struct emul_ctxt *c, unsigned int nr, u64 val)
 		ret = cr_check(vcpu, nr, &new_);
 		if (ret)
 			return reg_written(c, ret);
-		if (!allowed(control_cr(vcpu, nr, new_), &ret))
+		if (!allowed(c, control_cr(vcpu, nr, new_), &ret))
 			return ret;
 	}
 	/* A task switch writes them too, and is no access of the guest's. */
@@ -506,7 +535,7 @@ static int op_set_dtable(struct emul_ctxt *c, bool idt,
 	if (pv_in_force(vcpu))
 		return fault(c, X86_TRAP_GP, true);
 	if (control_asks(vcpu, idt ? VIGIL_CONTROL_IDTR : VIGIL_CONTROL_GDTR) &&
-	    !allowed(control_dtable(vcpu, idt, &dt), &ret))
+	    !allowed(c, control_dtable(vcpu, idt, &dt), &ret))
 		return ret;
 	(idt ? vmm_ops->set_idt : vmm_ops->set_gdt)(vcpu, &dt);
 	return EMUL_OK;

@@ -82,6 +82,7 @@ static __always_inline void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
 	vcpu->emul_errno = 0;
 	vcpu->emul_dr6 = 0;
 	vcpu->change = CHANGE_NONE;
+	vcpu->refused = WATCH_GO;
 	memcpy(c->regs, vcpu->regs, sizeof(c->regs));
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
@@ -176,12 +177,12 @@ static int mmio_drain_then_pend(struct vigil_vcpu *vcpu)
 }
 
 int emulctl_verdict(struct vigil_vcpu *vcpu,
-		    int (*again)(struct vigil_vcpu *vcpu),
+		    int (*again)(struct vigil_vcpu *vcpu), void *data,
 		    enum watch_answer *answer)
 {
 	int ret;
 
-	while ((ret = monitor_wait(vcpu)) == -EINTR) {
+	while ((ret = monitor_wait(vcpu, data)) == -EINTR) {
 		run_audit_turn(vcpu);
 		vcpu->complete = again;
 		if (signal_pending(current) ||
@@ -220,12 +221,20 @@ static void make_held(struct vigil_vcpu *vcpu, void *old, const void *data,
 	mutex_unlock(&vcpu->vm->store_lock);
 }
 
-int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
+/* How does the store fault, if it does? */
+static enum watch_answer refused_by(enum watch_answer answer)
+{
+	return answer == WATCH_GP || answer == WATCH_PF ? answer : WATCH_GO;
+}
+
+int emulctl_held(struct vigil_vcpu *vcpu, void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu))
 {
 	enum watch_answer answer;
-	int ret = emulctl_verdict(vcpu, again, &answer);
+	int ret = emulctl_verdict(vcpu, again, data, &answer);
 
+	if (ret == 1)
+		vcpu->refused = refused_by(answer);
 	if (ret == 1 && answer == WATCH_GO)
 		make_held(vcpu, NULL, data, len);
 	return ret;
@@ -244,7 +253,10 @@ static int held_settle(struct vigil_vcpu *vcpu)
 	if (vcpu->change == CHANGE_ASKED)
 		return control_settle(vcpu, held_resume);
 	if (c->pending.type == EMUL_XACT_CMPXCHG) {
-		ret = emulctl_verdict(vcpu, held_resume, &answer);
+		ret = emulctl_verdict(vcpu, held_resume, c->pending.data,
+				      &answer);
+		if (ret == 1)
+			vcpu->refused = refused_by(answer);
 		if (ret == 1 && answer == WATCH_GO) {
 			old = c->pending.old;
 			make_held(vcpu, old, c->pending.data, c->pending.bytes);
@@ -253,7 +265,8 @@ static int held_settle(struct vigil_vcpu *vcpu)
 		ret = emulctl_held(vcpu, c->pending.data, c->pending.bytes,
 				   held_resume);
 	}
-	if (ret == 1)
+	/* Emulated again, a store that is refused by a fault raises it. */
+	if (ret == 1 && !vcpu->refused)
 		vigil_emul_complete(c, old);
 	return ret;
 }

@@ -52,20 +52,22 @@ void emulctl_forget(struct vigil_vcpu *vcpu);
 /* Fills in the emulator's registers and modes from the vCPU. */
 void emulctl_begin(struct vigil_vcpu *vcpu);
 /*
- * Waits for the verdict on vcpu->held. 1: @answer is WATCH_GO or WATCH_SKIP. 0 and below:
- * KVM_RUN returns that to userspace, and @again is called in the next KVM_RUN.
+ * Waits for the verdict on vcpu->held. 1: @answer is that of monitor_wait(), and so is
+ * @data. 0 and below: KVM_RUN returns that to userspace, and @again is called in the next
+ * KVM_RUN.
  */
 int emulctl_verdict(struct vigil_vcpu *vcpu,
-		    int (*again)(struct vigil_vcpu *vcpu),
+		    int (*again)(struct vigil_vcpu *vcpu), void *data,
 		    enum watch_answer *answer);
 /*
  * An op has returned EMUL_PENDING with vcpu->held set, for a store of @data:
- * waits, and makes the store if it is allowed. 1: go on with the instruction.
+ * waits, and makes the store if it is allowed, of what @data is then. 1: go on with the
+ * instruction, which faults if vcpu->refused is set.
  * Otherwise leave to userspace; @again is called to come back here. A store is
  * asked about once: when it comes again with vcpu->held set,
  * emulctl_ops.write() returns EMUL_PENDING again.
  */
-int emulctl_held(struct vigil_vcpu *vcpu, const void *data, unsigned int len,
+int emulctl_held(struct vigil_vcpu *vcpu, void *data, unsigned int len,
 		 int (*again)(struct vigil_vcpu *vcpu));
 
 #endif

@@ -176,12 +176,16 @@ static int wrmsr_held(struct vigil_vcpu *vcpu)
 		return 1;
 	}
 	vcpu->io.kind = IO_MSR;
-	ret = emulctl_verdict(vcpu, wrmsr_held, &answer);
+	ret = emulctl_verdict(vcpu, wrmsr_held, NULL, &answer);
 	if (ret != 1)
 		return ret;
 	vcpu->io.kind = IO_NONE;
 	if (answer == WATCH_GO)
 		return write_msr(vcpu, vcpu->io.next_rip - vcpu->rip);
+	if (answer == WATCH_GP) {
+		event_gp(vcpu);
+		return 1;
+	}
 	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
 	return 1;
 }

@@ -25,7 +25,7 @@ static_assert(sizeof(struct vigil_vm_info) == 40 + VIGIL_NAME_LEN);
 static_assert(sizeof(struct vigil_vm_list) == 16);
 static_assert(sizeof(struct vigil_attach) == 8);
 static_assert(sizeof(struct vigil_name) == VIGIL_NAME_LEN);
-static_assert(sizeof(struct vigil_watch) == 72);
+static_assert(sizeof(struct vigil_watch) == 80);
 static_assert(sizeof(struct vigil_watch_list) == 32);
 static_assert(sizeof(struct vigil_event) == 448);
 static_assert(offsetof(struct vigil_event, call) == 376);
@@ -35,7 +35,7 @@ static_assert(offsetof(struct vigil_event, insn) == 232);
 static_assert(offsetof(struct vigil_event, reserved) +
 		      sizeof_field(struct vigil_event, reserved) ==
 	      sizeof(struct vigil_event));
-static_assert(sizeof(struct vigil_verdict) == 16);
+static_assert(sizeof(struct vigil_verdict) == 96);
 static_assert(sizeof(struct vigil_queue) == 8);
 static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
@@ -396,9 +396,13 @@ static long ioc_verdict(struct monitor *mon, struct vigil_verdict __user *user)
 
 	if (copy_from_user(&v, user, sizeof(v)))
 		return -EFAULT;
-	if (v.pad || v.verdict > VIGIL_VERDICT_DENY)
+	if (v.verdict > VIGIL_VERDICT_KILL || v.len > sizeof(v.data) ||
+	    (v.len && v.verdict != VIGIL_VERDICT_REPLACE) ||
+	    memchr_inv(v.data + v.len, 0,
+		       sizeof(v) - offsetof(struct vigil_verdict, data) -
+			       v.len))
 		return -EINVAL;
-	return mevent_verdict(mon, v.seq, v.verdict);
+	return mevent_verdict(mon, &v);
 }
 
 /* By pages, since the copy is made under a spinlock. */
@@ -508,6 +512,14 @@ static long watch_ioctl(struct monitor *mon, unsigned int cmd,
 	}
 }
 
+static long resume(struct vigil_vm *vm, unsigned long arg)
+{
+	if (arg)
+		return -EINVAL;
+	mevent_resume(vm);
+	return 0;
+}
+
 static long monitor_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
@@ -534,6 +546,8 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 		return ioc_get_info(mon, user);
 	case VIGIL_GET_HYPERCALLS:
 		return pv_ioctl(mon->vm, cmd, user, false);
+	case VIGIL_RESUME:
+		return mon->read_only ? -EPERM : resume(mon->vm, arg);
 	case VIGIL_SET_HYPERCALLS:
 		return mon->read_only ? -EPERM :
 					pv_ioctl(mon->vm, cmd, user, false);
@@ -711,6 +725,8 @@ long monitor_vm_ioctl(struct vigil_vm *vm, unsigned int cmd, unsigned long arg)
 		return set_attach(vm, arg);
 	case VIGIL_SET_NAME:
 		return set_name(vm, (void __user *)arg);
+	case VIGIL_RESUME:
+		return current->mm != vm->mm ? -EPERM : resume(vm, arg);
 	case VIGIL_GET_STATS:
 		return stat_get(vm, (void __user *)arg);
 	case VIGIL_GET_HYPERCALLS:

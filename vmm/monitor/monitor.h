@@ -68,6 +68,8 @@ struct mon_watch {
  * @id: of the watch
  * @action: of the watch, where no condition decides
  * @on_death: of the watch
+ * @timeout_ms: of the watch
+ * @on_timeout: of the watch
  */
 struct watch_range {
 	struct watched_range where;
@@ -76,6 +78,7 @@ struct watch_range {
 	u64 shift;
 	u64 cookie;
 	u32 id, action, on_death;
+	u32 timeout_ms, on_timeout;
 };
 
 /**
@@ -105,7 +108,7 @@ struct watch_decision {
 	u32 action, condition;
 };
 
-enum { ANSWER_NONE, ANSWER_ALLOW, ANSWER_DENY };
+#define ANSWER_NONE (-1)
 
 struct mon_event {
 	struct list_head link; /* [q] free or queue */
@@ -114,11 +117,18 @@ struct mon_event {
 	struct vigil_vcpu *vcpu; /* [q] who waits */
 	bool queued; /* [q] not read yet */
 	bool waits; /* [q] a vCPU waits until it is read, and for no verdict */
-	int on_death; /* [q] */
+	/* [q] VIGIL_VERDICT_*: the answer without a monitor. ANSWER_NONE: it is paused */
+	int on_death;
+	bool paused; /* [q] writes, [a] reads: by VIGIL_RESUME it goes on */
+	int resumes; /* [q] vm->resumes when it was paused; of no use before */
+	int on_timeout; /* [v] VIGIL_VERDICT_*: the answer when the time is up */
+	bool timed; /* [v] the vCPU waits until @deadline, in jiffies */
+	unsigned long deadline;
 	/* [q] of a held change: as in struct watch_control */
 	const void *all;
 	u32 all_len;
-	int answer; /* [q] writes, [a] reads */
+	/* [q] writes, [a] reads: VIGIL_VERDICT_*. Of KILL, the end of the VM comes next. */
+	int answer;
 	struct vigil_event ev;
 };
 

@@ -185,10 +185,44 @@ static void give_back(struct monitor *mon, struct mon_event *e)
 	list_add(&e->link, &mon->free);
 }
 
-static void answer(struct mon_event *e, bool deny)
+/* [q] The event has no answer yet. */
+static void answer(struct mon_event *e, int verdict)
 {
-	WRITE_ONCE(e->answer, deny ? ANSWER_DENY : ANSWER_ALLOW);
+	/* pairs with answered() */
+	smp_store_release(&e->answer, verdict);
 	wake_up_all(&e->vcpu->wq);
+}
+
+/*
+ * May the vCPU act on the answer? On VIGIL_VERDICT_KILL it never does: it waits until the
+ * VM has ended.
+ */
+static bool answered(const struct mon_event *e)
+{
+	/* What REPLACE has put into e->ev is visible as well. */
+	int verdict = smp_load_acquire(&e->answer);
+
+	return verdict != ANSWER_NONE && verdict != VIGIL_VERDICT_KILL;
+}
+
+/* [q] There is no monitor any more that would answer. */
+static void orphan(struct mon_event *e)
+{
+	if (e->on_death != ANSWER_NONE) {
+		answer(e, e->on_death);
+		return;
+	}
+	e->resumes = atomic_read(&e->mon->vm->resumes);
+	/* pairs with resumed() */
+	smp_store_release(&e->paused, true);
+}
+
+/* Has VIGIL_RESUME been called since the event was paused? */
+static bool resumed(const struct mon_event *e)
+{
+	/* pairs with orphan() */
+	return smp_load_acquire(&e->paused) &&
+	       atomic_read(&e->mon->vm->resumes) != e->resumes;
 }
 
 /* [q] The reader has the event now. */
@@ -197,7 +231,7 @@ static void taken(struct mon_event *e)
 	if (!e->vcpu)
 		give_back(e->mon, e);
 	else if (e->waits && e->answer == ANSWER_NONE)
-		answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+		answer(e, e->on_death);
 }
 
 /* [q] The event leaves the queue. */
@@ -272,12 +306,74 @@ enum put { PUT_DONE, PUT_HELD, PUT_DROPPED, PUT_CLOSED };
  * @hold:	its vCPU waits for the verdict
  * @may_wait:	else its vCPU may wait for room, if the monitor wants that
  * @deny:	what is done about the store without a verdict
+ * @pause:	its vCPU waits on when the monitor ends
  */
 struct message {
 	const struct watch_decision *d;
 	const struct watch_store *st;
-	bool hold, may_wait, deny;
+	bool hold, may_wait, deny, pause;
 };
+
+/* Can what the vCPU is doing still end in a fault, with nothing else done? */
+static bool may_fault(const struct vigil_vcpu *vcpu)
+{
+	const struct insn *insn = &vcpu->emul.insn;
+
+	/* INS has read its device, and a hypercall has done its work. */
+	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
+		return false;
+	switch (insn->op) {
+	/* They may be in the middle of a frame, or of a task switch. */
+	case INSN_OP_CALL_FAR:
+	case INSN_OP_JMP_FAR:
+	case INSN_OP_IRET:
+	case INSN_OP_PV_IRET:
+	case INSN_OP_INT:
+	case INSN_OP_INT3:
+	case INSN_OP_INTO:
+	case INSN_OP_INT1:
+	case INSN_OP_SYSCALL:
+	case INSN_OP_SYSENTER:
+		return false;
+	}
+	/* An exception or interrupt that is delivered has no instruction. */
+	return insn->len;
+}
+
+/* How a held event can be answered: struct vigil_event says which by what. */
+static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
+{
+	u8 can = BIT(VIGIL_VERDICT_ALLOW) | BIT(VIGIL_VERDICT_DENY) |
+		 BIT(VIGIL_VERDICT_KILL);
+
+	if (st->control)
+		return st->control->nr < VIGIL_CONTROL_IDTR ?
+			       can :
+			       can | BIT(VIGIL_VERDICT_GP);
+	can |= BIT(VIGIL_VERDICT_REPLACE);
+	if (!may_fault(vcpu))
+		return can;
+	can |= BIT(VIGIL_VERDICT_GP);
+	return is_paging(vcpu) ? can | BIT(VIGIL_VERDICT_PF) : can;
+}
+
+static int verdict_of(bool deny)
+{
+	return deny ? VIGIL_VERDICT_DENY : VIGIL_VERDICT_ALLOW;
+}
+
+/* Fills in what only an event has that waits for its verdict. */
+static void fill_held(struct mon_event *e, const struct vigil_vcpu *vcpu,
+		      const struct watch_range *r, const struct watch_store *st)
+{
+	e->ev.flags |= VIGIL_EVENT_HELD;
+	e->ev.verdicts = verdicts(vcpu, st);
+	if (!e->timed)
+		return;
+	e->on_timeout = verdict_of(r->on_timeout == VIGIL_ON_DEATH_DENY);
+	/* The current jiffy has begun already. */
+	e->deadline = jiffies + msecs_to_jiffies(r->timeout_ms) + 1;
+}
 
 /* [q] Fills in an event of the pool, which is not in the list of free ones any more. */
 static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
@@ -286,11 +382,13 @@ static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 	const struct watch_control *control = m->st->control;
 
 	fill_event(&e->ev, vcpu, m->d, m->st);
-	e->on_death = m->deny ? VIGIL_ON_DEATH_DENY : VIGIL_ON_DEATH_ALLOW;
+	e->ev.verdicts = 0;
+	e->on_death = m->pause ? ANSWER_NONE : verdict_of(m->deny);
+	e->timed = m->hold && m->d->range->timeout_ms;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;
 	if (m->hold)
-		e->ev.flags |= VIGIL_EVENT_HELD;
+		fill_held(e, vcpu, m->d->range, m->st);
 	else if (m->deny)
 		e->ev.flags |= VIGIL_EVENT_DENIED;
 	e->ev.seq = ++e->mon->seq;
@@ -306,7 +404,7 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	struct mon_event *e;
 
 	spin_lock(&mon->qlock);
-	if (unlikely(mon->closed)) {
+	if (unlikely(mon->closed) && !m->pause) {
 		ret = PUT_CLOSED;
 		goto unlock;
 	}
@@ -323,13 +421,17 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	e->waits = waits;
 	e->vcpu = m->hold || waits ? vcpu : NULL;
 	e->answer = ANSWER_NONE;
+	e->paused = false;
 	if (e->vcpu) {
 		kref_get(&mon->ref);
 		list_add_tail(&e->held_link, &mon->held);
 		vcpu->held = e;
 		ret = PUT_HELD;
 	}
-	wake |= hand_over(mon, e);
+	if (unlikely(mon->closed))
+		orphan(e);
+	else
+		wake |= hand_over(mon, e);
 unlock:
 	spin_unlock(&mon->qlock);
 	wake_reader(mon, wake);
@@ -348,6 +450,8 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 		.d = d,
 		.st = st,
 		.hold = ask && !st->by_walk,
+		.pause = ask && !st->by_walk &&
+			 r->on_death == VIGIL_ON_DEATH_PAUSE,
 		/*
 		 * What a walk or a task switch does, and what fails by itself,
 		 * cannot be put off.
@@ -355,7 +459,7 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 		.may_wait = !st->by_walk && !forced &&
 			    !(control && control->refused),
 		/* Without a verdict it is decided as without a monitor. */
-		.deny = ask ? r->on_death == VIGIL_ON_DEATH_DENY :
+		.deny = ask ? r->on_death != VIGIL_ON_DEATH_ALLOW :
 			      d->action == VIGIL_ACTION_DENY && !forced,
 	};
 
@@ -409,9 +513,37 @@ void monitor_forget(struct vigil_vcpu *vcpu)
 
 static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
-	return READ_ONCE(e->answer) != ANSWER_NONE ||
-	       READ_ONCE(vcpu->vm->dead) ||
+	return answered(e) || resumed(e) || READ_ONCE(vcpu->vm->dead) ||
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
+}
+
+/* How many jiffies the vCPU may still wait for its verdict. */
+static long time_left(const struct mon_event *e)
+{
+	long left = e->deadline - jiffies;
+
+	return e->timed ? max(left, 0l) : MAX_SCHEDULE_TIMEOUT;
+}
+
+/* The time is up: this is the verdict, unless there is one, or nobody to give one. */
+static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
+{
+	spin_lock(&e->mon->qlock);
+	e->timed = false;
+	if (e->answer == ANSWER_NONE && !e->paused) {
+		answer(e, e->on_timeout);
+		vcpu->stat.watch_timeouts++;
+	}
+	spin_unlock(&e->mon->qlock);
+}
+
+/* The event goes on as if it had been allowed: decide() asks the watches of now. */
+static void resume(struct mon_event *e)
+{
+	spin_lock(&e->mon->qlock);
+	if (e->answer == ANSWER_NONE)
+		answer(e, VIGIL_VERDICT_ALLOW);
+	spin_unlock(&e->mon->qlock);
 }
 
 /*
@@ -422,38 +554,45 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	__must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
-	int ret = 0;
+	long ret;
 
 	/*
 	 * A monitor may take hours to answer: SRCU is left, so that nobody
 	 * waits for this vCPU.
 	 */
 	vcpu_leave(vcpu);
-	while (READ_ONCE(e->answer) == ANSWER_NONE) {
+	while (!answered(e)) {
+		if (resumed(e)) {
+			resume(e);
+			break;
+		}
 		/*
 		 * With immediate_exit the VMM's thread must return, answered or
 		 * not.
 		 */
 		if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 			break;
-		ret = wait_event_interruptible(vcpu->wq, wait_over(vcpu, e));
-		if (ret || READ_ONCE(vm->dead))
+		ret = wait_event_interruptible_timeout(
+			vcpu->wq, wait_over(vcpu, e), time_left(e));
+		if (ret < 0 || READ_ONCE(vm->dead))
 			break;
+		if (!ret)
+			time_out(vcpu, e);
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 			monitor_snapshot(vcpu);
 	}
-	if (vcpu_enter(vcpu, TASK_INTERRUPTIBLE) ||
-	    READ_ONCE(e->answer) == ANSWER_NONE)
-		return -EINTR;
-	return 0;
+	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !answered(e) ? -EINTR :
+								      0;
 }
 
 /*
  * Acts on the answer of an event. Watches may have been added while this vCPU
  * was outside vm->srcu, and their monitor was told that no write is missed from
- * then on. So the watches as they are now decide about the store again.
+ * then on. So the watches as they are now decide about the store again, or about
+ * the bytes that replace it. @data gets what is to be stored.
  */
-static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
+static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
+				void *data)
 {
 	u8 old[VIGIL_EVENT_DATA], new_[VIGIL_EVENT_DATA];
 	const struct watch_control control = {
@@ -491,21 +630,36 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e)
 	 */
 	kref_get(&mon->ref);
 	verdict = finish(vcpu);
-	trace_vigil_watch_verdict(vcpu, seq, verdict == ANSWER_ALLOW);
-	if (verdict == ANSWER_ALLOW) {
+	trace_vigil_watch_verdict(vcpu, seq, verdict);
+	switch (verdict) {
+	case VIGIL_VERDICT_REPLACE:
+		vcpu->stat.watch_replaced++;
+		fallthrough;
+	case VIGIL_VERDICT_ALLOW:
 		/* Where it cannot be read, the event's bytes are the best there is. */
 		if (!st.control)
 			gmem_read(vcpu->vm, st.gpa, old, st.len);
 		ret = watch_again(vcpu, &st, mon, id, asked);
-	} else {
-		vcpu->stat.watch_denied++;
+		if (ret == WATCH_GO && data)
+			memcpy(data, new_, st.len);
+		break;
+	case VIGIL_VERDICT_GP:
+		ret = WATCH_GP;
+		break;
+	case VIGIL_VERDICT_PF:
+		ret = WATCH_PF;
+		break;
+	default:
 		ret = WATCH_SKIP;
 	}
+	if (verdict == VIGIL_VERDICT_DENY || ret >= WATCH_GP)
+		vcpu->stat.watch_denied++;
 	monitor_put(mon);
 	return ret;
 }
 
-int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
+int monitor_wait(struct vigil_vcpu *vcpu, void *data)
+	__must_hold(&vcpu->vm->srcu)
 {
 	enum watch_answer answer = WATCH_GO;
 	int ret;
@@ -514,26 +668,41 @@ int monitor_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 		ret = wait_answer(vcpu, vcpu->held);
 		if (ret)
 			return ret;
-		answer = decide(vcpu, vcpu->held);
+		answer = decide(vcpu, vcpu->held, data);
 	}
 	return answer;
 }
 
-int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict)
+/* [q] The event has no answer yet. */
+static int answer_by(struct mon_event *e, const struct vigil_verdict *v)
+{
+	if (!(e->ev.verdicts & BIT(v->verdict)))
+		return -EOPNOTSUPP;
+	if (v->verdict == VIGIL_VERDICT_REPLACE) {
+		if (v->len != e->ev.len)
+			return -EINVAL;
+		memcpy(e->ev.new_, v->data, v->len);
+	}
+	answer(e, v->verdict);
+	return 0;
+}
+
+int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v)
 {
 	struct mon_event *e;
 	int ret = -ENOENT;
 
 	spin_lock(&mon->qlock);
 	list_for_each_entry(e, &mon->held, held_link) {
-		if (e->ev.seq != seq || e->queued || e->waits ||
+		if (e->ev.seq != v->seq || e->queued || e->waits || e->paused ||
 		    e->answer != ANSWER_NONE)
 			continue;
-		answer(e, verdict == VIGIL_VERDICT_DENY);
-		ret = 0;
+		ret = answer_by(e, v);
 		break;
 	}
 	spin_unlock(&mon->qlock);
+	if (!ret && v->verdict == VIGIL_VERDICT_KILL)
+		vigil_vm_kill(mon->vm, vigil_vm_killed);
 	return ret;
 }
 
@@ -569,8 +738,18 @@ void mevent_close(struct monitor *mon)
 	mon->closed = true;
 	list_for_each_entry(e, &mon->held, held_link)
 		if (e->answer == ANSWER_NONE)
-			answer(e, e->on_death == VIGIL_ON_DEATH_DENY);
+			orphan(e);
 	spin_unlock(&mon->qlock);
+}
+
+void mevent_resume(struct vigil_vm *vm)
+{
+	struct vigil_vcpu *vcpu;
+	unsigned int i;
+
+	atomic_inc(&vm->resumes);
+	vigil_for_each_vcpu(i, vcpu, vm)
+		wake_up_all(&vcpu->wq);
 }
 
 static bool queue_ready(struct monitor *mon)

@@ -9,12 +9,16 @@ struct monitor;
 struct vm_area_struct;
 struct watch_decision;
 
-/*
- * Waits for the verdict on vcpu->held, outside vm->srcu. vigil_kick(), requests
- * and signals wake it. WATCH_GO or WATCH_SKIP: vcpu->held is cleared. -EINTR:
- * the store is still held; handle the request or signal and call again.
+/**
+ * monitor_wait() - wait for the verdict on vcpu->held, outside vm->srcu
+ * @vcpu:	the vCPU
+ * @data:	gets what is to be stored, with WATCH_GO; NULL: it is a control that changes
+ *
+ * vigil_kick(), requests and signals wake it.
+ * Return: WATCH_GO, WATCH_SKIP, WATCH_GP or WATCH_PF: vcpu->held is cleared. -EINTR: the
+ * store is still held; handle the request or signal and call again.
  */
-int monitor_wait(struct vigil_vcpu *vcpu);
+int monitor_wait(struct vigil_vcpu *vcpu, void *data);
 /*
  * The vCPU goes away or its registers are replaced: its held event is
  * forgotten.
@@ -37,13 +41,19 @@ void mevent_free(struct monitor *mon);
 enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 			       const struct watch_decision *d,
 			       const struct watch_store *st);
-int mevent_verdict(struct monitor *mon, u64 seq, u32 verdict);
+/*
+ * Answers an event. -ENOENT; -EOPNOTSUPP: not by this verdict; -EINVAL: not by so many
+ * bytes.
+ */
+int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v);
 /*
  * Copies what is left behind @offset, and at most @room bytes, of a change that waits for
  * a verdict. How many bytes, or -ENOENT.
  */
 long mevent_change(struct monitor *mon, u64 seq, u32 offset, void *buf,
 		   u32 room);
+/* Writes that are paused are decided by the watches as they are now: VIGIL_RESUME. */
+void mevent_resume(struct vigil_vm *vm);
 /* poll() of the monitor's file: is there an event? */
 bool mevent_poll(struct monitor *mon);
 int mevent_mmap(struct monitor *mon, struct vm_area_struct *vma);

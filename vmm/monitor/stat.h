@@ -54,7 +54,9 @@ struct vigil_vm;
 	X(watch_misses)		/* same page, other bytes */		\
 	X(watch_conditioned)	/* a condition let them through */	\
 	X(watch_denied)							\
+	X(watch_replaced)	/* a monitor gave other bytes */	\
 	X(watch_held)							\
+	X(watch_timeouts)	/* no verdict came in time */		\
 	X(events_waited)	/* for room in a queue */		\
 	X(events_dropped)
 /* clang-format on */

@@ -216,6 +216,8 @@ static void plan_range(struct watch_plan *p, u64 start, u64 last, u64 shift)
 	r->id = u->id;
 	r->action = u->action;
 	r->on_death = u->on_death;
+	r->timeout_ms = u->timeout_ms;
+	r->on_timeout = u->on_timeout;
 }
 
 /* The ranges at which the guest has the memory of a span once more. */
@@ -506,7 +508,11 @@ static int check_watch(const struct vigil_watch *w)
 	u64 last = w->start + w->len - 1;
 
 	if (w->kind > VIGIL_WATCH_CONTROL || w->action > VIGIL_ACTION_DENY ||
-	    w->on_death > VIGIL_ON_DEATH_DENY)
+	    (w->on_death > VIGIL_ON_DEATH_DENY &&
+	     w->on_death != VIGIL_ON_DEATH_PAUSE) ||
+	    w->on_timeout > VIGIL_ON_DEATH_DENY ||
+	    w->timeout_ms > VIGIL_MAX_TIMEOUT ||
+	    (w->on_timeout && !w->timeout_ms))
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_CONTROL)
 		return control_check(w);

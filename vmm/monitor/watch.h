@@ -65,6 +65,9 @@ enum watch_answer {
 	WATCH_GO, /* not watched, or logged: make the store */
 	WATCH_SKIP, /* denied: go on as if it had been made */
 	WATCH_HELD, /* an event is out: monitor_wait() before anything else */
+	/* Only behind WATCH_HELD: denied, and the instruction faults. */
+	WATCH_GP,
+	WATCH_PF,
 };
 
 /*

@@ -163,11 +163,11 @@ static void next_entry(struct vigil_vcpu *vcpu)
  * was probed before the call did anything: what the VMM or another vCPU has taken
  * away since gets nothing.
  */
-static int store_piece(struct vigil_vcpu *vcpu, const struct pv_out *o,
+static int store_piece(struct vigil_vcpu *vcpu, struct pv_out *o,
 		       unsigned int n, int (*again)(struct vigil_vcpu *vcpu))
 {
 	struct emul_ctxt *c = &vcpu->emul;
-	const u8 *data = o->data + o->done;
+	u8 *data = o->data + o->done;
 	u64 la = o->la + o->done;
 	int ret;
 
@@ -347,7 +347,7 @@ static int change_held(struct vigil_vcpu *vcpu)
 		return 1;
 	}
 	vcpu->io.kind = IO_HYPERCALL;
-	ret = emulctl_verdict(vcpu, change_held, &answer);
+	ret = emulctl_verdict(vcpu, change_held, NULL, &answer);
 	if (ret != 1)
 		return ret;
 	return answered(vcpu, pv_settle_change(vcpu, answer));
