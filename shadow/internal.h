@@ -442,6 +442,7 @@ static inline void shadow_flush_page(struct vigil_vcpu *vcpu, gva_t gva)
 {
 	audit_tlb_flush_gva(vcpu, gva);
 	vmm_ops->flush_gva(vcpu, gva);
+	fetch_flush(vcpu);
 }
 
 #endif

@@ -267,8 +267,10 @@ static int on_dr(struct vigil_vcpu *vcpu)
 			vcpu, write ? 0x23 : 0x21,
 			write ? INSN_OP_MOV_TO_DR : INSN_OP_MOV_FROM_DR, &reg);
 	/* Another vCPU has replaced the instruction: the guest executes what is there. */
-	if (unlikely(len <= 0))
+	if (unlikely(len <= 0)) {
+		fetch_flush(vcpu);
 		return len < 0 && len != -ENOENT ? len : 1;
+	}
 	return exit_mov_dr(vcpu, dr, reg, write, len);
 }
 
@@ -309,8 +311,10 @@ static noinline int slow_invlpg(struct vigil_vcpu *vcpu)
 	if (ret <= 0)
 		return ret < 0 ? ret : 1;
 	/* Another vCPU has replaced the instruction: the guest executes what is there. */
-	if (insn.op != INSN_OP_INVLPG || !insn.has_mem)
+	if (insn.op != INSN_OP_INVLPG || !insn.has_mem) {
+		fetch_flush(vcpu);
 		return 1;
+	}
 	addr = vigil_insn_ea(&insn, (const u64 *)vcpu->regs, vcpu->rip);
 	/*
 	 * In 64-bit mode only FS and GS have a base. The decoder and enum

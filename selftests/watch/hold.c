@@ -701,6 +701,34 @@ static void ins_changed(long crosses)
 	vm_destroy(v->vm);
 }
 
+/*
+ * INS: its page is gone when the verdict comes. The device has given the bytes, and the
+ * monitor has seen them: they are stored where the event says.
+ */
+static void ins_unmapped(long arg)
+{
+	struct vcpu *v = START(M_LONG, wins);
+	int mon = mon_open(v->vm);
+	struct pt pt = tables_of(v);
+	struct vigil_event ev;
+	struct kvm_regs regs;
+
+	get_regs(v, &regs);
+	regs.rdi = TARGET;
+	set_regs(v, &regs);
+	mon_watch(mon, TARGET, 4, VIGIL_ACTION_ASK);
+	EXPECT(v, STOP_IO);
+	put_in(v, 0x44332211);
+	ev = hold_outside(v, mon);
+	pt_set(&pt, TARGET, 1, 0);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
+	EXPECT(v, STOP_END);
+	CHECK_EQ(rd32(v->vm, TARGET), 0x44332211);
+	CHECK_NO_EVENT(mon);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -727,6 +755,7 @@ int main(int argc, char **argv)
 		{ "INS, the VMM's bytes change while held", ins_changed,
 		  false },
 		{ "INS over the end of a page, the same", ins_changed, true },
+		{ "INS, its page is unmapped while held", ins_unmapped },
 		{ "queue full: events are counted as lost", full_queue },
 		{ "queue full: deny denies", full_queue_denies },
 		{ "queue full: ask asks", full_queue_asks },

@@ -21,6 +21,7 @@ static const char xadd[] = { 0xf0, 0x48, 0x0f, 0xc1, 0x07, END };
 static const char xchg[] = { 0x48, 0x87, 0x07, END };
 static const char cmpxchg[] = { 0xf0, 0x48, 0x0f, 0xb1, 0x0f, END };
 static const char ud2[] = { 0x0f, 0x0b, END };
+static const char outs_mov[] = { 0x6e, 0x48, 0x89, 0x07, END };
 static const char mov_cr4[] = { 0x0f, 0x22, 0xe0, END };
 static const char wrmsr[] = { 0x0f, 0x30, END };
 
@@ -318,6 +319,34 @@ static void ins(long arg)
 	vm_destroy(v->vm);
 }
 
+/* What the vCPU did before the store does not matter: it has been to its VMM for OUTS. */
+static void after_outs(long arg)
+{
+	struct vcpu *v = GUEST(M_LONG, outs_mov);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct kvm_regs regs;
+	struct runner r;
+
+	set_store(v, TARGET, NEW, 0);
+	get_regs(v, &regs);
+	regs.rsi = PAGE + 0x800;
+	regs.rdx = PORT_TEST;
+	set_regs(v, &regs);
+	wr64(v->vm, TARGET, OLD);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	EXPECT(v, STOP_IO);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	CHECK(takes(&ev, VIGIL_VERDICT_PF));
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_GP), 0);
+	runner_join(&r, STOP_EXC);
+	CHECK_EQ(v->exc.vector, GP);
+	CHECK_EQ(rd64(v->vm, TARGET), OLD);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 /* A control that an instruction changes: it raises #GP, and the register stays. */
 static void control(long msr)
 {
@@ -525,6 +554,7 @@ int main(int argc, char **argv)
 		  VIGIL_VERDICT_REPLACE },
 		{ "no fault in the frame of an exception", frame },
 		{ "no fault of INS", ins },
+		{ "a fault behind OUTS", after_outs },
 		{ "#GP at MOV CR4", control, false },
 		{ "#GP at WRMSR", control, true },
 		{ "the VM is killed, two vCPUs", killed },

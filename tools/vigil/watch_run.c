@@ -239,8 +239,13 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 	}
 	told = v == VERDICT_ALLOW ? EVENT_ALLOWED : EVENT_REFUSED;
 	if (vigil_decide(w->mon->m, ev->seq,
-			 v == VERDICT_ALLOW ? VIGIL_ALLOW : refusal(w, ev)))
+			 v == VERDICT_ALLOW ? VIGIL_ALLOW : refusal(w, ev))) {
 		vigil_msg("%s", vigil_error());
+		/* Its time was up, or the guest has other registers. */
+		if (vigil_options.json)
+			tell(w, event_line(w, ev, EVENT_NO_VERDICT));
+		return;
+	}
 	if (vigil_options.json)
 		tell(w, event_line(w, ev, told));
 	else

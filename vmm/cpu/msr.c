@@ -611,7 +611,7 @@ int msr_check(struct vigil_vcpu *vcpu, u32 msr, u64 *value)
 		break;
 	case MSR_IA32_SYSENTER_ESP:
 	case MSR_IA32_SYSENTER_EIP:
-		/* AMD takes any value, since long mode has no SYSENTER there. */
+		/* AMD takes any value and keeps 32 bits: long mode has no SYSENTER there. */
 		ok = host_info.amd || msr_canonical(vcpu, *value);
 		break;
 	case MSR_SYSCALL_MASK:

@@ -277,12 +277,15 @@ static int op_write(struct emul_ctxt *c, u64 la, const void *buf,
 
 	if (unlikely(vcpu->refused))
 		return refused(c, la, flags);
+	/*
+	 * INS and hypercalls call this again for a verdict that they still wait for. The
+	 * store has its address, whatever has become of the translation since.
+	 */
+	if (unlikely(vcpu->held))
+		return EMUL_PENDING;
 	ret = emul_translate(vcpu, la, true, flags, &gpa);
 	if (ret)
 		return ret;
-	/* INS calls this again for a verdict that it still waits for. */
-	if (vcpu->held)
-		return EMUL_PENDING;
 	check_breakpoints(vcpu, la, bytes, true, flags);
 	return emulctl_store(vcpu, la, gpa, buf, bytes);
 }

@@ -190,6 +190,9 @@ int emulctl_verdict(struct vigil_vcpu *vcpu,
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
+		/* Its request for that may come later than the end itself. */
+		if (unlikely(READ_ONCE(vcpu->vm->dead)))
+			return vcpu_dead(vcpu);
 		ret = vcpu_requests(vcpu);
 		if (ret <= 0)
 			return ret;
@@ -200,20 +203,19 @@ int emulctl_verdict(struct vigil_vcpu *vcpu,
 }
 
 /*
- * Makes a store that was held: it replaces @old if that is not NULL. vm->store_lock, so
- * that none comes between the look of another store at what is in memory and its own
- * change: that one would be told with old bytes that are not, or twice.
+ * Makes a store that was held: it replaces @old if that is not NULL. emulctl_verdict() has
+ * taken vm->store_lock, so that no other store comes between the decision and this one:
+ * that would be told with old bytes that are not, or twice, or make a value with this one
+ * that nobody has decided about.
  *
  * An error is not looked at: if the memory has gone meanwhile, the guest's next access
- * to it tells. If the process is being killed, the guest does not run again.
+ * to it tells.
  */
 static void make_held(struct vigil_vcpu *vcpu, void *old, const void *data,
 		      unsigned int len)
 {
 	gpa_t gpa = vcpu->io.gpa;
 
-	if (mutex_lock_killable(&vcpu->vm->store_lock))
-		return;
 	if (old)
 		gmem_cmpxchg(vcpu->vm, gpa, old, data, len);
 	else
@@ -543,6 +545,16 @@ static bool is_one_of(const struct insn *insn, const u16 *ops)
 	return false;
 }
 
+/*
+ * The bytes are not those that the exit was for: the guest executes what is there. It would
+ * exit for ever if they were of a page that it does not execute any more.
+ */
+static int replaced(struct vigil_vcpu *vcpu)
+{
+	fetch_flush(vcpu);
+	return 1;
+}
+
 /* @ops is NULL where the exit has not told what the instruction is. */
 static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 {
@@ -566,7 +578,7 @@ static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 	switch (ret) {
 	case INSN_OK:
 		if (ops && unlikely(!is_one_of(insn, ops)))
-			return 1;
+			return replaced(vcpu);
 		if (vcpu->xlat.valid && insn->flags & INSN_PLAIN_STORE) {
 			ret = store_short(vcpu);
 			if (ret != EMUL_PENDING)
@@ -585,7 +597,7 @@ static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 	default:
 		/* The decoder knows what the exit was for. */
 		if (ops)
-			return 1;
+			return replaced(vcpu);
 		vcpu->stat.emul_failed++;
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   bytes, n);

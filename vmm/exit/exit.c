@@ -647,6 +647,9 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	if (ret != SHADOW_MMIO &&
 	    shadow_open_table(vcpu->vm, gpa >> PAGE_SHIFT))
 		return 1;
+	/* The watch has gone since, so the page can be mapped. */
+	if (ret == SHADOW_WATCHED)
+		return 1;
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, NULL,
 				   0);
 }

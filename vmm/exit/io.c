@@ -326,8 +326,11 @@ static int string_io(struct vigil_vcpu *vcpu)
 	 * instruction there.
 	 */
 	if (vigil_decode_again(insn, bytes, n, vcpu->emul.mode) ||
-	    insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS))
+	    insn->op != (in ? INSN_OP_INS : INSN_OP_OUTS)) {
+		/* They may be of a page that the guest does not execute any more. */
+		fetch_flush(vcpu);
 		return 1;
+	}
 	if (string_rep(insn)) {
 		count = vcpu->regs[REG_RCX] & string_mask(insn);
 		if (!count) {

@@ -2,6 +2,7 @@
 /* Memory that several slots share. */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 
 #include "alias.h"
@@ -124,7 +125,9 @@ bool alias_span(const struct vigil_slot *a, const struct vigil_slot *b,
 static struct file *shared_file(const struct vm_area_struct *vma)
 {
 	if (!vma || !vma->vm_file || !(vma->vm_flags & VM_MAYSHARE) ||
-	    !S_ISREG(file_inode(vma->vm_file)->i_mode))
+	    !S_ISREG(file_inode(vma->vm_file)->i_mode) ||
+	    /* Some kernels call these regular. One may be a vCPU of this VM. */
+	    file_inode(vma->vm_file)->i_sb->s_magic == ANON_INODE_FS_MAGIC)
 		return NULL;
 	return vma->vm_file;
 }

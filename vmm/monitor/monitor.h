@@ -120,7 +120,6 @@ struct mon_event {
 	/* [q] VIGIL_VERDICT_*: the answer without a monitor. ANSWER_NONE: it is paused */
 	int on_death;
 	bool paused; /* [q] writes, [a] reads: by VIGIL_RESUME it goes on */
-	int resumes; /* [q] vm->resumes when it was paused; of no use before */
 	int on_timeout; /* [v] VIGIL_VERDICT_*: the answer when the time is up */
 	bool timed; /* [v] the vCPU waits until @deadline, in jiffies */
 	unsigned long deadline;
@@ -151,6 +150,7 @@ struct monitor {
 	unsigned int plain; /* [q] events of the queue that hold no vCPU */
 	unsigned int room; /* [q] so many of these may wait, without a ring */
 	bool closed; /* [q] */
+	int resumes; /* [q] vm->resumes when it was closed */
 	bool begun; /* [q] from the first watch on, the fields below stay as they are */
 	bool wait_room; /* [q] VIGIL_QUEUE_WAIT */
 	u64 seq, dropped; /* [q] */

@@ -166,9 +166,12 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->count = control ? control->count : 0;
 	if (control && control->refused)
 		ev->flags |= VIGIL_EVENT_DENIED;
-	/* A page walk is not the work of the instruction that was emulated last. */
-	if (!st->by_walk && insn && insn->len &&
-	    insn->len <= sizeof(insn->bytes)) {
+	/*
+	 * A page walk is not the work of the instruction that was emulated last, and
+	 * neither is what a hypercall stores.
+	 */
+	if (!st->by_walk && (control || vcpu->io.kind != IO_HYPERCALL) &&
+	    insn && insn->len && insn->len <= sizeof(insn->bytes)) {
 		ev->insn_len = insn->len;
 		/* Behind the instruction there are zeroes. */
 		memcpy(ev->insn, insn->bytes, sizeof(insn->bytes));
@@ -212,17 +215,19 @@ static void orphan(struct mon_event *e)
 		answer(e, e->on_death);
 		return;
 	}
-	e->resumes = atomic_read(&e->mon->vm->resumes);
 	/* pairs with resumed() */
 	smp_store_release(&e->paused, true);
 }
 
-/* Has VIGIL_RESUME been called since the event was paused? */
+/*
+ * Has VIGIL_RESUME been called since the monitor has ended? An event that comes only then
+ * is resumed with the others.
+ */
 static bool resumed(const struct mon_event *e)
 {
 	/* pairs with orphan() */
 	return smp_load_acquire(&e->paused) &&
-	       atomic_read(&e->mon->vm->resumes) != e->resumes;
+	       atomic_read(&e->mon->vm->resumes) != e->mon->resumes;
 }
 
 /* [q] The reader has the event now. */
@@ -319,10 +324,12 @@ static bool may_fault(const struct vigil_vcpu *vcpu)
 {
 	const struct insn *insn = &vcpu->emul.insn;
 
-	/* INS has read its device, and a hypercall has done its work. */
-	if (vcpu->io.kind == IO_PIO || vcpu->io.kind == IO_HYPERCALL)
+	/* A hypercall has done its work. */
+	if (vcpu->io.kind == IO_HYPERCALL)
 		return false;
 	switch (insn->op) {
+	/* It has read its device. */
+	case INSN_OP_INS:
 	/* They may be in the middle of a frame, or of a task switch. */
 	case INSN_OP_CALL_FAR:
 	case INSN_OP_JMP_FAR:
@@ -589,7 +596,8 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
  * Acts on the answer of an event. Watches may have been added while this vCPU
  * was outside vm->srcu, and their monitor was told that no write is missed from
  * then on. So the watches as they are now decide about the store again, or about
- * the bytes that replace it. @data gets what is to be stored.
+ * the bytes that replace it. @data gets what is to be stored: the decision about it and the
+ * store are one step, for which vm->store_lock is held from here on.
  */
 static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
 				void *data)
@@ -636,12 +644,20 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
 		vcpu->stat.watch_replaced++;
 		fallthrough;
 	case VIGIL_VERDICT_ALLOW:
+		/* A process that shares the memory must not go on without the store. */
+		if (data && mutex_lock_killable(&vcpu->vm->store_lock)) {
+			vigil_vm_kill(vcpu->vm, "its VMM was killed");
+			ret = WATCH_SKIP;
+			break;
+		}
 		/* Where it cannot be read, the event's bytes are the best there is. */
 		if (!st.control)
 			gmem_read(vcpu->vm, st.gpa, old, st.len);
 		ret = watch_again(vcpu, &st, mon, id, asked);
 		if (ret == WATCH_GO && data)
 			memcpy(data, new_, st.len);
+		else if (data)
+			mutex_unlock(&vcpu->vm->store_lock);
 		break;
 	case VIGIL_VERDICT_GP:
 		ret = WATCH_GP;
@@ -661,7 +677,7 @@ static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
 int monitor_wait(struct vigil_vcpu *vcpu, void *data)
 	__must_hold(&vcpu->vm->srcu)
 {
-	enum watch_answer answer = WATCH_GO;
+	enum watch_answer answer = WATCH_SKIP;
 	int ret;
 
 	while (vcpu->held) {
@@ -736,6 +752,7 @@ void mevent_close(struct monitor *mon)
 
 	spin_lock(&mon->qlock);
 	mon->closed = true;
+	mon->resumes = atomic_read(&mon->vm->resumes);
 	list_for_each_entry(e, &mon->held, held_link)
 		if (e->answer == ANSWER_NONE)
 			orphan(e);

@@ -12,7 +12,8 @@ struct watch_decision;
 /**
  * monitor_wait() - wait for the verdict on vcpu->held, outside vm->srcu
  * @vcpu:	the vCPU
- * @data:	gets what is to be stored, with WATCH_GO; NULL: it is a control that changes
+ * @data:	gets what is to be stored, with WATCH_GO, and then vm->store_lock is held for the
+ *		store; NULL: it is a control that changes
  *
  * vigil_kick(), requests and signals wake it.
  * Return: WATCH_GO, WATCH_SKIP, WATCH_GP or WATCH_PF: vcpu->held is cleared. -EINTR: the
