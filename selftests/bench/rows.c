@@ -705,7 +705,7 @@ const struct row rows[] = {
 	  pv_refused },
 	{ "pv-user", "the same from user mode, accepted", 1000, 600, pv_user },
 	{ "pv-fast", "fast trap to ring 1 and back", 100, 50, pv_fast },
-	{ "pv-bounced", "bounced trap to ring 1 and back", 1080, 700,
+	{ "pv-bounced", "bounced trap to ring 1 and back", 1070, 700,
 	  pv_bounced },
 	{ "first-write", "first 4K write to a page, A/D clear", 2800, 1800,
 	  first_write },

@@ -146,7 +146,8 @@ void pv_emulate_cut(struct vigil_vcpu *vcpu)
 	vcpu->pv.bounce = vcpu->pv.cut_vector + 1;
 }
 
-bool pv_takes(struct vigil_vcpu *vcpu, u8 vector)
+/* May INT n of the vCPU's CPL have this vector? */
+static bool takes(struct vigil_vcpu *vcpu, u8 vector)
 {
 	const struct pv_tables *t = vcpu->pv.tables;
 	const struct pv_trap *trap = &t->traps.trap[vector];
@@ -181,4 +182,13 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	ret = exit_emulate_one_of(vcpu, ops);
 	vcpu->pv.bounce = 0;
 	return ret;
+}
+
+bool pv_bounce_int(struct vigil_vcpu *vcpu, u8 vector, unsigned int len,
+		   int *ret)
+{
+	if (!takes(vcpu, vector))
+		return false;
+	*ret = pv_bounce(vcpu, vector, len);
+	return true;
 }

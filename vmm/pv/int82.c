@@ -37,6 +37,21 @@ static int vector_of(const struct insn *insn)
 	return -1;
 }
 
+/* The same for an instruction that is not plain INT n; 0: it is another fault. */
+static noinline unsigned int other_len(struct vigil_vcpu *vcpu, u32 index,
+				       const u8 *bytes, unsigned int n,
+				       u8 *vector)
+{
+	struct insn insn;
+	int found;
+
+	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
+		return 0;
+	*vector = found = vector_of(&insn);
+	return found >= 0 && (index == found || index == 2 * found) ? insn.len :
+								      0;
+}
+
 /*
  * Is the fault that of the gate of INT n, and how long is the instruction? The error
  * code alone does not tell: QEMU doubles the index of 64-bit gates. With the guest's own
@@ -45,13 +60,12 @@ static int vector_of(const struct insn *insn)
  * Return: 1: @len is its length, or 0 for another fault. 0: enter the guest again, since
  * another vCPU has unmapped the instruction and a #PF is queued. -errno.
  */
-static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
-		    u8 *vector)
+static __always_inline int soft_len(struct vigil_vcpu *vcpu, u32 ec,
+				    unsigned int *len, u8 *vector)
 {
 	u32 index = EC_INDEX(ec);
 	u8 bytes[INSN_MAX_LEN];
-	struct insn insn;
-	int n, found;
+	int n;
 
 	*len = 0;
 	if (!is_gate(ec) ||
@@ -67,11 +81,7 @@ static int soft_len(struct vigil_vcpu *vcpu, u32 ec, unsigned int *len,
 			*len = 2;
 		return 1;
 	}
-	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
-		return 1;
-	*vector = found = vector_of(&insn);
-	if (found >= 0 && (index == found || index == 2 * found))
-		*len = insn.len;
+	*len = other_len(vcpu, index, bytes, n, vector);
 	return 1;
 }
 
@@ -104,8 +114,9 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * entry, and interrupts come in between.
 	 */
 	vmm_ops->set_irq_shadow(vcpu, false);
-	if (len && n != PV_INT82 && pv_in_force(vcpu) && pv_takes(vcpu, n))
-		return pv_bounce(vcpu, n, len);
+	if (len && n != PV_INT82 && pv_in_force(vcpu) &&
+	    pv_bounce_int(vcpu, n, len, &ret))
+		return ret;
 	if (unlikely(pv_in_force(vcpu)) && vector == X86_TRAP_GP && has_ec &&
 	    !ec && !pv_in_delivery(vcpu) && pv_general_protection(vcpu, &ret))
 		return ret;

@@ -142,8 +142,9 @@ bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret);
  * exit_hypercall().
  */
 int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len);
-/* May INT n of the vCPU's CPL have this vector? */
-bool pv_takes(struct vigil_vcpu *vcpu, u8 vector);
+/* The same, if there is such a handler. False: there is none, and nothing was done. */
+bool pv_bounce_int(struct vigil_vcpu *vcpu, u8 vector, unsigned int len,
+		   int *ret);
 /*
  * An event is given to the CPU for delivery, through a gate of the VMM's. 1; -EIO: no
  * handler can take it, and the VM has ended.
