@@ -145,6 +145,25 @@ int vigil_decide(struct vigil_monitor *mon, uint64_t seq, unsigned int verdict)
 	return tell(mon, &msg);
 }
 
+int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
+		  size_t len)
+{
+	struct fake_msg msg = {
+		.what = FAKE_VERDICT,
+		.verdict.seq = seq,
+		.verdict.verdict = VIGIL_VERDICT_REPLACE,
+		.verdict.len = len,
+	};
+
+	memcpy(msg.verdict.data, data, len);
+	return tell(mon, &msg);
+}
+
+int vigil_resume(struct vigil_monitor *mon)
+{
+	return 0;
+}
+
 unsigned int vigil_events_ready(const struct vigil_monitor *mon)
 {
 	return 0;

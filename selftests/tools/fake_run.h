@@ -217,6 +217,7 @@ static inline struct vigil_event event(uint64_t seq, uint32_t flags)
 		.vm_id = 7,
 		.len = 2,
 		.mode = 16,
+		.verdicts = 1 << VIGIL_VERDICT_ALLOW | 1 << VIGIL_VERDICT_DENY,
 		.insn_len = 4,
 		.insn = { 0xff, 0x06, 0x00, 0x90 },
 	};

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,9 @@ static void sizes(long arg)
 	free(list);
 }
 
+/* What the range of version 1.0 of the library had. */
+#define OLDEST_RANGE offsetof(struct vigil_range, on_timeout)
+
 static void ranges(long arg)
 {
 	struct {
@@ -205,9 +209,16 @@ static void ranges(long arg)
 	newer.later[1] = 1ull << 63;
 	memset(&watched, 0, sizeof(watched));
 	CHECK_EQ(vigil_watch_add(mon, &newer.r, sizeof(newer)), -E2BIG);
-	CHECK_EQ(vigil_watch_add(mon, &newer.r, sizeof(newer.r) - 1), -EINVAL);
+	CHECK_EQ(vigil_watch_add(mon, &newer.r, OLDEST_RANGE - 1), -EINVAL);
 	CHECK_EQ(vigil_watch_add(mon, &newer.r, 0), -EINVAL);
 	CHECK_EQ(watched.len, 0);
+	/* An older program has no timeout, whatever lies behind its range. */
+	newer.r.on_timeout = VIGIL_DENY;
+	newer.r.reserved = 1;
+	CHECK_EQ(vigil_watch_add(mon, &newer.r, OLDEST_RANGE), 0);
+	CHECK_EQ(watched.len, 8);
+	CHECK_EQ(watched.on_timeout, 0);
+	CHECK_EQ(watched.pad, 0);
 	vigil_detach(mon);
 }
 
