@@ -84,8 +84,8 @@ struct vigil_vm_list {
  *
  * A VM has one monitor at a time. With VIGIL_ATTACH_READ the new monitor is not
  * the VM's one: it reads memory, registers and counters while another process
- * watches. VIGIL_WATCH_*, VIGIL_VERDICT and read() give -EPERM on it; poll()
- * tells only of the VM's end.
+ * watches. VIGIL_WATCH_*, VIGIL_VERDICT, VIGIL_READ_CHANGE, VIGIL_RESUME, VIGIL_SET_QUEUE, read()
+ * and mmap() give -EPERM on it; poll() tells only of the VM's end.
  *
  * A monitor sees all that the VMM's process has in its guest's memory, so the
  * caller must pass the kernel's check for ptrace(2) on that process: credentials,
