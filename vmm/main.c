@@ -37,10 +37,12 @@ long vigil_check_extension(unsigned long cap)
 	case KVM_CAP_USER_NMI:
 	case KVM_CAP_CHECK_EXTENSION_VM:
 	case KVM_CAP_SET_TSS_ADDR:
-	case KVM_CAP_GET_MSR_FEATURES:
 	case KVM_CAP_X86_USER_SPACE_MSR:
 	case KVM_CAP_X86_MSR_FILTER:
 		return 1;
+	case KVM_CAP_GET_MSR_FEATURES:
+		/* QEMU aborts when it is told of none after this. */
+		return msr_has_features();
 	case KVM_CAP_IRQ_ROUTING:
 		return VIGIL_MAX_ROUTES;
 	case KVM_CAP_MCE:

@@ -137,6 +137,9 @@ static void feature_msrs(long unused)
 		CHECK(m.l.nmsrs > 0 && m.l.nmsrs <= 1000);
 		CHECK_OK(ioctl(dev, KVM_GET_MSR_FEATURE_INDEX_LIST, &m));
 	}
+	/* QEMU aborts when the list is empty all the same. */
+	CHECK_EQ(ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_GET_MSR_FEATURES),
+		 m.l.nmsrs > 0);
 	for (i = 0; i < m.l.nmsrs; i++) {
 		two.h.nmsrs = 2;
 		two.e[0].index = m.l.indices[i];

@@ -63,17 +63,17 @@ u64 msr_arch_capabilities(void)
 	return arch_capabilities;
 }
 
-/* The number of feature MSRs. */
-static unsigned int nr_features(void)
+bool msr_has_features(void)
 {
-	return host_info.amd ? 0 : 1;
+	return !host_info.amd;
 }
 
 int msr_feature_list(struct kvm_msr_list __user *arg)
 {
 	static const u32 features[] = { MSR_IA32_ARCH_CAPABILITIES };
 
-	return msr_list_out(arg, features, nr_features());
+	return msr_list_out(arg, features,
+			    msr_has_features() ? ARRAY_SIZE(features) : 0);
 }
 
 int msr_feature_io(struct kvm_msrs __user *arg)
@@ -90,7 +90,7 @@ int msr_feature_io(struct kvm_msrs __user *arg)
 	for (i = 0; i < head.nmsrs; i++) {
 		if (get_user(index, &entry[i].index))
 			return -EFAULT;
-		if (!nr_features() || index != MSR_IA32_ARCH_CAPABILITIES)
+		if (!msr_has_features() || index != MSR_IA32_ARCH_CAPABILITIES)
 			break;
 		if (put_user(arch_capabilities, &entry[i].data))
 			return -EFAULT;

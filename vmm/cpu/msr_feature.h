@@ -16,6 +16,8 @@ void msr_feature_init(void);
  */
 u64 msr_arch_capabilities(void);
 
+/* KVM_CAP_GET_MSR_FEATURES: is there any on this host? */
+bool msr_has_features(void);
 /*
  * KVM_GET_MSR_FEATURE_INDEX_LIST. -E2BIG: nmsrs is set to the number; -EFAULT.
  */
