@@ -513,11 +513,11 @@ struct vigil_ring {
 
 /* struct vigil_verdict: verdict */
 #define VIGIL_VERDICT_ALLOW	0	/* the write happens */
-#define VIGIL_VERDICT_DENY	1	/* it does not; the guest goes on behind the instruction */
-#define VIGIL_VERDICT_GP	2	/* it does not; the instruction raises #GP, error code 0 */
-#define VIGIL_VERDICT_PF	3	/* it does not; the instruction raises #PF */
+#define VIGIL_VERDICT_DENY	1	/* no write; the guest goes on behind the instruction */
+#define VIGIL_VERDICT_GP	2	/* no write; the instruction raises #GP, error code 0 */
+#define VIGIL_VERDICT_PF	3	/* no write; the instruction raises #PF */
 #define VIGIL_VERDICT_REPLACE	4	/* @data is written instead */
-#define VIGIL_VERDICT_KILL	5	/* it does not; the VM ends */
+#define VIGIL_VERDICT_KILL	5	/* no write; the VM ends */
 
 /* kvm_run.internal.suberror: a monitor has ended the VM. KVM_RUN returns -EIO. */
 #define VIGIL_INTERNAL_ERROR_KILLED 0x100

@@ -166,19 +166,6 @@ static void interrupted(long mode)
 	vm_destroy(v->vm);
 }
 
-/* Runs until the call is held, and comes back to the VMM. */
-static struct vigil_event run_until_held(struct vcpu *v, int mon)
-{
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	v->stop_on_signal = false;
-	return mon_event(mon);
-}
-
 /*
  * The VMM sets registers, or what trap tables are, while a call is held: the event is
  * withdrawn. Where RIP is the same, the guest makes the call again, and is asked again.
@@ -203,7 +190,7 @@ static void replaced(long what)
 	REQUIRE_EQ(ioctl(v->fd, VIGIL_GET_PV, &pv), 0);
 	watch(mon, VIGIL_CONTROL_TRAP_TABLE, VIGIL_ACTION_ASK);
 	about_to_call(v, NR_SET_TRAP_TABLE, T_TABLE2, 0);
-	ev = run_until_held(v, mon);
+	ev = hold_outside(v, mon);
 	get_regs(v, &regs);
 	switch (what) {
 	case OTHER_REGS:
@@ -375,7 +362,7 @@ static void destroyed(long unused)
 	entry(v, T_TABLE2, 0, 0x80, 3, ring1_cs(v), AT(v, on_slow));
 	watch(mon, VIGIL_CONTROL_TRAP_TABLE, VIGIL_ACTION_ASK);
 	about_to_call(v, NR_SET_TRAP_TABLE, T_TABLE2, 0);
-	ev = run_until_held(v, mon);
+	ev = hold_outside(v, mon);
 	vm_destroy(v->vm);
 	/* Nobody waits any more, but the change is there until the monitor goes. */
 	CHECK_EQ(read_change(mon, ev.seq, traps, sizeof(traps)),

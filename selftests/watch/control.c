@@ -383,19 +383,6 @@ static void asked(long mode)
 	}
 }
 
-/* Runs until the change is held, and comes back to the VMM. */
-static struct vigil_event run_until_held(struct vcpu *v, int mon)
-{
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	v->stop_on_signal = false;
-	return mon_event(mon);
-}
-
 /*
  * The VMM leaves while a change is held, and comes back; or gives the vCPU other
  * registers, and the event is withdrawn: the guest executes the instruction again.
@@ -417,7 +404,7 @@ static void withdrawn(long way)
 		new_ = prepare(v, w, &rax);
 		watch(mon, w->control, VIGIL_ACTION_ASK);
 		at_insn(v, w, rax);
-		ev = run_until_held(v, mon);
+		ev = hold_outside(v, mon);
 		get_regs(v, &r);
 		CHECK_EQ(r.rip, ev.rip);
 		CHECK_VALUE(v, w, &old);

@@ -113,6 +113,19 @@ static inline struct vigil_event mon_event(int mon)
 
 #define CHECK_NO_EVENT(mon) CHECK(!mon_ready(mon, 0))
 
+/* Runs the vCPU until it is held, and a signal has ended KVM_RUN. */
+static inline struct vigil_event hold_outside(struct vcpu *v, int mon)
+{
+	ticks(1000);
+	v->stop_on_signal = true;
+	do
+		EXPECT(v, STOP_SIGNAL);
+	while (!mon_ready(mon, 0));
+	ticks(0);
+	v->stop_on_signal = false;
+	return mon_event(mon);
+}
+
 static inline int mon_verdict(int mon, uint64_t seq, uint32_t verdict)
 {
 	struct vigil_verdict v = { .seq = seq, .verdict = verdict };

@@ -33,17 +33,4 @@ static inline struct vcpu *start(unsigned int n)
 	return v;
 }
 
-/* Runs the vCPU until its store is held, and a signal has ended KVM_RUN. */
-static inline struct vigil_event hold_outside(struct vcpu *v, int mon)
-{
-	ticks(1000);
-	v->stop_on_signal = true;
-	do
-		EXPECT(v, STOP_SIGNAL);
-	while (!mon_ready(mon, 0));
-	ticks(0);
-	v->stop_on_signal = false;
-	return mon_event(mon);
-}
-
 #endif
