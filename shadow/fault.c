@@ -538,7 +538,7 @@ static struct shadow_kept *kept_of(struct vigil_vcpu *vcpu, gva_t gva)
  * tell such a page from one that user code may write to.
  */
 static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
-		      const struct shadow_page *sp, unsigned int watched)
+		      const struct shadow_page *sp, u64 watched)
 {
 	if (READ_ONCE(vcpu->vm->shadow.bits_refused) || !(f->w.access & WALK_W))
 		return;
@@ -548,6 +548,7 @@ static void keep_walk(struct vigil_vcpu *vcpu, const struct fault *f,
 		.pte = sp->snap ? f->w.pte[0] : 0,
 		.role = sp->role.word,
 		.watched = watched,
+		.user = f->w.access & WALK_U,
 	};
 }
 
@@ -582,6 +583,35 @@ static bool kept_valid(struct vigil_vcpu *vcpu, const struct shadow_kept *k,
 }
 
 /*
+ * The next store to the same page does not even look at the SPTE: until the guest's next
+ * flush its CPU could have kept the translation as well.
+ */
+static void store_remember(struct vigil_vcpu *vcpu, const struct shadow_kept *k,
+			   u32 ec)
+{
+	struct shadow_vcpu *s = &vcpu->shadow;
+
+	/* As in mmio_remember() */
+	if (s->mode.smap && k->user && !(ec & PFERR_U))
+		return;
+	s->store.page = k->page;
+	s->store.gfn = k->gfn;
+	s->store.ec = ec;
+	s->store.watched = k->watched;
+}
+
+/* Is it the same page as that of the last store, by the same access? */
+static __always_inline bool store_again(struct vigil_vcpu *vcpu, gva_t gva,
+					u32 ec, gpa_t *gpa)
+{
+	const struct shadow_vcpu *s = &vcpu->shadow;
+
+	*gpa = s->store.gfn << PAGE_SHIFT | offset_in_page(gva);
+	return s->store.page == (gva & PAGE_MASK) && s->store.ec == ec &&
+	       s->store.watched == watched_generation(&vcpu->vm->watched);
+}
+
+/*
  * A store to a watched page whose walk was kept: nothing has to be mapped, and the
  * guest's tables need not be read. The SPTE says what the CPU's TLB could say.
  */
@@ -606,6 +636,7 @@ static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
 	if (!slot || (slot->flags & KVM_MEM_READONLY))
 		return false;
 	*gpa = k->gfn << PAGE_SHIFT | offset_in_page(gva);
+	store_remember(vcpu, k, ec);
 	return true;
 }
 
@@ -617,8 +648,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	struct shadow_page *sp = descend(vcpu, f);
 	unsigned int index = spt_index(f->gva, 1), access = f->access;
 	unsigned long *word = slot_word(f->slot, gfn);
-	unsigned int watched;
-	u64 *sptep, spte;
+	u64 *sptep, spte, watched;
 	bool open;
 
 	if (!sp)
@@ -787,6 +817,8 @@ static noinline int page_fault(struct vigil_vcpu *vcpu, gva_t gva,
 	struct fault f;
 	int ret;
 
+	/* A fault takes the translation of its page out of a TLB. */
+	vcpu->shadow.store.page = ~0ul;
 	if ((ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) ==
 		    (PFERR_P | PFERR_W) &&
 	    dirty_fault(vcpu, gva, ec)) {
@@ -815,6 +847,8 @@ static noinline int page_fault(struct vigil_vcpu *vcpu, gva_t gva,
 int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		      gpa_t *gpa)
 {
+	if (store_again(vcpu, gva, *error_code, gpa))
+		return SHADOW_WATCHED;
 	if (mmio_known(vcpu, gva, *error_code, gpa))
 		return SHADOW_MMIO;
 	if (in_window(vcpu, gva)) {

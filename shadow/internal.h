@@ -334,12 +334,13 @@ extern shadow_ask_t *shadow_ask_bits;
 
 /* ---- fault.c ---- */
 /*
- * Forgets the last device's page. Called wherever a TLB of the guest is
- * flushed.
+ * Forgets the last device's page, and the last watched page that was stored to. Called
+ * wherever a TLB of the guest is flushed.
  */
-static inline void mmio_forget(struct shadow_vcpu *s)
+static inline void last_forget(struct shadow_vcpu *s)
 {
 	s->mmio.page = ~0ul;
+	s->store.page = ~0ul;
 }
 
 /* [s] Fills an empty leaf entry from the guest's entry, if that is cheap. */

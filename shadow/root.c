@@ -78,7 +78,7 @@ void shadow_mode_changed(struct vigil_vcpu *vcpu)
 	if (!s->initialised || role.word != s->role.word ||
 	    mode.paging == WALK_PAE || vcpu->cr3 != s->root_cr3)
 		WRITE_ONCE(s->root_ok, false);
-	mmio_forget(s);
+	last_forget(s);
 	s->mode = mode;
 	s->role = role;
 	s->root_level = mode.paging == WALK_5LEVEL	       ? 5 :
@@ -119,7 +119,7 @@ int shadow_load_pdptes(struct vigil_vcpu *vcpu)
 		return ret;
 	if (memcmp(pdpte, vcpu->shadow.pdpte, sizeof(pdpte))) {
 		memcpy(vcpu->shadow.pdpte, pdpte, sizeof(pdpte));
-		mmio_forget(&vcpu->shadow);
+		last_forget(&vcpu->shadow);
 		WRITE_ONCE(vcpu->shadow.root_ok, false);
 	}
 	return 0;
@@ -260,7 +260,7 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 
-	mmio_forget(s);
+	last_forget(s);
 	sync_all(vcpu->vm);
 	/*
 	 * For another CR3, shadow_load() loads another root, which flushes the
@@ -274,7 +274,7 @@ void shadow_new_cr3(struct vigil_vcpu *vcpu)
 
 void shadow_flush_guest(struct vigil_vcpu *vcpu)
 {
-	mmio_forget(&vcpu->shadow);
+	last_forget(&vcpu->shadow);
 	sync_all(vcpu->vm);
 	shadow_flush_tag(vcpu);
 }
@@ -358,7 +358,7 @@ void shadow_invlpg(struct vigil_vcpu *vcpu, gva_t gva)
 	struct shadow_vcpu *s = &vcpu->shadow;
 	bool whole;
 
-	mmio_forget(s);
+	last_forget(s);
 	/*
 	 * If shadow_topup() fails, prefetch_pte() maps nothing; INVLPG does not
 	 * depend on it.

@@ -133,8 +133,9 @@ struct vigil_slots;
  * @page:	linear
  * @gfn:	of the watched page
  * @pte:	the guest's entry that maps it; 0 if no guest table does
- * @role:	word of the role of the shadow page that has its SPTE
  * @watched:	vm->watched as the page was found to be watched: watched_generation()
+ * @role:	word of the role of the shadow page that has its SPTE
+ * @user:	user code may access the page
  *
  * The guest may store to the page, and the bits that the store sets in the guest's
  * tables are set, as long as the SPTE of @page has all this.
@@ -143,8 +144,9 @@ struct shadow_kept {
 	unsigned long page;
 	u64 gfn;
 	u64 pte;
+	u64 watched;
 	u32 role;
-	unsigned int watched;
+	bool user;
 };
 
 struct shadow_vcpu {
@@ -167,6 +169,12 @@ struct shadow_vcpu {
 		u32 ec; /* access that was walked for */
 		u64 generation; /* of the slots that have no such gfn */
 	} mmio;
+	struct { /* [v] the last watched page that was stored to; a TLB entry */
+		unsigned long page; /* linear; ~0: none */
+		u64 gfn;
+		u32 ec; /* access that was walked for */
+		u64 watched; /* as in struct shadow_kept */
+	} store;
 	struct shadow_kept kept[SHADOW_KEPT]; /* [v] by linear page */
 	unsigned long large_dropped; /* [v] of the VM, at the last INVLPG */
 	bool in_dirty_fault; /* [v] written; a harvest waits for it */

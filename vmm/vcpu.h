@@ -199,6 +199,12 @@ struct vigil_vcpu {
 		gva_t page;
 		gpa_t gpa;
 	} xlat;
+	struct { /* [v] the page of the last store to a watched page: emul_ops.c */
+		gfn_t gfn;
+		u64 generation; /* watched_generation() of this */
+		unsigned int count; /* ranges that have a byte of the page; 2: or more */
+		const struct watched_range *one; /* if there is one */
+	} ranges;
 	struct vigil_unprotected { /* [v] exit.c */
 		unsigned long rip;
 		gfn_t gfn;

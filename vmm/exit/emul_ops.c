@@ -176,6 +176,40 @@ static int exchange(struct vigil_vcpu *vcpu, gpa_t gpa, void *old,
 		       EMUL_OK;
 }
 
+static noinline void find_ranges(struct vigil_vcpu *vcpu, gfn_t gfn)
+{
+	struct watched_tree *tree = &vcpu->vm->watched;
+	u64 start = gfn << PAGE_SHIFT;
+
+	/* Before the search: a change during it makes the next store search again. */
+	vcpu->ranges.generation = watched_generation(tree);
+	vcpu->ranges.gfn = gfn;
+	vcpu->ranges.count = watched_count(tree, start, start + PAGE_SIZE - 1,
+					   &vcpu->ranges.one);
+}
+
+/*
+ * watched_count() of a store. Most watched pages have one range, which is kept until the
+ * tree changes. While it is in the tree, nobody frees it before this vCPU enters the guest
+ * or leaves KVM_RUN.
+ */
+static __always_inline unsigned int
+count_ranges(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int bytes,
+	     const struct watched_range **only)
+{
+	struct watched_tree *tree = &vcpu->vm->watched;
+	gpa_t last = gpa + bytes - 1;
+
+	if (unlikely(vcpu->ranges.gfn != gpa >> PAGE_SHIFT ||
+		     vcpu->ranges.generation != watched_generation(tree)))
+		find_ranges(vcpu, gpa >> PAGE_SHIFT);
+	if (unlikely(vcpu->ranges.count > 1))
+		return watched_count(tree, gpa, last, only);
+	*only = vcpu->ranges.one;
+	return vcpu->ranges.count && last >= (*only)->start &&
+	       gpa <= (*only)->last;
+}
+
 /*
  * A store to a page with watches. vm->store_lock makes what is in memory, what the
  * monitor is told, and the store one step for all vCPUs: events come in the order
@@ -196,7 +230,7 @@ static __always_inline int watched_store(struct vigil_vcpu *vcpu,
 	/* The process is being killed: the guest does not run again. */
 	if (mutex_lock_killable(&vcpu->vm->store_lock))
 		return EMUL_RESTART;
-	n = watched_count(&vcpu->vm->watched, gpa, gpa + bytes - 1, &only);
+	n = count_ranges(vcpu, gpa, bytes, &only);
 	/* Beside all ranges nobody is told, so nobody wants the old bytes. */
 	if (likely(!n) && !expect) {
 		vcpu->stat.watch_misses++;

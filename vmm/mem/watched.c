@@ -18,12 +18,14 @@ INTERVAL_TREE_DEFINE(struct watched_range, rb, u64, subtree_last, RANGE_START,
 void watched_init(struct watched_tree *tree)
 {
 	tree->root = RB_ROOT_CACHED;
+	tree->changes = 0;
 	seqlock_init(&tree->lock);
 }
 
 void watched_insert(struct watched_tree *tree, struct watched_range *r)
 {
 	write_seqlock(&tree->lock);
+	WRITE_ONCE(tree->changes, tree->changes + 1);
 	ranges_insert(r, &tree->root);
 	write_sequnlock(&tree->lock);
 }
@@ -31,6 +33,7 @@ void watched_insert(struct watched_tree *tree, struct watched_range *r)
 void watched_remove(struct watched_tree *tree, struct watched_range *r)
 {
 	write_seqlock(&tree->lock);
+	WRITE_ONCE(tree->changes, tree->changes + 1);
 	ranges_remove(r, &tree->root);
 	write_sequnlock(&tree->lock);
 }

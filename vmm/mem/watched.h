@@ -28,6 +28,7 @@ struct watched_range {
 /**
  * struct watched_tree - all watched ranges of a VM
  * @root:	of the interval tree
+ * @changes:	how many there have been
  * @lock:	one change at a time. A search takes no lock: it begins again when the
  *		tree has changed meanwhile, and then it takes this one
  *
@@ -36,6 +37,7 @@ struct watched_range {
  */
 struct watched_tree {
 	struct rb_root_cached root;
+	u64 changes;
 	seqlock_t lock;
 };
 
@@ -112,9 +114,13 @@ unsigned int watched_count(struct watched_tree *tree, u64 start, u64 last,
  * A number that each change of the tree makes another one. While it stays, what a search
  * begun since has found is what one would find now.
  */
-static inline unsigned int watched_generation(const struct watched_tree *tree)
+static inline u64 watched_generation(const struct watched_tree *tree)
 {
-	return raw_read_seqcount(&tree->lock.seqcount);
+	u64 changes = READ_ONCE(tree->changes);
+
+	/* a search comes behind this; pairs with the barrier of write_seqlock() */
+	smp_rmb();
+	return changes;
 }
 
 /* Is any byte of this guest page watched? The same callers. */
