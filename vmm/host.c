@@ -35,6 +35,11 @@
 static const struct vmm_ops *const vendors[] = { &svm_ops, &vmx_ops };
 
 const struct vmm_ops *vmm_ops __ro_after_init;
+
+#define VMM_DEFINE(op) \
+	DEFINE_STATIC_CALL_NULL(vmm_##op, *((struct vmm_ops *)NULL)->op);
+VMM_CALLS(VMM_DEFINE)
+#undef VMM_DEFINE
 struct host_info host_info __ro_after_init;
 
 DEFINE_PER_CPU(bool, host_cpu_on);
@@ -484,6 +489,14 @@ static struct notifier_block reboot_nb = { .notifier_call = host_reboot };
 
 /* --- load and unload --- */
 
+static void __init set_vendor(const struct vmm_ops *ops)
+{
+	vmm_ops = ops;
+#define VMM_SET(op) static_call_update(vmm_##op, ops->op);
+	VMM_CALLS(VMM_SET)
+#undef VMM_SET
+}
+
 static int __init choose_vendor(void)
 {
 	int i, ret, worst = -ENODEV;
@@ -493,7 +506,7 @@ static int __init choose_vendor(void)
 		why = "not supported";
 		ret = vendors[i]->check(&host_reader_native, &why);
 		if (!ret) {
-			vmm_ops = vendors[i];
+			set_vendor(vendors[i]);
 			return 0;
 		}
 		/*

@@ -9,6 +9,8 @@
 #ifndef VIGIL_OPS_H
 #define VIGIL_OPS_H
 
+#include <linux/static_call.h>
+
 #include "reader.h"
 #include "vcpu.h"
 
@@ -173,5 +175,22 @@ struct vmm_ops {
 extern const struct vmm_ops *vmm_ops;
 
 extern const struct vmm_ops svm_ops, vmx_ops;
+
+/*
+ * What nearly each exit asks is called directly: the kernel writes the vendor's function
+ * into the call when vmm_ops is set. An indirect call goes through a retpoline on many
+ * hosts.
+ */
+#define VMM_CALLS(X)                                                       \
+	X(flat_segment) X(get_seg_base) X(get_cpl) X(code_bits) X(run)     \
+	X(handle_exit) X(handle_exit_irqoff) X(irq_shadow) X(set_irq_shadow)
+
+#define VMM_DECLARE(op) \
+	DECLARE_STATIC_CALL(vmm_##op, *((struct vmm_ops *)NULL)->op);
+VMM_CALLS(VMM_DECLARE)
+#undef VMM_DECLARE
+
+/* vmm_call(get_cpl)(vcpu) is vmm_ops->get_cpl(vcpu). */
+#define vmm_call(op) static_call(vmm_##op)
 
 #endif

@@ -43,7 +43,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	trace_vigil_entry(vcpu);
 	shadow_audit_entry(vcpu);
 	fpu_enter(vcpu);
-	vmm_ops->run(vcpu);
+	vmm_call(run)(vcpu);
 	compat_guest_ran();
 	fpu_leave(vcpu);
 	/*
@@ -51,7 +51,7 @@ static int enter_guest(struct vigil_vcpu *vcpu)
 	 * as they are since, or this vCPU is seen to be outside.
 	 */
 	smp_store_mb(vcpu->mode, VCPU_OUTSIDE);
-	vmm_ops->handle_exit_irqoff(vcpu);
+	vmm_call(handle_exit_irqoff)(vcpu);
 	vcpu->stat.exits++;
 	local_irq_enable();
 	preempt_enable();
@@ -105,7 +105,7 @@ static __always_inline int run_once(struct vigil_vcpu *vcpu)
 		return 1;
 	if (unlikely(reload_segments))
 		reload_hidden(vcpu);
-	r = vmm_ops->handle_exit(vcpu);
+	r = vmm_call(handle_exit)(vcpu);
 	if (r > 0 && unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) &&
 	    event_window_exit(vcpu))
 		return 0;

@@ -425,7 +425,7 @@ static int set_regs(struct vigil_vcpu *vcpu, const struct kvm_regs *regs)
 
 static int set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	bool moved = sregs->cs.base != vmm_ops->get_seg_base(vcpu, SEG_CS);
+	bool moved = sregs->cs.base != vmm_call(get_seg_base)(vcpu, SEG_CS);
 	int ret = vcpu_set_sregs(vcpu, sregs);
 
 	if (ret)

@@ -26,7 +26,7 @@ void fpu_xcr0_enter(struct vigil_vcpu *vcpu);
 void fpu_xcr0_leave(struct vigil_vcpu *vcpu);
 
 /**
- * fpu_enter() - right before vmm_ops->run(), IRQs off
+ * fpu_enter() - right before vmm_call(run)(), IRQs off
  * @vcpu:	the vCPU
  *
  * The guest's registers may have been saved by an interrupt that used the FPU,
@@ -44,7 +44,7 @@ static inline void fpu_enter(struct vigil_vcpu *vcpu)
 }
 
 /*
- * Called right after vmm_ops->run(), IRQs off. vcpu->cr4 and xcr0 are still
+ * Called right after vmm_call(run)(), IRQs off. vcpu->cr4 and xcr0 are still
  * those of fpu_enter().
  */
 static inline void fpu_leave(struct vigil_vcpu *vcpu)

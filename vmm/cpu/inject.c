@@ -214,7 +214,7 @@ void event_db_held(struct vigil_vcpu *vcpu, unsigned long dr6)
 void event_drop_shadow(struct vigil_vcpu *vcpu)
 {
 	take_held(vcpu);
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 }
 
 /* --- what the next entry delivers --- */
@@ -228,13 +228,13 @@ static bool in_delivery(const struct vigil_events *ev)
 bool event_irq_allowed(struct vigil_vcpu *vcpu)
 {
 	return (vcpu->rflags & X86_EFLAGS_IF) && !in_delivery(&vcpu->events) &&
-	       !vmm_ops->irq_shadow(vcpu);
+	       !vmm_call(irq_shadow)(vcpu);
 }
 
 static bool event_nmi_allowed(struct vigil_vcpu *vcpu)
 {
 	return !vcpu->events.nmi_masked && !in_delivery(&vcpu->events) &&
-	       !vmm_ops->irq_shadow(vcpu);
+	       !vmm_call(irq_shadow)(vcpu);
 }
 
 /*
@@ -361,7 +361,7 @@ void event_complete(struct vigil_vcpu *vcpu, enum cut_short kind, u8 vector,
 		 * also move the trap of the single step.
 		 */
 		if (!(vcpu->rflags & X86_EFLAGS_TF))
-			vmm_ops->set_irq_shadow(vcpu, true);
+			vmm_call(set_irq_shadow)(vcpu, true);
 		vcpu->pv.cut_vector = vector;
 		vcpu->pv.cut_exit = vcpu->stat.exits + 1;
 		return;

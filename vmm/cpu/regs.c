@@ -173,7 +173,7 @@ static bool is_gva(const struct vigil_vcpu *vcpu, u64 gva)
 
 int vcpu_translate(struct vigil_vcpu *vcpu, struct kvm_translation *tr)
 {
-	bool user = vmm_ops->get_cpl(vcpu) == 3;
+	bool user = vmm_call(get_cpl)(vcpu) == 3;
 	gva_t gva = tr->linear_address;
 	u32 error_code;
 	gpa_t gpa;

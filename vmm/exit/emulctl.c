@@ -32,7 +32,7 @@ static int emul_step(struct vigil_vcpu *vcpu);
 
 int emulctl_failed(struct vigil_vcpu *vcpu, int ret)
 {
-	if (ret || vmm_ops->get_cpl(vcpu) != 3)
+	if (ret || vmm_call(get_cpl)(vcpu) != 3)
 		return ret;
 	vcpu->stat.emul_user_ud++;
 	event_ud(vcpu);
@@ -87,7 +87,7 @@ static __always_inline void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
 	c->mode = mode;
-	c->cpl = vmm_ops->get_cpl(vcpu);
+	c->cpl = vmm_call(get_cpl)(vcpu);
 	c->kernel_ring = pv_kernel_ring(vcpu);
 	c->protected_mode = is_protmode(vcpu);
 	c->long_mode = is_long_mode(vcpu);
@@ -106,7 +106,7 @@ static __always_inline void begin(struct vigil_vcpu *vcpu, enum insn_mode mode)
 
 void emulctl_begin(struct vigil_vcpu *vcpu)
 {
-	begin(vcpu, vmm_ops->code_bits(vcpu));
+	begin(vcpu, vmm_call(code_bits)(vcpu));
 }
 
 void emulctl_forget(struct vigil_vcpu *vcpu)
@@ -289,7 +289,7 @@ static void emul_finish(struct vigil_vcpu *vcpu, unsigned long old_rflags)
 {
 	struct emul_ctxt *c = &vcpu->emul;
 
-	vmm_ops->set_irq_shadow(vcpu, c->shadow);
+	vmm_call(set_irq_shadow)(vcpu, c->shadow);
 	/*
 	 * No trap comes between MOV SS and the next instruction: behind that the
 	 * CPU itself makes the trap of TF, and that of a data breakpoint where it
@@ -353,7 +353,7 @@ static int load_task_later(struct vigil_vcpu *vcpu)
  */
 static void task_entered(struct vigil_vcpu *vcpu)
 {
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	if (vcpu->emul.task.event && !vcpu->events.exception.injected)
 		event_delivered(vcpu);
 }
@@ -571,7 +571,7 @@ static __always_inline int run(struct vigil_vcpu *vcpu, const u16 *ops)
 		return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION,
 					   NULL, 0);
 	}
-	mode = vmm_ops->code_bits(vcpu);
+	mode = vmm_call(code_bits)(vcpu);
 	ret = INSN_OK;
 	if (unlikely(!vigil_insn_is(insn, bytes, n, mode)))
 		ret = decode(vcpu, bytes, n, mode);

@@ -26,7 +26,7 @@ static __always_inline void advance_rip(struct vigil_vcpu *vcpu,
 {
 	unsigned long rip = vcpu->rip + len;
 
-	if (!is_long_mode(vcpu) || vmm_ops->code_bits(vcpu) != 64)
+	if (!is_long_mode(vcpu) || vmm_call(code_bits)(vcpu) != 64)
 		rip = (u32)rip;
 	vcpu->rip = rip;
 }
@@ -34,7 +34,7 @@ static __always_inline void advance_rip(struct vigil_vcpu *vcpu,
 void exit_skip(struct vigil_vcpu *vcpu, unsigned int len)
 {
 	advance_rip(vcpu, len);
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	event_trap(vcpu, vcpu->rflags, 0);
 	if (unlikely(vcpu->rflags & X86_EFLAGS_RF))
 		vcpu->rflags &= ~X86_EFLAGS_RF;
@@ -62,7 +62,7 @@ int exit_cpuid(struct vigil_vcpu *vcpu, unsigned int len)
 	vcpu->stat.exits_cpuid++;
 	/* CPUID faulting, which the guest's kernel has switched on */
 	if (unlikely(vcpu->msrs.misc_features) &&
-	    vmm_ops->get_cpl(vcpu) > pv_kernel_ring(vcpu)) {
+	    vmm_call(get_cpl)(vcpu) > pv_kernel_ring(vcpu)) {
 		event_gp(vcpu);
 		return 1;
 	}
@@ -226,7 +226,7 @@ int exit_mov_to_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 	if (control_has_cr(vcpu, cr))
 		return exit_emulate_one_of(vcpu, ops);
 	vcpu->stat.exits_cr++;
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		val = (u32)val;
 	ret = done_or_gp(vcpu, cr_set(vcpu, cr, val), len);
 	/*
@@ -249,7 +249,7 @@ int exit_mov_from_cr(struct vigil_vcpu *vcpu, int cr, int reg, unsigned int len)
 		event_ud(vcpu);
 		return 1;
 	}
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		val = (u32)val;
 	vcpu->regs[reg] = val;
 	exit_skip(vcpu, len);
@@ -268,7 +268,7 @@ int exit_mov_dr(struct vigil_vcpu *vcpu, int dr, int reg, bool write,
 		event_db(vcpu, DR6_BD);
 		return 1;
 	}
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		val = (u32)val;
 	if (write) {
 		ret = dr_set(vcpu, dr, val);
@@ -295,7 +295,7 @@ static int hypercall_done(struct vigil_vcpu *vcpu)
 	u64 ret = READ_ONCE(vcpu->run->hypercall.ret);
 
 	vcpu->io.kind = IO_NONE;
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		ret = (u32)ret;
 	vcpu->regs[REG_RAX] = ret;
 	exit_skip(vcpu, vcpu->io.next_rip - vcpu->rip);
@@ -315,11 +315,11 @@ int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 
 	if (pv_on(vcpu->vm))
 		return pv_hypercall(vcpu, len);
-	wide = vmm_ops->code_bits(vcpu) == 64;
+	wide = vmm_call(code_bits)(vcpu) == 64;
 	mask = wide ? ~0ull : ~0u;
 	nr = vcpu->regs[REG_RAX] & mask;
 	vcpu->stat.exits_hypercall++;
-	if (vmm_ops->get_cpl(vcpu)) {
+	if (vmm_call(get_cpl)(vcpu)) {
 		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
 		exit_skip(vcpu, len);
 		return 1;
@@ -367,7 +367,7 @@ int exit_xsetbv(struct vigil_vcpu *vcpu, unsigned int len)
 		event_ud(vcpu);
 		return 1;
 	}
-	if (vmm_ops->get_cpl(vcpu) > pv_kernel_ring(vcpu)) {
+	if (vmm_call(get_cpl)(vcpu) > pv_kernel_ring(vcpu)) {
 		event_gp(vcpu);
 		return 1;
 	}
@@ -381,7 +381,7 @@ static unsigned int cpuid_len(struct vigil_vcpu *vcpu, const u8 *bytes,
 {
 	struct insn insn;
 
-	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)) ||
+	if (vigil_decode(&insn, bytes, n, vmm_call(code_bits)(vcpu)) ||
 	    insn.op != INSN_OP_CPUID || insn.flags & INSN_BAD_LOCK)
 		return 0;
 	return insn.len;
@@ -424,7 +424,7 @@ int exit_invalid_opcode(struct vigil_vcpu *vcpu)
 	if (pv_is_forced(vcpu->vm, bytes, n))
 		return forced(vcpu, bytes + PV_PREFIX_LEN, n - PV_PREFIX_LEN);
 	if (pv_in_force(vcpu) &&
-	    !vigil_decode_layout(&insn, bytes, n, vmm_ops->code_bits(vcpu)) &&
+	    !vigil_decode_layout(&insn, bytes, n, vmm_call(code_bits)(vcpu)) &&
 	    pv_system_call(vcpu, &insn, &ret))
 		return ret;
 	event_ud(vcpu);

@@ -40,7 +40,7 @@ static noinline int translate_page(struct vigil_vcpu *vcpu,
 				   struct vigil_slots *slots, gva_t la,
 				   u32 *error_code)
 {
-	bool user = vmm_ops->get_cpl(vcpu) == 3;
+	bool user = vmm_call(get_cpl)(vcpu) == 3;
 	struct vigil_slot *slot;
 	gpa_t gpa;
 	gfn_t gfn;
@@ -98,7 +98,7 @@ static int fetch_part(struct vigil_vcpu *vcpu, gva_t la, u8 *buf,
 
 static gva_t fetch_address(struct vigil_vcpu *vcpu)
 {
-	gva_t la = vcpu->rip + vmm_ops->get_seg_base(vcpu, SEG_CS);
+	gva_t la = vcpu->rip + vmm_call(get_seg_base)(vcpu, SEG_CS);
 
 	return is_long_mode(vcpu) ? la : (u32)la;
 }

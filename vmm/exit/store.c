@@ -22,12 +22,12 @@ static bool store_address(struct vigil_vcpu *vcpu, const struct insn *insn,
 	*la = vigil_insn_ea(insn, (const u64 *)vcpu->regs, vcpu->rip);
 	if (insn->mode == INSN_MODE_64) {
 		if (insn->seg == INSN_SEG_FS || insn->seg == INSN_SEG_GS)
-			*la += vmm_ops->get_seg_base(vcpu,
+			*la += vmm_call(get_seg_base)(vcpu,
 						     (enum vigil_seg)insn->seg);
 		return true;
 	}
 	return is_protmode(vcpu) && !(vcpu->rflags & X86_EFLAGS_VM) &&
-	       vmm_ops->flat_segment(vcpu, (enum vigil_seg)insn->seg);
+	       vmm_call(flat_segment)(vcpu, (enum vigil_seg)insn->seg);
 }
 
 /*
@@ -37,7 +37,7 @@ static bool store_address(struct vigil_vcpu *vcpu, const struct insn *insn,
  */
 static bool store_walked(struct vigil_vcpu *vcpu, gva_t la, unsigned int bytes)
 {
-	u32 access = vmm_ops->get_cpl(vcpu) == 3 ? PFERR_W | PFERR_U : PFERR_W;
+	u32 access = vmm_call(get_cpl)(vcpu) == 3 ? PFERR_W | PFERR_U : PFERR_W;
 	/* Without paging there are no levels, and EPT tells of none. */
 	u32 levels = is_paging(vcpu) ? 0 : PFERR_U;
 
@@ -84,7 +84,7 @@ int store_short(struct vigil_vcpu *vcpu)
 		return ret;
 	rip = vcpu->rip + insn->len;
 	vcpu->rip = insn->mode == INSN_MODE_64 ? rip : (u32)rip;
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	vcpu->stat.emulated++;
 	vcpu->stat.emul_short++;
 	return EMUL_OK;

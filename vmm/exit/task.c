@@ -26,7 +26,7 @@ static void forget_event(struct vigil_vcpu *vcpu)
 int exit_task_switch(struct vigil_vcpu *vcpu, const struct exit_task *t)
 {
 	/* An INT n that was cut short has begun a shadow: inject.c. */
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	/* The CPU itself refuses a task switch in long mode. */
 	if (is_long_mode(vcpu)) {
 		event_exception_ec(vcpu, X86_TRAP_GP, t->sel & ~3u);
