@@ -145,6 +145,9 @@ struct vigil_name {
  * SYSENTER_EIP.
  */
 #define VIGIL_CONTROL_OF_MSR(nr) (VIGIL_CONTROL_MSR | (__u64)(nr) << 8)
+/* A hypercall of any guest, by its number; @start of the watch: VIGIL_CONTROL_OF_CALL() */
+#define VIGIL_CONTROL_HYPERCALL	15
+#define VIGIL_CONTROL_OF_CALL(nr) (VIGIL_CONTROL_HYPERCALL | (__u64)(nr) << 8)
 
 /* struct vigil_watch, struct vigil_condition: action */
 #define VIGIL_ACTION_LOG	0	/* the write happens; tell */
@@ -229,8 +232,8 @@ struct vigil_condition {
 
 /**
  * struct vigil_watch - a byte range whose writes are told or decided, or a control
- * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*, or
- *		VIGIL_CONTROL_OF_MSR()
+ * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*,
+ *		VIGIL_CONTROL_OF_MSR() or VIGIL_CONTROL_OF_CALL()
  * @len:	bytes, 1 to 16 MiB, must not wrap; CONTROL: 1
  * @cr3:	GVA: the address space through which @start is translated; 0 is
  *		vCPU 0's, as said above
@@ -282,6 +285,12 @@ struct vigil_condition {
  * allowed, whatever has become of the guest's memory. A call that is denied returns -1
  * (-EPERM of Xen) and changes nothing, an entry of a multicall as well. One call is one
  * event.
+ *
+ * HYPERCALL is about each call of that number, valid or not, that a level makes which may
+ * make it: the event comes before anything is done. One that is denied returns -1
+ * (-EPERM of Xen, KVM_EPERM of KVM) and does nothing. What it would change may be another
+ * control that is watched: that is a second event. Fast traps make no exit, and are no
+ * hypercalls.
  *
  * Errors: -EINVAL range, kind, control, action, condition or timeout; -E2BIG too many conditions;
  * -EOPNOTSUPP the MSR cannot be watched, or the CPU does not tell of IDTR, GDTR, LDTR and
@@ -410,6 +419,7 @@ struct vigil_table {
  * TABLE_LOAD:	nothing; @len is 0, @call is 0, and VIGIL_EVENT_DENIED is set
  * IDTR, GDTR, LDTR, TR: struct vigil_table
  * CR0, CR3, CR4, MSR: __u64
+ * HYPERCALL:	__u64[6], the arguments in the order of the guest's ABI; @old has zeroes
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
  *

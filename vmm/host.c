@@ -37,8 +37,8 @@ static const struct vmm_ops *const vendors[] = { &svm_ops, &vmx_ops };
 const struct vmm_ops *vmm_ops __ro_after_init;
 
 #define VMM_DEFINE(op) \
-	DEFINE_STATIC_CALL_NULL(vmm_##op, *((struct vmm_ops *)NULL)->op);
-VMM_CALLS(VMM_DEFINE)
+	DEFINE_STATIC_CALL_NULL(vmm_##op, *((struct vmm_ops *)NULL)->op)
+VMM_CALLS(VMM_DEFINE);
 #undef VMM_DEFINE
 struct host_info host_info __ro_after_init;
 
@@ -492,8 +492,8 @@ static struct notifier_block reboot_nb = { .notifier_call = host_reboot };
 static void __init set_vendor(const struct vmm_ops *ops)
 {
 	vmm_ops = ops;
-#define VMM_SET(op) static_call_update(vmm_##op, ops->op);
-	VMM_CALLS(VMM_SET)
+#define VMM_SET(op) static_call_update(vmm_##op, ops->op)
+	VMM_CALLS(VMM_SET);
 #undef VMM_SET
 }
 

@@ -181,13 +181,20 @@ extern const struct vmm_ops svm_ops, vmx_ops;
  * into the call when vmm_ops is set. An indirect call goes through a retpoline on many
  * hosts.
  */
-#define VMM_CALLS(X)                                                       \
-	X(flat_segment) X(get_seg_base) X(get_cpl) X(code_bits) X(run)     \
-	X(handle_exit) X(handle_exit_irqoff) X(irq_shadow) X(set_irq_shadow)
+#define VMM_CALLS(X)           \
+	X(flat_segment);       \
+	X(get_seg_base);       \
+	X(get_cpl);            \
+	X(code_bits);          \
+	X(run);                \
+	X(handle_exit);        \
+	X(handle_exit_irqoff); \
+	X(irq_shadow);         \
+	X(set_irq_shadow)
 
 #define VMM_DECLARE(op) \
-	DECLARE_STATIC_CALL(vmm_##op, *((struct vmm_ops *)NULL)->op);
-VMM_CALLS(VMM_DECLARE)
+	DECLARE_STATIC_CALL(vmm_##op, *((struct vmm_ops *)NULL)->op)
+VMM_CALLS(VMM_DECLARE);
 #undef VMM_DECLARE
 
 /* vmm_call(get_cpl)(vcpu) is vmm_ops->get_cpl(vcpu). */

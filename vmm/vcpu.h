@@ -202,7 +202,7 @@ struct vigil_vcpu {
 	struct { /* [v] the page of the last store to a watched page: emul_ops.c */
 		gfn_t gfn;
 		u64 generation; /* watched_generation() of this */
-		unsigned int count; /* ranges that have a byte of the page; 2: or more */
+		unsigned int count; /* of its ranges; 2: or more */
 		const struct watched_range *one; /* if there is one */
 	} ranges;
 	struct vigil_unprotected { /* [v] exit.c */

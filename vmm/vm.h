@@ -73,7 +73,7 @@ struct vigil_vm {
 	struct list_head watches_gone;
 	u32 controls; /* [w] writes, [a] reads: bit n: VIGIL_CONTROL_n is watched */
 	atomic_t monitors_alive; /* also those that only an event or a set of ranges has */
-	unsigned int control_watches[VIGIL_CONTROL_MSR + 1]; /* [w] of each */
+	unsigned int control_watches[VIGIL_CONTROL_HYPERCALL + 1]; /* [w] */
 	/* Watches in the tree whose pages may still be writable: watch_add() */
 	atomic_t watches_arming;
 	struct list_head monitors; /* [w] monitor.c */

@@ -537,10 +537,12 @@ static void watch_add(struct caller *c, int fd)
 	w->cookie = rng_next(r);
 	if (rng_once_in(r, 6)) {
 		w->kind = VIGIL_WATCH_CONTROL;
-		w->start = rng_below(r, VIGIL_CONTROL_MSR + 2);
+		w->start = rng_below(r, VIGIL_CONTROL_HYPERCALL + 2);
 		if (w->start == VIGIL_CONTROL_MSR)
 			w->start = VIGIL_CONTROL_OF_MSR(
 				msrs[rng_below(r, ARRAY_SIZE(msrs))]);
+		if (w->start == VIGIL_CONTROL_HYPERCALL)
+			w->start = VIGIL_CONTROL_OF_CALL(rng_below(r, 64));
 		w->len = 1;
 		w->cr3 = 0;
 	}

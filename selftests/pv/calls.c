@@ -367,28 +367,6 @@ static void user_pointers(long mode)
 
 /* ---- multicalls ---- */
 
-static unsigned int word_bytes(const struct vcpu *v)
-{
-	return is_wide(v) ? 8 : 4;
-}
-
-static void set_word(struct vcpu *v, uint64_t list, unsigned int entry,
-		     unsigned int word, uint64_t value)
-{
-	unsigned int bytes = word_bytes(v);
-
-	memcpy(vm_ram(v->vm, list + (entry * 8 + word) * bytes, bytes), &value,
-	       bytes);
-}
-
-static int64_t entry_result(struct vcpu *v, uint64_t list, unsigned int entry)
-{
-	unsigned int bytes = word_bytes(v);
-	uint64_t at = list + (entry * 8 + 1) * bytes;
-
-	return is_wide(v) ? (int64_t)rd64(v->vm, at) : (int32_t)rd32(v->vm, at);
-}
-
 static void multicalls(long mode)
 {
 	/* It crosses pages, and is not aligned. */

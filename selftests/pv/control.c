@@ -343,7 +343,7 @@ static void arguments(long unused)
 		__VA_ARGS__;                                          \
 		CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), EINVAL); \
 	} while (0)
-	BAD(w.start = VIGIL_CONTROL_MSR + 1);
+	BAD(w.start = VIGIL_CONTROL_HYPERCALL + 1);
 	BAD(w.start = 1ull << 63);
 	BAD(w.start = ~0ull);
 	BAD(w.len = 0);

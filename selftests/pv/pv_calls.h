@@ -156,4 +156,29 @@ static inline enum stop write_msr(struct vcpu *v, uint64_t value)
 	return vcpu_access_msr(v, true, MSR_PAGE, value);
 }
 
+/* ---- entries of a multicall ---- */
+
+static inline unsigned int word_bytes(const struct vcpu *v)
+{
+	return is_wide(v) ? 8 : 4;
+}
+
+static inline void set_word(struct vcpu *v, uint64_t list, unsigned int entry,
+			    unsigned int word, uint64_t value)
+{
+	unsigned int bytes = word_bytes(v);
+
+	memcpy(vm_ram(v->vm, list + (entry * 8 + word) * bytes, bytes), &value,
+	       bytes);
+}
+
+static inline int64_t entry_result(struct vcpu *v, uint64_t list,
+				   unsigned int entry)
+{
+	unsigned int bytes = word_bytes(v);
+	uint64_t at = list + (entry * 8 + 1) * bytes;
+
+	return is_wide(v) ? (int64_t)rd64(v->vm, at) : (int32_t)rd32(v->vm, at);
+}
+
 #endif

@@ -182,6 +182,40 @@ static void registers_json(long arg)
 	CHECK_EQ(end(), 0);
 }
 
+static struct vigil_event hypercall(unsigned int seq)
+{
+	struct vigil_event ev = written(seq, VIGIL_CONTROL_HYPERCALL, 0, 7);
+
+	ev.call = 29;
+	ev.len = 6 * sizeof(uint64_t);
+	return ev;
+}
+
+static void calls(long arg)
+{
+	struct fake_msg msg;
+
+	start_plain("watch 7 --control call:29 --control call:0x12 --count 1");
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_CONTROL);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_OF_CALL(29));
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.start, VIGIL_CONTROL_OF_CALL(18));
+	expect(&err, "watching control call:29, action log");
+	expect(&err, "watching control call:18, action log");
+	send_event(hypercall(1));
+	expect(&out, "#1 hypercall 29: ");
+	expect(&out, "    arguments 0x7 0 0 0 0 0\n");
+	CHECK_EQ(end(), 0);
+	start_plain("watch 7 --json --control call:29 --count 1");
+	message(FAKE_WATCH);
+	expect(&out, "\"kind\":\"control\",\"control\":\"call:29\"");
+	send_event(hypercall(1));
+	expect(&out, "\"control\":\"call:29\",\"call\":29,\"arguments\":"
+		     "[\"0x7\",\"0x0\",\"0x0\",\"0x0\",\"0x0\",\"0x0\"]");
+	CHECK_EQ(end(), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -189,6 +223,7 @@ int main(int argc, char **argv)
 		{ "controls, JSON", controls_json, 0 },
 		{ "registers", registers, 0 },
 		{ "registers, JSON", registers_json, 0 },
+		{ "hypercalls", calls, 0 },
 		{ 0 },
 	};
 

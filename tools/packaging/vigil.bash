@@ -58,7 +58,7 @@ _vigil() {
 		mapfile -t COMPREPLY < <(compgen -W \
 			'idtr gdtr ldtr tr cr0 cr3 cr4 msr:LSTAR msr:STAR msr:CSTAR msr:SFMASK msr:EFER
 			msr:SYSENTER_CS msr:SYSENTER_ESP msr:SYSENTER_EIP
-			trap-table fast-trap gdt stack callback iopl table-load' -- "$cur")
+			trap-table fast-trap gdt stack callback iopl table-load call:' -- "$cur")
 		return
 		;;
 	:) # msr:NAME is three words

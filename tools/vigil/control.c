@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Events of a guest's kernel that changes a control, as text and as JSON. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
@@ -41,7 +43,7 @@ static const struct {
 	{ 0x175, "msr:SYSENTER_ESP" }, { 0x176, "msr:SYSENTER_EIP" },
 };
 
-/* The hypercalls that change them, in Xen's numbers. */
+/* The hypercalls that change them, in Xen's numbers. They are watched by number. */
 static const char *const calls[] = {
 	[0] = "set_trap_table",
 	[2] = "set_gdt",
@@ -64,8 +66,19 @@ static const char *const callbacks[] = {
 #define N_CALLS (sizeof(calls) / sizeof(calls[0]))
 #define N_CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
 
+static bool is_call(uint64_t start)
+{
+	return (start & 0xff) == VIGIL_CONTROL_HYPERCALL;
+}
+
 const char *control_name(uint64_t start)
 {
+	static char call[24];
+
+	if (is_call(start)) {
+		snprintf(call, sizeof(call), "call:%llu", (ull)start >> 8);
+		return call;
+	}
 	for (unsigned int i = 0; i < N_MSRS; i++)
 		if (start == VIGIL_CONTROL_OF_MSR(msrs[i].msr))
 			return msrs[i].name;
@@ -74,14 +87,18 @@ const char *control_name(uint64_t start)
 
 const char *control_of_event(const struct vigil_event *ev)
 {
-	return control_name(ev->control == VIGIL_CONTROL_MSR ?
-				    VIGIL_CONTROL_OF_MSR(ev->first) :
-				    ev->control);
+	switch (ev->control) {
+	case VIGIL_CONTROL_MSR:
+		return control_name(VIGIL_CONTROL_OF_MSR(ev->first));
+	case VIGIL_CONTROL_HYPERCALL:
+		return control_name(VIGIL_CONTROL_OF_CALL(ev->call));
+	}
+	return control_name(ev->control);
 }
 
 bool control_is_register(uint64_t start)
 {
-	return (start & 0xff) >= VIGIL_CONTROL_IDTR;
+	return (start & 0xff) >= VIGIL_CONTROL_IDTR && !is_call(start);
 }
 
 /* The number is in hexadecimal. */
@@ -101,10 +118,26 @@ static bool parse_msr(const char *text, uint64_t *start)
 	return true;
 }
 
+/* The number is as hypercalls are numbered: decimal, or hexadecimal with 0x. */
+static bool parse_call(const char *text, uint64_t *start)
+{
+	char *end;
+	unsigned long call;
+
+	errno = 0;
+	call = strtoul(text, &end, 0);
+	if (*text < '0' || *text > '9' || *end || errno || call > UINT32_MAX)
+		return false;
+	*start = VIGIL_CONTROL_OF_CALL(call);
+	return true;
+}
+
 bool control_parse(const char *name, uint64_t *nr)
 {
 	if (!strncmp(name, "msr:", 4))
 		return parse_msr(name + 4, nr);
+	if (!strncmp(name, "call:", 5))
+		return parse_call(name + 5, nr);
 	for (unsigned int i = 0; i < N_CONTROLS; i++) {
 		if (strcmp(controls[i], name))
 			continue;
@@ -210,6 +243,10 @@ void control_title(FILE *out, const struct vigil_event *ev)
 	}
 	if (control_is_register(ev->control)) {
 		fprintf(out, "change of %s", control_of_event(ev) ?: "an MSR");
+		return;
+	}
+	if (ev->control == VIGIL_CONTROL_HYPERCALL) {
+		fprintf(out, "hypercall %u", ev->call);
 		return;
 	}
 	if (ev->call < N_CALLS && calls[ev->call])
@@ -336,6 +373,19 @@ static void print_register(FILE *out, const struct vigil_event *ev,
 	fputc('\n', out);
 }
 
+static void print_call(FILE *out, const struct vigil_event *ev,
+		       const struct vigil_symbols *t)
+{
+	unsigned int i, n = shown(ev, sizeof(uint64_t));
+
+	fputs("    arguments", out);
+	for (i = 0; i < n; i++) {
+		fputc(' ', out);
+		print_word(out, word_at(ev->new_, i), t);
+	}
+	fputc('\n', out);
+}
+
 void control_print(FILE *out, const struct vigil_event *ev,
 		   const struct control_all *all, const struct vigil_symbols *t)
 {
@@ -359,6 +409,9 @@ void control_print(FILE *out, const struct vigil_event *ev,
 		break;
 	case VIGIL_CONTROL_IOPL:
 		print_iopl(out, ev);
+		break;
+	case VIGIL_CONTROL_HYPERCALL:
+		print_call(out, ev, t);
 		break;
 	}
 }
@@ -518,12 +571,32 @@ static void register_json(struct json_object *list,
 	json_object_array_add(list, o);
 }
 
+static struct json_object *call_json(const struct vigil_event *ev)
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int i, n = shown(ev, sizeof(uint64_t));
+	char text[32];
+
+	for (i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "0x%llx",
+			 (ull)word_at(ev->new_, i));
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	return list;
+}
+
 void control_json(struct json_object *o, const struct vigil_event *ev,
 		  const struct control_all *all, const struct vigil_symbols *t)
 {
-	struct json_object *list = json_object_new_array();
+	struct json_object *list;
 
 	add_text(o, "control", control_of_event(ev) ?: "unknown");
+	if (ev->control == VIGIL_CONTROL_HYPERCALL) {
+		add_num(o, "call", ev->call);
+		json_object_object_add(o, "arguments", call_json(ev));
+		return;
+	}
+	list = json_object_new_array();
 	if (control_is_register(ev->control)) {
 		register_json(list, ev, t);
 		json_object_object_add(o, "changes", list);

@@ -22,7 +22,10 @@ struct control_all {
 	struct vigil_pv_trap trap[CONTROL_MAX_TRAPS];
 };
 
-/* "trap-table", "msr:LSTAR"...: of the start of a watch. NULL: it has no name. */
+/*
+ * "trap-table", "msr:LSTAR", "call:17"...: of the start of a watch. NULL: it has no name.
+ * The text holds until the next call.
+ */
 const char *control_name(uint64_t start);
 /* The same of an event. */
 const char *control_of_event(const struct vigil_event *ev);

@@ -61,7 +61,8 @@ static const struct argp_option options[] = {
 	{ "control", OPT_CONTROL, "NAME", 0,
 	  "What the guest's kernel changes: idtr, gdtr, ldtr, tr, cr0, cr3, cr4, or an MSR, "
 	  "msr:LSTAR for one; a paravirtual guest's by hypercalls: trap-table, fast-trap, gdt, "
-	  "stack, callback or iopl; table-load: LIDT and its like, which are refused by themselves",
+	  "stack, callback or iopl; table-load: LIDT and its like, which are refused by themselves; "
+	  "call:NUMBER: any guest's hypercall",
 	  1 },
 	{ NULL, 0, NULL, 0,
 	  "Of all ranges before that have none yet, else of all:", 2 },
@@ -164,7 +165,7 @@ static void add_control(struct argp_state *state, struct args *args,
 		argp_error(
 			state,
 			"--control is idtr, gdtr, ldtr, tr, cr0, cr3, cr4, msr:NAME, trap-table, "
-			"fast-trap, gdt, stack, callback, iopl or table-load");
+			"fast-trap, gdt, stack, callback, iopl, table-load or call:NUMBER");
 	add_range(state, args, NULL, VIGIL_WATCH_CONTROL, NULL);
 	r = &args->opts.range[args->opts.n - 1];
 	r->w.start = nr;

@@ -146,6 +146,27 @@ enum watch_answer control_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value)
 	return old == value ? WATCH_GO : watch_change(vcpu, &st);
 }
 
+enum watch_answer control_call(struct vigil_vcpu *vcpu, u64 nr,
+			       const u64 arg[6])
+{
+	const struct watch_control control = {
+		.nr = VIGIL_CONTROL_HYPERCALL,
+		.call = nr,
+		.count = 1,
+	};
+	static const u64 none[6];
+	const struct watch_store st = {
+		.len = sizeof(none),
+		.old = none,
+		.new_ = arg,
+		.control = &control,
+	};
+
+	if (nr > U32_MAX || !watch_has(vcpu->vm, &control))
+		return WATCH_GO;
+	return watch_change(vcpu, &st);
+}
+
 int control_settle(struct vigil_vcpu *vcpu,
 		   int (*again)(struct vigil_vcpu *vcpu))
 {

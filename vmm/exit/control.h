@@ -43,6 +43,12 @@ enum watch_answer control_sys_seg(struct vigil_vcpu *vcpu, bool tr,
 /* It is not emulated: the caller waits by itself. */
 enum watch_answer control_msr(struct vigil_vcpu *vcpu, u32 msr, u64 value);
 /*
+ * A hypercall that its caller may make. Nothing has been done yet; the caller waits by
+ * itself. @arg: its arguments.
+ */
+enum watch_answer control_call(struct vigil_vcpu *vcpu, u64 nr,
+			       const u64 arg[6]);
+/*
  * Waits for the verdict on a change that the emulator has begun. 1: vcpu->change has it.
  * Otherwise leave to userspace; @again is called to come back here.
  */

@@ -302,51 +302,129 @@ static int hypercall_done(struct vigil_vcpu *vcpu)
 	return 1;
 }
 
+/* A hypercall of KVM's, as its caller has made it */
+struct hypercall {
+	u64 nr, arg[6];
+	bool wide;
+};
+
+static struct hypercall hypercall_of(struct vigil_vcpu *vcpu)
+{
+	static const u8 args[] = { REG_RBX, REG_RCX, REG_RDX,
+				   REG_RSI, REG_RDI, REG_RBP };
+	struct hypercall call;
+	unsigned int i;
+	u64 mask;
+
+	call.wide = vmm_call(code_bits)(vcpu) == 64;
+	mask = call.wide ? ~0ull : ~0u;
+	call.nr = vcpu->regs[REG_RAX] & mask;
+	for (i = 0; i < ARRAY_SIZE(args); i++)
+		call.arg[i] = vcpu->regs[args[i]] & mask;
+	return call;
+}
+
+static u64 hypercall_error(unsigned int error, bool wide)
+{
+	u64 result = -(u64)error;
+
+	return wide ? result : (u32)result;
+}
+
+static int hypercall_fails(struct vigil_vcpu *vcpu, unsigned int len,
+			   unsigned int error, bool wide)
+{
+	vcpu->regs[REG_RAX] = hypercall_error(error, wide);
+	exit_skip(vcpu, len);
+	return 1;
+}
+
 /*
  * The kernel knows no hypercall: -ENOSYS, or KVM_EXIT_HYPERCALL for the numbers
- * that the VMM has asked for (KVM_CAP_EXIT_HYPERCALL). From CPL 1 to 3: -EPERM,
- * as Xen and KVM do. The values are those of <linux/kvm_para.h>.
+ * that the VMM has asked for (KVM_CAP_EXIT_HYPERCALL).
  */
-int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
+static int make_hypercall(struct vigil_vcpu *vcpu, const struct hypercall *call,
+			  unsigned int len)
 {
 	struct kvm_run *run = vcpu->run;
-	u64 mask, nr;
-	bool wide;
 
-	if (pv_on(vcpu->vm))
-		return pv_hypercall(vcpu, len);
-	wide = vmm_call(code_bits)(vcpu) == 64;
-	mask = wide ? ~0ull : ~0u;
-	nr = vcpu->regs[REG_RAX] & mask;
-	vcpu->stat.exits_hypercall++;
-	if (vmm_call(get_cpl)(vcpu)) {
-		vcpu->regs[REG_RAX] = -(u64)KVM_EPERM & mask;
-		exit_skip(vcpu, len);
-		return 1;
-	}
-	if (nr >= 32 || !(READ_ONCE(vcpu->vm->hypercall_exits) & BIT(nr))) {
-		vcpu->regs[REG_RAX] = -(u64)KVM_ENOSYS & mask;
-		exit_skip(vcpu, len);
-		return 1;
-	}
+	if (call->nr >= 32 ||
+	    !(READ_ONCE(vcpu->vm->hypercall_exits) & BIT(call->nr)))
+		return hypercall_fails(vcpu, len, KVM_ENOSYS, call->wide);
 	run->exit_reason = KVM_EXIT_HYPERCALL;
-	run->hypercall.nr = nr;
-	run->hypercall.args[0] = vcpu->regs[REG_RBX] & mask;
-	run->hypercall.args[1] = vcpu->regs[REG_RCX] & mask;
-	run->hypercall.args[2] = vcpu->regs[REG_RDX] & mask;
-	run->hypercall.args[3] = vcpu->regs[REG_RSI] & mask;
-	run->hypercall.args[4] = vcpu->regs[REG_RDI] & mask;
-	run->hypercall.args[5] = vcpu->regs[REG_RBP] & mask;
+	run->hypercall.nr = call->nr;
+	BUILD_BUG_ON(sizeof(run->hypercall.args) != sizeof(call->arg));
+	memcpy(run->hypercall.args, call->arg, sizeof(call->arg));
 	/*
 	 * The guest reads this value if the VMM does not change it: the VMM
 	 * does not know the hypercall either.
 	 */
-	run->hypercall.ret = -(u64)KVM_ENOSYS & mask;
-	compat_hypercall_flags(run, wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
+	run->hypercall.ret = hypercall_error(KVM_ENOSYS, call->wide);
+	compat_hypercall_flags(run,
+			       call->wide ? KVM_EXIT_HYPERCALL_LONG_MODE : 0);
 	vcpu->io.kind = IO_HYPERCALL;
 	vcpu->io.next_rip = vcpu->rip + len;
 	vcpu->complete = hypercall_done;
 	return 0;
+}
+
+/* Waits for the verdict on a watched hypercall. */
+static int hypercall_held(struct vigil_vcpu *vcpu)
+{
+	unsigned int len = vcpu->io.next_rip - vcpu->rip;
+	struct hypercall call;
+	enum watch_answer answer;
+	int ret;
+
+	/* As in wrmsr_held() */
+	vcpu->io.kind = IO_NONE;
+	if (unlikely(!vcpu->held))
+		return 1;
+	vcpu->io.kind = IO_HYPERCALL;
+	ret = emulctl_verdict(vcpu, hypercall_held, NULL, &answer);
+	if (ret != 1)
+		return ret;
+	vcpu->io.kind = IO_NONE;
+	/* The registers are those that the monitor was shown. */
+	call = hypercall_of(vcpu);
+	return answer == WATCH_GO ?
+		       make_hypercall(vcpu, &call, len) :
+		       hypercall_fails(vcpu, len, KVM_EPERM, call.wide);
+}
+
+/* A monitor watches hypercalls: asks about this one. */
+static noinline int watched_hypercall(struct vigil_vcpu *vcpu,
+				      const struct hypercall *call,
+				      unsigned int len)
+{
+	switch (control_call(vcpu, call->nr, call->arg)) {
+	case WATCH_GO:
+		return make_hypercall(vcpu, call, len);
+	case WATCH_HELD:
+		vcpu->io.next_rip = vcpu->rip + len;
+		return hypercall_held(vcpu);
+	default:
+		return hypercall_fails(vcpu, len, KVM_EPERM, call->wide);
+	}
+}
+
+/*
+ * From CPL 1 to 3: -EPERM, as Xen and KVM do. The errors are those of
+ * <linux/kvm_para.h>.
+ */
+int exit_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
+{
+	struct hypercall call;
+
+	if (pv_on(vcpu->vm))
+		return pv_hypercall(vcpu, len);
+	vcpu->stat.exits_hypercall++;
+	call = hypercall_of(vcpu);
+	if (vmm_call(get_cpl)(vcpu))
+		return hypercall_fails(vcpu, len, KVM_EPERM, call.wide);
+	if (watch_controls(vcpu->vm, VIGIL_CONTROL_HYPERCALL))
+		return watched_hypercall(vcpu, &call, len);
+	return make_hypercall(vcpu, &call, len);
 }
 
 int exit_invlpg(struct vigil_vcpu *vcpu, gva_t gva, unsigned int len)

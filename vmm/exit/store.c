@@ -22,8 +22,8 @@ static bool store_address(struct vigil_vcpu *vcpu, const struct insn *insn,
 	*la = vigil_insn_ea(insn, (const u64 *)vcpu->regs, vcpu->rip);
 	if (insn->mode == INSN_MODE_64) {
 		if (insn->seg == INSN_SEG_FS || insn->seg == INSN_SEG_GS)
-			*la += vmm_call(get_seg_base)(vcpu,
-						     (enum vigil_seg)insn->seg);
+			*la += vmm_call(
+				get_seg_base)(vcpu, (enum vigil_seg)insn->seg);
 		return true;
 	}
 	return is_protmode(vcpu) && !(vcpu->rflags & X86_EFLAGS_VM) &&

@@ -10,16 +10,16 @@
 int control_check(const struct vigil_watch *w)
 {
 	unsigned int nr = control_nr(w->start);
-	u64 msr = w->start >> 8;
+	u64 which = w->start >> 8;
 
-	if (nr > VIGIL_CONTROL_MSR || w->len != 1 || w->cr3)
+	if (nr > VIGIL_CONTROL_HYPERCALL || w->len != 1 || w->cr3 ||
+	    which >> 32)
 		return -EINVAL;
-	if (nr == VIGIL_CONTROL_MSR) {
-		if (msr >> 32)
-			return -EINVAL;
-		return msr_watchable(msr) ? 0 : -EOPNOTSUPP;
-	}
-	if (msr)
+	if (nr == VIGIL_CONTROL_MSR)
+		return msr_watchable(which) ? 0 : -EOPNOTSUPP;
+	if (nr == VIGIL_CONTROL_HYPERCALL)
+		return 0;
+	if (which)
 		return -EINVAL;
 	/* A load that fails anyway can only be told. */
 	if (nr == VIGIL_CONTROL_TABLE_LOAD && w->action != VIGIL_ACTION_LOG)

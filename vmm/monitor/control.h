@@ -5,7 +5,10 @@
 
 #include "watch.h"
 
-/* @start of a watch has the control in its lowest byte, and behind it the MSR's number. */
+/*
+ * @start of a watch has the control in its lowest byte, and behind it the number of the MSR
+ * or of the hypercall.
+ */
 static inline unsigned int control_nr(u64 start)
 {
 	return start & 0xff;
@@ -14,8 +17,13 @@ static inline unsigned int control_nr(u64 start)
 /* The only @start of a watch that this change belongs to */
 static inline u64 control_start(const struct watch_control *c)
 {
-	return c->nr == VIGIL_CONTROL_MSR ? VIGIL_CONTROL_OF_MSR(c->first) :
-					    c->nr;
+	switch (c->nr) {
+	case VIGIL_CONTROL_MSR:
+		return VIGIL_CONTROL_OF_MSR(c->first);
+	case VIGIL_CONTROL_HYPERCALL:
+		return VIGIL_CONTROL_OF_CALL(c->call);
+	}
+	return c->nr;
 }
 
 /* Is the watch a valid one of a control? 0; -EINVAL; -EOPNOTSUPP not on this CPU. */

@@ -347,6 +347,13 @@ static bool may_fault(const struct vigil_vcpu *vcpu)
 	return insn->len;
 }
 
+/* Does the guest ask by a hypercall, which has a result and does not fault? */
+static bool by_hypercall(u32 control)
+{
+	return control < VIGIL_CONTROL_IDTR ||
+	       control == VIGIL_CONTROL_HYPERCALL;
+}
+
 /* How a held event can be answered: struct vigil_event says which by what. */
 static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
 {
@@ -354,7 +361,7 @@ static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
 		 BIT(VIGIL_VERDICT_KILL);
 
 	if (st->control)
-		return st->control->nr < VIGIL_CONTROL_IDTR ?
+		return by_hypercall(st->control->nr) ?
 			       can :
 			       can | BIT(VIGIL_VERDICT_GP);
 	can |= BIT(VIGIL_VERDICT_REPLACE);

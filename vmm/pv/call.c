@@ -14,10 +14,12 @@
 
 #include "internal.h"
 #include "vmm/cpu/inject.h"
+#include "vmm/exit/control.h"
 #include "vmm/exit/emul_ops.h"
 #include "vmm/exit/emulctl.h"
 #include "vmm/exit/exit.h"
 #include "vmm/ops.h"
+#include "vmm/turn.h"
 
 /* struct multicall_entry of a 64-bit caller; a 32-bit one has 4 bytes each. */
 #define ENTRY_WORDS 8
@@ -312,6 +314,47 @@ static int answer(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	return ret;
 }
 
+/* How often a watched call is tried while other vCPUs change the tables under its walks. */
+#define CALL_TRIES 1000
+
+/* A monitor has let the call pass. It is told of one call once, so this tries again. */
+static int answer_watched(struct vigil_vcpu *vcpu, const struct pv_call *call)
+{
+	unsigned int tries = CALL_TRIES;
+	int ret;
+
+	do {
+		run_audit_turn(vcpu);
+		ret = answer(vcpu, call);
+		cond_resched();
+	} while (ret == CALL_AGAIN && --tries && !signal_pending(current));
+	return ret;
+}
+
+static noinline int ask_call(struct vigil_vcpu *vcpu,
+			     const struct pv_call *call)
+{
+	switch (control_call(vcpu, call->nr, call->arg)) {
+	case WATCH_GO:
+		return answer_watched(vcpu, call);
+	case WATCH_HELD:
+		vcpu->pv.change = NULL;
+		vcpu->pv.asked = *call;
+		return CALL_HELD;
+	default:
+		return -EPERM;
+	}
+}
+
+/* The same as answer(), of a call that a monitor may watch. */
+static __always_inline int answer_or_ask(struct vigil_vcpu *vcpu,
+					 const struct pv_call *call)
+{
+	if (watch_controls(vcpu->vm, VIGIL_CONTROL_HYPERCALL))
+		return ask_call(vcpu, call);
+	return answer(vcpu, call);
+}
+
 /* ---- what userspace or a monitor answers ---- */
 
 static int answered(struct vigil_vcpu *vcpu, s64 result)
@@ -331,28 +374,6 @@ static int user_done(struct vigil_vcpu *vcpu)
 	return answered(vcpu, READ_ONCE(vcpu->run->xen.u.hcall.result));
 }
 
-/* Waits for the verdict on a change, which ends the call or the entry. */
-static int change_held(struct vigil_vcpu *vcpu)
-{
-	enum watch_answer answer;
-	int ret;
-
-	/*
-	 * The VMM has given the vCPU other registers or tables: the event was withdrawn,
-	 * and the guest executes the instruction again.
-	 */
-	if (unlikely(!vcpu->held)) {
-		vcpu->io.kind = IO_NONE;
-		pv_drop_change(vcpu);
-		return 1;
-	}
-	vcpu->io.kind = IO_HYPERCALL;
-	ret = emulctl_verdict(vcpu, change_held, NULL, &answer);
-	if (ret != 1)
-		return ret;
-	return answered(vcpu, pv_settle_change(vcpu, answer));
-}
-
 static int to_user(struct vigil_vcpu *vcpu, const struct pv_call *call)
 {
 	struct kvm_xen_exit *x = &vcpu->run->xen;
@@ -369,6 +390,56 @@ static int to_user(struct vigil_vcpu *vcpu, const struct pv_call *call)
 	vcpu->io.kind = IO_HYPERCALL;
 	vcpu->complete = user_done;
 	return 0;
+}
+
+static int verdict_held(struct vigil_vcpu *vcpu);
+
+/* A call, or an entry of a multicall, has this answer. Returns as exit_hypercall(). */
+static int conclude(struct vigil_vcpu *vcpu, const struct pv_call *call,
+		    int ret)
+{
+	switch (ret) {
+	case CALL_AGAIN:
+		return 1;
+	case CALL_TO_USER:
+		return to_user(vcpu, call);
+	case CALL_HELD:
+		return verdict_held(vcpu);
+	case CALL_IRET:
+		return pv_iret(vcpu, call);
+	}
+	return answered(vcpu, ret);
+}
+
+/*
+ * Waits for the verdict on a change, which ends the call or the entry, or on the call
+ * itself, which is made then.
+ */
+static int verdict_held(struct vigil_vcpu *vcpu)
+{
+	enum watch_answer verdict;
+	struct pv_call call;
+	int ret;
+
+	/*
+	 * The VMM has given the vCPU other registers or tables: the event was withdrawn,
+	 * and the guest executes the instruction again.
+	 */
+	if (unlikely(!vcpu->held)) {
+		vcpu->io.kind = IO_NONE;
+		pv_drop_change(vcpu);
+		return 1;
+	}
+	vcpu->io.kind = IO_HYPERCALL;
+	ret = emulctl_verdict(vcpu, verdict_held, NULL, &verdict);
+	if (ret != 1)
+		return ret;
+	if (vcpu->pv.change)
+		return answered(vcpu, pv_settle_change(vcpu, verdict));
+	vcpu->io.kind = IO_NONE;
+	call = vcpu->pv.asked;
+	ret = verdict == WATCH_GO ? answer_watched(vcpu, &call) : -EPERM;
+	return conclude(vcpu, &call, ret);
 }
 
 /* ---- dispatch ---- */
@@ -451,13 +522,12 @@ static int multicall_entry(struct vigil_vcpu *vcpu, u64 la,
 		return CALL_LEAVE;
 	}
 	pv->entry_la = la + ENTRY_RESULT * bytes;
-	ret = accepted(vcpu, call.cpl, call.nr) ? answer(vcpu, &call) : -EPERM;
+	ret = accepted(vcpu, call.cpl, call.nr) ? answer_or_ask(vcpu, &call) :
+						  -EPERM;
 	if (ret == CALL_AGAIN)
 		return CALL_LEAVE;
-	if (ret == CALL_TO_USER)
-		return to_user(vcpu, &call);
-	if (unlikely(ret == CALL_HELD))
-		return change_held(vcpu);
+	if (unlikely(ret > 0))
+		return conclude(vcpu, &call, ret);
 	result = ret;
 	add_out(vcpu, pv->entry_la, &result, bytes);
 	return finish(vcpu);
@@ -522,15 +592,9 @@ int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	    (vcpu->vm->pv.kernel & BIT_ULL(__HYPERVISOR_multicall)))
 		return multicall(vcpu, &call);
 	load_args(vcpu, &call);
-	ret = answer(vcpu, &call);
-	if (ret == CALL_AGAIN)
-		return 1;
-	if (ret == CALL_TO_USER)
-		return to_user(vcpu, &call);
-	if (unlikely(ret == CALL_HELD))
-		return change_held(vcpu);
-	if (ret == CALL_IRET)
-		return pv_iret(vcpu, &call);
+	ret = answer_or_ask(vcpu, &call);
+	if (unlikely(ret > 0))
+		return conclude(vcpu, &call, ret);
 	pv->result = ret;
 	return finish(vcpu);
 }

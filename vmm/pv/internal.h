@@ -6,20 +6,6 @@
 #include "pv.h"
 #include "vmm/monitor/watch.h"
 
-/**
- * struct pv_call - one hypercall
- * @nr:		its number
- * @arg:	its arguments; a 32-bit caller has five
- * @wide:	the caller runs 64-bit code
- * @cpl:	of the caller
- */
-struct pv_call {
-	u64 nr;
-	u64 arg[6];
-	bool wide;
-	u8 cpl;
-};
-
 /* What a call's function answers, besides a result of 0 or a negative errno. */
 enum { CALL_TO_USER = 1, CALL_AGAIN, CALL_LEAVE, CALL_HELD, CALL_IRET };
 

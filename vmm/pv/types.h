@@ -105,6 +105,20 @@ struct pv_out {
 
 struct pv_change;
 
+/**
+ * struct pv_call - one hypercall
+ * @nr:		its number
+ * @arg:	its arguments; a 32-bit caller has five
+ * @wide:	the caller runs 64-bit code
+ * @cpl:	of the caller
+ */
+struct pv_call {
+	u64 nr;
+	u64 arg[6];
+	bool wide;
+	u8 cpl;
+};
+
 /* [v] */
 struct pv_vcpu {
 	bool own; /* policy counts, if generation is the VM's */
@@ -141,7 +155,8 @@ struct pv_vcpu {
 	} arg;
 	u64 *gdt; /* of set_gdt, or NULL */
 	/* only while a monitor is asked */
-	const struct pv_change *change;
+	const struct pv_change *change; /* NULL: about the call itself */
+	struct pv_call asked; /* that call */
 	struct vigil_pv_trap *told; /* vectors that change, or NULL */
 	/* tables.c */
 	bool in_force; /* the CPU uses @tables */
