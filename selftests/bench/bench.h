@@ -109,6 +109,31 @@ void count(struct bench *b, struct counts *c);
 bool trace_msrs(bool on);
 void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...);
 
+/* rows.c */
+void charge(struct result *r, const struct counts *before,
+	    const struct counts *after);
+/* Makes the host's memory of the first @pages present and private. */
+void populate(struct bench *b, uint64_t pages);
+/* Runs @op to its end, and divides the cost by @ops operations. */
+void run_op(struct bench *b, struct result *r, const char *op, struct regs regs,
+	    uint64_t ops);
+void mmio_write(struct bench *b, struct result *r);
+
+/* watches.c */
+#define WATCHED(name)                                      \
+	void name(struct bench *b, struct result *r);      \
+	void name##_32(struct bench *b, struct result *r); \
+	void name##_unpaged(struct bench *b, struct result *r)
+WATCHED(watch_beside);
+WATCHED(watch_log);
+WATCHED(watch_deny);
+#undef WATCHED
+void watch_pass(struct bench *b, struct result *r);
+void watch_pass_16(struct bench *b, struct result *r);
+void watch_ask(struct bench *b, struct result *r);
+void watch_add_200(struct bench *b, struct result *r);
+void watch_add_10k(struct bench *b, struct result *r);
+
 static inline uint64_t now(void)
 {
 	uint32_t lo, hi;

@@ -20,8 +20,8 @@
 
 uint64_t bench_ops = 2000;
 
-static void charge(struct result *r, const struct counts *before,
-		   const struct counts *after)
+void charge(struct result *r, const struct counts *before,
+	    const struct counts *after)
 {
 #define D(f) r->n.f = before->f < 0 ? -1 : after->f - before->f
 	D(exits);
@@ -51,8 +51,8 @@ static void measure(struct bench *b, struct result *r, uint64_t ops)
 	charge(r, &before, &after);
 }
 
-static void run_op(struct bench *b, struct result *r, const char *op,
-		   struct regs regs, uint64_t ops)
+void run_op(struct bench *b, struct result *r, const char *op, struct regs regs,
+	    uint64_t ops)
 {
 	start(b, op, &regs);
 	measure(b, r, ops);
@@ -115,7 +115,7 @@ static void pio(struct bench *b, struct result *r)
 	user_exits(b, r, op_out, KVM_EXIT_IO);
 }
 
-static void mmio_write(struct bench *b, struct result *r)
+void mmio_write(struct bench *b, struct result *r)
 {
 	user_exits(b, r, op_mmio_write, KVM_EXIT_MMIO);
 }
@@ -202,7 +202,7 @@ static void pv_bounced(struct bench *b, struct result *r)
 /* ---- faults ---- */
 
 /* Makes the host's memory of the first @pages present and private. */
-static void populate(struct bench *b, uint64_t pages)
+void populate(struct bench *b, uint64_t pages)
 {
 	uint64_t i;
 
@@ -405,205 +405,6 @@ static void pf_copied(struct bench *b, struct result *r)
 	       n);
 }
 
-/* ---- watches ---- */
-
-enum guest_mode { LONG, PAGED_32, UNPAGED };
-
-/* Reads all events of the monitor. Returns how many there were. */
-static uint64_t read_events(int monitor)
-{
-	struct pollfd p = { .fd = monitor, .events = POLLIN };
-	static struct vigil_event ev[64];
-	uint64_t sum = 0;
-	ssize_t n;
-
-	while (poll(&p, 1, 0) == 1 && p.revents & POLLIN) {
-		n = read(monitor, ev, sizeof(ev));
-		if (n <= 0)
-			die("read of events: %s", strerror(errno));
-		sum += n / sizeof(ev[0]);
-	}
-	return sum;
-}
-
-/* A monitor that watches 8 bytes of DATA. */
-static int watch_data(struct bench *b, uint32_t action,
-		      const struct vigil_condition *c, unsigned int n)
-{
-	struct vigil_watch w = {
-		.start = DATA + 64,
-		.len = 8,
-		.kind = VIGIL_WATCH_GPA,
-		.action = action,
-		.conditions = (uintptr_t)c,
-		.nr_conditions = n,
-	};
-	int monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
-
-	if (monitor < 0 || ioctl(monitor, VIGIL_WATCH_ADD, &w))
-		die("no watch: %s", strerror(errno));
-	return monitor;
-}
-
-/*
- * Stores to the watched page at @offset, in rounds, since a monitor's queue holds
- * VIGIL_MAX_EVENTS events. The peer has no watches: its guest stores to a device,
- * which is how its VMM sees a store.
- */
-static void watched(struct bench *b, struct result *r, enum guest_mode mode,
-		    uint32_t action, uint64_t offset)
-{
-	const char *op = mode == LONG ? op_store : op_store32;
-	struct regs regs = { .rcx = 4, .rsi = DATA + offset };
-	uint64_t left = N, n, events = 0;
-	struct counts before, after;
-	int monitor;
-	uint64_t t0;
-
-	if (!b->vigil) {
-		mmio_write(b, r);
-		return;
-	}
-	monitor = watch_data(b, action, NULL, 0);
-	populate(b, 1);
-	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
-	if (mode != LONG)
-		legacy_mode(b, mode == PAGED_32);
-	start(b, op, &regs);
-	go_to_end(b);
-	read_events(monitor);
-	count(b, &before);
-	for (; left; left -= n) {
-		n = left < VIGIL_MAX_EVENTS ? left : VIGIL_MAX_EVENTS;
-		regs.rcx = n;
-		start(b, op, &regs);
-		t0 = now();
-		go_to_end(b);
-		r->ticks += now() - t0;
-		events += read_events(monitor);
-	}
-	count(b, &after);
-	if (events != (offset == 64 ? N : 0))
-		die("%llu events", (unsigned long long)events);
-	r->ticks /= N;
-	r->ops = N;
-	charge(r, &before, &after);
-	close(monitor);
-}
-
-#define WATCHED(name, action, offset)                                 \
-	static void name(struct bench *b, struct result *r)           \
-	{                                                             \
-		watched(b, r, LONG, action, offset);                  \
-	}                                                             \
-	static void name##_32(struct bench *b, struct result *r)      \
-	{                                                             \
-		watched(b, r, PAGED_32, action, offset);              \
-	}                                                             \
-	static void name##_unpaged(struct bench *b, struct result *r) \
-	{                                                             \
-		watched(b, r, UNPAGED, action, offset);               \
-	}
-WATCHED(watch_beside, VIGIL_ACTION_LOG, 128)
-WATCHED(watch_log, VIGIL_ACTION_LOG, 64)
-WATCHED(watch_deny, VIGIL_ACTION_DENY, 64)
-#undef WATCHED
-
-/*
- * Stores that the last of @n conditions lets through, each of which has a place that
- * writes as expected.
- */
-static void let_through(struct bench *b, struct result *r, unsigned int n)
-{
-	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
-	struct regs regs = { .rcx = 4, .rsi = DATA + 64 };
-	unsigned int i;
-	int monitor;
-
-	if (!b->vigil) {
-		mmio_write(b, r);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		c[i] = (struct vigil_condition){
-			.tests = VIGIL_COND_RIP,
-			.action = VIGIL_ACTION_PASS,
-			.rip = 0x1000 * i,
-			.rip_last = 0x1000 * i + 0xfff,
-		};
-	c[n - 1].tests |= VIGIL_COND_CPL;
-	c[n - 1].cpl = 1;
-	c[n - 1].rip = CODE;
-	c[n - 1].rip_last = CODE + 0xfff;
-	monitor = watch_data(b, VIGIL_ACTION_ASK, c, n);
-	populate(b, 1);
-	map_data(b, b->cr3, DATA, DATA, 1, RW | AD);
-	start(b, op_store, &regs);
-	go_to_end(b);
-	regs.rcx = N;
-	run_op(b, r, op_store, regs, N);
-	close(monitor);
-}
-
-static void watch_pass(struct bench *b, struct result *r)
-{
-	let_through(b, r, 1);
-}
-
-static void watch_pass_16(struct bench *b, struct result *r)
-{
-	let_through(b, r, VIGIL_MAX_CONDITIONS);
-}
-
-/*
- * A monitor that has @n - 1 watches, each in a page of its own, adds one more. The peer
- * has no watches: its VMM changes a slot, which is how it would have a page protected.
- */
-static void watch_add(struct bench *b, struct result *r, unsigned int n)
-{
-	struct vigil_watch w = { .len = 8,
-				 .kind = VIGIL_WATCH_GPA,
-				 .action = VIGIL_ACTION_LOG };
-	const unsigned int times = 100;
-	unsigned int i;
-	int monitor;
-	uint64_t t0;
-
-	r->ops = times;
-	if (!b->vigil) {
-		t0 = now();
-		for (i = 0; i < times; i++)
-			data_slot(b, !(i & 1));
-		r->ticks = (double)(now() - t0) / times;
-		return;
-	}
-	monitor = ioctl(b->vm, VIGIL_CREATE_MONITOR, 0);
-	for (i = 0; i < n - 1 + times; i++) {
-		/* The new one is among the others. */
-		w.start = DATA + (i < n - 1 ? i : n / 2) * 4096ull + 64;
-		t0 = now();
-		if (ioctl(monitor, VIGIL_WATCH_ADD, &w))
-			die("watch %u: %s", i, strerror(errno));
-		if (i < n - 1)
-			continue;
-		r->ticks += now() - t0;
-		if (ioctl(monitor, VIGIL_WATCH_DEL, &w.id))
-			die("VIGIL_WATCH_DEL: %s", strerror(errno));
-	}
-	r->ticks /= times;
-	close(monitor);
-}
-
-static void watch_add_200(struct bench *b, struct result *r)
-{
-	watch_add(b, r, 200);
-}
-
-static void watch_add_10k(struct bench *b, struct result *r)
-{
-	watch_add(b, r, 10000);
-}
-
 /* ---- the dirty log ---- */
 
 static void harvest(struct bench *b, uint64_t *ticks)
@@ -755,6 +556,8 @@ const struct row rows[] = {
 	  watch_pass },
 	{ "watch-pass-16", "the same, the last of 16 conditions", 1300, 0,
 	  watch_pass_16 },
+	{ "watch-ask", "store that a thread allows, above 2 switches", 6000, 0,
+	  watch_ask },
 	{ "watch-add-200", "adding one of 200 watches", 6000, 0,
 	  watch_add_200 },
 	{ "watch-add-10000", "adding one of 10,000 watches", 6000, 0,
