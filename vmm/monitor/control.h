@@ -6,6 +6,12 @@
 #include "watch.h"
 
 /*
+ * Controls are ranges of one byte behind all guest-physical addresses, so that one tree
+ * and one rule for what is stronger serve both.
+ */
+#define CONTROL_BASE (1ull << 63)
+
+/*
  * @start of a watch has the control in its lowest byte, and behind it the number of the MSR
  * or of the hypercall.
  */

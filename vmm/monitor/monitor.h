@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Monitors, between their files: watch.c (what is watched), filter.c (the conditions
- * of a watch), monitor.c (the monitor fd), queue.c (event queue and verdicts), ring.c
- * (a queue that the monitor maps), view.c (what a monitor sees of memory and
- * registers), stat.c (counters).
+ * of a watch), hearing.c (what is done about a write), monitor.c (the monitor fd),
+ * queue.c (event queue and verdicts), ring.c (a queue that the monitor maps), view.c
+ * (what a monitor sees of memory and registers), stat.c (counters).
  *
  * Letters, besides those of vm.h:
  *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
