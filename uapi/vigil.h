@@ -24,6 +24,7 @@
 #define VIGIL_MAX_WATCHES	16384	/* watches of one monitor */
 #define VIGIL_MAX_EVENTS	1024	/* events that a monitor's queue holds, see VIGIL_SET_QUEUE */
 #define VIGIL_MAX_QUEUE		65536	/* the most that it can be told to hold */
+#define VIGIL_MAX_MONITORS	8	/* monitors of one VM that watch it */
 #define VIGIL_MAX_READERS	16	/* read-only monitors of one VM */
 #define VIGIL_MAX_CONDITIONS	16	/* conditions of one watch */
 #define VIGIL_MAX_TIMEOUT	86400000 /* of a watch, milliseconds: a day */
@@ -70,7 +71,7 @@ struct vigil_vm_list {
 
 /* struct vigil_attach: flags; also the argument of VIGIL_CREATE_MONITOR */
 #define VIGIL_ATTACH_READ	(1 << 0) /* look only: see struct vigil_attach */
-#define VIGIL_ATTACH_EVICT	(1 << 1) /* take the place of the VM's monitor */
+#define VIGIL_ATTACH_EVICT	(1 << 1) /* take the places of the VM's monitors */
 
 /* argument of VIGIL_SET_ATTACH: who may attach by VIGIL_ATTACH */
 #define VIGIL_ATTACH_BY_PTRACE	0	/* who may attach to the VMM by ptrace(2) */
@@ -82,9 +83,11 @@ struct vigil_vm_list {
  * @vm_id:	from struct vigil_vm_info
  * @flags:	VIGIL_ATTACH_*
  *
- * A VM has one monitor at a time. With VIGIL_ATTACH_READ the new monitor is not
- * the VM's one: it reads memory, registers and counters while another process
- * watches. VIGIL_WATCH_*, VIGIL_VERDICT, VIGIL_READ_CHANGE, VIGIL_RESUME, VIGIL_SET_QUEUE, read()
+ * A VM has up to VIGIL_MAX_MONITORS monitors that watch. Each has its own watches, queue and
+ * sequence numbers, and sees nothing of the others'. Where several have a say about one write,
+ * the strictest counts: see struct vigil_verdict. With VIGIL_ATTACH_READ the new monitor takes
+ * no place among these: it reads memory, registers and counters while others
+ * watch. VIGIL_WATCH_*, VIGIL_VERDICT, VIGIL_READ_CHANGE, VIGIL_RESUME, VIGIL_SET_QUEUE, read()
  * and mmap() give -EPERM on it; poll() tells only of the VM's end.
  *
  * A monitor sees all that the VMM's process has in its guest's memory, so the
@@ -94,12 +97,13 @@ struct vigil_vm_list {
  * less by VIGIL_SET_ATTACH.
  *
  * With VIGIL_ATTACH_EVICT, which needs CAP_SYS_ADMIN in the VM's user namespace,
- * a monitor that has the place loses it: its watches go, the stores that it holds
- * go on as on_death says, and each further call on it gives -EPIPE.
+ * all monitors that watch lose their places: their watches go, the stores that they hold
+ * go on as on_death says, and each further call on them gives -EPIPE. The new monitor is the
+ * only one then.
  *
  * Return: a monitor fd; -ENOENT no such VM; -EPERM the caller may not attach;
- * -EBUSY it has a monitor, or VIGIL_MAX_READERS of them that only read, or many that have
- * ended while a vCPU with an event of theirs stands still.
+ * -EBUSY it has VIGIL_MAX_MONITORS, or VIGIL_MAX_READERS of them that only read, or many that
+ * have ended while a vCPU with an event of theirs stands still.
  */
 struct vigil_attach {
 	__u32 vm_id;
@@ -264,9 +268,9 @@ struct vigil_condition {
  * every other mapping of these pages too.
  *
  * A store that overlaps the range is one event and is decided as a whole, up to
- * the end of its page. Where watches overlap, each first finds its action by its
- * conditions; then deny beats ask beats log beats pass, and one event names the
- * strongest.
+ * the end of its page. Where watches of a monitor overlap, each first finds its action by
+ * its conditions; then deny beats ask beats log beats pass, and one event names the
+ * strongest. Each monitor decides so for itself.
  *
  * Accessed and dirty bits that a page walk sets in a watched page table are stores,
  * too. Their events have neither VIGIL_EVENT_GVA_VALID nor VIGIL_EVENT_INSN_VALID,
@@ -423,7 +427,8 @@ struct vigil_table {
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
  *
- * Each held event can be answered by ALLOW, DENY and KILL, and each store by REPLACE. GP is
+ * Each held event can be answered by ALLOW, DENY and KILL, and each store by REPLACE, unless
+ * @new_ is a replacement already. GP is
  * for stores of instructions, and for controls that an instruction changes; PF is for such
  * stores while the guest has paging on. Neither is for what cannot fault any more: INS, whose
  * device has been read, stores of a hypercall, and the frames of exceptions, interrupts and
@@ -548,6 +553,14 @@ struct vigil_ring {
  * REPLACE changes what memory gets, and nothing else: registers and flags become what they
  * do with ALLOW. The other watches decide about the new bytes as they would if the guest had
  * written them. An exchange stores them where it would have stored its own.
+ *
+ * Where several monitors have a say, all that ask are asked at once, each by an event of its
+ * own, and the vCPU waits until all have answered. The strictest counts: KILL, which waits for
+ * nobody; then GP, PF, DENY or a watch that denies, REPLACE, ALLOW. Of two that replace, the one
+ * that attached first counts. The others that were asked are asked again then, about its bytes,
+ * and cannot replace these. What is refused by a verdict is not asked about any more. When all
+ * this is known, the monitors that log or deny the write get their events: VIGIL_EVENT_DENIED
+ * says whether it happens, and new_ what is stored. Who has answered is not told.
  *
  * With KILL, KVM_RUN of each vCPU returns -EIO and KVM_EXIT_INTERNAL_ERROR with the suberror
  * VIGIL_INTERNAL_ERROR_KILLED, from now on.

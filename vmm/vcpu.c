@@ -221,7 +221,7 @@ void vcpu_put(struct vigil_vcpu *vcpu)
 
 static void vcpu_free(struct vigil_vcpu *vcpu)
 {
-	monitor_forget(vcpu);
+	monitor_vcpu_destroy(vcpu);
 	shadow_vcpu_destroy(vcpu);
 	pv_vcpu_destroy(vcpu);
 	vmm_ops->vcpu_destroy(vcpu);
@@ -266,9 +266,12 @@ static struct vigil_vcpu *vcpu_alloc(struct vigil_vm *vm, u32 id)
 	if (!vcpu->run_pages)
 		goto free;
 	vcpu->run = page_address(vcpu->run_pages);
-	ret = fpu_vcpu_init(vcpu);
+	ret = monitor_vcpu_init(vcpu);
 	if (ret)
 		goto run;
+	ret = fpu_vcpu_init(vcpu);
+	if (ret)
+		goto monitor;
 	ret = vmm_ops->vcpu_create(vcpu);
 	if (ret)
 		goto fpu;
@@ -286,6 +289,8 @@ vendor:
 	vmm_ops->vcpu_destroy(vcpu);
 fpu:
 	fpu_vcpu_destroy(vcpu);
+monitor:
+	monitor_vcpu_destroy(vcpu);
 run:
 	__free_pages(vcpu->run_pages,
 		     get_order(VIGIL_VCPU_MMAP_PAGES * PAGE_SIZE));

@@ -237,7 +237,8 @@ struct vigil_vcpu {
 
 	struct pv_vcpu pv; /* [v] */
 
-	void *held; /* monitor.c: event that waits for a verdict */
+	unsigned int held; /* [v] events that it waits for */
+	struct hearing *hearing; /* [v] their write: hearing.c */
 	struct mutex snapshot_lock; /* [n] one asker at a time: view.c */
 	struct vigil_vcpu_state *snapshot; /* view.c */
 	wait_queue_head_t wq; /* woken by kicks and verdicts */

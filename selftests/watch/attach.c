@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who may attach to a VM: one monitor, readers, other users, eviction. */
+/* Who may attach to a VM: monitors, readers, other users, eviction. */
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -29,15 +29,29 @@ static int attach(int dev, uint32_t id)
 	return attach_flags(dev, id, 0);
 }
 
-static void one_monitor(long arg)
+/* Takes all places of the VM but @taken. */
+static void fill(struct vm *vm, int *mon, unsigned int taken)
 {
+	for (unsigned int i = taken; i < VIGIL_MAX_MONITORS; i++)
+		mon[i - taken] = mon_open(vm);
+}
+
+static void close_all(const int *mon, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		close(mon[i]);
+}
+
+static void last_place(long arg)
+{
+	int mon, second, others[VIGIL_MAX_MONITORS];
 	struct vigil_vm_info info;
 	struct vcpu *v;
-	int mon, second;
 
 	v = start(&mon);
 	set_name(v->vm, "watch-api-one");
 	REQUIRE_EQ(find_vm(v->vm->dev, "watch-api-one", &info), true);
+	fill(v->vm, others, 1);
 	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 0), EBUSY);
 	close(mon);
@@ -51,6 +65,7 @@ static void one_monitor(long arg)
 	CHECK_ERRNO(ioctl(v->vm->dev, VIGIL_ATTACH, NULL), EFAULT);
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 4), EINVAL);
 	CHECK_ERRNO(ioctl(v->vm->fd, VIGIL_CREATE_MONITOR, 1ul << 32), EINVAL);
+	close_all(others, VIGIL_MAX_MONITORS - 1);
 	vm_destroy(v->vm);
 }
 
@@ -242,7 +257,7 @@ static void evict(long arg)
 	struct vigil_event ev;
 	struct pollfd p;
 	struct vcpu *v;
-	int mon, second;
+	int mon, second, others[VIGIL_MAX_MONITORS];
 
 	v = start(&mon);
 	REQUIRE_EQ(ioctl(mon, VIGIL_GET_INFO, &info), 0);
@@ -264,6 +279,7 @@ static void evict(long arg)
 	/* Its watch is gone: the guest's store happens without an event. */
 	CHECK_EQ(ioctl(second, VIGIL_GET_INFO, &info), 0);
 	CHECK_EQ(info.nr_monitors, 1);
+	fill(v->vm, others, 1);
 	CHECK_ERRNO(attach(v->vm->dev, info.id), EBUSY);
 	mon_add(second, watch_gpa(TARGET, 8, VIGIL_ACTION_LOG));
 	/* The second monitor keeps the place when the first closes its file. */
@@ -273,6 +289,7 @@ static void evict(long arg)
 	second = attach(v->vm->dev, info.id);
 	CHECK(second >= 0);
 	close(second);
+	close_all(others, VIGIL_MAX_MONITORS - 1);
 	vm_destroy(v->vm);
 }
 
@@ -335,7 +352,7 @@ static void readers(long arg)
 		    EBUSY);
 	look(v, reader[0]);
 	look(v, reader[VIGIL_MAX_READERS - 1]);
-	/* One reader goes, another comes. Readers are not the VM's monitor. */
+	/* One reader goes, another comes. Readers take no monitor's place. */
 	close(reader[3]);
 	reader[3] = attach_flags(v->vm->dev, info.id, VIGIL_ATTACH_READ);
 	CHECK(reader[3] >= 0);
@@ -375,7 +392,7 @@ static void readers(long arg)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "one monitor at a time", one_monitor },
+		{ "the last place", last_place },
 		{ "another user", permission },
 		{ "who may attach", attach_rules },
 		{ "a monitor is evicted", evict },

@@ -84,22 +84,6 @@ static void run_both(struct vcpu *const v[2], unsigned int n)
 	}
 }
 
-/* A second vCPU, in the same mode. */
-static struct vcpu *second(struct vcpu *first)
-{
-	struct vcpu *v = vcpu_create(first->vm);
-	struct kvm_sregs s;
-	struct kvm_regs r;
-
-	v->mode = first->mode;
-	get_sregs(first, &s);
-	set_sregs(v, &s);
-	get_regs(first, &r);
-	r.rsp = GUEST_STACK_AP;
-	set_regs(v, &r);
-	return v;
-}
-
 static void chain(const char *start, const char *end)
 {
 	const unsigned int n = VIGIL_MAX_EVENTS / 2; /* none is dropped */
@@ -108,7 +92,7 @@ static void chain(const char *start, const char *end)
 	int mon = mon_open(v[0]->vm);
 	uint32_t last = 0;
 
-	v[1] = second(v[0]);
+	v[1] = vcpu_second(v[0]);
 	wr64(v[0]->vm, TARGET, 0);
 	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
 	while (rounds--) {
@@ -152,7 +136,7 @@ static void beside_held(long arg)
 	struct vigil_event ev;
 	struct kvm_regs r;
 
-	v[1] = second(v[0]);
+	v[1] = vcpu_second(v[0]);
 	wr64(v[0]->vm, TARGET, 0);
 	mon_watch(mon, TARGET, 4, VIGIL_ACTION_LOG);
 	mon_watch(mon, TARGET + 4, 4, VIGIL_ACTION_ASK);

@@ -274,21 +274,25 @@ static void refusals(long linked_static)
 {
 	struct vcpu *v = start_guest();
 	struct example e = start_example("tracer", linked_static, "nobody");
-	int mon;
+	int mon[VIGIL_MAX_MONITORS];
+	unsigned int i;
 
 	expect_line(
 		&e,
 		"tracer: nobody: no symbol `nobody' in guest memory at %#llx",
 		digits(v->vm));
 	CHECK_EQ(end_of(&e), 1);
-	mon = mon_open(v->vm);
+	for (i = 0; i < VIGIL_MAX_MONITORS; i++)
+		mon[i] = mon_open(v->vm);
 	e = start_example("tracer", linked_static, "counter");
-	expect_line(&e,
-		    "tracer: " NAME ": VM " NAME
-		    " has a monitor already, and can have one (root: --evict)",
-		    0);
+	expect_line(
+		&e,
+		"tracer: " NAME ": VM " NAME
+		" has 8 monitors already, and can have no more (root: --evict)",
+		0);
 	CHECK_EQ(end_of(&e), 1);
-	close(mon);
+	for (i = 0; i < VIGIL_MAX_MONITORS; i++)
+		close(mon[i]);
 	vm_destroy(v->vm);
 }
 

@@ -33,4 +33,24 @@ static inline struct vcpu *start(unsigned int n)
 	return v;
 }
 
+/* Runs the guest until the monitor is asked. */
+static inline struct vigil_event runner_ask(struct runner *r, struct vcpu *v,
+					    int mon)
+{
+	struct vigil_event ev;
+
+	runner_start(r, v);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.flags & VIGIL_EVENT_HELD, VIGIL_EVENT_HELD);
+	return ev;
+}
+
+/* Gives the last verdict that the guest waits for. */
+static inline void runner_answer(struct runner *r, int mon, uint64_t seq,
+				 uint32_t verdict, enum stop want)
+{
+	CHECK_EQ(mon_verdict(mon, seq, verdict), 0);
+	runner_join(r, want);
+}
+
 #endif

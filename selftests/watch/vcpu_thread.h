@@ -35,4 +35,20 @@ static inline void runner_join(struct runner *r, enum stop want)
 	CHECK_EQ(r->stop, want);
 }
 
+/* A second vCPU, in the same mode. */
+static inline struct vcpu *vcpu_second(struct vcpu *first)
+{
+	struct vcpu *v = vcpu_create(first->vm);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	v->mode = first->mode;
+	get_sregs(first, &s);
+	set_sregs(v, &s);
+	get_regs(first, &r);
+	r.rsp = GUEST_STACK_AP;
+	set_regs(v, &r);
+	return v;
+}
+
 #endif

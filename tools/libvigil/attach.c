@@ -162,7 +162,8 @@ static int attach_failed(int err, const char *vm, unsigned int flags)
 	case EPERM:
 		if (flags & VIGIL_ATTACH_EVICT)
 			return vigil_lib_fail(
-				err, "only root may evict VM %s's monitor", vm);
+				err, "only root may evict VM %s's monitors",
+				vm);
 		return vigil_lib_fail(
 			err,
 			"you may not attach to VM %s: that takes what ptrace(2) on its process "
@@ -177,8 +178,8 @@ static int attach_failed(int err, const char *vm, unsigned int flags)
 				vm, VIGIL_MAX_READERS);
 		return vigil_lib_fail(
 			err,
-			"VM %s has a monitor already, and can have one (root: --evict)",
-			vm);
+			"VM %s has %d monitors already, and can have no more (root: --evict)",
+			vm, VIGIL_MAX_MONITORS);
 	}
 	return vigil_lib_fail(err, "cannot attach to VM %s: %s", vm,
 			      strerror(err));

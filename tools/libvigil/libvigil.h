@@ -118,13 +118,13 @@ struct vigil_monitor;
  * @mon: out: the monitor; NULL after a failure
  * @device: as for vigil_list()
  * @vm: number of the VM, or its name when one VM only has it
- * @flags: 0: to watch; a VM has one such monitor. VIGIL_MONITOR_READ: to look only, beside it.
- *	VIGIL_MONITOR_EVICT: to watch in the place of who does, for CAP_SYS_ADMIN
+ * @flags: 0: to watch; a VM has up to 8 such monitors. VIGIL_MONITOR_READ: to look only, beside
+ *	these. VIGIL_MONITOR_EVICT: to watch in the place of all who do, for CAP_SYS_ADMIN
  *
  * It takes what ptrace(2) on the VM's process takes, unless that process has said otherwise.
  *
  * Return: 0; -ENOENT no such VM; -EINVAL several have the name, or @flags; -EPERM; -EBUSY it has
- * a monitor, or too many that look; or as vigil_list().
+ * as many that watch, or that look, as it can have; or as vigil_list().
  */
 int vigil_attach(struct vigil_monitor **mon, const char *device, const char *vm,
 		 unsigned int flags);

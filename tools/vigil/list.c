@@ -27,7 +27,7 @@ static void print_table(const struct vigil_vm_desc *vm, int n)
 	for (i = 0; i < n; i++) {
 		struct passwd *pw = getpwuid(vm[i].uid);
 		char owner[32], mem[32], since[32];
-		char name[VIGIL_QUOTE_ROOM(VIGIL_NAME_ROOM)];
+		char name[VIGIL_QUOTE_ROOM(VIGIL_NAME_ROOM)], watched[32] = "";
 
 		if (pw)
 			snprintf(owner, sizeof(owner), "%s", pw->pw_name);
@@ -36,13 +36,16 @@ static void print_table(const struct vigil_vm_desc *vm, int n)
 		snprintf(mem, sizeof(mem), "%lluM",
 			 (unsigned long long)vm[i].mem_bytes >> 20);
 		snprintf(since, sizeof(since), "%.0fs", age(&vm[i]));
+		if (vm[i].nr_monitors > 1)
+			snprintf(watched, sizeof(watched), ", watched by %u",
+				 vm[i].nr_monitors);
 		printf("%4u  %-16s %7u %-8s %5u %8s %8s  %s%s\n", vm[i].id,
 		       *vm[i].name ?
 			       vigil_quote(vm[i].name, name, sizeof(name)) :
 			       "-",
 		       vm[i].pid, owner, vm[i].nr_vcpus, mem, since,
 		       vm[i].flags & VIGIL_DESC_DEAD ? "dead" : "alive",
-		       vm[i].nr_monitors ? ", watched" : "");
+		       vm[i].nr_monitors == 1 ? ", watched" : watched);
 	}
 }
 

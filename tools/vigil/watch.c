@@ -108,7 +108,7 @@ static const struct argp_option options[] = {
 	  "What becomes of it then (default deny)", 3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "evict", OPT_EVICT, NULL, 0,
-	  "As root: take the place of a monitor that watches the VM already; its watches end",
+	  "As root: take the places of all monitors that watch the VM already; their watches end",
 	  3 },
 	{ "output-error", OPT_OUTPUT_ERROR, "stay|stop", 0,
 	  "When standard output cannot be written: stay and protect unheard (default), or stop; "

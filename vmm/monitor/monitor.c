@@ -194,18 +194,17 @@ static void leave(struct monitor *mon)
 }
 
 /*
- * [w] The monitor of the VM loses its place. Its file stays open, but every
- * call on it fails.
+ * [w] The monitors that watch the VM lose their places. Their files stay open, but every
+ * call on them fails.
  */
-static void evict(struct vigil_vm *vm)
+static void evict_all(struct vigil_vm *vm)
 {
-	struct monitor *mon =
-		list_first_entry_or_null(&vm->monitors, struct monitor, link);
+	struct monitor *mon, *next;
 
-	if (!mon)
-		return;
-	leave(mon);
-	WRITE_ONCE(mon->evicted, true);
+	list_for_each_entry_safe(mon, next, &vm->monitors, link) {
+		leave(mon);
+		WRITE_ONCE(mon->evicted, true);
+	}
 	wake_up_all(&vm->monitor_wq);
 }
 
@@ -583,6 +582,7 @@ static int monitor_file(struct monitor *mon)
 	vigil_vm_get(mon->vm);
 	if (!mon->read_only) {
 		mutex_lock(&mon->vm->monitor_lock);
+		mon->nr = mon->vm->next_monitor++;
 		list_add_tail(&mon->link, &mon->vm->monitors);
 		mutex_unlock(&mon->vm->monitor_lock);
 	}
@@ -597,7 +597,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	bool read_only = flags & VIGIL_ATTACH_READ, busy;
 	bool may_evict = flags & VIGIL_ATTACH_EVICT;
 	unsigned int *count = read_only ? &vm->nr_readers : &vm->nr_monitors;
-	unsigned int max = read_only ? VIGIL_MAX_READERS : 1;
+	unsigned int max = read_only ? VIGIL_MAX_READERS : VIGIL_MAX_MONITORS;
 	struct monitor *mon;
 	int ret;
 
@@ -607,7 +607,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 		return -EPERM;
 	mutex_lock(&vm->monitor_lock);
 	if (may_evict)
-		evict(vm);
+		evict_all(vm);
 	busy = *count == max;
 	if (!busy)
 		++*count;

@@ -31,7 +31,8 @@ static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
 #define MONITOR_MAX_READ (1ul << 20)
 /*
  * A monitor that has ended lives on while a vCPU that a VMM stops has an event of it, or
- * may be looking at a watch of it. So many of a VM may be alive.
+ * of another monitor about the same write, or may be looking at a watch of it. So many of
+ * a VM may be alive.
  */
 #define MONITOR_MAX_ALIVE 64
 
@@ -98,8 +99,8 @@ struct watch_set {
 };
 
 /**
- * struct watch_decision - what is done about a write, and by what
- * @range: the strongest that has a byte of it
+ * struct watch_decision - what a monitor does about a write, and by what
+ * @range: the strongest of the monitor's that has a byte of it
  * @action: VIGIL_ACTION_*
  * @condition: which condition of @range has decided, counted from 1; 0: none has
  */
@@ -132,11 +133,12 @@ struct mon_event {
 };
 
 struct monitor {
-	struct kref ref; /* its file, every held event, every set of ranges */
+	struct kref ref; /* its file, held events, hearings, sets of ranges */
 	struct vigil_vm *vm; /* [I] */
 	bool read_only; /* [I] has no events and is not in vm->monitors */
 	bool evicted; /* [w] writes, [a] reads: it is not there any more */
 	struct list_head link; /* [w] vm->monitors */
+	u64 nr; /* [I] those that attached earlier have lower ones */
 	struct mutex watch_lock; /* one change of watches at a time; before [w] */
 	struct xarray watches; /* [w] by id */
 	unsigned int nr_watches; /* [w] */

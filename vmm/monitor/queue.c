@@ -4,8 +4,8 @@
  *
  * A monitor has a fixed pool of events. Those that hold no vCPU take at most monitor->room
  * of it, or none when they go into a ring, and are dropped when so many wait to be read. A
- * vCPU has at most one event that holds it, and fills another one at a time, so for these
- * there is always room.
+ * vCPU has at most one event of a monitor that holds it, and fills another one at a time, so
+ * for these there is always room.
  */
 #include <linux/log2.h>
 #include <linux/poll.h>
@@ -14,11 +14,11 @@
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
+#include "hearing.h"
 #include "monitor.h"
 #include "queue.h"
 #include "ring.h"
 #include "view.h"
-#include "vmm/mem/gmem.h"
 #include "vmm/ops.h"
 #include "vmm/trace.h"
 
@@ -364,7 +364,9 @@ static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
 		return by_hypercall(st->control->nr) ?
 			       can :
 			       can | BIT(VIGIL_VERDICT_GP);
-	can |= BIT(VIGIL_VERDICT_REPLACE);
+	/* What replaces is not replaced again, so that it comes to an end. */
+	if (!st->replaced)
+		can |= BIT(VIGIL_VERDICT_REPLACE);
 	if (!may_fault(vcpu))
 		return can;
 	can |= BIT(VIGIL_VERDICT_GP);
@@ -409,9 +411,9 @@ static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
 	e->ev.dropped = e->mon->dropped;
 }
 
-/* PUT_HELD: the vCPU has to wait, and vcpu->held is the event. */
+/* PUT_HELD: the vCPU has to wait, and *@held is the event. */
 static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
-		     const struct message *m)
+		     const struct message *m, struct mon_event **held)
 {
 	enum put ret = PUT_DONE;
 	bool wake = false, waits;
@@ -439,7 +441,7 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	if (e->vcpu) {
 		kref_get(&mon->ref);
 		list_add_tail(&e->held_link, &mon->held);
-		vcpu->held = e;
+		*held = e;
 		ret = PUT_HELD;
 	}
 	if (unlikely(mon->closed))
@@ -452,40 +454,43 @@ unlock:
 	return ret;
 }
 
-enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
-			       const struct watch_decision *d,
-			       const struct watch_store *st)
+struct mon_event *mevent_ask(struct vigil_vcpu *vcpu,
+			     const struct watch_decision *d,
+			     const struct watch_store *st)
 {
-	const struct watch_control *control = st->control;
-	bool forced = control && control->forced;
-	bool ask = d->action == VIGIL_ACTION_ASK && !forced;
 	const struct watch_range *r = d->range;
 	const struct message m = {
 		.d = d,
 		.st = st,
-		.hold = ask && !st->by_walk,
-		.pause = ask && !st->by_walk &&
-			 r->on_death == VIGIL_ON_DEATH_PAUSE,
-		/*
-		 * What a walk or a task switch does, and what fails by itself,
-		 * cannot be put off.
-		 */
-		.may_wait = !st->by_walk && !forced &&
-			    !(control && control->refused),
-		/* Without a verdict it is decided as without a monitor. */
-		.deny = ask ? r->on_death != VIGIL_ON_DEATH_ALLOW :
-			      d->action == VIGIL_ACTION_DENY && !forced,
+		.hold = true,
+		.pause = r->on_death == VIGIL_ON_DEATH_PAUSE,
+		.deny = r->on_death != VIGIL_ON_DEATH_ALLOW,
 	};
+	struct mon_event *held = NULL;
 
-	if (m.may_wait)
-		monitor_forget(vcpu); /* a vCPU has one held event at a time */
-	switch (send(vcpu, r->mon, &m)) {
+	vcpu->stat.watch_hits++;
+	if (send(vcpu, r->mon, &m, &held) == PUT_HELD)
+		vcpu->stat.watch_held++;
+	return held;
+}
+
+struct mon_event *mevent_tell(struct vigil_vcpu *vcpu,
+			      const struct watch_decision *d,
+			      const struct watch_store *st, bool denied)
+{
+	const struct message m = {
+		.d = d,
+		.st = st,
+		.may_wait = watch_can_hold(st),
+		.deny = denied,
+	};
+	struct mon_event *held = NULL;
+
+	vcpu->stat.watch_hits++;
+	switch (send(vcpu, d->range->mon, &m, &held)) {
 	case PUT_HELD:
-		if (m.hold)
-			vcpu->stat.watch_held++;
-		else
-			vcpu->stat.events_waited++;
-		return WATCH_HELD;
+		vcpu->stat.events_waited++;
+		break;
 	case PUT_DROPPED:
 		vcpu->stat.events_dropped++;
 		break;
@@ -493,50 +498,92 @@ enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
 	case PUT_CLOSED:
 		break;
 	}
-	if (!m.deny)
-		return WATCH_GO;
-	vcpu->stat.watch_denied++;
-	return WATCH_SKIP;
+	return held;
 }
 
-/* The vCPU is done with its event, answered or not. vcpu->mutex is held. */
-static int finish(struct vigil_vcpu *vcpu)
+/* vcpu->mutex is held. */
+int mevent_finish(struct vigil_vcpu *vcpu, struct mon_event *e, void *data)
 {
-	struct mon_event *e = vcpu->held;
 	struct monitor *mon = e->mon;
+	u64 seq = e->ev.seq;
 	int answer;
 
 	spin_lock(&mon->qlock);
 	answer = e->answer;
+	if (answer == VIGIL_VERDICT_REPLACE && data)
+		memcpy(data, e->ev.new_, e->ev.len);
 	if (e->queued)
 		unqueue(e); /* no reader has taken it yet */
 	list_del(&e->held_link);
 	e->vcpu = NULL;
 	give_back(mon, e);
 	spin_unlock(&mon->qlock);
-	vcpu->held = NULL;
+	if (data)
+		trace_vigil_watch_verdict(vcpu, seq, answer);
 	monitor_put(mon);
 	return answer;
 }
 
-void monitor_forget(struct vigil_vcpu *vcpu)
+/* The event of a seat that has no answer yet; NULL: there is none. */
+static struct mon_event *open_event(const struct vigil_vcpu *vcpu,
+				    unsigned int seat)
 {
-	if (vcpu->held)
-		finish(vcpu);
+	struct mon_event *e = vcpu->hearing->s.seat[seat].event;
+
+	return e && !answered(e) ? e : NULL;
 }
 
-static bool wait_over(struct vigil_vcpu *vcpu, struct mon_event *e)
+static bool all_answered(const struct vigil_vcpu *vcpu)
 {
-	return answered(e) || resumed(e) || READ_ONCE(vcpu->vm->dead) ||
+	unsigned int i;
+
+	for (i = 0; i < vcpu->hearing->s.n; i++)
+		if (open_event(vcpu, i))
+			return false;
+	return true;
+}
+
+static bool any_resumed(const struct vigil_vcpu *vcpu)
+{
+	const struct mon_event *e;
+	unsigned int i;
+
+	for (i = 0; i < vcpu->hearing->s.n; i++) {
+		e = open_event(vcpu, i);
+		if (e && resumed(e))
+			return true;
+	}
+	return false;
+}
+
+static bool wait_over(struct vigil_vcpu *vcpu)
+{
+	return all_answered(vcpu) || any_resumed(vcpu) ||
+	       READ_ONCE(vcpu->vm->dead) ||
 	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
 }
 
-/* How many jiffies the vCPU may still wait for its verdict. */
+/* How many jiffies the vCPU may still wait for the verdict on an event. */
 static long time_left(const struct mon_event *e)
 {
 	long left = e->deadline - jiffies;
 
 	return e->timed ? max(left, 0l) : MAX_SCHEDULE_TIMEOUT;
+}
+
+/* How many it may sleep. */
+static long shortest_time(const struct vigil_vcpu *vcpu)
+{
+	long left = MAX_SCHEDULE_TIMEOUT;
+	const struct mon_event *e;
+	unsigned int i;
+
+	for (i = 0; i < vcpu->hearing->s.n; i++) {
+		e = open_event(vcpu, i);
+		if (e)
+			left = min(left, time_left(e));
+	}
+	return left;
 }
 
 /* The time is up: this is the verdict, unless there is one, or nobody to give one. */
@@ -551,7 +598,7 @@ static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
 	spin_unlock(&e->mon->qlock);
 }
 
-/* The event goes on as if it had been allowed: decide() asks the watches of now. */
+/* The event goes on as if it had been allowed: the watches of now are asked. */
 static void resume(struct mon_event *e)
 {
 	spin_lock(&e->mon->qlock);
@@ -560,12 +607,22 @@ static void resume(struct mon_event *e)
 	spin_unlock(&e->mon->qlock);
 }
 
-/*
- * Sleeps until the event is answered, with no lock held. -EINTR: it is not
- * answered yet.
- */
-static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
-	__must_hold(&vcpu->vm->srcu)
+/* Answers what need not wait any longer for its monitor. */
+static void answer_late(struct vigil_vcpu *vcpu)
+{
+	struct mon_event *e;
+	unsigned int i;
+
+	for (i = 0; i < vcpu->hearing->s.n; i++) {
+		e = open_event(vcpu, i);
+		if (e && resumed(e))
+			resume(e);
+		else if (e && !time_left(e))
+			time_out(vcpu, e);
+	}
+}
+
+int mevent_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	long ret;
@@ -575,11 +632,7 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 	 * waits for this vCPU.
 	 */
 	vcpu_leave(vcpu);
-	while (!answered(e)) {
-		if (resumed(e)) {
-			resume(e);
-			break;
-		}
+	while (!all_answered(vcpu)) {
 		/*
 		 * With immediate_exit the VMM's thread must return, answered or
 		 * not.
@@ -587,113 +640,16 @@ static int wait_answer(struct vigil_vcpu *vcpu, struct mon_event *e)
 		if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 			break;
 		ret = wait_event_interruptible_timeout(
-			vcpu->wq, wait_over(vcpu, e), time_left(e));
+			vcpu->wq, wait_over(vcpu), shortest_time(vcpu));
 		if (ret < 0 || READ_ONCE(vm->dead))
 			break;
-		if (!ret)
-			time_out(vcpu, e);
+		answer_late(vcpu);
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
 			monitor_snapshot(vcpu);
 	}
-	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !answered(e) ? -EINTR :
-								      0;
-}
-
-/*
- * Acts on the answer of an event. Watches may have been added while this vCPU
- * was outside vm->srcu, and their monitor was told that no write is missed from
- * then on. So the watches as they are now decide about the store again, or about
- * the bytes that replace it. @data gets what is to be stored: the decision about it and the
- * store are one step, for which vm->store_lock is held from here on.
- */
-static enum watch_answer decide(struct vigil_vcpu *vcpu, struct mon_event *e,
-				void *data)
-{
-	u8 old[VIGIL_EVENT_DATA], new_[VIGIL_EVENT_DATA];
-	const struct watch_control control = {
-		.nr = e->ev.control,
-		.call = e->ev.call,
-		.first = e->ev.first,
-		.count = e->ev.count,
-		.insn = e->ev.flags & VIGIL_EVENT_INSN_VALID ?
-				&vcpu->emul.insn :
-				NULL,
-		.all = e->all,
-		.all_len = e->all_len,
-	};
-	const struct watch_store st = {
-		.gva = e->ev.gva,
-		.gpa = e->ev.gpa,
-		.len = e->ev.len,
-		.gva_valid = e->ev.flags & VIGIL_EVENT_GVA_VALID,
-		.old = old,
-		.new_ = new_,
-		.control = e->ev.kind == VIGIL_EVENT_CONTROL ? &control : NULL,
-	};
-	bool asked = e->ev.flags & VIGIL_EVENT_HELD;
-	struct monitor *mon = e->mon;
-	u32 id = e->ev.watch_id;
-	u64 seq = e->ev.seq;
-	enum watch_answer ret;
-	int verdict;
-
-	memcpy(old, e->ev.old, sizeof(old));
-	memcpy(new_, e->ev.new_, sizeof(new_));
-	/*
-	 * The reference keeps the monitor's address from being used for another
-	 * one.
-	 */
-	kref_get(&mon->ref);
-	verdict = finish(vcpu);
-	trace_vigil_watch_verdict(vcpu, seq, verdict);
-	switch (verdict) {
-	case VIGIL_VERDICT_REPLACE:
-		vcpu->stat.watch_replaced++;
-		fallthrough;
-	case VIGIL_VERDICT_ALLOW:
-		/* A process that shares the memory must not go on without the store. */
-		if (data && mutex_lock_killable(&vcpu->vm->store_lock)) {
-			vigil_vm_kill(vcpu->vm, "its VMM was killed");
-			ret = WATCH_SKIP;
-			break;
-		}
-		/* Where it cannot be read, the event's bytes are the best there is. */
-		if (!st.control)
-			gmem_read(vcpu->vm, st.gpa, old, st.len);
-		ret = watch_again(vcpu, &st, mon, id, asked);
-		if (ret == WATCH_GO && data)
-			memcpy(data, new_, st.len);
-		else if (data)
-			mutex_unlock(&vcpu->vm->store_lock);
-		break;
-	case VIGIL_VERDICT_GP:
-		ret = WATCH_GP;
-		break;
-	case VIGIL_VERDICT_PF:
-		ret = WATCH_PF;
-		break;
-	default:
-		ret = WATCH_SKIP;
-	}
-	if (verdict == VIGIL_VERDICT_DENY || ret >= WATCH_GP)
-		vcpu->stat.watch_denied++;
-	monitor_put(mon);
-	return ret;
-}
-
-int monitor_wait(struct vigil_vcpu *vcpu, void *data)
-	__must_hold(&vcpu->vm->srcu)
-{
-	enum watch_answer answer = WATCH_SKIP;
-	int ret;
-
-	while (vcpu->held) {
-		ret = wait_answer(vcpu, vcpu->held);
-		if (ret)
-			return ret;
-		answer = decide(vcpu, vcpu->held, data);
-	}
-	return answer;
+	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !all_answered(vcpu) ?
+		       -EINTR :
+		       0;
 }
 
 /* [q] The event has no answer yet. */

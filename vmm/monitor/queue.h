@@ -5,26 +5,29 @@
 
 #include "watch.h"
 
+struct mon_event;
 struct monitor;
 struct vm_area_struct;
 struct watch_decision;
 
 /**
- * monitor_wait() - wait for the verdict on vcpu->held, outside vm->srcu
+ * monitor_wait() - wait for the verdict on a held write, outside vm->srcu
  * @vcpu:	the vCPU
  * @data:	gets what is to be stored, with WATCH_GO, and then vm->store_lock is held for the
  *		store; NULL: it is a control that changes
  *
  * vigil_kick(), requests and signals wake it.
- * Return: WATCH_GO, WATCH_SKIP, WATCH_GP or WATCH_PF: vcpu->held is cleared. -EINTR: the
+ * Return: WATCH_GO, WATCH_SKIP, WATCH_GP or WATCH_PF: vcpu->held is 0. -EINTR: the
  * store is still held; handle the request or signal and call again.
  */
 int monitor_wait(struct vigil_vcpu *vcpu, void *data);
 /*
- * The vCPU goes away or its registers are replaced: its held event is
+ * The vCPU goes away or its registers are replaced: its held events are
  * forgotten.
  */
 void monitor_forget(struct vigil_vcpu *vcpu);
+int monitor_vcpu_init(struct vigil_vcpu *vcpu);
+void monitor_vcpu_destroy(struct vigil_vcpu *vcpu);
 
 /* The queue of a new monitor. */
 int mevent_init(struct monitor *mon);
@@ -39,9 +42,30 @@ void mevent_begin(struct monitor *mon);
 void mevent_release(struct monitor *mon);
 /* The last reference to the monitor is gone. Any context. */
 void mevent_free(struct monitor *mon);
-enum watch_answer mevent_store(struct vigil_vcpu *vcpu,
-			       const struct watch_decision *d,
-			       const struct watch_store *st);
+/*
+ * Asks the monitor about a write that can be held. The event holds the vCPU; NULL: nobody
+ * would answer, so on_death of the watch counts.
+ */
+struct mon_event *mevent_ask(struct vigil_vcpu *vcpu,
+			     const struct watch_decision *d,
+			     const struct watch_store *st);
+/*
+ * Tells the monitor of a write. @denied: it does not happen. NULL; or an event for which
+ * the vCPU has to wait until there is room for it.
+ */
+struct mon_event *mevent_tell(struct vigil_vcpu *vcpu,
+			      const struct watch_decision *d,
+			      const struct watch_store *st, bool denied);
+/*
+ * Sleeps outside vm->srcu until all events of vcpu->hearing are answered. -EINTR: they are
+ * not yet, as of monitor_wait().
+ */
+int mevent_wait(struct vigil_vcpu *vcpu);
+/*
+ * The vCPU is done with an event. Returns the answer, VIGIL_VERDICT_*, if there is one.
+ * With VIGIL_VERDICT_REPLACE, @data gets the bytes if it is not NULL.
+ */
+int mevent_finish(struct vigil_vcpu *vcpu, struct mon_event *e, void *data);
 /*
  * Answers an event. -ENOENT; -EOPNOTSUPP: not by this verdict; -EINVAL: not by so many
  * bytes.

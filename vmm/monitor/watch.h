@@ -43,6 +43,8 @@ struct watch_control {
  * @gva_valid:	@gva is known
  * @by_walk:	a page walk sets A or D: by no instruction, and in the middle of
  *		a translation, which cannot be held
+ * @exchange:	it is made only if memory has @old then
+ * @replaced:	@new_ is what a monitor wants instead
  * @old:	what is in memory now
  * @new_:	what would be stored
  * @only:	the one range that has a byte of it: watched_count(), called since the vCPU
@@ -55,11 +57,20 @@ struct watch_store {
 	unsigned int len;
 	bool gva_valid;
 	bool by_walk;
+	bool exchange;
+	bool replaced;
 	const void *old;
 	const void *new_;
 	const struct watched_range *only;
 	const struct watch_control *control;
 };
+
+/* Can the vCPU wait with it? What cannot be put off is decided and told at once. */
+static inline bool watch_can_hold(const struct watch_store *st)
+{
+	return !st->by_walk &&
+	       !(st->control && (st->control->forced || st->control->refused));
+}
 
 enum watch_answer {
 	WATCH_GO, /* not watched, or logged: make the store */
@@ -73,7 +84,7 @@ enum watch_answer {
 /*
  * Called by the emulator's glue and by the page walk for each store to a page for
  * which watch_gfn() is true, before it is made, in the vCPU's thread. WATCH_HELD
- * leaves the event in vcpu->held; a store of the page walk is never held. The
+ * leaves events in vcpu->held; a store of the page walk is never held. The
  * event's registers are vcpu's: the instruction has not been committed yet.
  */
 enum watch_answer watch_store(struct vigil_vcpu *vcpu,
@@ -106,15 +117,6 @@ enum watch_answer watch_change(struct vigil_vcpu *vcpu,
  */
 bool watch_bits(struct vigil_vcpu *vcpu, gpa_t gpa, const u64 *old,
 		const u64 *new_, unsigned int bytes);
-
-/*
- * A store goes on that its watch @id has held: @asked, the monitor has allowed it; or its
- * event has waited for room. vm->srcu was left meanwhile: decides whether the watches as
- * they are now agree. Returns what watch_store() does.
- */
-enum watch_answer watch_again(struct vigil_vcpu *vcpu,
-			      const struct watch_store *st,
-			      const struct monitor *mon, u32 id, bool asked);
 
 int watch_add(struct monitor *mon, struct vigil_watch *w);
 int watch_del(struct monitor *mon, u32 id);
