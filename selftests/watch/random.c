@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guests of two vCPUs that run random code on random tables and segments, in every
- * mode, under a timer signal each, while a monitor watches random ranges and
- * answers at random. Each run must end soon, with an exit that KVM has too; the
+ * mode, under a timer signal each, while monitors watch random ranges and
+ * answer at random. Each run must end soon, with an exit that KVM has too; the
  * VM must live to the end, and its shadow tables must be right. VIGIL_SEED=n in
  * the environment chooses other guests, VIGIL_FULL=n multiplies their number.
  */
@@ -17,8 +17,10 @@
 #define TICK_NS 4000000
 #define CODE_SIZE 0x800
 #define RUNS 2 /* of a vCPU in a round, each from other registers */
+#define VCPUS 2
+#define MONITORS 3
 
-static struct vcpu *vcpus[2];
+static struct vcpu *vcpus[VCPUS];
 static uint64_t seed;
 static volatile bool over;
 
@@ -181,13 +183,22 @@ static void random_verdict(struct rng *r, int mon, const struct vigil_event *ev)
 		     errno);
 }
 
+/* An event that is withdrawn between poll() and read() is not waited for. */
+static int random_mon(struct vm *vm)
+{
+	int mon = mon_open(vm);
+
+	fcntl(mon, F_SETFL, O_NONBLOCK);
+	return mon;
+}
+
 /* Answers until no vCPU runs any more. What is not answered waits for a signal. */
 static void *watch(void *arg)
 {
 	struct job *j = arg;
 	struct vigil_vcpu_state state;
 	struct vigil_event ev;
-	int mon = mon_open(j->v->vm);
+	int mon = random_mon(j->v->vm);
 
 	while (!over) {
 		if (rng_once_in(&j->rng, 4))
@@ -211,7 +222,7 @@ static void *watch(void *arg)
 		/* Many watches leave a guest nothing to do. */
 		if (rng_once_in(&j->rng, 8)) {
 			close(mon);
-			mon = mon_open(j->v->vm);
+			mon = random_mon(j->v->vm);
 			if (ioctl(mon, VIGIL_RESUME, 0))
 				FAIL("VIGIL_RESUME: errno %d", errno);
 		}
@@ -237,8 +248,8 @@ static void check_vm(struct vm *vm, unsigned long round)
 static void one_guest(enum mode mode, unsigned long round)
 {
 	static const char nop[] = "\x90\x90\x90\x90";
-	struct job job[3];
-	pthread_t thread[3];
+	struct job job[VCPUS + MONITORS];
+	pthread_t thread[ARRAY_SIZE(job)];
 	struct rng rng;
 	uint8_t *code;
 	unsigned int i;
@@ -255,18 +266,18 @@ static void one_guest(enum mode mode, unsigned long round)
 	code_defuse(code, CODE_SIZE);
 	random_entries(&rng, vcpus[0]->vm);
 	over = false;
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < ARRAY_SIZE(job); i++) {
 		job[i].round = round;
-		job[i].v = vcpus[i % 2];
+		job[i].v = vcpus[i % VCPUS];
 		rng_seed(&job[i].rng, seed, stream(mode, round, 1 + i));
-		if (pthread_create(&thread[i], NULL, i < 2 ? run_vcpu : watch,
-				   &job[i]))
+		if (pthread_create(&thread[i], NULL,
+				   i < VCPUS ? run_vcpu : watch, &job[i]))
 			ERROR("no thread");
 	}
-	pthread_join(thread[0], NULL);
-	pthread_join(thread[1], NULL);
-	over = true;
-	pthread_join(thread[2], NULL);
+	for (i = 0; i < ARRAY_SIZE(job); i++) {
+		over = i >= VCPUS;
+		pthread_join(thread[i], NULL);
+	}
 	check_vm(vcpus[0]->vm, round);
 	vm_destroy(vcpus[0]->vm);
 }
