@@ -995,7 +995,7 @@ static void refused(long unused)
 		change;                                            \
 		CHECK_ERRNO(ioctl(mon, VIGIL_WATCH_ADD, &w), err); \
 	} while (0)
-	BAD(EINVAL, w.start = VIGIL_CONTROL_MSR + 1);
+	BAD(EINVAL, w.start = VIGIL_CONTROL_HYPERCALL + 1);
 	BAD(EINVAL, w.start = 0xff);
 	BAD(EINVAL, w.start |= 1 << 8);
 	BAD(EINVAL, w.start = VIGIL_CONTROL_IDTR | 1 << 8);
