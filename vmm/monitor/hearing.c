@@ -140,8 +140,8 @@ static bool refused_by(u32 verdict)
 }
 
 /* Does the decision refuse the write, without a verdict? */
-static bool refuses(const struct watch_decision *d,
-		    const struct watch_store *st)
+static __always_inline bool refuses(const struct watch_decision *d,
+				    const struct watch_store *st)
 {
 	if (st->control && st->control->forced)
 		return false;

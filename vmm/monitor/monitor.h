@@ -112,7 +112,10 @@ struct watch_decision {
 #define ANSWER_NONE (-1)
 
 struct mon_event {
-	struct list_head link; /* [q] free or queue */
+	union {
+		struct list_head link; /* [q] queue */
+		struct hlist_node free_link; /* [q] free */
+	};
 	struct list_head held_link; /* [q] monitor->held */
 	struct monitor *mon; /* [I] */
 	struct vigil_vcpu *vcpu; /* [q] who waits */
@@ -147,7 +150,7 @@ struct monitor {
 
 	spinlock_t qlock;
 	struct list_head queue; /* [q] oldest first */
-	struct list_head free; /* [q] */
+	struct hlist_head free; /* [q] */
 	struct list_head held; /* [q] without an answer, or not picked up */
 	unsigned int plain; /* [q] events of the queue that hold no vCPU */
 	unsigned int room; /* [q] so many of these may wait, without a ring */

@@ -34,11 +34,11 @@ static void pool_set(struct monitor *mon, struct mon_event *pool,
 {
 	unsigned int i;
 
-	INIT_LIST_HEAD(&mon->free);
+	INIT_HLIST_HEAD(&mon->free);
 	mon->pool = pool;
 	for (i = 0; i < count; i++) {
 		pool[i].mon = mon;
-		list_add_tail(&pool[i].link, &mon->free);
+		hlist_add_head(&pool[i].free_link, &mon->free);
 	}
 }
 
@@ -49,7 +49,7 @@ int mevent_init(struct monitor *mon)
 
 	spin_lock_init(&mon->qlock);
 	INIT_LIST_HEAD(&mon->queue);
-	INIT_LIST_HEAD(&mon->free);
+	INIT_HLIST_HEAD(&mon->free);
 	INIT_LIST_HEAD(&mon->held);
 	if (mon->read_only)
 		return 0;
@@ -121,8 +121,9 @@ void mevent_free(struct monitor *mon)
  * Copies the bytes of a store, of which @before were there until now. Behind them there
  * are zeroes.
  */
-static void fill_data(u8 data[VIGIL_EVENT_DATA], const void *from,
-		      unsigned int len, unsigned int before)
+static __always_inline void fill_data(u8 data[VIGIL_EVENT_DATA],
+				      const void *from, unsigned int len,
+				      unsigned int before)
 {
 	if (unlikely(len < before))
 		memset(data + len, 0, before - len);
@@ -155,17 +156,25 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 	ev->vm_id = vcpu->vm->id;
 	ev->vcpu = vcpu->index;
 	ev->len = min_t(unsigned int, st->len, VIGIL_EVENT_DATA);
-	ev->cpl = vmm_ops->get_cpl(vcpu);
-	ev->mode = vmm_ops->code_bits(vcpu);
+	ev->cpl = vmm_call(get_cpl)(vcpu);
+	ev->mode = vmm_call(code_bits)(vcpu);
 	fill_data(ev->old, st->old, ev->len, before);
 	fill_data(ev->new_, st->new_, ev->len, before);
-	ev->kind = control ? VIGIL_EVENT_CONTROL : VIGIL_EVENT_STORE;
-	ev->control = control ? control->nr : 0;
-	ev->call = control ? control->call : 0;
-	ev->first = control ? control->first : 0;
-	ev->count = control ? control->count : 0;
-	if (control && control->refused)
-		ev->flags |= VIGIL_EVENT_DENIED;
+	if (unlikely(control)) {
+		ev->kind = VIGIL_EVENT_CONTROL;
+		ev->control = control->nr;
+		ev->call = control->call;
+		ev->first = control->first;
+		ev->count = control->count;
+		if (control->refused)
+			ev->flags |= VIGIL_EVENT_DENIED;
+	} else {
+		ev->kind = VIGIL_EVENT_STORE;
+		ev->control = 0;
+		ev->call = 0;
+		ev->first = 0;
+		ev->count = 0;
+	}
 	/*
 	 * A page walk is not the work of the instruction that was emulated last, and
 	 * neither is what a hypercall stores.
@@ -185,7 +194,7 @@ static void fill_event(struct vigil_event *ev, struct vigil_vcpu *vcpu,
 static void give_back(struct monitor *mon, struct mon_event *e)
 {
 	lockdep_assert_held(&mon->qlock);
-	list_add(&e->link, &mon->free);
+	hlist_add_head(&e->free_link, &mon->free);
 }
 
 /* [q] The event has no answer yet. */
@@ -392,23 +401,36 @@ static void fill_held(struct mon_event *e, const struct vigil_vcpu *vcpu,
 }
 
 /* [q] Fills in an event of the pool, which is not in the list of free ones any more. */
-static void write_message(struct vigil_vcpu *vcpu, struct mon_event *e,
-			  const struct message *m)
+static __always_inline void write_message(struct vigil_vcpu *vcpu,
+					  struct mon_event *e,
+					  const struct message *m)
+{
+	fill_event(&e->ev, vcpu, m->d, m->st);
+	e->ev.verdicts = 0;
+	if (m->deny && !m->hold)
+		e->ev.flags |= VIGIL_EVENT_DENIED;
+	e->ev.seq = ++e->mon->seq;
+	e->ev.dropped = e->mon->dropped;
+}
+
+/* [q] The event holds its vCPU, until it is answered or finds room. */
+static void hold(struct vigil_vcpu *vcpu, struct mon_event *e,
+		 const struct message *m)
 {
 	const struct watch_control *control = m->st->control;
 
-	fill_event(&e->ev, vcpu, m->d, m->st);
-	e->ev.verdicts = 0;
+	e->vcpu = vcpu;
+	e->waits = !m->hold;
 	e->on_death = m->pause ? ANSWER_NONE : verdict_of(m->deny);
 	e->timed = m->hold && m->d->range->timeout_ms;
 	e->all = control ? control->all : NULL;
 	e->all_len = e->all ? control->all_len : 0;
+	e->answer = ANSWER_NONE;
+	e->paused = false;
 	if (m->hold)
 		fill_held(e, vcpu, m->d->range, m->st);
-	else if (m->deny)
-		e->ev.flags |= VIGIL_EVENT_DENIED;
-	e->ev.seq = ++e->mon->seq;
-	e->ev.dropped = e->mon->dropped;
+	kref_get(&e->mon->ref);
+	list_add_tail(&e->held_link, &e->mon->held);
 }
 
 /* PUT_HELD: the vCPU has to wait, and *@held is the event. */
@@ -425,22 +447,18 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 		goto unlock;
 	}
 	waits = !m->hold && full(mon, &wake);
-	e = list_first_entry_or_null(&mon->free, struct mon_event, link);
+	e = hlist_entry_safe(mon->free.first, struct mon_event, free_link);
 	if (unlikely(!e || (waits && !(m->may_wait && mon->wait_room)))) {
 		mon->seq++;
 		mon->dropped++;
 		ret = PUT_DROPPED;
 		goto unlock;
 	}
-	list_del(&e->link);
+	hlist_del(&e->free_link);
 	write_message(vcpu, e, m);
-	e->waits = waits;
-	e->vcpu = m->hold || waits ? vcpu : NULL;
-	e->answer = ANSWER_NONE;
-	e->paused = false;
-	if (e->vcpu) {
-		kref_get(&mon->ref);
-		list_add_tail(&e->held_link, &mon->held);
+	e->vcpu = NULL;
+	if (unlikely(m->hold || waits)) {
+		hold(vcpu, e, m);
 		*held = e;
 		ret = PUT_HELD;
 	}
