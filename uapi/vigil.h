@@ -87,8 +87,9 @@ struct vigil_vm_list {
  * sequence numbers, and sees nothing of the others'. Where several have a say about one write,
  * the strictest counts: see struct vigil_verdict. With VIGIL_ATTACH_READ the new monitor takes
  * no place among these: it reads memory, registers and counters while others
- * watch. VIGIL_WATCH_*, VIGIL_VERDICT, VIGIL_READ_CHANGE, VIGIL_RESUME, VIGIL_SET_QUEUE, read()
- * and mmap() give -EPERM on it; poll() tells only of the VM's end.
+ * watch. VIGIL_WATCH_*, VIGIL_VERDICT, VIGIL_READ_CHANGE, VIGIL_RESUME, VIGIL_SET_QUEUE,
+ * VIGIL_PAUSE_VCPUS, VIGIL_RESUME_VCPUS, VIGIL_SET_VCPU, VIGIL_WRITE_MEM, read() and mmap() give
+ * -EPERM on it; poll() tells only of the VM's end.
  *
  * A monitor sees all that the VMM's process has in its guest's memory, so the
  * caller must pass the kernel's check for ptrace(2) on that process: credentials,
@@ -97,7 +98,7 @@ struct vigil_vm_list {
  * less by VIGIL_SET_ATTACH.
  *
  * With VIGIL_ATTACH_EVICT, which needs CAP_SYS_ADMIN in the VM's user namespace,
- * all monitors that watch lose their places: their watches go, the stores that they hold
+ * all monitors that watch lose their places: their watches and pauses go, the stores that they hold
  * go on as on_death says, and each further call on them gives -EPIPE. The new monitor is the
  * only one then.
  *
@@ -165,7 +166,8 @@ struct vigil_name {
  */
 #define VIGIL_ON_DEATH_ALLOW	0
 #define VIGIL_ON_DEATH_DENY	1
-#define VIGIL_ON_DEATH_PAUSE	6	/* on_death only: the vCPU waits for VIGIL_RESUME */
+/* on_death: the vCPU waits for VIGIL_RESUME; on_timeout: as VIGIL_VERDICT_PAUSE */
+#define VIGIL_ON_DEATH_PAUSE	6
 
 /*
  * struct vigil_watch, struct vigil_mem: cr3. The page table through which a
@@ -253,12 +255,13 @@ struct vigil_condition {
  * @nr_conditions: how many @conditions has, at most VIGIL_MAX_CONDITIONS
  * @timeout_ms:	how long a held write waits for its verdict, at most VIGIL_MAX_TIMEOUT; 0:
  *		without end
- * @on_timeout:	VIGIL_ON_DEATH_ALLOW or DENY: what becomes of it then; with @timeout_ms only
+ * @on_timeout:	VIGIL_ON_DEATH_*: what becomes of it then; with @timeout_ms only. PAUSE: the
+ *		monitor pauses the VM, and goes on waiting for the verdict
  * @pad:	zero
  *
  * The time counts from the event on, read or not, while the host runs. A verdict that comes
- * later gives -ENOENT. A vCPU that is not in KVM_RUN when the time is up goes on waiting
- * until it is.
+ * later gives -ENOENT, but for PAUSE. A vCPU that is not in KVM_RUN when the time is up, or
+ * paused, goes on waiting until it is in KVM_RUN and goes on.
  *
  * The first condition that a write fulfils decides what is done about it. Where none
  * does, @action of the watch counts.
@@ -427,7 +430,7 @@ struct vigil_table {
  *
  * VIGIL_READ_CHANGE has the rest while the vCPU waits.
  *
- * Each held event can be answered by ALLOW, DENY and KILL, and each store by REPLACE, unless
+ * Each held event can be answered by ALLOW, DENY, KILL and PAUSE, and each store by REPLACE, unless
  * @new_ is a replacement already. GP is
  * for stores of instructions, and for controls that an instruction changes; PF is for such
  * stores while the guest has paging on. Neither is for what cannot fault any more: INS, whose
@@ -533,6 +536,7 @@ struct vigil_ring {
 #define VIGIL_VERDICT_PF	3	/* no write; the instruction raises #PF */
 #define VIGIL_VERDICT_REPLACE	4	/* @data is written instead */
 #define VIGIL_VERDICT_KILL	5	/* no write; the VM ends */
+#define VIGIL_VERDICT_PAUSE	6	/* not yet: the VM is paused, the event waits on */
 
 /* kvm_run.internal.suberror: a monitor has ended the VM. KVM_RUN returns -EIO. */
 #define VIGIL_INTERNAL_ERROR_KILLED 0x100
@@ -562,11 +566,15 @@ struct vigil_ring {
  * this is known, the monitors that log or deny the write get their events: VIGIL_EVENT_DENIED
  * says whether it happens, and new_ what is stored. Who has answered is not told.
  *
+ * PAUSE does what VIGIL_PAUSE_VCPUS does with all vCPUs and no flag, and answers nothing: a
+ * further verdict does. What that decides happens when the vCPU is resumed.
+ *
  * With KILL, KVM_RUN of each vCPU returns -EIO and KVM_EXIT_INTERNAL_ERROR with the suberror
  * VIGIL_INTERNAL_ERROR_KILLED, from now on.
  *
  * Errors: -ENOENT no vCPU waits for it, or it has its verdict. -EOPNOTSUPP the event cannot
- * have this verdict, -EINVAL another field: if it was waiting, it still waits.
+ * have this verdict, -EINVAL another field: if it was waiting, it still waits. -EINTR PAUSE: a
+ * signal came first, and nothing is paused.
  */
 struct vigil_verdict {
 	__u64 seq;
@@ -603,15 +611,24 @@ struct vigil_change {
 #define VIGIL_MEM_GVA		(1 << 0) /* translate through @cr3 */
 
 /**
- * struct vigil_mem - read guest memory through a monitor
+ * struct vigil_mem - read or write guest memory through a monitor
  * @addr:	guest-physical, or guest-virtual with VIGIL_MEM_GVA
  * @len:	bytes, at most 1 MiB a call
- * @buf:	user pointer
+ * @buf:	user pointer: out, of VIGIL_WRITE_MEM in
  * @cr3:	with VIGIL_MEM_GVA, zero otherwise; 0 is vCPU 0's address space,
  *		as said at struct vigil_watch
  * @flags:	VIGIL_MEM_*
  * @done:	out: bytes copied; less than @len where memory ends (-EFAULT only
  *		when that is 0)
+ *
+ * VIGIL_WRITE_MEM writes as the VMM does: the rights in the guest's tables do not count, and
+ * no watch of any monitor is asked nor told. It is marked in the dirty log. A page table that
+ * it changes holds at once, as if the guest had flushed its TLB; the four upper entries of
+ * PAE paging hold from the next load of CR3 on. It is not atomic: a guest that runs may see a
+ * part of it, so pause it first.
+ *
+ * Errors: -EINVAL a field; -EFAULT no memory, not mapped, or @buf; -EROFS the first byte is in a
+ * read-only slot; -EPERM VIGIL_WRITE_MEM on a monitor that only reads; -EINTR; -ENOMEM.
  */
 struct vigil_mem {
 	__u64 addr;
@@ -622,13 +639,57 @@ struct vigil_mem {
 	__u32 done;
 };
 
+/* struct vigil_pause: vcpu */
+#define VIGIL_PAUSE_ALL		0xffffffff /* all vCPUs, and those that are still created */
+
+/* struct vigil_pause: flags */
+#define VIGIL_PAUSE_KEEP	(1 << 0) /* it outlasts the monitor, until VIGIL_RESUME */
+
+/**
+ * struct vigil_pause - argument of VIGIL_PAUSE_VCPUS and VIGIL_RESUME_VCPUS
+ * @vcpu:	index, or VIGIL_PAUSE_ALL
+ * @flags:	VIGIL_PAUSE_*; zero with VIGIL_RESUME_VCPUS
+ *
+ * When VIGIL_PAUSE_VCPUS returns, no vCPU that it names is in the guest, nor does vigil emulate
+ * anything for it; and none begins to before the monitor calls VIGIL_RESUME_VCPUS for it, or
+ * ends. Each monitor has its own pauses: a vCPU goes on when none pauses it any more. To pause
+ * what one has paused changes only VIGIL_PAUSE_KEEP, and to resume what one has not paused
+ * changes nothing.
+ *
+ * KVM_RUN of a paused vCPU waits, and ends by signals, by immediate_exit (-EINTR) and with the
+ * VM, as usual. What the VMM has answered (kvm_run after KVM_EXIT_MMIO, KVM_EXIT_IO) takes effect
+ * when the vCPU goes on: until then KVM_GET_REGS tells of the time before. The VMM itself may
+ * set registers and memory of a VM that is paused.
+ *
+ * An event that waits for its verdict stays open, and can be answered.
+ *
+ * Errors: -EINVAL flags; -ENOENT no such vCPU; -EPERM a monitor that only reads; -EINTR a
+ * signal came while vCPUs were leaving the guest: none is paused that was not before.
+ */
+struct vigil_pause {
+	__u32 vcpu;
+	__u32 flags;
+};
+
+/* struct vigil_vcpu_state: flags of VIGIL_SET_VCPU, at least one */
+#define VIGIL_VCPU_REGS		(1 << 0) /* set regs */
+#define VIGIL_VCPU_SREGS	(1 << 1) /* set sregs */
+
 /**
  * struct vigil_vcpu_state - registers of a vCPU, stopped for a moment
  * @vcpu:	in: index (-ENOENT when there is none)
- * @flags:	zero
+ * @flags:	VIGIL_GET_VCPU: zero; VIGIL_SET_VCPU: VIGIL_VCPU_*
  * @regs:	out: general registers
  * @sregs:	out: segments with their hidden part, tables, control registers
  * @lstar:	out: MSR_LSTAR, where SYSCALL of 64-bit code leads
+ *
+ * VIGIL_SET_VCPU sets @regs and @sregs of a vCPU that the same monitor has paused, as
+ * KVM_SET_REGS and KVM_SET_SREGS do: with their checks, and what they forget is forgotten. An
+ * event of any monitor that waits for a verdict there is withdrawn, and the instruction that it
+ * was about does not happen. @lstar is not set.
+ *
+ * Errors of VIGIL_SET_VCPU: -EINVAL flags or @sregs; -ENOENT; -EBUSY the monitor does not pause
+ * the vCPU; -EPERM it only reads; -EIO the VM is dead; -EINTR a fatal signal; -ENOMEM.
  */
 struct vigil_vcpu_state {
 	__u32 vcpu;
@@ -912,7 +973,8 @@ struct vigil_pv {
 #define VIGIL_GET_HYPERCALLS	_IOR(VIGIL_IOC, 0x14, struct vigil_hypercalls)
 #define VIGIL_SET_HYPERCALLS	_IOW(VIGIL_IOC, 0x15, struct vigil_hypercalls)
 /*
- * The writes that wait because of VIGIL_ON_DEATH_PAUSE, and whose monitor has ended, are
+ * What monitors that have ended have left behind goes on: vCPUs that they have paused with
+ * VIGIL_PAUSE_KEEP; and the writes that wait because of VIGIL_ON_DEATH_PAUSE are
  * decided by the watches as they are now. Argument: 0, else -EINVAL. -EPERM: a monitor that
  * only reads; on a VM fd, another process than the VM's creator. Also on a monitor fd.
  */
@@ -935,6 +997,10 @@ struct vigil_pv {
 #define VIGIL_GET_INFO		_IOR(VIGIL_IOC, 0x27, struct vigil_vm_info)
 #define VIGIL_READ_CHANGE	_IOWR(VIGIL_IOC, 0x28, struct vigil_change)
 #define VIGIL_SET_QUEUE		_IOW(VIGIL_IOC, 0x29, struct vigil_queue)
+#define VIGIL_PAUSE_VCPUS	_IOW(VIGIL_IOC, 0x2a, struct vigil_pause)
+#define VIGIL_RESUME_VCPUS	_IOW(VIGIL_IOC, 0x2b, struct vigil_pause)
+#define VIGIL_SET_VCPU		_IOW(VIGIL_IOC, 0x2c, struct vigil_vcpu_state)
+#define VIGIL_WRITE_MEM		_IOWR(VIGIL_IOC, 0x2d, struct vigil_mem)
 
 /* clang-format on */
 

@@ -15,6 +15,7 @@
 #include "vmm/cpu/inject.h"
 #include "vmm/exit/exit.h"
 #include "vmm/exit/reload.h"
+#include "vmm/monitor/pause.h"
 
 /*
  * Enters the guest once. 1: it has exited, and the exit is to be handled. 0: the
@@ -180,6 +181,24 @@ static int run_complete_and_loop(struct vigil_vcpu *vcpu)
 	return run_loop(vcpu);
 }
 
+/*
+ * A vCPU that is paused comes back to here from wherever it is, and begins anew with what
+ * the last exit to userspace has left, or the store that is held.
+ */
+static int run_unless_paused(struct vigil_vcpu *vcpu)
+{
+	int r;
+
+	do {
+		r = 0;
+		if (unlikely(test_bit(REQ_PAUSE, &vcpu->requests)))
+			r = pause_wait(vcpu);
+		if (likely(!r))
+			r = run_complete_and_loop(vcpu);
+	} while (unlikely(r == -ERESTART));
+	return r;
+}
+
 int vcpu_run(struct vigil_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -212,7 +231,7 @@ int vcpu_run(struct vigil_vcpu *vcpu)
 	vcpu_load(vcpu);
 	fpu_load(vcpu);
 	if (likely(!r))
-		r = run_complete_and_loop(vcpu);
+		r = run_unless_paused(vcpu);
 	fpu_put(vcpu);
 	event_run_end(vcpu);
 	vcpu_put(vcpu);

@@ -148,11 +148,16 @@ int vcpu_requests(struct vigil_vcpu *vcpu)
 			return -EINTR;
 		}
 	}
+	/* vm->srcu may just have been left: whoever pauses waits no longer then. */
+	if (test_bit(REQ_PAUSE, &vcpu->requests))
+		return -ERESTART;
 	/* A store that is held is decided anew: nothing else is under way here. */
 	if (vigil_test_request(vcpu, REQ_SETTLE))
 		wake_up_all(&vcpu->vm->srcu_wq);
 	if (vigil_test_request(vcpu, REQ_SNAPSHOT))
-		monitor_snapshot(vcpu);
+		monitor_snapshot(vcpu, false);
+	if (vigil_test_request(vcpu, REQ_TABLES))
+		shadow_flush_guest(vcpu);
 	if (vigil_test_request(vcpu, REQ_FLUSH_TLB)) {
 		vmm_ops->flush_tlb(vcpu);
 		fetch_flush(vcpu);
@@ -441,6 +446,19 @@ static int set_sregs(struct vigil_vcpu *vcpu, const struct kvm_sregs *sregs)
 	return 0;
 }
 
+int vcpu_set_state(struct vigil_vcpu *vcpu,
+		   const struct vigil_vcpu_state *state)
+{
+	int ret = 0;
+
+	/* Only this one can fail. */
+	if (state->flags & VIGIL_VCPU_SREGS)
+		ret = set_sregs(vcpu, &state->sregs);
+	if (!ret && state->flags & VIGIL_VCPU_REGS)
+		ret = set_regs(vcpu, &state->regs);
+	return ret;
+}
+
 static long translate(struct vigil_vcpu *vcpu, void __user *user)
 {
 	struct kvm_translation tr;
@@ -585,9 +603,13 @@ static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 	vm->vcpus[vcpu->index] = vcpu;
 	/* pairs with vigil_for_each_vcpu() */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
-	/* Controls may be watched since vcpu_reset(). Pairs with control_set(). */
+	/*
+	 * Controls may be watched since vcpu_reset(), and all vCPUs be paused. Pairs with
+	 * control_set() and pause_set().
+	 */
 	smp_mb();
 	vigil_request(vcpu, REQ_CONTROLS);
+	vigil_request(vcpu, REQ_PAUSE);
 	/*
 	 * The fd is installed last: a process that guesses its number could
 	 * otherwise run a vCPU that is not in vm->vcpus, and so gets no request

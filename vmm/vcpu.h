@@ -72,7 +72,9 @@ enum vigil_request {
 	REQ_EVENT, /* look for events to inject */
 	REQ_SRCU, /* drop and retake the SRCU read lock */
 	REQ_SETTLE, /* vm_settle() waits until this vCPU comes by */
-	REQ_SNAPSHOT, /* a monitor wants the registers */
+	REQ_SNAPSHOT, /* a monitor wants the registers, or gives others */
+	REQ_TABLES, /* a monitor has written memory, perhaps tables: flush as the guest would */
+	REQ_PAUSE, /* a monitor may have paused it; stays set while one has: pause.c */
 	REQ_TSC, /* tsc_offset was changed for it: tell the CPU */
 	REQ_CONTROLS, /* vm->controls has changed: choose anew what exits */
 	REQ_MSR_MAP, /* vm->msr_filter has changed: choose the map of MSRs anew */
@@ -310,8 +312,16 @@ void vigil_request_all(struct vigil_vm *vm, enum vigil_request r, bool wait);
 
 /*
  * Serves the requests of others, except REQ_EVENT and REQ_LOAD_ROOT. 1: go on.
+ * -ERESTART: the vCPU is paused. vcpu_run() waits until it goes on, where no instruction
+ * is under way but what vcpu->complete ends.
  */
 int vcpu_requests(struct vigil_vcpu *vcpu);
+/*
+ * KVM_SET_SREGS and KVM_SET_REGS, as state->flags says. vcpu->mutex is held, the vCPU is
+ * loaded and under vm->srcu, in the VMM's address space. -EINVAL: nothing has changed.
+ */
+int vcpu_set_state(struct vigil_vcpu *vcpu,
+		   const struct vigil_vcpu_state *state);
 /* KVM_RUN of a vCPU whose VM is dead: fills in vcpu->run, returns -EIO. */
 int vcpu_dead(struct vigil_vcpu *vcpu);
 

@@ -149,8 +149,11 @@ void vcpu_leave(struct vigil_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 	if (atomic_dec_and_test(&vm->srcu_users) &&
 	    unlikely(atomic_read(&vm->srcu_syncs)))
 		wake_up_all(&vm->srcu_wq);
-	if (unlikely(vigil_test_request(vcpu, REQ_SETTLE)))
+	if (unlikely(READ_ONCE(vcpu->requests) &
+		     (BIT(REQ_SETTLE) | BIT(REQ_PAUSE)))) {
+		clear_bit(REQ_SETTLE, &vcpu->requests);
 		wake_up_all(&vm->srcu_wq);
+	}
 }
 
 static void vm_destroy(struct vigil_vm *vm)
@@ -212,6 +215,7 @@ static struct vigil_vm *vm_create(void)
 	mutex_init(&vm->lock);
 	mutex_init(&vm->store_lock);
 	mutex_init(&vm->monitor_lock);
+	spin_lock_init(&vm->pause_lock);
 	init_waitqueue_head(&vm->srcu_wq);
 	INIT_LIST_HEAD(&vm->link);
 	INIT_LIST_HEAD(&vm->monitors);

@@ -9,6 +9,7 @@
  *       so its holder waits for nothing that a VMM, a guest or a monitor decides
  *   [v] vcpu->mutex: only the thread that holds the vCPU touches it
  *   [s] shadow lock (vm->shadow.lock)
+ *   [p] vm->pause_lock (spinlock), innermost: which vCPUs monitors have paused
  *   [a] atomic or READ_ONCE/WRITE_ONCE
  *   [r] read under SRCU (vm->srcu), replaced under [m] and [w]
  * Documentation/locking.rst has the order of the locks.
@@ -83,6 +84,10 @@ struct vigil_vm {
 	u32 attach_by; /* [a] VIGIL_ATTACH_BY_* */
 	struct mutex store_lock; /* one store to a watched page at a time */
 	atomic_t resumes; /* calls of VIGIL_RESUME */
+	spinlock_t pause_lock; /* [p] */
+	u64 paused; /* [p] writes, [a] reads: bit n: vCPU n stands still (pause.c) */
+	u64 paused_kept; /* [p] of these, those whose monitor has ended */
+	u8 pausers[VIGIL_MAX_VCPUS]; /* [p] monitors that pause it; paused_kept is one */
 	wait_queue_head_t monitor_wq; /* monitors wait: events, vm->dead */
 	atomic_t srcu_syncs; /* vm_synchronize() under way */
 	atomic_t srcu_users; /* vCPUs between vcpu_enter() and vcpu_leave() */

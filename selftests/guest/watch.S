@@ -247,6 +247,24 @@ PAYLOAD(wforever)
 	jmp 1b
 END(wforever)
 
+/* Stores like wforever, until it is sent to "done". */
+PAYLOAD(wcount)
+1:	mov %rax, (%rdi)
+	inc %rax
+	jmp 1b
+LABEL(wcount, done)
+	OUT_END
+END(wcount)
+
+/* Copies a dword again and again, in 32-bit and in 64-bit code. */
+PAYLOAD(wcopy)
+1:	mov (%rsi), %eax
+	mov %eax, (%rdi)
+	jmp 1b
+LABEL(wcopy, done)
+	OUT_END
+END(wcopy)
+
 /*
  * Stores eax three times: to (rdi), to (rsi), and to (rdi) again, with stops
  * for the test between.

@@ -611,6 +611,43 @@ static void read_mem(struct caller *c, int fd)
 	call_as_is(c, fd, VIGIL_READ_MEM, sizeof(*m));
 }
 
+static void write_mem(struct caller *c, int fd)
+{
+	struct vigil_mem *m = calls_zeroed(c, sizeof(*m));
+	struct rng *r = &c->rng;
+
+	m->addr = rng_once_in(r, 3) ? rng_number(r) : rng_below(r, RAM_SIZE);
+	m->len = 1 + rng_below(r, 64);
+	m->flags = rng_once_in(r, 4);
+	rough(c, sizeof(*m));
+	m->buf = out(c, 4096);
+	call_as_is(c, fd, VIGIL_WRITE_MEM, sizeof(*m));
+}
+
+/* A vCPU stands still and gets registers of any mode, and perhaps any value somewhere. */
+static void pause_and_set(struct caller *c, int fd)
+{
+	struct vigil_vcpu_state *s;
+	struct rng *r = &c->rng;
+	struct vigil_pause *p;
+	uint32_t vcpu;
+
+	vcpu = rng_once_in(r, 2) ? VIGIL_PAUSE_ALL : rng_below(r, 4);
+	p = calls_zeroed(c, sizeof(*p));
+	p->vcpu = vcpu;
+	calls_ioctl_with(c, fd, VIGIL_PAUSE_VCPUS, sizeof(*p));
+	s = calls_zeroed(c, sizeof(*s));
+	s->sregs = calls_world.mode_state[calls_any_mode(c)];
+	s->flags = rng_below(r, 4);
+	rough(c, sizeof(*s));
+	s->vcpu = rng_below(r, 4);
+	call_as_is(c, fd, VIGIL_SET_VCPU, sizeof(*s));
+	/* The others are to find a VM that runs. */
+	p = calls_zeroed(c, sizeof(*p));
+	p->vcpu = VIGIL_PAUSE_ALL;
+	call_as_is(c, fd, VIGIL_RESUME_VCPUS, sizeof(*p));
+}
+
 static void read_change(struct caller *c, int fd)
 {
 	struct vigil_change *m = calls_zeroed(c, sizeof(*m));
@@ -642,7 +679,13 @@ static void mon_call(struct caller *c)
 	struct pollfd p;
 	uint32_t *n;
 
-	switch (rng_below(&c->rng, 17)) {
+	switch (rng_below(&c->rng, 19)) {
+	case 18:
+		pause_and_set(c, fd);
+		break;
+	case 17:
+		write_mem(c, fd);
+		break;
 	case 16:
 		set_queue(c, fd);
 		break;
@@ -756,6 +799,9 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_RESUME,
 		VIGIL_READ_MEM,
 		VIGIL_GET_VCPU,
+		VIGIL_SET_VCPU,
+		VIGIL_WRITE_MEM,
+		VIGIL_RESUME_VCPUS,
 		VIGIL_GET_STATS,
 		VIGIL_GET_INFO,
 		VIGIL_GET_HYPERCALLS,

@@ -163,7 +163,7 @@ static void reading(long arg)
 	CHECK_ERRNO(read(mon, &ev, sizeof(ev)), EAGAIN);
 	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_ALLOW), ENOENT);
 	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_KILL), ENOENT);
-	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_KILL + 1), EINVAL);
+	CHECK_ERRNO(mon_verdict(mon, 1, VIGIL_VERDICT_PAUSE + 1), EINVAL);
 	CHECK_ERRNO(ioctl(mon, VIGIL_VERDICT,
 			  &(struct vigil_verdict){ .len = 1 }),
 		    EINVAL);

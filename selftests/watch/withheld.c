@@ -201,6 +201,45 @@ static int read_withheld(void)
 	return mon < 0 ? 1 : read_mem(mon, WITHHELD_GPA) ? 2 : 0;
 }
 
+static int write_withheld(void)
+{
+	uint64_t word = 1;
+	struct vigil_mem m = {
+		.addr = WITHHELD_GPA,
+		.len = sizeof(word),
+		.buf = (uintptr_t)&word,
+	};
+	int mon = attach();
+
+	return mon < 0 ? 1 : ioctl(mon, VIGIL_WRITE_MEM, &m) ? 2 : 0;
+}
+
+/* A page-table root that PAE paging latches. */
+static int set_withheld(void)
+{
+	struct vigil_vcpu_state s = { .vcpu = 0 };
+	struct vigil_pause p = { .vcpu = 0 };
+	int mon = attach();
+
+	if (mon < 0 || ioctl(mon, VIGIL_PAUSE_VCPUS, &p) ||
+	    ioctl(mon, VIGIL_GET_VCPU, &s))
+		return 1;
+	s.flags = VIGIL_VCPU_SREGS;
+	s.sregs.cr0 |= 1u << 31;
+	s.sregs.cr4 |= 1u << 5;
+	s.sregs.cr3 = WITHHELD_GPA;
+	return ioctl(mon, VIGIL_SET_VCPU, &s) ? 2 : 0;
+}
+
+/* The vCPU waits for the page. */
+static int pauser(void)
+{
+	struct vigil_pause p = { .vcpu = VIGIL_PAUSE_ALL };
+	int mon = attach();
+
+	return mon < 0 ? 1 : ioctl(mon, VIGIL_PAUSE_VCPUS, &p) ? 2 : 0;
+}
+
 /* ---- an argument of an ioctl ---- */
 
 enum { ARG_LOG, ARG_SREGS_GET, ARG_SREGS_SET, ARG_MSRS, ARG_CPUID };
@@ -277,6 +316,7 @@ static void guest_memory(long arg)
 
 	start();
 	vm_slot(vcpu->vm, 1, WITHHELD_GPA, PAGE_BYTES, page, 0);
+	dies(set_withheld);
 	if (pthread_create(&runs, NULL, run, NULL))
 		ERROR("no thread");
 	wait_for_fault();
@@ -284,6 +324,8 @@ static void guest_memory(long arg)
 	/* Protecting a page has to wait for the vCPU, or the vCPU would miss it. */
 	dies(watcher);
 	dies(read_withheld);
+	dies(write_withheld);
+	dies(pauser);
 	finishes(bystander);
 	/*
 	 * The VMM waits for its own vCPU; other processes do not wait for the

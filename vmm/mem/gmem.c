@@ -2,6 +2,7 @@
 /* Guest memory: every access to it. */
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
@@ -229,7 +230,8 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
  * The page at @hva of the VMM, or NULL. The VMM may withhold it for as long as it
  * likes, so nothing is held here that others wait for, and a fatal signal ends it.
  */
-static struct page *remote_page(struct mm_struct *mm, hva_t hva)
+static struct page *remote_page(struct mm_struct *mm, hva_t hva,
+				unsigned int flags)
 {
 	struct page *page;
 	int locked = 1;
@@ -237,60 +239,109 @@ static struct page *remote_page(struct mm_struct *mm, hva_t hva)
 
 	if (mmap_read_lock_killable(mm))
 		return NULL;
-	n = get_user_pages_remote(mm, hva, 1, 0, &page, &locked);
+	n = get_user_pages_remote(mm, hva, 1, flags, &page, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
 	return n == 1 ? page : NULL;
 }
 
-/*
- * Reads bytes at @gpa, up to the end of its page. 0: no memory is there, or the
- * caller is killed.
- */
-static unsigned int read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf,
-				unsigned int len)
+/* Copies between @buf and the guest's page. Under vm->srcu. */
+static void copy_remote(struct vigil_slot *slot, struct page *page, gpa_t gpa,
+			void *buf, unsigned int len, bool write)
 {
+	void *p = kmap_local_page(page);
+
+	if (write)
+		memcpy(p + offset_in_page(gpa), buf, len);
+	else
+		memcpy(buf, p + offset_in_page(gpa), len);
+	kunmap_local(p);
+	if (!write)
+		return;
+	/* As in stored(). */
+	smp_mb();
+	dirty_mark(slot, gpa >> PAGE_SHIFT);
+	/*
+	 * A table's entries cannot be read again here, in another address space: what
+	 * was made from them goes.
+	 */
+	shadow_unprotect(slot->vm, gpa >> PAGE_SHIFT);
+}
+
+/*
+ * Reads or writes bytes at @gpa, up to the end of its page. How many, or -EFAULT no memory
+ * is there, or the caller is killed; -EROFS.
+ */
+static int access_remote(struct vigil_vm *vm, gpa_t gpa, void *buf,
+			 unsigned int len, bool write)
+{
+	struct vigil_slot *slot;
 	unsigned int chunk = 0;
+	int idx, ret = -EFAULT;
 	struct page *page;
 	hva_t hva, again;
-	bool there;
-	int idx;
-	void *p;
 
 	idx = srcu_read_lock(&vm->srcu);
-	there = locate(vm, gpa, len, &hva, &chunk);
+	slot = locate(vm, gpa, len, &hva, &chunk);
+	if (slot && write && slot->flags & KVM_MEM_READONLY)
+		ret = -EROFS;
 	srcu_read_unlock(&vm->srcu, idx);
-	page = there ? remote_page(vm->mm, hva) : NULL;
+	if (!slot || ret == -EROFS)
+		return ret;
+	page = remote_page(vm->mm, hva, write ? FOLL_WRITE : 0);
 	if (!page)
-		return 0;
+		return -EFAULT;
+	/* Under its lock a page stays that of its file until it is marked dirty. */
+	if (write && folio_lock_killable(page_folio(page))) {
+		put_page(page);
+		return -EFAULT;
+	}
 	/* The VMM's memory at @hva may have ceased to be the guest's. */
 	idx = srcu_read_lock(&vm->srcu);
-	there = locate(vm, gpa, len, &again, &chunk) && again == hva;
-	if (there) {
-		p = kmap_local_page(page);
-		memcpy(buf, p + offset_in_page(hva), chunk);
-		kunmap_local(p);
+	slot = locate(vm, gpa, len, &again, &chunk);
+	if (slot && again == hva &&
+	    !(write && slot->flags & KVM_MEM_READONLY)) {
+		copy_remote(slot, page, gpa, buf, chunk, write);
+		ret = chunk;
 	}
 	srcu_read_unlock(&vm->srcu, idx);
+	if (write) {
+		if (ret > 0)
+			folio_mark_dirty(page_folio(page));
+		folio_unlock(page_folio(page));
+	}
 	put_page(page);
-	return there ? chunk : 0;
+	return ret;
+}
+
+static long all_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len,
+		       bool write)
+{
+	size_t done = 0;
+	int ret = 0;
+
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	for (; done < len; done += ret) {
+		ret = access_remote(vm, gpa + done, buf + done,
+				    min_t(size_t, len - done, PAGE_SIZE),
+				    write);
+		if (ret < 0)
+			break;
+	}
+	mmput(vm->mm);
+	return done || ret != -EROFS ? done : -EROFS;
 }
 
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len)
 {
-	unsigned int chunk;
-	size_t done = 0;
+	return all_remote(vm, gpa, buf, len, false);
+}
 
-	if (!mmget_not_zero(vm->mm))
-		return -ESRCH;
-	for (; done < len; done += chunk) {
-		chunk = read_remote(vm, gpa + done, buf + done,
-				    min_t(size_t, len - done, PAGE_SIZE));
-		if (!chunk)
-			break;
-	}
-	mmput(vm->mm);
-	return done;
+long gmem_write_remote(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+		       size_t len)
+{
+	return all_remote(vm, gpa, (void *)buf, len, true);
 }
 
 /*

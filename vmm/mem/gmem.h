@@ -49,6 +49,12 @@ int gmem_cmpxchg(struct vigil_vm *vm, gpa_t gpa, void *old, const void *new,
  * withhold the page. Returns the number of bytes read.
  */
 long gmem_read_remote(struct vigil_vm *vm, gpa_t gpa, void *buf, size_t len);
+/*
+ * The same for writing, which marks dirty and drops what shadow/ has made from a table
+ * there. Watches are not asked. -EROFS: the first byte cannot be written.
+ */
+long gmem_write_remote(struct vigil_vm *vm, gpa_t gpa, const void *buf,
+		       size_t len);
 /**
  * gmem_pfn() - the host page frame behind a gfn
  * @vm:		the VM

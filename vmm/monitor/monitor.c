@@ -13,6 +13,7 @@
 #include <linux/user_namespace.h>
 
 #include "monitor.h"
+#include "pause.h"
 #include "view.h"
 #include "vmm/pv/pv.h"
 #include "vmm/trace.h"
@@ -41,8 +42,10 @@ static_assert(sizeof(struct vigil_mem) == 40);
 static_assert(sizeof(struct vigil_vcpu_state) ==
 	      16 + sizeof(struct kvm_regs) + sizeof(struct kvm_sregs));
 static_assert(sizeof(struct vigil_stats) == 24);
+static_assert(sizeof(struct vigil_pause) == 8);
 
 #define ATTACH_FLAGS (VIGIL_ATTACH_READ | VIGIL_ATTACH_EVICT)
+#define SET_VCPU_FLAGS (VIGIL_VCPU_REGS | VIGIL_VCPU_SREGS)
 
 static void monitor_free(struct kref *ref)
 {
@@ -189,6 +192,7 @@ static void leave(struct monitor *mon)
 	list_del(&mon->link);
 	mon->vm->nr_monitors--;
 	watch_hide(mon);
+	pause_end(mon);
 	/* A vCPU that is let go here meets no watch of the monitor any more. */
 	mevent_close(mon);
 }
@@ -395,7 +399,7 @@ static long ioc_verdict(struct monitor *mon, struct vigil_verdict __user *user)
 
 	if (copy_from_user(&v, user, sizeof(v)))
 		return -EFAULT;
-	if (v.verdict > VIGIL_VERDICT_KILL || v.len > sizeof(v.data) ||
+	if (v.verdict > VIGIL_VERDICT_PAUSE || v.len > sizeof(v.data) ||
 	    (v.len && v.verdict != VIGIL_VERDICT_REPLACE) ||
 	    memchr_inv(v.data + v.len, 0,
 		       sizeof(v) - offsetof(struct vigil_verdict, data) -
@@ -438,7 +442,8 @@ static long ioc_read_change(struct monitor *mon,
 	return put_user(done, &user->done) ? -EFAULT : 0;
 }
 
-static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
+static long ioc_mem(struct monitor *mon, struct vigil_mem __user *user,
+		    bool write)
 {
 	struct vigil_mem mem;
 	long ret;
@@ -446,11 +451,11 @@ static long ioc_read_mem(struct monitor *mon, struct vigil_mem __user *user)
 	if (copy_from_user(&mem, user, sizeof(mem)))
 		return -EFAULT;
 	if (mem.flags & ~VIGIL_MEM_GVA || !mem.len ||
-	    mem.len > MONITOR_MAX_READ || mem.addr + mem.len - 1 < mem.addr ||
+	    mem.len > MONITOR_MAX_COPY || mem.addr + mem.len - 1 < mem.addr ||
 	    mem.buf != (unsigned long)mem.buf || mem.cr3 >> 52 ||
 	    (mem.cr3 && !(mem.flags & VIGIL_MEM_GVA)))
 		return -EINVAL;
-	ret = mview_read(mon->vm, &mem);
+	ret = mview_copy(mon->vm, &mem, write);
 	if (!ret && put_user(mem.done, &user->done))
 		ret = -EFAULT;
 	return ret;
@@ -477,12 +482,68 @@ static long ioc_get_vcpu(struct monitor *mon,
 	return ret;
 }
 
+static long ioc_set_vcpu(struct monitor *mon,
+			 struct vigil_vcpu_state __user *user)
+{
+	struct vigil_vcpu_state *state;
+	long ret;
+
+	state = memdup_user(user, sizeof(*state));
+	if (IS_ERR(state))
+		return PTR_ERR(state);
+	ret = -EINVAL;
+	if (state->flags && !(state->flags & ~SET_VCPU_FLAGS))
+		ret = pause_set_state(mon, state);
+	kfree(state);
+	return ret;
+}
+
+/* Pauses vCPUs, or takes back what the monitor has paused. */
+static long ioc_pause(struct monitor *mon, struct vigil_pause __user *user,
+		      bool pause)
+{
+	struct vigil_pause p;
+	u64 vcpus;
+
+	if (copy_from_user(&p, user, sizeof(p)))
+		return -EFAULT;
+	if (p.flags & ~(pause ? VIGIL_PAUSE_KEEP : 0))
+		return -EINVAL;
+	if (p.vcpu == VIGIL_PAUSE_ALL)
+		vcpus = PAUSE_ALL;
+	else if (p.vcpu < READ_ONCE(mon->vm->nr_vcpus))
+		vcpus = BIT_ULL(p.vcpu);
+	else
+		return -ENOENT;
+	if (pause)
+		return pause_vcpus(mon, vcpus, p.flags & VIGIL_PAUSE_KEEP);
+	pause_take_back(mon, vcpus);
+	return 0;
+}
+
 static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 {
 	struct vigil_vm_info info;
 
 	fill_info(mon->vm, &info);
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+/* The guest stands still, or gets other registers or memory. */
+static long control_ioctl(struct monitor *mon, unsigned int cmd,
+			  void __user *user)
+{
+	if (mon->read_only)
+		return -EPERM;
+	switch (cmd) {
+	case VIGIL_PAUSE_VCPUS:
+	case VIGIL_RESUME_VCPUS:
+		return ioc_pause(mon, user, cmd == VIGIL_PAUSE_VCPUS);
+	case VIGIL_SET_VCPU:
+		return ioc_set_vcpu(mon, user);
+	default:
+		return ioc_mem(mon, user, true);
+	}
 }
 
 /* Commands that a read-only monitor must not use */
@@ -515,6 +576,7 @@ static long resume(struct vigil_vm *vm, unsigned long arg)
 {
 	if (arg)
 		return -EINVAL;
+	pause_resume(vm);
 	mevent_resume(vm);
 	return 0;
 }
@@ -535,8 +597,13 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 	case VIGIL_SET_QUEUE:
 	case VIGIL_VERDICT:
 		return watch_ioctl(mon, cmd, user);
+	case VIGIL_PAUSE_VCPUS:
+	case VIGIL_RESUME_VCPUS:
+	case VIGIL_SET_VCPU:
+	case VIGIL_WRITE_MEM:
+		return control_ioctl(mon, cmd, user);
 	case VIGIL_READ_MEM:
-		return ioc_read_mem(mon, user);
+		return ioc_mem(mon, user, false);
 	case VIGIL_GET_VCPU:
 		return ioc_get_vcpu(mon, user);
 	case VIGIL_GET_STATS:

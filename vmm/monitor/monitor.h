@@ -3,7 +3,8 @@
  * Monitors, between their files: watch.c (what is watched), filter.c (the conditions
  * of a watch), hearing.c (what is done about a write), monitor.c (the monitor fd),
  * queue.c (event queue and verdicts), ring.c (a queue that the monitor maps), view.c
- * (what a monitor sees of memory and registers), stat.c (counters).
+ * (what a monitor sees of memory and registers, and changes there), pause.c (vCPUs that
+ * stand still), stat.c (counters).
  *
  * Letters, besides those of vm.h:
  *   [n] vcpu->snapshot_lock (mutex); a vCPU's mutex is only tried under it
@@ -28,7 +29,7 @@
 /* watch_slots() has the ranges of two arrays of slots in the tree for a moment. */
 static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
 #define WATCH_MAX_LEN (16ull << 20)
-#define MONITOR_MAX_READ (1ul << 20)
+#define MONITOR_MAX_COPY (1ul << 20)
 /*
  * A monitor that has ended lives on while a vCPU that a VMM stops has an event of it, or
  * of another monitor about the same write, or may be looking at a watch of it. So many of
@@ -124,7 +125,8 @@ struct mon_event {
 	/* [q] VIGIL_VERDICT_*: the answer without a monitor. ANSWER_NONE: it is paused */
 	int on_death;
 	bool paused; /* [q] writes, [a] reads: by VIGIL_RESUME it goes on */
-	int on_timeout; /* [v] VIGIL_VERDICT_*: the answer when the time is up */
+	/* [v] VIGIL_VERDICT_*: the answer when the time is up. ANSWER_NONE: a pause */
+	int on_timeout;
 	bool timed; /* [v] the vCPU waits until @deadline, in jiffies */
 	unsigned long deadline;
 	/* [q] of a held change: as in struct watch_control */
@@ -147,6 +149,9 @@ struct monitor {
 	unsigned int nr_watches; /* [w] */
 	u32 next_id; /* [w] */
 	struct mutex read_lock; /* one read() at a time; before qlock */
+	u64 paused; /* [p] bit n: it pauses vCPU n: pause.c */
+	u64 paused_keep; /* [p] of these, those that stay paused when it ends */
+	bool paused_end; /* [p] it pauses nothing any more */
 
 	spinlock_t qlock;
 	struct list_head queue; /* [q] oldest first */

@@ -16,6 +16,7 @@
 
 #include "hearing.h"
 #include "monitor.h"
+#include "pause.h"
 #include "queue.h"
 #include "ring.h"
 #include "view.h"
@@ -367,7 +368,7 @@ static bool by_hypercall(u32 control)
 static u8 verdicts(const struct vigil_vcpu *vcpu, const struct watch_store *st)
 {
 	u8 can = BIT(VIGIL_VERDICT_ALLOW) | BIT(VIGIL_VERDICT_DENY) |
-		 BIT(VIGIL_VERDICT_KILL);
+		 BIT(VIGIL_VERDICT_KILL) | BIT(VIGIL_VERDICT_PAUSE);
 
 	if (st->control)
 		return by_hypercall(st->control->nr) ?
@@ -395,7 +396,10 @@ static void fill_held(struct mon_event *e, const struct vigil_vcpu *vcpu,
 	e->ev.verdicts = verdicts(vcpu, st);
 	if (!e->timed)
 		return;
-	e->on_timeout = verdict_of(r->on_timeout == VIGIL_ON_DEATH_DENY);
+	e->on_timeout =
+		r->on_timeout == VIGIL_ON_DEATH_PAUSE ?
+			ANSWER_NONE :
+			verdict_of(r->on_timeout == VIGIL_ON_DEATH_DENY);
 	/* The current jiffy has begun already. */
 	e->deadline = jiffies + msecs_to_jiffies(r->timeout_ms) + 1;
 }
@@ -578,7 +582,7 @@ static bool wait_over(struct vigil_vcpu *vcpu)
 {
 	return all_answered(vcpu) || any_resumed(vcpu) ||
 	       READ_ONCE(vcpu->vm->dead) ||
-	       test_bit(REQ_SNAPSHOT, &vcpu->requests);
+	       READ_ONCE(vcpu->requests) & (BIT(REQ_SNAPSHOT) | BIT(REQ_PAUSE));
 }
 
 /* How many jiffies the vCPU may still wait for the verdict on an event. */
@@ -604,13 +608,19 @@ static long shortest_time(const struct vigil_vcpu *vcpu)
 	return left;
 }
 
-/* The time is up: this is the verdict, unless there is one, or nobody to give one. */
+/*
+ * The time is up: this is the verdict, unless there is one, or nobody to give one. Or the
+ * VM is paused, and the event stays open.
+ */
 static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
 {
 	spin_lock(&e->mon->qlock);
 	e->timed = false;
 	if (e->answer == ANSWER_NONE && !e->paused) {
-		answer(e, e->on_timeout);
+		if (e->on_timeout != ANSWER_NONE)
+			answer(e, e->on_timeout);
+		else
+			pause_set(e->mon, PAUSE_ALL, false);
 		vcpu->stat.watch_timeouts++;
 	}
 	spin_unlock(&e->mon->qlock);
@@ -662,10 +672,14 @@ int mevent_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 		if (ret < 0 || READ_ONCE(vm->dead))
 			break;
 		answer_late(vcpu);
+		if (test_bit(REQ_PAUSE, &vcpu->requests))
+			break;
 		if (vigil_test_request(vcpu, REQ_SNAPSHOT))
-			monitor_snapshot(vcpu);
+			monitor_snapshot(vcpu, false);
 	}
-	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !all_answered(vcpu) ?
+	/* Whoever has paused the vCPU meanwhile has not waited for it. */
+	return vcpu_enter(vcpu, TASK_INTERRUPTIBLE) || !all_answered(vcpu) ||
+			       test_bit(REQ_PAUSE, &vcpu->requests) ?
 		       -EINTR :
 		       0;
 }
@@ -680,7 +694,9 @@ static int answer_by(struct mon_event *e, const struct vigil_verdict *v)
 			return -EINVAL;
 		memcpy(e->ev.new_, v->data, v->len);
 	}
-	answer(e, v->verdict);
+	/* It stays open, and mevent_verdict() pauses the VM. */
+	if (v->verdict != VIGIL_VERDICT_PAUSE)
+		answer(e, v->verdict);
 	return 0;
 }
 
@@ -700,6 +716,8 @@ int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v)
 	spin_unlock(&mon->qlock);
 	if (!ret && v->verdict == VIGIL_VERDICT_KILL)
 		vigil_vm_kill(mon->vm, vigil_vm_killed);
+	if (!ret && v->verdict == VIGIL_VERDICT_PAUSE)
+		ret = pause_vcpus(mon, PAUSE_ALL, false);
 	return ret;
 }
 

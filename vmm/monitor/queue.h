@@ -67,8 +67,8 @@ int mevent_wait(struct vigil_vcpu *vcpu);
  */
 int mevent_finish(struct vigil_vcpu *vcpu, struct mon_event *e, void *data);
 /*
- * Answers an event. -ENOENT; -EOPNOTSUPP: not by this verdict; -EINVAL: not by so many
- * bytes.
+ * Answers an event, or pauses the VM for it. -ENOENT; -EOPNOTSUPP: not by this verdict;
+ * -EINVAL: not by so many bytes; -EINTR: as pause_vcpus().
  */
 int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v);
 /*

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a monitor sees of a guest: registers, translations, memory. */
+/* What a monitor sees of a guest, and changes there: registers, translations, memory. */
 #include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "view.h"
 #include "shadow/walk.h"
@@ -16,10 +19,12 @@
 
 /*
  * vcpu->snapshot points at @state. Whoever takes the pointer away, by xchg(),
- * owns it: the vCPU's thread fills it in and completes, or the asker gives up.
+ * owns it: the vCPU's thread serves it and completes, or the asker gives up.
  */
 struct snapshot {
 	struct vigil_vcpu_state state;
+	bool set; /* the vCPU gets the registers of @state */
+	int ret;
 	struct completion done;
 };
 
@@ -32,14 +37,92 @@ static void fill_state(struct vigil_vcpu *vcpu, struct vigil_vcpu_state *state)
 		state->lstar = 0;
 }
 
-void monitor_snapshot(struct vigil_vcpu *vcpu)
+/*
+ * The asker waits for this in a state in which it cannot be killed. So it takes no time:
+ * memory that is not there at once is none. fetch_pdptes() has had it there.
+ */
+static int set_state(struct vigil_vcpu *vcpu,
+		     const struct vigil_vcpu_state *state)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = vcpu_set_state(vcpu, state);
+	pagefault_enable();
+	return ret;
+}
+
+void monitor_snapshot(struct vigil_vcpu *vcpu, bool paused)
 {
 	struct vigil_vcpu_state *state = xchg(&vcpu->snapshot, NULL);
+	struct snapshot *s;
 
 	if (!state)
 		return;
-	fill_state(vcpu, state);
-	complete(&container_of(state, struct snapshot, state)->done);
+	s = container_of(state, struct snapshot, state);
+	if (!s->set)
+		fill_state(vcpu, state);
+	else
+		s->ret = paused ? set_state(vcpu, state) : -EBUSY;
+	complete(&s->done);
+}
+
+/* A vCPU that is in no ioctl gets registers in the VMM's address space. */
+struct set_call {
+	struct work_struct work;
+	struct vigil_vcpu *vcpu;
+	struct snapshot *s;
+};
+
+static void set_work(struct work_struct *work)
+{
+	struct set_call *c = container_of(work, struct set_call, work);
+	struct vigil_vm *vm = c->vcpu->vm;
+	int idx;
+
+	kthread_use_mm(vm->mm);
+	idx = srcu_read_lock(&vm->srcu);
+	vcpu_load(c->vcpu);
+	c->s->ret = set_state(c->vcpu, &c->s->state);
+	vcpu_put(c->vcpu);
+	srcu_read_unlock(&vm->srcu, idx);
+	kthread_unuse_mm(vm->mm);
+}
+
+/* The vCPU's mutex is held. The guest's tables are in the VMM's address space. */
+static int set_outside(struct vigil_vcpu *vcpu, struct snapshot *s)
+{
+	struct set_call c = { .vcpu = vcpu, .s = s };
+	struct vigil_vm *vm = vcpu->vm;
+	int ret;
+
+	if (READ_ONCE(vm->dead) || !mmget_not_zero(vm->mm))
+		return -EIO;
+	ret = vcpu_enter(vcpu, TASK_KILLABLE);
+	if (!ret) {
+		INIT_WORK_ONSTACK(&c.work, set_work);
+		schedule_work(&c.work);
+		flush_work(&c.work);
+		destroy_work_on_stack(&c.work);
+		ret = s->ret;
+	}
+	vcpu_leave(vcpu);
+	mmput(vm->mm);
+	return ret;
+}
+
+/* The asker has the vCPU's mutex. Its thread may have served it just before. */
+static void serve_outside(struct vigil_vcpu *vcpu, struct snapshot *s)
+{
+	if (!xchg(&vcpu->snapshot, NULL))
+		return;
+	if (s->set) {
+		s->ret = set_outside(vcpu, s);
+		return;
+	}
+	vcpu_load(vcpu);
+	fill_state(vcpu, &s->state);
+	vcpu_put(vcpu);
 }
 
 static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
@@ -48,11 +131,7 @@ static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
 
 	for (;;) {
 		if (mutex_trylock(&vcpu->mutex)) {
-			if (xchg(&vcpu->snapshot, NULL)) {
-				vcpu_load(vcpu);
-				fill_state(vcpu, &s->state);
-				vcpu_put(vcpu);
-			}
+			serve_outside(vcpu, s);
 			clear_bit(REQ_SNAPSHOT, &vcpu->requests);
 			mutex_unlock(&vcpu->mutex);
 			return 0;
@@ -73,27 +152,19 @@ static int take_snapshot(struct vigil_vcpu *vcpu, struct snapshot *s)
 	}
 }
 
-int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
+/* Has the vCPU serve @s. -EINTR: it has not. */
+static int ask(struct vigil_vcpu *vcpu, struct snapshot *s)
 {
-	struct vigil_vcpu *vcpu;
-	struct snapshot *s;
 	int ret;
 
-	/* Pairs with vcpu_publish(): vm->vcpus[index] is valid. */
-	if (index >= smp_load_acquire(&vm->nr_vcpus))
-		return -ENOENT;
-	vcpu = vm->vcpus[array_index_nospec(index, VIGIL_MAX_VCPUS)];
-	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (!s)
-		return -ENOMEM;
 	init_completion(&s->done);
 	ret = mutex_lock_killable(&vcpu->snapshot_lock);
 	if (ret)
-		goto out;
+		return ret;
 	WRITE_ONCE(vcpu->snapshot, &s->state);
 	ret = take_snapshot(vcpu, s);
 	/*
-	 * The vCPU's thread is filling the snapshot in, which must not be freed
+	 * The vCPU's thread is serving the snapshot, which must not be freed
 	 * before. That takes no time.
 	 */
 	if (ret && !xchg(&vcpu->snapshot, NULL)) {
@@ -101,9 +172,66 @@ int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
 		ret = 0;
 	}
 	mutex_unlock(&vcpu->snapshot_lock);
+	return ret;
+}
+
+static struct vigil_vcpu *find_vcpu(struct vigil_vm *vm, u32 index)
+{
+	/* Pairs with vcpu_publish(): vm->vcpus[index] is valid. */
+	if (index >= smp_load_acquire(&vm->nr_vcpus))
+		return NULL;
+	return vm->vcpus[array_index_nospec(index, VIGIL_MAX_VCPUS)];
+}
+
+int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state)
+{
+	struct vigil_vcpu *vcpu = find_vcpu(vm, index);
+	struct snapshot *s;
+	int ret;
+
+	if (!vcpu)
+		return -ENOENT;
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+	ret = ask(vcpu, s);
 	if (!ret)
 		*state = s->state;
-out:
+	kfree(s);
+	return ret;
+}
+
+/* PAE paging latches these when CR3 is set: has their page there, however long that takes. */
+static int fetch_pdptes(struct vigil_vm *vm, const struct vigil_vcpu_state *s)
+{
+	u64 pdpte[4];
+
+	if (s->flags & VIGIL_VCPU_SREGS &&
+	    walk_paging_of(s->sregs.cr0, s->sregs.cr4, s->sregs.efer) ==
+		    WALK_PAE)
+		gmem_read_remote(vm, s->sregs.cr3 & 0xffffffe0, pdpte,
+				 sizeof(pdpte));
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+int mview_set_state(struct vigil_vm *vm, const struct vigil_vcpu_state *state)
+{
+	struct vigil_vcpu *vcpu = find_vcpu(vm, state->vcpu);
+	struct snapshot *s;
+	int ret;
+
+	if (!vcpu)
+		return -ENOENT;
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+	s->set = true;
+	s->state = *state;
+	ret = fetch_pdptes(vm, state);
+	if (!ret)
+		ret = ask(vcpu, s);
+	if (!ret)
+		ret = s->ret;
 	kfree(s);
 	return ret;
 }
@@ -249,20 +377,27 @@ int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space)
 }
 
 /*
- * Copies guest memory to @user. Returns the number of bytes; 0 where no memory
- * is.
+ * Copies guest memory to @user, or from there. Returns the number of bytes; 0 where no
+ * memory is.
  */
-static long copy_out(struct vigil_vm *vm, u64 gpa, void __user *user,
-		     size_t len, void *page)
+static long copy_chunk(struct vigil_vm *vm, u64 gpa, void __user *user,
+		       size_t len, void *page, bool write)
 {
-	long n = gmem_read_remote(vm, gpa, page, len);
+	long n;
 
+	if (write) {
+		if (copy_from_user(page, user, len))
+			return -EFAULT;
+		n = gmem_write_remote(vm, gpa, page, len);
+		return n == -ESRCH ? 0 : n;
+	}
+	n = gmem_read_remote(vm, gpa, page, len);
 	if (n <= 0)
 		return 0;
 	return copy_to_user(user, page, n) ? -EFAULT : n;
 }
 
-long mview_read(struct vigil_vm *vm, struct vigil_mem *mem)
+long mview_copy(struct vigil_vm *vm, struct vigil_mem *mem, bool write)
 {
 	void __user *user = (void __user *)(unsigned long)mem->buf;
 	bool virt = mem->flags & VIGIL_MEM_GVA;
@@ -287,10 +422,12 @@ long mview_read(struct vigil_vm *vm, struct vigil_mem *mem)
 				break;
 		}
 		left = min(PAGE_SIZE - (gpa & ~PAGE_MASK), mem->len - done);
-		n = copy_out(vm, gpa, user + done, left, page);
+		n = copy_chunk(vm, gpa, user + done, left, page, write);
 		if (n < 0) {
 			ret = n;
-			done = 0; /* The caller's buffer is not accessible. */
+			/* What a reader's buffer has got it cannot have. */
+			if (!write)
+				done = 0;
 			break;
 		}
 		done += n;
@@ -305,6 +442,9 @@ long mview_read(struct vigil_vm *vm, struct vigil_mem *mem)
 		cond_resched();
 	}
 	kfree(page);
+	/* What vCPUs keep as a TLB would is of before the write. */
+	if (write && done)
+		vigil_request_all(vm, REQ_TABLES, true);
 	mem->done = done;
 	return done ? 0 : ret;
 }

@@ -11,10 +11,11 @@ struct vigil_vcpu;
 struct vigil_vm;
 
 /*
- * Serves REQ_SNAPSHOT: fills in vcpu->snapshot and wakes the asker. vcpu->mutex
- * is held.
+ * Serves REQ_SNAPSHOT: fills in vcpu->snapshot, or sets the registers to it, and wakes the
+ * asker. vcpu->mutex is held. @paused: no instruction is under way, so they may be set, and
+ * the vCPU is under vm->srcu.
  */
-void monitor_snapshot(struct vigil_vcpu *vcpu);
+void monitor_snapshot(struct vigil_vcpu *vcpu, bool paused);
 
 /* How a vCPU translates addresses: its mode, and the page table. */
 struct gva_space {
@@ -31,6 +32,15 @@ struct gva_space {
  * Return: 0, -ENOENT no such vCPU, -EINTR a fatal signal, -ENOMEM.
  */
 int mview_state(struct vigil_vm *vm, u32 index, struct vigil_vcpu_state *state);
+/**
+ * mview_set_state() - other registers for a vCPU that is paused
+ * @vm: the VM
+ * @state: which vCPU, and what
+ *
+ * Process context, sleeps as mview_state().
+ * Return: 0, or as VIGIL_SET_VCPU; -EBUSY it goes on already.
+ */
+int mview_set_state(struct vigil_vm *vm, const struct vigil_vcpu_state *state);
 /*
  * Fills in vCPU 0's mode and the page table that @cr3 stands for, as
  * uapi/vigil.h says.
@@ -50,6 +60,7 @@ bool mview_address(const struct gva_space *space, u64 gva);
  */
 int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 		    u64 *gpa, u64 *left);
-long mview_read(struct vigil_vm *vm, struct vigil_mem *mem);
+/* VIGIL_READ_MEM; @write: VIGIL_WRITE_MEM. */
+long mview_copy(struct vigil_vm *vm, struct vigil_mem *mem, bool write);
 
 #endif

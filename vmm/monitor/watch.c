@@ -348,7 +348,8 @@ static int check_watch(const struct vigil_watch *w)
 	if (w->kind > VIGIL_WATCH_CONTROL || w->action > VIGIL_ACTION_DENY ||
 	    (w->on_death > VIGIL_ON_DEATH_DENY &&
 	     w->on_death != VIGIL_ON_DEATH_PAUSE) ||
-	    w->on_timeout > VIGIL_ON_DEATH_DENY ||
+	    (w->on_timeout > VIGIL_ON_DEATH_DENY &&
+	     w->on_timeout != VIGIL_ON_DEATH_PAUSE) ||
 	    w->timeout_ms > VIGIL_MAX_TIMEOUT ||
 	    (w->on_timeout && !w->timeout_ms))
 		return -EINVAL;
