@@ -159,7 +159,26 @@ int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
 	return tell(mon, &msg);
 }
 
+/* Nothing runs that could be paused. */
 int vigil_resume(struct vigil_monitor *mon)
+{
+	return 0;
+}
+
+int vigil_pause(struct vigil_monitor *mon, unsigned int vcpu,
+		unsigned int flags)
+{
+	return 0;
+}
+
+int vigil_unpause(struct vigil_monitor *mon, unsigned int vcpu)
+{
+	return 0;
+}
+
+int vigil_set_registers(struct vigil_monitor *mon, unsigned int vcpu,
+			const struct vigil_registers *r, size_t size,
+			unsigned int which)
 {
 	return 0;
 }

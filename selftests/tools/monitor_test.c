@@ -27,6 +27,10 @@ static int version = VIGIL_API_VERSION;
 static int attach_errno;
 static uint32_t attached_to, attach_flags;
 static struct vigil_watch watched;
+static struct vigil_pause paused;
+static struct vigil_vcpu_state set_state;
+static int change_errno; /* of what changes the VM */
+static uint8_t written[(2 << 20) + 100];
 static int device[2] = { -1, -1 }, queue[2] = { -1, -1 };
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -54,6 +58,20 @@ static int fail_with(int err)
 {
 	errno = err;
 	return -1;
+}
+
+/* Guest memory ends where @written does. */
+static int write_mem(struct vigil_mem *mem)
+{
+	if (mem->len > 1 << 20)
+		return fail_with(EINVAL);
+	if (change_errno || mem->addr >= sizeof(written))
+		return fail_with(change_errno ?: EFAULT);
+	mem->done = mem->len;
+	if (mem->done > sizeof(written) - mem->addr)
+		mem->done = sizeof(written) - mem->addr;
+	memcpy(written + mem->addr, (void *)(uintptr_t)mem->buf, mem->done);
+	return 0;
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...)
@@ -84,7 +102,16 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		((struct vigil_watch *)arg)->id = 77;
 		return 0;
 	case VIGIL_VERDICT:
-		return fail_with(ENOENT);
+		return fail_with(change_errno ?: ENOENT);
+	case VIGIL_PAUSE_VCPUS:
+	case VIGIL_RESUME_VCPUS:
+		paused = *(struct vigil_pause *)arg;
+		return change_errno ? fail_with(change_errno) : 0;
+	case VIGIL_SET_VCPU:
+		set_state = *(struct vigil_vcpu_state *)arg;
+		return change_errno ? fail_with(change_errno) : 0;
+	case VIGIL_WRITE_MEM:
+		return write_mem(arg);
 	}
 	return fail_with(ENOTTY);
 }
@@ -222,6 +249,51 @@ static void ranges(long arg)
 	vigil_detach(mon);
 }
 
+/* A VM that stands still, and is changed. */
+static void changing(long arg)
+{
+	static uint8_t bytes[sizeof(written)];
+	struct vigil_registers r = { .regs.rip = 5, .sregs.cr2 = 6 };
+	struct vigil_monitor *mon = attach();
+	size_t len = sizeof(written);
+
+	CHECK_EQ(vigil_pause(mon, VIGIL_ALL_VCPUS, VIGIL_KEEP_PAUSED), 0);
+	CHECK_EQ(paused.vcpu, VIGIL_PAUSE_ALL);
+	CHECK_EQ(paused.flags, VIGIL_PAUSE_KEEP);
+	CHECK_EQ(vigil_unpause(mon, 2), 0);
+	CHECK_EQ(paused.vcpu, 2);
+	CHECK_EQ(paused.flags, 0);
+	CHECK_EQ(vigil_set_registers(mon, 3, &r, sizeof(r), VIGIL_SET_SREGS),
+		 0);
+	CHECK_EQ(set_state.vcpu, 3);
+	CHECK_EQ(set_state.flags, VIGIL_VCPU_SREGS);
+	CHECK_EQ(set_state.regs.rip, 5);
+	CHECK_EQ(set_state.sregs.cr2, 6);
+	CHECK_EQ(vigil_set_registers(mon, 3, &r, sizeof(r) - 1, 1), -EINVAL);
+	change_errno = EBUSY;
+	CHECK_EQ(vigil_set_registers(mon, 3, &r, sizeof(r), 1), -EBUSY);
+	CHECK(strstr(vigil_error(), "has not paused it"));
+	/* A signal is no failure. */
+	change_errno = EINTR;
+	CHECK_EQ(vigil_pause(mon, 1, 0), -EINTR);
+	CHECK_EQ(vigil_decide(mon, 1, VIGIL_PAUSE), -EINTR);
+	CHECK(strstr(vigil_error(), "has not paused it"));
+	change_errno = 0;
+	memset(bytes, 0x5a, sizeof(bytes));
+	CHECK_EQ(vigil_write_phys(mon, 50, bytes, len), (long)len - 50);
+	CHECK(!written[49] && !memcmp(written + 50, bytes, len - 50));
+	CHECK_EQ(vigil_write_phys(mon, len, bytes, 1), 0);
+	memset(bytes, 0xa5, sizeof(bytes));
+	CHECK_EQ(vigil_write_virt(mon, 0, 0, bytes, len), 0);
+	CHECK(!memcmp(written, bytes, len));
+	CHECK_EQ(vigil_write_virt(mon, 0, 1, bytes, len), -EFAULT);
+	CHECK(strstr(vigil_error(), "not mapped"));
+	change_errno = EROFS;
+	CHECK_EQ(vigil_write_phys(mon, 0, bytes, 1), -EROFS);
+	change_errno = 0;
+	vigil_detach(mon);
+}
+
 static void send_events(uint64_t seq, unsigned int n)
 {
 	struct vigil_event ev[8] = { 0 };
@@ -353,6 +425,7 @@ int main(int argc, char **argv)
 		{ "refused", refused },
 		{ "a list for older and newer programs", sizes },
 		{ "a range of older and newer programs", ranges },
+		{ "pauses, other registers and memory", changing },
 		{ "events", events },
 		{ "a signal ends the wait", signals },
 		{ "fields of an event", fields },

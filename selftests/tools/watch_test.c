@@ -676,6 +676,10 @@ static void answers_json(long arg)
 	expect(&err, "is no verdict");
 	say("{\"seq\": 3, \"verdict\": \"deny\"}\n");
 	expect(&err, "event 3, which does not wait");
+	/* A pause decides nothing: the next verdict does. */
+	say("{\"seq\": 1, \"verdict\": \"pause\"}\n");
+	check_verdict(1, VIGIL_VERDICT_PAUSE);
+	CHECK_FIELD(record("verdict"), "result", "paused");
 	say("{\"seq\": 1, \"ver");
 	say("dict\": \"deny\"}\n");
 	check_verdict(1, VIGIL_VERDICT_DENY);

@@ -317,6 +317,68 @@ static void verdicts(long arg)
 	CHECK_EQ(WEXITSTATUS(status), 85);
 }
 
+/* What the guest, which waits by LOOP, has in its rcx. */
+static unsigned long count(void)
+{
+	const char *at;
+
+	CHECK_SH("vigil regs --json " NAME, 0);
+	at = strstr(out, "\"rcx\":\"0x");
+	if (!at)
+		ERROR("no rcx in: %s", out);
+	return strtoul(at + 9, NULL, 16);
+}
+
+static void pausing(long arg)
+{
+	unsigned long at;
+
+	begin();
+	CHECK_SH("vigil pause " NAME " --vcpu 1 2>&1", 1);
+	CHECK_SAYS("the VM has no vCPU 1");
+	CHECK_SH("vigil pause " NAME " --vcpu x 2>&1", 64);
+	CHECK_SH("vigil pause 2>&1", 64);
+	CHECK_SH("vigil pause nobody-has-this-name 2>&1", 1);
+	CHECK_SH("vigil pause --json " NAME, 0);
+	CHECK_SAYS("\"paused\":true");
+	at = count();
+	CHECK_EQ(count(), at);
+	/* Registers of a guest that stands, which goes on standing. */
+	CHECK_SH("vigil regs " NAME " --set rcx=77 2>&1", 64);
+	CHECK_SAYS("--set needs --vcpu");
+	CHECK_SH("vigil regs " NAME " --vcpu 0 --set ax=77 2>&1", 64);
+	CHECK_SH("vigil regs " NAME " --vcpu 0 --set rcx=7z 2>&1", 64);
+	CHECK_SH("vigil regs " NAME " --vcpu 1 --set rcx=77 2>&1", 1);
+	CHECK_SAYS("the VM has no vCPU 1");
+	CHECK_SH("vigil regs " NAME " --vcpu 0 --set cr0=80000000 2>&1", 1);
+	CHECK_SAYS("no CPU can have these");
+	CHECK_EQ(count(), at);
+	CHECK_SH("vigil regs --json " NAME
+		 " --vcpu 0 --set rcx=77 --set cr2=1234",
+		 0);
+	CHECK_SAYS("\"rcx\":\"0x77\"");
+	CHECK_SAYS("\"cr2\":\"0x1234\"");
+	CHECK_EQ(count(), 0x77);
+	CHECK_SH("vigil resume --json " NAME, 0);
+	CHECK_SAYS("\"paused\":false");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --count 2 2>&1", 0);
+	CHECK_SH("vigil pause " NAME " --vcpu 0 && vigil watch " NAME
+		 " --resume --gpa 0x9000 --len 2 --count 2 2>&1",
+		 0);
+	/* The time is up, and the guest stands until somebody answers. */
+	CHECK_SH("{ while [ \"$(vigil stat " NAME
+		 " | grep watch_timeouts)\" = \"\" ]; do :; done;"
+		 " echo '{\"seq\":1,\"verdict\":\"deny\"}'; } |"
+		 " vigil watch " NAME
+		 " --json --gpa 0x9000 --len 2 --action ask --timeout 1"
+		 " --on-timeout pause --count 1 2>&1",
+		 0);
+	CHECK_SAYS("\"on_timeout\":\"pause\"");
+	CHECK_SAYS("\"result\":\"denied\"");
+	CHECK_SH("vigil watch " NAME " --gpa 0x9000 --len 2 --count 2 2>&1", 0);
+	stop_guest();
+}
+
 /*
  * With a failing output, writes are still refused, and each command reports the
  * failure.
@@ -444,6 +506,7 @@ int main(int argc, char **argv)
 		{ "watch, deny", denying, 0, 60 },
 		{ "watch, ask", asking, 0, 60 },
 		{ "watch, verdicts", verdicts, 0, 60 },
+		{ "pause, resume, regs --set", pausing, 0, 60 },
 		{ "a full disk", output_fails, 0, 60 },
 		{ "Ctrl-C", interrupting, 0, 60 },
 		{ "Ctrl-C while a program decides", interrupting, 1, 60 },

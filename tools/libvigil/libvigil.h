@@ -186,8 +186,8 @@ enum {
 };
 
 /*
- * struct vigil_range: on_timeout: the first two; on_death: VIGIL_PAUSE as well. vigil_decide():
- * verdict, all but VIGIL_PAUSE.
+ * struct vigil_range: on_death and on_timeout: the first two and VIGIL_PAUSE. vigil_decide():
+ * verdict, all of them.
  */
 enum {
 	VIGIL_ALLOW = 0,
@@ -196,7 +196,8 @@ enum {
 		2, /* it does not happen, and raises #GP in the guest */
 	VIGIL_FAULT_PF = 3, /* the same with #PF */
 	VIGIL_KILL = 5, /* it does not happen, and the VM ends */
-	VIGIL_PAUSE = 6, /* on_death only: the vCPU waits for vigil_resume() */
+	VIGIL_PAUSE =
+		6, /* on_death: the vCPU waits for vigil_resume(); else see vigil_decide() */
 };
 
 /* Its layout is in <linux/vigil.h>, which a program that uses it includes as well. */
@@ -218,7 +219,8 @@ struct vigil_condition;
  * @nr_conditions: how many they are
  * @timeout_ms: VIGIL_DO_ASK: how long a held write waits for vigil_decide(), up to a day; 0:
  *	without end
- * @on_timeout: with @timeout_ms: VIGIL_ALLOW or VIGIL_DENY: what becomes of it then
+ * @on_timeout: with @timeout_ms: VIGIL_ALLOW or VIGIL_DENY: what becomes of it then; VIGIL_PAUSE:
+ *	the VM is paused, and it waits on
  * @reserved: 0
  */
 struct vigil_range {
@@ -261,10 +263,10 @@ int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,
 int vigil_watch_del(struct vigil_monitor *mon, uint32_t id);
 
 /**
- * vigil_resume() - go on with the writes that monitors before have left waiting (VIGIL_PAUSE)
+ * vigil_resume() - go on with what monitors before have left paused
  * @mon: a monitor that may watch
  *
- * The watches as they are now decide about them: add those that shall first.
+ * That is the writes that wait because of VIGIL_PAUSE, and vCPUs with VIGIL_KEEP_PAUSED. The watches as they are now decide about them: add those that shall first.
  * Return: 0 or -errno.
  */
 int vigil_resume(struct vigil_monitor *mon);
@@ -302,7 +304,10 @@ void vigil_event_free(struct vigil_event *copy);
  * vigil_decide() - let a held write happen, or not
  * @mon: the monitor
  * @seq: vigil_event_seq()
- * @verdict: VIGIL_ALLOW, VIGIL_DENY, VIGIL_FAULT_GP, VIGIL_FAULT_PF or VIGIL_KILL
+ * @verdict: VIGIL_ALLOW, VIGIL_DENY, VIGIL_FAULT_GP, VIGIL_FAULT_PF, VIGIL_KILL or VIGIL_PAUSE
+ *
+ * VIGIL_PAUSE pauses the whole VM, as vigil_pause() does, and the write waits on for another
+ * verdict; vigil_unpause() lets the VM go on.
  *
  * Return: 0; -ENOENT no vCPU waits for it; -EOPNOTSUPP the event cannot have @verdict, and still
  * waits; -EINVAL @verdict; or another -errno.
@@ -387,7 +392,7 @@ uint32_t vigil_event_count(const struct vigil_event *ev);
 long vigil_read_change(struct vigil_monitor *mon, uint64_t seq, void *buf,
 		       size_t len);
 
-/* ---- memory, registers, counters ---- */
+/* ---- memory, registers ---- */
 
 /**
  * vigil_read_phys() - guest-physical memory
@@ -437,6 +442,88 @@ struct vigil_registers {
  */
 int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 			struct vigil_registers *r, size_t size);
+
+/* ---- a guest that stands still ---- */
+
+/* vcpu of vigil_pause() and vigil_unpause(): all of them, and those that are still created */
+#define VIGIL_ALL_VCPUS 0xffffffffu
+
+/* vigil_pause(): flags */
+#define VIGIL_KEEP_PAUSED \
+	(1u << 0) /* it outlasts the monitor, until vigil_resume() */
+
+/**
+ * vigil_pause() - have a vCPU stand still, or all
+ * @mon: a monitor that may watch
+ * @vcpu: number of the vCPU, or VIGIL_ALL_VCPUS
+ * @flags: VIGIL_KEEP_PAUSED or 0
+ *
+ * When it returns, the vCPU executes nothing until vigil_unpause(), or until the monitor ends.
+ * Events that wait can be decided meanwhile.
+ *
+ * Return: 0; -ENOENT no such vCPU; -EINVAL @flags; -EPERM it only reads; -EPIPE evicted; -EINTR a
+ * signal came first, and nothing is paused; or another -errno.
+ */
+int vigil_pause(struct vigil_monitor *mon, unsigned int vcpu,
+		unsigned int flags);
+
+/**
+ * vigil_unpause() - go on with what this monitor has paused
+ * @mon: the monitor
+ * @vcpu: number of the vCPU, or VIGIL_ALL_VCPUS
+ *
+ * Return: 0, also when it has paused nothing; -ENOENT no such vCPU; or another -errno.
+ */
+int vigil_unpause(struct vigil_monitor *mon, unsigned int vcpu);
+
+/* vigil_set_registers(): which */
+#define VIGIL_SET_REGS (1u << 0)
+#define VIGIL_SET_SREGS (1u << 1)
+
+/**
+ * vigil_set_registers() - give a vCPU other registers, which this monitor has paused
+ * @mon: the monitor
+ * @vcpu: number of the vCPU
+ * @r: what vigil_get_registers() has told, changed; lstar is not set
+ * @size: sizeof(*r)
+ * @which: VIGIL_SET_*
+ *
+ * An event that waits there is withdrawn.
+ * Return: 0; -EBUSY the monitor does not pause the vCPU; -EINVAL @which, or registers that no CPU
+ * can have; -ENOENT no such vCPU; or another -errno.
+ */
+int vigil_set_registers(struct vigil_monitor *mon, unsigned int vcpu,
+			const struct vigil_registers *r, size_t size,
+			unsigned int which);
+
+/**
+ * vigil_write_phys() - write guest-physical memory
+ * @mon: a monitor that may watch
+ * @gpa: guest-physical address
+ * @buf: the bytes
+ * @len: how many
+ *
+ * No watch is asked nor told. A guest that runs may see a part of it: pause it first.
+ * Return: bytes, fewer than @len where memory ends or is read-only; or -errno.
+ */
+long vigil_write_phys(struct vigil_monitor *mon, uint64_t gpa, const void *buf,
+		      size_t len);
+
+/**
+ * vigil_write_virt() - write guest-virtual memory, whatever the guest's own rights are
+ * @mon: a monitor that may watch
+ * @cr3: address space; 0: as vigil_read_virt()
+ * @gva: guest-virtual address
+ * @buf: the bytes
+ * @len: how many
+ *
+ * Return: 0 when all was written; -EFAULT not all is mapped, and what comes before is written; or
+ * another -errno.
+ */
+int vigil_write_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		     const void *buf, size_t len);
+
+/* ---- counters ---- */
 
 /**
  * struct vigil_counter - one thing that was counted, all vCPUs added up

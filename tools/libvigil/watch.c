@@ -28,6 +28,7 @@ _Static_assert(VIGIL_ALLOW == VIGIL_ON_DEATH_ALLOW &&
 		       VIGIL_FAULT_GP == VIGIL_VERDICT_GP &&
 		       VIGIL_FAULT_PF == VIGIL_VERDICT_PF &&
 		       VIGIL_KILL == VIGIL_VERDICT_KILL &&
+		       VIGIL_PAUSE == VIGIL_VERDICT_PAUSE &&
 		       VIGIL_PAUSE == VIGIL_ON_DEATH_PAUSE,
 	       "verdicts");
 
@@ -175,6 +176,8 @@ static int decide(struct vigil_monitor *mon, const struct vigil_verdict *v)
 {
 	if (!ioctl(mon->fd, VIGIL_VERDICT, v))
 		return 0;
+	if (errno == EINTR)
+		return -EINTR;
 	if (errno == ENOENT)
 		return vigil_lib_fail(
 			errno, "the verdict on event %llu came too late: %s",

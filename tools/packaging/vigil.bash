@@ -71,12 +71,8 @@ _vigil() {
 			'rip cpl cr3 vcpu value changed unchanged any' -- "$cur")
 		return
 		;;
-	--on-death)
+	--on-death | --on-timeout)
 		mapfile -t COMPREPLY < <(compgen -W 'allow deny pause' -- "$cur")
-		return
-		;;
-	--on-timeout)
-		mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur")
 		return
 		;;
 	--on-reset)

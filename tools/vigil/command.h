@@ -90,6 +90,8 @@ struct vigil_command {
 int vigil_cmd_run(int argc, char **argv);
 int vigil_cmd_list(int argc, char **argv);
 int vigil_cmd_regs(int argc, char **argv);
+int vigil_cmd_pause(int argc, char **argv);
+int vigil_cmd_resume(int argc, char **argv);
 int vigil_cmd_stat(int argc, char **argv);
 int vigil_cmd_hypercalls(int argc, char **argv);
 int vigil_cmd_xtf(int argc, char **argv);

@@ -69,6 +69,14 @@ static void add_conditions(struct json_object *o, const struct vigil_range *w,
 	json_object_object_add(o, "conditions", all);
 }
 
+/* VIGIL_ON_DEATH_* */
+static const char *policy(uint32_t p)
+{
+	return p == VIGIL_ON_DEATH_ALLOW ? "allow" :
+	       p == VIGIL_ON_DEATH_PAUSE ? "pause" :
+					   "deny";
+}
+
 char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		   const char *expr)
 {
@@ -94,15 +102,10 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 	add_text(o, "action", record_action(w->action));
 	add_conditions(o, w, &asks);
 	if (asks)
-		add_text(o, "on_death",
-			 w->on_death == VIGIL_ON_DEATH_ALLOW ? "allow" :
-			 w->on_death == VIGIL_ON_DEATH_PAUSE ? "pause" :
-							       "deny");
+		add_text(o, "on_death", policy(w->on_death));
 	if (asks && w->timeout_ms) {
 		add_num(o, "timeout_ms", w->timeout_ms);
-		add_text(o, "on_timeout",
-			 w->on_timeout == VIGIL_ON_DEATH_ALLOW ? "allow" :
-								 "deny");
+		add_text(o, "on_timeout", policy(w->on_timeout));
 	}
 	return end(o);
 }
@@ -125,6 +128,7 @@ char *record_verdict(const struct mon *mon, uint64_t seq, uint32_t verdict)
 		[VIGIL_VERDICT_PF] = "faulted",
 		[VIGIL_VERDICT_REPLACE] = "replaced",
 		[VIGIL_VERDICT_KILL] = "killed",
+		[VIGIL_VERDICT_PAUSE] = "paused",
 	};
 	struct json_object *o = begin(mon, "verdict");
 

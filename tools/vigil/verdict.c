@@ -117,6 +117,7 @@ bool verdict_parse(const char *word, uint32_t *verdict)
 		[VIGIL_VERDICT_PF] = "pf",
 		[VIGIL_VERDICT_REPLACE] = "replace",
 		[VIGIL_VERDICT_KILL] = "kill",
+		[VIGIL_VERDICT_PAUSE] = "pause",
 	};
 
 	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -189,7 +190,7 @@ static void take_line(const char *line,
 		vigil_msg(
 			"a line on standard input is no verdict; one is "
 			"{\"seq\": 1, \"verdict\": \"allow\"}, or with \"deny\", \"gp\", "
-			"\"pf\" or \"kill\", or with \"replace\" and \"bytes\"");
+			"\"pf\", \"kill\" or \"pause\", or with \"replace\" and \"bytes\"");
 	json_object_put(o);
 }
 

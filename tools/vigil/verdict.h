@@ -41,7 +41,7 @@ void prompt_see(struct prompt *p, const struct vigil_event *ev);
 enum verdict verdict_ask(struct prompt *p, const struct vigil_event *ev,
 			 int sigfd);
 
-/* allow, deny, gp, pf, replace, kill. False: it is none of these. */
+/* allow, deny, gp, pf, replace, kill, pause. False: it is none of these. */
 bool verdict_parse(const char *word, uint32_t *verdict);
 
 /**

@@ -97,15 +97,17 @@ static const struct argp_option options[] = {
 	  "deny); pause: its vCPU waits for --resume of the next one",
 	  3 },
 	{ "resume", OPT_RESUME, NULL, 0,
-	  "Go on with the vCPUs that --on-death pause has left waiting, once these watches are in "
-	  "force",
+	  "Go on with the vCPUs that --on-death pause or `vigil pause' has left waiting, once these "
+	  "watches are in force",
 	  3 },
 	{ "timeout", OPT_TIMEOUT, "MS", 0,
 	  "With --action ask: how long a held write waits for its verdict, in milliseconds (default: "
 	  "without end); the module counts, whatever this command does",
 	  3 },
-	{ "on-timeout", OPT_ON_TIMEOUT, "allow|deny", 0,
-	  "What becomes of it then (default deny)", 3 },
+	{ "on-timeout", OPT_ON_TIMEOUT, "allow|deny|pause", 0,
+	  "What becomes of it then (default deny); pause: the whole guest stands still until its "
+	  "verdict comes",
+	  3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "evict", OPT_EVICT, NULL, 0,
 	  "As root: take the places of all monitors that watch the VM already; their watches end",
@@ -189,18 +191,11 @@ static uint32_t action(struct argp_state *state, const char *arg)
 static uint32_t policy(struct argp_state *state, const char *option,
 		       const char *arg)
 {
-	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
-		argp_error(state, "%s is allow or deny", option);
-	return strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
-}
-
-static uint32_t on_death(struct argp_state *state, const char *arg)
-{
 	if (!strcmp(arg, "pause"))
 		return VIGIL_ON_DEATH_PAUSE;
 	if (strcmp(arg, "allow") && strcmp(arg, "deny"))
-		argp_error(state, "--on-death is allow, deny or pause");
-	return policy(state, "--on-death", arg);
+		argp_error(state, "%s is allow, deny or pause", option);
+	return strcmp(arg, "deny") ? VIGIL_ON_DEATH_ALLOW : VIGIL_ON_DEATH_DENY;
 }
 
 static uint32_t refuse(struct argp_state *state, const char *arg)
@@ -208,7 +203,7 @@ static uint32_t refuse(struct argp_state *state, const char *arg)
 	uint32_t v;
 
 	if (!verdict_parse(arg, &v) || v == VIGIL_VERDICT_ALLOW ||
-	    v == VIGIL_VERDICT_REPLACE)
+	    v == VIGIL_VERDICT_REPLACE || v == VIGIL_VERDICT_PAUSE)
 		argp_error(state, "--refuse is deny, gp, pf or kill");
 	return v;
 }
@@ -417,7 +412,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->opts.resume = true;
 		return 0;
 	case OPT_ON_DEATH:
-		args->on_death = on_death(state, arg);
+		args->on_death = policy(state, "--on-death", arg);
 		args->on_death_set = true;
 		return 0;
 	case OPT_TIMEOUT:

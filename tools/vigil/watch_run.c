@@ -131,6 +131,16 @@ static char *event_line(const struct watcher *w, const struct vigil_event *ev,
 
 /* ---- verdicts by lines ---- */
 
+/*
+ * A verdict ends the pause that --on-timeout has begun, or the verdict "pause". If it cannot, the
+ * end of this command does.
+ */
+static void go_on(struct watcher *w)
+{
+	if (vigil_unpause(w->mon->m, VIGIL_ALL_VCPUS))
+		vigil_msg("%s", vigil_error());
+}
+
 /* Return: -errno; when it is -EOPNOTSUPP or -EINVAL the event still waits. */
 static int decide(struct watcher *w, const struct answer *a)
 {
@@ -138,10 +148,14 @@ static int decide(struct watcher *w, const struct answer *a)
 			  vigil_replace(w->mon->m, a->seq, a->data, a->len) :
 			  vigil_decide(w->mon->m, a->seq, a->verdict);
 
-	if (ret)
+	if (ret == -EINTR)
+		vigil_msg("a signal came before the guest was paused");
+	else if (ret)
 		vigil_msg("%s", vigil_error());
 	else
 		tell(w, record_verdict(w->mon, a->seq, a->verdict));
+	if (!ret && a->verdict != VIGIL_PAUSE)
+		go_on(w);
 	return ret;
 }
 
@@ -167,7 +181,8 @@ static void take_answer(void *ctx, const struct answer *a)
 		return;
 	}
 	ret = decide(w, a);
-	if (ret != -EOPNOTSUPP && ret != -EINVAL)
+	if (ret != -EOPNOTSUPP && ret != -EINVAL && ret != -EINTR &&
+	    !(a->verdict == VIGIL_PAUSE && !ret))
 		w->held[i] = w->held[--w->n_held];
 }
 
@@ -246,6 +261,7 @@ static void judge(struct watcher *w, const struct vigil_event *ev)
 			tell(w, event_line(w, ev, EVENT_NO_VERDICT));
 		return;
 	}
+	go_on(w);
 	if (vigil_options.json)
 		tell(w, event_line(w, ev, told));
 	else
