@@ -288,7 +288,33 @@ static void audit_leaf(struct audit *a, struct shadow_page *sp, unsigned int i)
 	/* A watch that is being added takes W away under the lock, later. */
 	if (watch_gfn(a->vm, gfn) && !atomic_read(&a->vm->watches_arming))
 		complain(a, sp, i, "a watched page is writable");
+	if (place_watched(a->vm, sp, i) && !atomic_read(&a->vm->watches_arming))
+		complain(a, sp, i, "a watched linear address is writable");
 	audit_logged(a, sp, i, slot, gfn);
+}
+
+/*
+ * From a placed page, what leads to a watched linear address is placed as well, and all
+ * that is placed is where it says. The upper half of a root in long mode is
+ * sign-extended.
+ */
+static void audit_place(struct audit *a, struct shadow_page *sp, unsigned int i,
+			struct shadow_page *child)
+{
+	gva_t at = place_entry(sp, i), size = place_entry(sp, 1) - sp->linear;
+
+	if (!sp->role.placed)
+		return;
+	if (!sp->linear && sp->role.level >= 4 && !sp->role.direct &&
+	    sp->role.level == (sp->role.paging == WALK_5LEVEL ? 5 : 4) &&
+	    i >= SPT_ENTRIES / 2)
+		at |= -(size * SPT_ENTRIES);
+	if (child->role.placed && child->linear != at)
+		complain(a, sp, i, "leads to a page of another linear address");
+	if (!child->role.placed && watch_linear(a->vm, at, size) &&
+	    !atomic_read(&a->vm->watches_arming))
+		complain(a, sp, i,
+			 "leads to a watched linear address and elsewhere");
 }
 
 static void audit_link(struct audit *a, struct shadow_page *sp, unsigned int i)
@@ -302,6 +328,7 @@ static void audit_link(struct audit *a, struct shadow_page *sp, unsigned int i)
 	}
 	if (!rmap_has(child->parents, &sp->spt[i]))
 		complain(a, sp, i, "unknown to the table that it points to");
+	audit_place(a, sp, i, child);
 	if (child->gfn != entry_gfn(sp, i, maps))
 		complain(a, sp, i, "leads elsewhere than the guest's entry");
 	if (child->role.access & ~entry_access(a, sp, i, maps))
@@ -348,6 +375,9 @@ static void audit_page(struct audit *a, struct shadow_page *sp)
 			complain(a, sp, -1,
 				 "neither write-protected nor unsync");
 	}
+	if (sp->role.placed == hlist_unhashed(&sp->place))
+		complain(a, sp, -1,
+			 "not where its linear address is looked up");
 	for (i = 0; i < SPT_ENTRIES; i++)
 		audit_entry(a, sp, i);
 }

@@ -6,7 +6,6 @@
 #include "walk_inline.h"
 #include "vmm/mem/hostpte.h"
 #include "vmm/mem/notifier.h"
-#include "vmm/mem/watched.h"
 
 /* ---- the guest walk over gmem ---- */
 
@@ -308,7 +307,7 @@ static bool entry_current(struct vigil_vcpu *vcpu, u64 gpa, u64 seen)
  */
 static union shadow_role child_role(struct vigil_vcpu *vcpu,
 				    const struct fault *f, unsigned int level,
-				    gfn_t *gfn)
+				    gfn_t *gfn, gva_t *linear)
 {
 	union shadow_role role = vcpu->shadow.role;
 
@@ -326,6 +325,9 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu,
 	}
 	role.level = level - 1;
 	role.window = 0;
+	*linear = 0;
+	if (unlikely(!watched_empty(&vcpu->vm->watched_gva)))
+		role.placed = place_of(vcpu->vm, f->gva, role.level, linear);
 	return role;
 }
 
@@ -341,6 +343,7 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 	unsigned int level = s->root_level;
 	struct shadow_page *sp = s->root[0], *child;
 	union shadow_role role;
+	gva_t linear;
 	gfn_t gfn;
 
 	if (level == 3) {
@@ -357,12 +360,13 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 		u64 pte = sp->snap ? f->w.pte[level - 1] : 0;
 		bool match = false;
 
-		role = child_role(vcpu, f, level, &gfn);
+		role = child_role(vcpu, f, level, &gfn, &linear);
 		child = NULL;
 		if (spte & SPTE_P) {
 			child = page_child(spte);
 			match = child->gfn == gfn &&
-				child->role.word == role.word;
+				child->role.word == role.word &&
+				child->linear == linear;
 			if (match && (!sp->snap || sp->snap[index] == pte))
 				continue;
 		}
@@ -375,7 +379,7 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 		}
 		if (child)
 			spte_drop(vm, sptep);
-		child = page_get(vcpu, gfn, role);
+		child = page_get(vcpu, gfn, role, linear);
 		if (!child)
 			return NULL;
 		page_link(vcpu, sp, sptep, child, pte);
@@ -392,7 +396,7 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 static bool may_write(struct vigil_vcpu *vcpu, struct fault *f,
 		      unsigned long *word)
 {
-	if (watch_gfn(vcpu->vm, f->w.gfn))
+	if (watch_page(vcpu->vm, f->gva, f->w.gfn))
 		return false;
 	if (!(*word & RMAP_TABLE))
 		return true;
@@ -471,7 +475,8 @@ static void prefetch_entry(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 	if (being_invalidated(vm, hva) || rmap_count(*word) >= RMAP_MAX ||
 	    !host_pte_writable(vm->mm, hva, &pfn))
 		return;
-	if ((*word & RMAP_TABLE) || watch_gfn(vm, gfn))
+	if ((*word & RMAP_TABLE) || watch_gfn(vm, gfn) ||
+	    place_watched(vm, sp, index))
 		access &= ~WALK_W;
 	spte = spte_leaf(__sme_set((u64)pfn << PAGE_SHIFT), access, true,
 			 !slot_logged(slot));
@@ -524,6 +529,13 @@ static void prefetch_around(struct vigil_vcpu *vcpu, struct shadow_page *sp,
 			return;
 		prefetch_pte(vcpu, sp, i, pte);
 	}
+}
+
+/* Each change of what is watched makes it another number. */
+static __always_inline u64 watch_generation(const struct vigil_vm *vm)
+{
+	return watched_generation(&vm->watched) +
+	       watched_generation(&vm->watched_gva);
 }
 
 static struct shadow_kept *kept_of(struct vigil_vcpu *vcpu, gva_t gva)
@@ -608,7 +620,7 @@ static __always_inline bool store_again(struct vigil_vcpu *vcpu, gva_t gva,
 
 	*gpa = s->store.gfn << PAGE_SHIFT | offset_in_page(gva);
 	return s->store.page == (gva & PAGE_MASK) && s->store.ec == ec &&
-	       s->store.watched == watched_generation(&vcpu->vm->watched);
+	       s->store.watched == watch_generation(vcpu->vm);
 }
 
 /*
@@ -622,7 +634,7 @@ static bool store_known(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, gpa_t *gpa)
 	bool valid;
 
 	if (likely(k->page != (gva & PAGE_MASK)) ||
-	    k->watched != watched_generation(&vcpu->vm->watched) ||
+	    k->watched != watch_generation(vcpu->vm) ||
 	    (ec & (PFERR_P | PFERR_W | PFERR_RSVD | PFERR_I)) !=
 		    (PFERR_P | PFERR_W) ||
 	    READ_ONCE(vcpu->vm->shadow.bits_refused))
@@ -694,8 +706,8 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	sp->writes = 0;
 	audit_tlb_load(vcpu, f->gva, f->w.level);
 	if (f->write && !(spte & SPTE_W)) {
-		watched = watched_generation(&vm->watched);
-		if (!watch_gfn(vm, gfn))
+		watched = watch_generation(vm);
+		if (!watch_page(vm, f->gva, gfn))
 			return SHADOW_EMULATE;
 		keep_walk(vcpu, f, sp, watched);
 		return SHADOW_WATCHED;
@@ -855,7 +867,7 @@ int shadow_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 *error_code,
 		*error_code = window_error(vcpu, *error_code);
 		return SHADOW_GUEST;
 	}
-	if (unlikely(!watched_empty(&vcpu->vm->watched)) &&
+	if (unlikely(watch_ranges(vcpu->vm)) &&
 	    store_known(vcpu, gva, *error_code, gpa))
 		return SHADOW_WATCHED;
 	return page_fault(vcpu, gva, error_code, gpa);

@@ -12,6 +12,7 @@
 #include "shadow.h"
 #include "spte.h"
 #include "vmm/mem/gmem.h"
+#include "vmm/mem/watched.h"
 #include "vmm/ops.h"
 #include "vmm/vcpu.h"
 
@@ -22,6 +23,9 @@
  * @unsync_link: vm->shadow.unsync or vm->shadow.shared, while @unsync
  * @gfn:	of the guest's table; of the first page mapped when direct
  * @role:	see union shadow_role
+ * @linear:	address of the first byte that it translates, if @role.placed; a root in
+ *		long mode has 0, since its upper half is sign-extended
+ * @place:	by linear address, vm->shadow.places, if @role.placed
  * @unsync:	the guest may write its table; entries may be stale until the
  *		next flush that the guest asks for
  * @shared:	and stays so: another slot has the memory of its table
@@ -46,6 +50,8 @@ struct shadow_page {
 	struct list_head unsync_link;
 	gfn_t gfn;
 	union shadow_role role;
+	gva_t linear;
+	struct hlist_node place;
 	bool unsync, shared, invalid;
 	u8 writes;
 	unsigned long generation;
@@ -165,10 +171,11 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
 /*
  * [s] Returns the shadow page of a guest table (or a direct one), made of the
  * vCPU's caches if there was none. It has what the guest's table says, and the
- * table is write-protected. NULL: no memory is there. May flush.
+ * table is write-protected. @linear is 0 without role.placed. NULL: no memory is
+ * there. May flush.
  */
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
-			     union shadow_role role);
+			     union shadow_role role, gva_t linear);
 void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 	       struct shadow_page *child, u64 pte);
 /* [s] Drops an SPTE: of a page or of a lower table. */
@@ -331,6 +338,40 @@ enum table_write table_unsync(struct vigil_vm *vm, gfn_t gfn,
 
 /* Asks the watches about A and D: shadow_module_init() has set it. */
 extern shadow_ask_t *shadow_ask_bits;
+
+/* [s] Takes W from a leaf entry, and the dirty log's right to give it back. */
+void entry_drop_w(struct vigil_vm *vm, u64 *spte);
+
+/* ---- linear.c ---- */
+/* [s] A placed page is there; and no more. */
+void place_add(struct vigil_vm *vm, struct shadow_page *sp);
+void place_del(struct shadow_page *sp);
+/*
+ * [s] Is a byte watched by linear address of the region that a shadow page of @level
+ * translates on the way to @gva? Then its page is placed, with *@linear as its key.
+ */
+bool place_of(struct vigil_vm *vm, gva_t gva, unsigned int level,
+	      gva_t *linear);
+/* The first byte that entry @index of a placed page translates. */
+static inline gva_t place_entry(const struct shadow_page *sp,
+				unsigned int index)
+{
+	unsigned int shift = PAGE_SHIFT + 9 * (sp->role.level - 1);
+
+	return sp->linear + ((gva_t)index << shift);
+}
+
+/*
+ * Is what entry @index of a leaf page maps watched by its linear address? A page that is
+ * not placed is on the way to no such address.
+ */
+static inline bool place_watched(struct vigil_vm *vm,
+				 const struct shadow_page *sp,
+				 unsigned int index)
+{
+	return unlikely(sp->role.placed) &&
+	       watch_linear(vm, place_entry(sp, index), PAGE_SIZE);
+}
 
 /* ---- fault.c ---- */
 /*

@@ -142,22 +142,23 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn)
 }
 
 static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
-				     union shadow_role role)
+				     union shadow_role role, gva_t linear)
 {
 	struct shadow_page *sp;
 
 	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
 		if (sp->gfn == gfn && sp->role.word == role.word &&
+		    sp->linear == linear &&
 		    sp->generation == vm->shadow.generation)
 			return sp;
 	return NULL;
 }
 
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
-			     union shadow_role role)
+			     union shadow_role role, gva_t linear)
 {
 	struct vigil_vm *vm = vcpu->vm;
-	struct shadow_page *sp = page_find(vm, gfn, role);
+	struct shadow_page *sp = page_find(vm, gfn, role, linear);
 	unsigned long *word;
 
 	if (sp) {
@@ -182,8 +183,11 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 	sp = page_alloc(vcpu, role.direct);
 	sp->gfn = gfn;
 	sp->role = role;
+	sp->linear = linear;
 	sp->generation = vm->shadow.generation;
 	hlist_add_head(&sp->hash, page_bucket(vm, gfn));
+	if (role.placed)
+		place_add(vm, sp);
 	list_add(&sp->link, &vm->shadow.pages);
 	WRITE_ONCE(vm->shadow.nr_pages, vm->shadow.nr_pages + 1);
 	vcpu->stat.pages_shadowed++;
@@ -304,6 +308,7 @@ void page_zap(struct vigil_vm *vm, struct shadow_page *sp,
 		spte_drop(vm, &sp->spt[i]);
 	rmap_drop_all(vm, &sp->parents);
 	hlist_del_init(&sp->hash);
+	place_del(sp);
 	if (sp->unsync)
 		unsync_del(vm, sp);
 	else if (!sp->role.direct)

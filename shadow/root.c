@@ -136,9 +136,14 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 	struct shadow_vcpu *s = &vcpu->shadow;
 	union shadow_role role = s->role;
 	struct shadow_page *sp;
+	gva_t linear = 0;
 	gfn_t gfn;
 
 	role.level = s->root_level == 3 ? 2 : s->root_level;
+	/* A root has one place, so it needs no watch to be told from others. */
+	role.placed = 1;
+	if (s->root_level == 3)
+		linear = (gva_t)i << 30;
 	if (s->root_level == 3 && i != SHADOW_WINDOW_QUADRANT)
 		role.window = 0;
 	role.access = WALK_ALL;
@@ -164,7 +169,7 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 	default:
 		gfn = (vcpu->cr3 & PTE_ADDR) >> PAGE_SHIFT;
 	}
-	sp = page_get(vcpu, gfn, role);
+	sp = page_get(vcpu, gfn, role, linear);
 	if (!sp)
 		return NULL;
 	if (unlikely(role.window))

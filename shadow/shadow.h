@@ -101,6 +101,12 @@ void shadow_flush_vm(struct vigil_vm *vm);
  * gfns from @gfn to @last is writable.
  */
 void shadow_protect_gfns(struct vigil_vm *vm, gfn_t gfn, gfn_t last);
+/*
+ * Called after watch_linear() has become true of a byte from @start to @last, under
+ * vm->monitor_lock: on return no vCPU writes to a page of them without a fault,
+ * whatever the guest maps there.
+ */
+void shadow_protect_linear(struct vigil_vm *vm, gva_t start, gva_t last);
 
 /* ---- mmu notifier (notifier.c): shadow lock held by the caller ---- */
 /* Drops the SPTEs of gfns [start, end) of the slot. True: a flush is needed. */

@@ -236,25 +236,33 @@ static bool spte_age(u64 *spte, bool clear)
 	return true;
 }
 
+static u64 *ept_spte(unsigned long word)
+{
+	struct rmap_iter it;
+	u64 *spte;
+
+	for_each_rmap(spte, word, &it)
+		if (page_of(spte)->role.ept)
+			return spte;
+	return NULL;
+}
+
 /*
  * EPT entries have no A bit here. One that is asked about counts as accessed,
- * and is dropped, so that the next access maps it again. A gfn has at most one.
+ * and is dropped, so that the next access maps it again. A gfn has at most two: one of
+ * a placed page and one that was made when the page was not placed.
  */
-static bool gfn_age(struct vigil_vm *vm, unsigned long word, bool clear)
+static bool gfn_age(struct vigil_vm *vm, unsigned long *word, bool clear)
 {
-	u64 *spte, *ept = NULL;
 	struct rmap_iter it;
 	bool young = false;
+	u64 *spte;
 
-	for_each_rmap(spte, word, &it) {
-		if (page_of(spte)->role.ept)
-			ept = spte;
-		else
-			young |= spte_age(spte, clear);
-	}
-	if (ept && clear)
-		spte_drop(vm, ept);
-	return young || ept;
+	for_each_rmap(spte, *word, &it)
+		young |= page_of(spte)->role.ept || spte_age(spte, clear);
+	while (clear && (spte = ept_spte(*word)))
+		spte_drop(vm, spte);
+	return young;
 }
 
 bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
@@ -263,7 +271,7 @@ bool shadow_age_gfns(struct vigil_vm *vm, struct vigil_slot *slot, gfn_t start,
 	bool young = false;
 
 	for (; start < end; start++)
-		young |= gfn_age(vm, *slot_word(slot, start), clear);
+		young |= gfn_age(vm, slot_word(slot, start), clear);
 	return young;
 }
 
@@ -281,11 +289,12 @@ int shadow_vm_init(struct vigil_vm *vm)
 {
 	struct shadow_vm *s = &vm->shadow;
 
-	s->hash = kvcalloc(1 << SHADOW_HASH_BITS, sizeof(*s->hash),
+	s->hash = kvcalloc(2 << SHADOW_HASH_BITS, sizeof(*s->hash),
 			   GFP_KERNEL_ACCOUNT);
 	if (!s->hash)
 		return -ENOMEM;
 	spin_lock_init(&s->lock);
+	s->places = s->hash + (1 << SHADOW_HASH_BITS);
 	INIT_LIST_HEAD(&s->pages);
 	INIT_LIST_HEAD(&s->unsync);
 	INIT_LIST_HEAD(&s->shared);

@@ -133,7 +133,7 @@ out:
 
 /* ---- entries ---- */
 
-static void entry_drop_w(struct vigil_vm *vm, u64 *spte)
+void entry_drop_w(struct vigil_vm *vm, u64 *spte)
 {
 	u64 old = READ_ONCE(*spte);
 

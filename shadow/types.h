@@ -34,6 +34,7 @@
  * @pse:	CR4.PSE (32-bit paging)
  * @quadrant:	which part of a 1,024-entry guest table
  * @window:	a root that has the entries of window.c besides those of the guest
+ * @placed:	for one linear address alone, which is part of the key as well
  * @unused:	0, since @word is compared
  */
 union shadow_role {
@@ -51,7 +52,8 @@ union shadow_role {
 		u32 pse : 1;
 		u32 quadrant : 2;
 		u32 window : 1;
-		u32 unused : 13;
+		u32 placed : 1;
+		u32 unused : 12;
 	};
 };
 
@@ -71,6 +73,7 @@ struct shadow_window;
 struct shadow_vm {
 	spinlock_t lock;
 	struct hlist_head *hash; /* [s] 1 << SHADOW_HASH_BITS */
+	struct hlist_head *places; /* [s] as many; linear.c */
 	struct list_head pages; /* [s] newest first */
 	struct list_head unsync; /* [s] tables that the guest writes freely */
 	struct list_head shared; /* [s] tables that stay so, oldest first */
@@ -133,7 +136,7 @@ struct vigil_slots;
  * @page:	linear
  * @gfn:	of the watched page
  * @pte:	the guest's entry that maps it; 0 if no guest table does
- * @watched:	vm->watched as the page was found to be watched: watched_generation()
+ * @watched:	what was watched as the page was found to be so: watch_generation()
  * @role:	word of the role of the shadow page that has its SPTE
  * @user:	user code may access the page
  *

@@ -121,7 +121,7 @@ struct vigil_name {
 
 /* struct vigil_watch: kind */
 #define VIGIL_WATCH_GPA		0	/* @start is a guest-physical address */
-#define VIGIL_WATCH_GVA		1	/* @start is a guest-virtual address */
+#define VIGIL_WATCH_GVA		1	/* @start is a guest-virtual (linear) address */
 #define VIGIL_WATCH_CONTROL	2	/* @start is a VIGIL_CONTROL_* */
 
 /*
@@ -170,8 +170,7 @@ struct vigil_name {
 #define VIGIL_ON_DEATH_PAUSE	6
 
 /*
- * struct vigil_watch, struct vigil_mem: cr3. The page table through which a
- * guest-virtual address is translated, in vCPU 0's paging mode. 0 stands for
+ * struct vigil_mem: cr3. The page table through which a guest-virtual address is translated, in vCPU 0's paging mode. 0 stands for
  * the one that vCPU 0 has in CR3 now. A Linux kernel with page-table isolation
  * has a pair of tables for each process, and while the process runs CR3 holds
  * the user's half (bit 12 is set), in which the kernel is not mapped: 0 then
@@ -211,7 +210,7 @@ struct vigil_name {
  * VALUE is about the first up to eight bytes of the watch, the lowest address in the
  * lowest bits, as they will be in memory once the write has happened: the bytes that
  * it stores, and what memory has in those that it leaves alone. Of a GVA watch, those
- * with a bit in @mask are in one page. Where the VM has no memory for a byte, or watches
+ * with a bit in @mask are in one page. Where there is no memory for a byte, or watches
  * come and go too fast to read those that the write leaves alone, neither VALUE nor its
  * inverse holds.
  *
@@ -238,11 +237,11 @@ struct vigil_condition {
 
 /**
  * struct vigil_watch - a byte range whose writes are told or decided, or a control
- * @start:	first byte; canonical for GVA; CONTROL: VIGIL_CONTROL_*,
- *		VIGIL_CONTROL_OF_MSR() or VIGIL_CONTROL_OF_CALL()
+ * @start:	first byte; GVA: canonical with 57 bits, in every paging mode; CONTROL:
+ *		VIGIL_CONTROL_*, VIGIL_CONTROL_OF_MSR() or VIGIL_CONTROL_OF_CALL()
  * @len:	bytes, 1 to 16 MiB, must not wrap; CONTROL: 1
- * @cr3:	GVA: the address space through which @start is translated; 0 is
- *		vCPU 0's, as said above
+ * @cr3:	GVA: the address space, by the address bits of CR3: 51 to 12, with PAE paging
+ *		31 to 5; 0: all of them
  * @kind:	VIGIL_WATCH_*
  * @action:	VIGIL_ACTION_*
  * @on_death:	VIGIL_ON_DEATH_*: what becomes of a held write when the
@@ -266,9 +265,14 @@ struct vigil_condition {
  * The first condition that a write fulfils decides what is done about it. Where none
  * does, @action of the watch counts.
  *
- * A GVA watch is resolved to guest-physical pages when it is added
- * (-EFAULT when part of it is not mapped then) and so catches writes through
- * every other mapping of these pages too.
+ * A GVA watch is about the linear address that a write has, whatever the guest maps there
+ * at the time: nothing, memory, or other memory later. A write to the same memory at
+ * another linear address is none of its own, so that a guest's kernel which maps a page
+ * twice needs two of them, or a GPA watch. Without paging a linear address is a
+ * physical one, and a watch of one address space has no writes. Such a watch sees as
+ * well what the CPU stores by itself at linear addresses, as frames; the accessed and
+ * dirty bits of page walks have none. An address that the guest's mode does not have is
+ * never written.
  *
  * A store that overlaps the range is one event and is decided as a whole, up to
  * the end of its page. Where watches of a monitor overlap, each first finds its action by
@@ -301,7 +305,7 @@ struct vigil_condition {
  *
  * Errors: -EINVAL range, kind, control, action, condition or timeout; -E2BIG too many conditions;
  * -EOPNOTSUPP the MSR cannot be watched, or the CPU does not tell of IDTR, GDTR, LDTR and
- * TR; -EFAULT not mapped; -ENOSPC too many watches, or they are too scattered; -EIO the VM
+ * TR; -ENOSPC too many watches, or too many ranges; -EIO the VM
  * is dead.
  */
 struct vigil_watch {

@@ -68,7 +68,8 @@ struct vigil_vm {
 	struct shadow_vm shadow;
 	struct mutex monitor_lock; /* [w] */
 	/* watch.c: changed under [w], searched by vCPUs between enter and leave */
-	struct watched_tree watched;
+	struct watched_tree watched; /* by guest-physical address, and controls */
+	struct watched_tree watched_gva; /* by linear address */
 	unsigned int nr_ranges; /* [w] in the tree */
 	/* [w] sets of ranges that have left the tree: free after vm_settle() */
 	struct list_head watches_gone;

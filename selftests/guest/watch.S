@@ -265,6 +265,19 @@ LABEL(wcopy, done)
 	OUT_END
 END(wcopy)
 
+/* Stores like wloop. Every eighth time RDX turns the entry at RSI to another frame. */
+PAYLOAD(wremap)
+1:	mov %rax, (%rdi)
+	inc %rax
+	test $7, %al
+	jnz 2f
+	xor %rdx, (%rsi)
+	invlpg (%rdi)
+2:	dec %rcx
+	jnz 1b
+	OUT_END
+END(wremap)
+
 /*
  * Stores eax three times: to (rdi), to (rsi), and to (rdi) again, with stops
  * for the test between.

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A new watch against faults and stores: watch_add(), watch_arm()
- * (vmm/monitor/watch.c), watch_gfn() (vmm/mem/watched.c), vm_settle(), vcpu_enter(),
- * vcpu_leave() (vmm/vm.c), vcpu_requests() (vmm/vcpu.c), enter_guest() (vmm/run.c),
- * shadow_protect_gfns() (shadow/slots.c), may_write(), map() and dirty_fault()
+ * (vmm/monitor/watch.c), watch_gfn(), watch_linear() (vmm/mem/watched.c), vm_settle(),
+ * vcpu_enter(), vcpu_leave() (vmm/vm.c), vcpu_requests() (vmm/vcpu.c), enter_guest()
+ * (vmm/run.c), shadow_protect_gfns() (shadow/slots.c), shadow_protect_linear()
+ * (shadow/linear.c), may_write(), map() and dirty_fault()
  * (shadow/fault.c), watch_store() with the store behind it (vmm/exit/emulctl.c).
  *
  * One page that two vCPUs store to: in the guest, through their TLBs; by the emulator,
  * which asks the watches first; after a wait for a monitor's verdict, for which a vCPU
  * leaves. Faults map the page by the lock-free and by the slow path. The page's slot
- * logs, so an SPTE may lack W for the log alone. A watch of the page is added, or one
+ * logs, so an SPTE may lack W for the log alone. A watch of a linear address takes W, or
+ * the way to the SPTE, which here is the same: nobody reaches what a lock-free fault sets
+ * behind a link that has been dropped. A watch of the page is added, or one
  * of a control, which no SPTE has to do with: there the emulator changes the control.
  *
  * Shown: when watch_add() has returned, no store is made without an event; and it

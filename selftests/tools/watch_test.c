@@ -326,6 +326,10 @@ static void refused(long arg)
 		{ "--control call:1x", "--control is idtr, gdtr" },
 		{ "--control gdt --len 8", "--len is about memory" },
 		{ "--control table-load --action ask", "its action is log" },
+		{ "--gpa 9000 --cr3 1000", "none is watched" },
+		{ "--gva 9000 --cr3 0", "address of a page table" },
+		{ "--gva 9000 --cr3 10000000000000",
+		  "address of a page table" },
 		{ "--gpa 9000 --when cpl=3", "--when 'cpl=3': ends where" },
 		{ "--gpa 9000 --when cpl=3~allow", "`allow' stands where" },
 		{ "--when any~pass", "what is to be watched?" },
@@ -357,8 +361,7 @@ static void taken(long arg)
 	msg = message(FAKE_WATCH);
 	CHECK_EQ(msg.watch.start, 0xffffffff96c5c6a0);
 	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_GVA);
-	/* The module finds an address space that maps the kernel. */
-	CHECK_EQ(msg.watch.cr3, 0);
+	CHECK_EQ(msg.watch.cr3, 0); /* in all address spaces */
 	CHECK_EQ(msg.watch.len, 16 << 20);
 	msg = message(FAKE_WATCH);
 	CHECK_EQ(msg.watch.start, 0x1000);
@@ -370,6 +373,21 @@ static void taken(long arg)
 	close(mon); /* the VM ends */
 	CHECK_EQ(end(), 0);
 	expect(&err, "the VM is gone");
+}
+
+static void one_space(long arg)
+{
+	struct fake_msg msg;
+
+	start_plain("watch 7 --gva 1000 --gpa 2000 --cr3 1c3f000");
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_GVA);
+	CHECK_EQ(msg.watch.cr3, 0x1c3f000);
+	msg = message(FAKE_WATCH);
+	CHECK_EQ(msg.watch.kind, VIGIL_WATCH_GPA);
+	CHECK_EQ(msg.watch.cr3, 0);
+	close(mon); /* the VM ends */
+	CHECK_EQ(end(), 0);
 }
 
 static void check_when(unsigned int n, uint32_t tests0, uint32_t action0,
@@ -719,6 +737,7 @@ int main(int argc, char **argv)
 		{ "--exec-timeout", judge_timeout, 0 },
 		{ "command lines that are refused", refused, 0, 120 },
 		{ "addresses and lengths", taken, 0 },
+		{ "one address space", one_space, 0 },
 		{ "conditions", conditions },
 		{ "symbols and their lengths", symbol_lengths, 0 },
 		{ "times come from one offset", one_clock, 0 },

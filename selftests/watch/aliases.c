@@ -366,23 +366,13 @@ static void file_let_go(long m)
 #define VA 0x40000000ul
 #define HIGH_SIZE (SPANS * 0x2000ul)
 
-/* Watches every second page from GUEST_HIGH on, through a map of the guest. */
-static void watch_scattered(struct vcpu *v, int mon, unsigned int times)
+/* Watches every second page from GUEST_HIGH on. */
+static void watch_scattered(int mon, unsigned int times)
 {
-	struct vigil_watch w = watch_gpa(VA, SPANS * 0x1000, VIGIL_ACTION_DENY);
-	struct kvm_sregs s;
-	struct pt pt;
-
-	get_sregs(v, &s);
-	pt_init(&pt, v->vm, v->mode);
-	pt.root = s.cr3;
-	for (unsigned int i = 0; i < SPANS; i++)
-		pt_map(&pt, VA + i * 0x1000, GUEST_HIGH + i * 0x2000, 1,
-		       PTE_P | PTE_W);
-	set_sregs(v, &s);
-	w.kind = VIGIL_WATCH_GVA;
 	while (times--)
-		mon_add(mon, w);
+		for (unsigned int i = 0; i < SPANS; i++)
+			mon_watch(mon, GUEST_HIGH + i * 0x2000, 0x1000,
+				  VIGIL_ACTION_DENY);
 }
 
 /*
@@ -400,7 +390,7 @@ static void too_many(long m)
 	};
 
 	wr64(v->vm, GUEST_HIGH + OFFSET, OLD);
-	watch_scattered(v, mon, 16);
+	watch_scattered(mon, 16);
 	while (!ret && r.slot < 32) {
 		r.slot++;
 		r.guest_phys_addr = ALIAS + (r.slot - 1) * HIGH_SIZE;

@@ -366,17 +366,21 @@ static void addresses(long m)
 	CHECK_EQ(passed(mon, id), 4);
 	mon_del(mon, id);
 
-	/* A virtual range over a page's end, seen through the same memory elsewhere. */
+	/* A virtual range over a page's end: the same memory elsewhere is not it. */
 	w = watch_gpa(ALIAS + 0xffc, 8, VIGIL_ACTION_DENY);
 	w.kind = VIGIL_WATCH_GVA;
 	w.len = 16;
 	id = add(mon, w, &far_, 1);
-	store(v, PAGE + 0xffc, 5u << 24);
+	store(v, ALIAS + 0xffc, 5u << 24);
+	CHECK_NO_EVENT(mon);
+	store(v, ALIAS + 0xffc, 6u << 24);
+	expect_by(mon, id, 0, VIGIL_EVENT_DENIED);
+	store(v, ALIAS + 0x1000, 1);
 	CHECK_NO_EVENT(mon);
 	store(v, PAGE + 0xffc, 6u << 24);
-	expect_by(mon, id, 0, VIGIL_EVENT_DENIED);
-	store(v, PAGE + 0x1000, 1);
 	CHECK_NO_EVENT(mon);
+	store(v, ALIAS + 0x1000, 1);
+	expect_by(mon, id, 0, VIGIL_EVENT_DENIED);
 	mon_del(mon, id);
 
 	/* There is no memory for one of the bytes: neither holds. */

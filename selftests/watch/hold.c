@@ -453,10 +453,7 @@ static void while_running(long arg)
 	vm_destroy(v->vm);
 }
 
-/*
- * The guest maps the page a second time: a watch is on memory, not on
- * addresses.
- */
+/* The guest maps the page a second time: this watch is on memory, not on addresses. */
 static void alias(long arg)
 {
 	struct vigil_watch w = watch_gpa(TARGET, 8, VIGIL_ACTION_DENY);
@@ -473,7 +470,6 @@ static void alias(long arg)
 	get_sregs(v, &s);
 	s.cr3 = pt.root;
 	set_sregs(v, &s);
-	w.kind = VIGIL_WATCH_GVA;
 	mon_add(mon, w);
 	get_regs(v, &r);
 	r.rdi = 0x40000000 + (TARGET - PAGE);

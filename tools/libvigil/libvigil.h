@@ -207,7 +207,7 @@ struct vigil_condition;
  * struct vigil_range - bytes whose writes are told or decided, or a control
  * @start: first byte, or the control
  * @len: bytes, 1 to 16 MiB; of a control 1
- * @cr3: VIGIL_AT_GVA: address space, 0 is vCPU 0's with its kernel; otherwise 0
+ * @cr3: VIGIL_AT_GVA: the address space, by the address bits of CR3; 0: all of them
  * @kind: VIGIL_AT_*
  * @action: VIGIL_DO_*
  * @on_death: VIGIL_DO_ASK: VIGIL_ALLOW, VIGIL_DENY or VIGIL_PAUSE: what becomes of a held write
@@ -246,7 +246,7 @@ struct vigil_range {
  * @size: sizeof(*range)
  *
  * Return: 0; -EINVAL no such kind, action or range, or a control that the VM cannot have;
- * -EFAULT no memory there, or not mapped; -ENOSPC too many; -E2BIG too many conditions; -EPERM it only reads; -EPIPE evicted;
+ * -EFAULT VIGIL_AT_GPA: no memory there; -ENOSPC too many; -E2BIG too many conditions; -EPERM it only reads; -EPIPE evicted;
  * -E2BIG the library does not know a member that is set.
  */
 int vigil_watch_add(struct vigil_monitor *mon, struct vigil_range *range,

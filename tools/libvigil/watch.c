@@ -101,10 +101,6 @@ static int control_failed(int err, uint64_t start)
 static int memory_failed(int err, const struct vigil_range *r)
 {
 	switch (err) {
-	case EFAULT:
-		return vigil_lib_fail(
-			err, "cannot watch %#llx: not mapped in the guest now",
-			(ull)r->start);
 	case ENOSPC:
 		return vigil_lib_fail(err,
 				      "cannot watch %#llx: too many watches",

@@ -92,6 +92,11 @@ char *record_armed(const struct mon *mon, const struct vigil_range *w,
 		add_text(o, "control", control_name(w->start));
 	} else {
 		add_text(o, "kind", w->kind == VIGIL_WATCH_GPA ? "gpa" : "gva");
+		if (w->cr3) {
+			snprintf(text, sizeof(text), "0x%llx",
+				 (unsigned long long)w->cr3);
+			add_text(o, "cr3", text);
+		}
 		snprintf(text, sizeof(text), "0x%llx",
 			 (unsigned long long)w->start);
 		add_text(o, "start", text);

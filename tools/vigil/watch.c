@@ -14,6 +14,7 @@
 #include "when.h"
 
 #define MAX_LEN (16u << 20)
+#define MAX_CR3 ((1ull << 52) - 1)
 #define DEFAULT_LEN 8
 #define MAX_TIMEOUT (24u * 60 * 60)
 
@@ -22,6 +23,7 @@ struct args {
 	struct watch_opts opts;
 	uint32_t action; /* of ranges that have none of their own */
 	uint64_t len;
+	uint64_t cr3; /* of guest-virtual ranges; 0: all address spaces */
 	uint32_t on_death;
 	uint32_t timeout_ms, on_timeout;
 	bool len_set, on_death_set, on_timeout_set, refuse_set;
@@ -46,6 +48,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_ON_TIMEOUT,
 	OPT_RESUME,
+	OPT_CR3,
 };
 
 static const struct argp_option options[] = {
@@ -80,6 +83,9 @@ static const struct argp_option options[] = {
 	  "language",
 	  2 },
 	{ NULL, 0, NULL, 0, "How:", 3 },
+	{ "cr3", OPT_CR3, "CR3", 0,
+	  "Of guest-virtual addresses: in this address space alone (hexadecimal; default: in all)",
+	  3 },
 	{ "exec", 'e', "CMD", 0,
 	  "With --action ask: let CMD decide about a held write: the event is JSON on its stdin and in VIGIL_* of "
 	  "its environment; exit status 0 allows, 1 refuses",
@@ -290,6 +296,8 @@ static void set_rest(struct args *args)
 			args->opts.range[i].w.len = args->len;
 		if (!args->opts.range[i].when)
 			args->opts.range[i].when = args->rest;
+		if (args->opts.range[i].w.kind == VIGIL_WATCH_GVA)
+			args->opts.range[i].w.cr3 = args->cr3;
 		args->opts.range[i].w.on_death = args->on_death;
 		args->opts.range[i].w.timeout_ms = args->timeout_ms;
 		args->opts.range[i].w.on_timeout =
@@ -310,7 +318,7 @@ static void check_load(const struct vigil_range *w, struct argp_state *state)
 /* Refuses an option that would have no effect: the user relies on it. */
 static void check(struct args *args, struct argp_state *state)
 {
-	bool asks = false, memory = false, defines = false;
+	bool asks = false, memory = false, virt = false, defines = false;
 	unsigned int i;
 
 	if (!args->opts.n)
@@ -326,10 +334,15 @@ static void check(struct args *args, struct argp_state *state)
 		defines |= args->opts.range[i].symbol &&
 			   strchr(args->opts.range[i].symbol, '=');
 		memory |= args->opts.range[i].w.kind != VIGIL_WATCH_CONTROL;
+		virt |= args->opts.range[i].w.kind == VIGIL_WATCH_GVA;
 		check_load(&args->opts.range[i].w, state);
 	}
 	if (args->len_set && !memory)
 		argp_error(state, "--len is about memory, and none is watched");
+	if (args->cr3 && !virt)
+		argp_error(
+			state,
+			"--cr3 is about guest-virtual addresses, and none is watched");
 	if (args->when_symbols && args->no_symbols && !defines)
 		argp_error(
 			state,
@@ -395,6 +408,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--exec-timeout is 1 to %u seconds",
 				   MAX_TIMEOUT);
 		args->opts.exec_timeout = n;
+		return 0;
+	case OPT_CR3:
+		args->cr3 = number(state, number_address, arg);
+		if (!args->cr3 || args->cr3 > MAX_CR3)
+			argp_error(
+				state,
+				"--cr3 is the guest-physical address of a page table");
 		return 0;
 	case OPT_EVICT:
 		args->evict = true;

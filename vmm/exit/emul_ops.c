@@ -191,15 +191,19 @@ static noinline void find_ranges(struct vigil_vcpu *vcpu, gfn_t gfn)
 /*
  * watched_count() of a store. Most watched pages have one range, which is kept until the
  * tree changes. While it is in the tree, nobody frees it before this vCPU enters the guest
- * or leaves KVM_RUN.
+ * or leaves KVM_RUN. Ranges of linear addresses count as several, which watch_store()
+ * finds.
  */
 static __always_inline unsigned int
-count_ranges(struct vigil_vcpu *vcpu, gpa_t gpa, unsigned int bytes,
+count_ranges(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, unsigned int bytes,
 	     const struct watched_range **only)
 {
 	struct watched_tree *tree = &vcpu->vm->watched;
 	gpa_t last = gpa + bytes - 1;
 
+	if (unlikely(!watched_empty(&vcpu->vm->watched_gva)) &&
+	    watch_linear(vcpu->vm, la, bytes))
+		return 2;
 	if (unlikely(vcpu->ranges.gfn != gpa >> PAGE_SHIFT ||
 		     vcpu->ranges.generation != watched_generation(tree)))
 		find_ranges(vcpu, gpa >> PAGE_SHIFT);
@@ -230,7 +234,7 @@ static __always_inline int watched_store(struct vigil_vcpu *vcpu,
 	/* The process is being killed: the guest does not run again. */
 	if (mutex_lock_killable(&vcpu->vm->store_lock))
 		return EMUL_RESTART;
-	n = count_ranges(vcpu, gpa, bytes, &only);
+	n = count_ranges(vcpu, la, gpa, bytes, &only);
 	/* Beside all ranges nobody is told, so nobody wants the old bytes. */
 	if (likely(!n) && !expect) {
 		vcpu->stat.watch_misses++;
@@ -273,9 +277,10 @@ out:
 }
 
 /* What the fault has found is still so, or watched_store() finds nothing. */
-static bool on_watched_page(struct vigil_vcpu *vcpu, gpa_t gpa)
+static bool on_watched_page(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa)
 {
-	return vcpu->xlat.watched || watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT);
+	return vcpu->xlat.watched ||
+	       watch_page(vcpu->vm, la, gpa >> PAGE_SHIFT);
 }
 
 int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
@@ -287,7 +292,7 @@ int emulctl_store(struct vigil_vcpu *vcpu, gva_t la, gpa_t gpa, const void *buf,
 	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
 		return mmio_queue(vcpu, gpa, buf, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (on_watched_page(vcpu, gpa))
+	if (on_watched_page(vcpu, la, gpa))
 		return watched_store(vcpu, slot, la, gpa, NULL, buf, bytes);
 	return store(vcpu, slot, gpa, buf, bytes);
 }
@@ -345,7 +350,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, void *old, const void *new,
 	if (unlikely(!slot || slot->flags & KVM_MEM_READONLY))
 		return mmio_queue(vcpu, gpa, new, bytes) ? EMUL_OK :
 							   EMUL_PENDING;
-	if (on_watched_page(vcpu, gpa))
+	if (on_watched_page(vcpu, la, gpa))
 		return watched_store(vcpu, slot, la, gpa, old, new, bytes);
 	return exchange(vcpu, gpa, old, new, bytes);
 }

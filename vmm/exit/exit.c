@@ -655,7 +655,7 @@ int exit_internal_error(struct vigil_vcpu *vcpu, u32 suberror, const u8 *insn,
  * instruction. An instruction that needs the very table for its own translation
  * would fault again and again, so this is bounded.
  */
-static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
+static bool unprotect_instead(struct vigil_vcpu *vcpu, gva_t gva, gfn_t gfn)
 {
 	struct vigil_unprotected *u = &vcpu->unprotected;
 	u64 exits = vcpu->stat.exits;
@@ -666,7 +666,8 @@ static bool unprotect_instead(struct vigil_vcpu *vcpu, gfn_t gfn)
 	u->rip = vcpu->rip;
 	u->gfn = gfn;
 	u->exits = exits;
-	return u->times++ < UNPROTECT_TIMES && !watch_gfn(vcpu->vm, gfn) &&
+	return u->times++ < UNPROTECT_TIMES &&
+	       !watch_page(vcpu->vm, gva, gfn) &&
 	       shadow_unprotect(vcpu->vm, gfn);
 }
 
@@ -679,7 +680,8 @@ static int emulate_fault(struct vigil_vcpu *vcpu, gva_t gva, gpa_t gpa, u32 ec,
 
 	if (likely(vcpu->stat.emul_failed == failed))
 		return ret;
-	if (what != SHADOW_MMIO && unprotect_instead(vcpu, gpa >> PAGE_SHIFT))
+	if (what != SHADOW_MMIO &&
+	    unprotect_instead(vcpu, gva, gpa >> PAGE_SHIFT))
 		return 1;
 	return emulctl_failed(vcpu, ret);
 }
@@ -720,7 +722,7 @@ int exit_page_fault(struct vigil_vcpu *vcpu, gva_t gva, u32 error_code)
 	 * to emulate. The frame is pushed onto a page that is watched, or onto a
 	 * table, which is opened for that.
 	 */
-	if (ret != SHADOW_MMIO && watch_gfn(vcpu->vm, gpa >> PAGE_SHIFT))
+	if (ret != SHADOW_MMIO && watch_page(vcpu->vm, gva, gpa >> PAGE_SHIFT))
 		return emulctl_deliver(vcpu);
 	if (ret != SHADOW_MMIO &&
 	    shadow_open_table(vcpu->vm, gpa >> PAGE_SHIFT))

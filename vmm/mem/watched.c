@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which guest-physical memory is watched: an interval tree that vCPUs search while it
- * changes.
+ * Which memory is watched: interval trees that vCPUs search while they change.
  */
 #include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
@@ -163,4 +162,24 @@ bool watch_gfn(struct vigil_vm *vm, gfn_t gfn)
 		return false;
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
 	return watched_any(&vm->watched, start, start + PAGE_SIZE - 1);
+}
+
+/* selftests/models/watch.pml explores this */
+bool watch_linear(struct vigil_vm *vm, gva_t start, u64 size)
+{
+	if (likely(watched_empty(&vm->watched_gva)))
+		return false;
+	lockdep_assert(srcu_read_lock_held(&vm->srcu));
+	return watched_any(&vm->watched_gva, start, start + size - 1);
+}
+
+bool watch_page(struct vigil_vm *vm, gva_t gva, gfn_t gfn)
+{
+	return watch_gfn(vm, gfn) ||
+	       watch_linear(vm, gva & PAGE_MASK, PAGE_SIZE);
+}
+
+bool watch_ranges(const struct vigil_vm *vm)
+{
+	return !watched_empty(&vm->watched) || !watched_empty(&vm->watched_gva);
 }

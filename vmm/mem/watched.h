@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which guest-physical memory is watched: the tree of ranges that vCPUs search. What
- * a watch does, and who is told, is vmm/monitor/'s; this only says where.
+ * Which memory is watched: the trees of ranges that vCPUs search, one of guest-physical
+ * addresses and one of linear ones. What a watch does, and who is told, is
+ * vmm/monitor/'s; this only says where.
  */
 #ifndef VIGIL_WATCHED_H
 #define VIGIL_WATCHED_H
@@ -14,7 +15,7 @@
 struct vigil_vm;
 
 /**
- * struct watched_range - a watched range of guest-physical memory
+ * struct watched_range - a watched range of addresses
  * @rb:		in the tree
  * @start:	first byte; it never changes in a tree
  * @last:	last byte; the same
@@ -26,7 +27,7 @@ struct watched_range {
 };
 
 /**
- * struct watched_tree - all watched ranges of a VM
+ * struct watched_tree - all watched ranges of a VM, of one kind
  * @root:	of the interval tree
  * @changes:	how many there have been
  * @lock:	one change at a time. A search takes no lock: it begins again when the
@@ -123,7 +124,13 @@ static inline u64 watched_generation(const struct watched_tree *tree)
 	return changes;
 }
 
-/* Is any byte of this guest page watched? The same callers. */
+/* Is any byte of this guest page watched by its physical address? The same callers. */
 bool watch_gfn(struct vigil_vm *vm, gfn_t gfn);
+/* Is any of @size bytes from @start on watched by its linear address, in any space? */
+bool watch_linear(struct vigil_vm *vm, gva_t start, u64 size);
+/* Is any byte of the page watched, which the guest has at linear address @gva? */
+bool watch_page(struct vigil_vm *vm, gva_t gva, gfn_t gfn);
+/* Is any memory watched? Without order: for what need not be known exactly. */
+bool watch_ranges(const struct vigil_vm *vm);
 
 #endif

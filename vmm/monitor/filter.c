@@ -9,6 +9,7 @@
 
 #include "filter.h"
 #include "monitor.h"
+#include "view.h"
 #include "vmm/mem/gmem.h"
 #include "vmm/ops.h"
 
@@ -64,6 +65,30 @@ void filter_put(struct watch_filter *f)
 		kfree(f);
 }
 
+/* Where the store begins, in the addresses that the range has. */
+static u64 store_start(const struct watch_range *r,
+		       const struct watch_store *st)
+{
+	return r->linear ? st->gva : st->gpa;
+}
+
+/* Reads what the guest has at a linear address now, in one page; rights aside. */
+static int read_linear(struct vigil_vcpu *vcpu, u64 gva, void *buf,
+		       unsigned int len)
+{
+	const struct gva_space space = {
+		.cr0 = vcpu->cr0,
+		.cr3 = vcpu->cr3,
+		.cr4 = vcpu->cr4,
+		.efer = vcpu->efer,
+	};
+	u64 gpa, left;
+	int ret;
+
+	ret = mview_translate(vcpu->vm, &space, gva, &gpa, &left);
+	return ret ?: gmem_read(vcpu->vm, gpa, buf, len);
+}
+
 /*
  * The first bytes of the watch as they will be. Where the store does not give all
  * bits of f->mask, memory has the rest. False: it has not.
@@ -73,21 +98,27 @@ static bool read_value(struct vigil_vcpu *vcpu, const struct watch_range *r,
 {
 	const struct watch_filter *f = r->filter;
 	/* Where the guest sees the same bytes beside those that it stores. */
-	u64 at = f->at + r->shift;
-	u64 rest = f->mask & ~condition_stored(at, st->gpa, st->len);
+	u64 at = f->at + r->shift, start = store_start(r, st);
+	u64 rest = f->mask & ~condition_stored(at, start, st->len);
 	unsigned int first, last;
 	u64 memory = 0;
+	u8 *to;
+	int ret;
 
 	if (rest) {
 		if (!may_sleep)
 			return false;
 		first = __ffs64(rest) / 8;
 		last = (fls64(rest) - 1) / 8;
-		if (gmem_read(vcpu->vm, f->at + first, (u8 *)&memory + first,
-			      last - first + 1))
+		to = (u8 *)&memory + first;
+		ret = r->linear ? read_linear(vcpu, f->at + first, to,
+					      last - first + 1) :
+				  gmem_read(vcpu->vm, f->at + first, to,
+					    last - first + 1);
+		if (ret)
 			return false;
 	}
-	*value = condition_value(memory, at, st->gpa, st->len, st->new_);
+	*value = condition_value(memory, at, start, st->len, st->new_);
 	return true;
 }
 
@@ -106,7 +137,7 @@ unsigned int filter_first(struct vigil_vcpu *vcpu, const struct watch_range *r,
 		s.value_known = read_value(vcpu, r, st, may_sleep, &s.value);
 	if (f->tests & VIGIL_COND_CHANGED)
 		s.changed = condition_changed(r->where.start, r->where.last,
-					      st->gpa, st->len, st->old,
-					      st->new_);
+					      store_start(r, st), st->len,
+					      st->old, st->new_);
 	return condition_first(f->condition, f->count, &s);
 }

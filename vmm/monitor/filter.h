@@ -15,7 +15,7 @@ struct watch_range;
  * struct watch_filter - the conditions of a watch
  * @users:	the watch, each of its ranges in a tree, and who copies the list
  * @passed:	writes that were let through
- * @at:		guest-physical address of the watch's first byte
+ * @at:		address of the watch's first byte, guest-physical or linear
  * @mask:	all bits that a condition looks at there
  * @tests:	all tests of the conditions
  * @count:	of @condition

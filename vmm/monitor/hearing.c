@@ -66,8 +66,31 @@ static struct watch_decision decision(struct vigil_vcpu *vcpu,
 	return d;
 }
 
-/* Of the ranges of one monitor that have a byte of the write, the strongest counts. */
-static void seat(struct hearing_round *r, const struct watch_decision *d)
+/*
+ * Is the vCPU in the address space of the range? Address bits of CR3 tell it from others.
+ * Without paging there is no address space.
+ */
+static bool in_space(const struct vigil_vcpu *vcpu, const struct watch_range *r)
+{
+	u64 differ = vcpu->cr3 ^ r->cr3;
+
+	if (!r->cr3)
+		return true;
+	switch (walk_paging_of(vcpu->cr0, vcpu->cr4, vcpu->efer)) {
+	case WALK_NONE:
+		return false;
+	case WALK_PAE:
+		return !(differ & GENMASK_ULL(31, 5));
+	default:
+		return !(differ & PTE_ADDR);
+	}
+}
+
+/*
+ * Of the ranges of one monitor that have a byte of the write, the strongest counts. False:
+ * there is no seat left, since monitors have come and gone during the search.
+ */
+static bool seat(struct hearing_round *r, const struct watch_decision *d)
 {
 	unsigned int i;
 
@@ -76,11 +99,38 @@ static void seat(struct hearing_round *r, const struct watch_decision *d)
 			continue;
 		if (stronger(d, &r->by[i]))
 			r->by[i] = *d;
-		return;
+		return true;
 	}
-	/* Each monitor that has a range in the tree has a place at the VM. */
-	if (!WARN_ON_ONCE(i == VIGIL_MAX_MONITORS))
-		r->by[r->s.n++] = *d;
+	if (i == VIGIL_MAX_MONITORS)
+		return false;
+	r->by[r->s.n++] = *d;
+	return true;
+}
+
+/*
+ * Seats who has a range in a tree. What has been found stays when the search begins again:
+ * a range that has gone since was there when the write came.
+ */
+static bool search(struct vigil_vcpu *vcpu, struct watched_tree *tree,
+		   u64 start, u64 last, const struct watch_store *st,
+		   struct hearing_round *r)
+{
+	struct watched_range *found;
+	struct watch_decision d;
+	struct watched_iter it;
+	bool room = true;
+
+	watched_begin(&it, tree, start, last);
+	do {
+		while ((found = watched_next(&it))) {
+			if (!in_space(vcpu, watch_of(found)))
+				continue;
+			d = decision(vcpu, watch_of(found), st,
+				     watched_may_sleep(&it));
+			room &= seat(r, &d);
+		}
+	} while (watched_changed(&it));
+	return room;
 }
 
 /* Begins a round: finds out who has a say. False: nobody. */
@@ -89,10 +139,8 @@ static bool gather(struct vigil_vcpu *vcpu, const struct watch_store *st,
 {
 	struct vigil_vm *vm = vcpu->vm;
 	u64 start = st->gpa, last = start + st->len - 1;
-	struct watched_range *found;
-	struct watch_decision d;
-	struct watched_iter it;
 	unsigned int i;
+	bool room;
 
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
 	r->s.n = 0;
@@ -102,15 +150,15 @@ static bool gather(struct vigil_vcpu *vcpu, const struct watch_store *st,
 		start = last = CONTROL_BASE + control_start(st->control);
 	else if (!st->len)
 		return false;
-	watched_begin(&it, &vm->watched, start, last);
+	/* Each monitor that has a range in a tree has a place at the VM. */
 	do {
 		r->s.n = 0;
-		while ((found = watched_next(&it))) {
-			d = decision(vcpu, watch_of(found), st,
-				     watched_may_sleep(&it));
-			seat(r, &d);
-		}
-	} while (watched_changed(&it));
+		room = search(vcpu, &vm->watched, start, last, st, r);
+		if (unlikely(!watched_empty(&vm->watched_gva)) &&
+		    st->gva_valid && !st->control)
+			room &= search(vcpu, &vm->watched_gva, st->gva,
+				       st->gva + st->len - 1, st, r);
+	} while (unlikely(!room));
 	for (i = 0; i < r->s.n; i++)
 		r->s.seat[i] = (struct hearing_seat){
 			.mon = r->by[i].range->mon,
@@ -359,7 +407,7 @@ static noinline enum watch_answer decide_all(struct vigil_vcpu *vcpu,
 	unsigned int i;
 
 	if (!gather(vcpu, st, &r)) {
-		if (!c && !watched_empty(&vcpu->vm->watched))
+		if (!c && watch_ranges(vcpu->vm))
 			vcpu->stat.watch_misses++;
 		return WATCH_GO;
 	}

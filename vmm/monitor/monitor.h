@@ -24,7 +24,7 @@
 #include "vmm/mem/watched.h"
 #include "vmm/vcpu.h"
 
-/* Maximum number of guest-physical ranges of all watches of a VM together. */
+/* Maximum number of ranges of all watches of a VM together. */
 #define WATCH_MAX_RANGES 65536
 /* watch_slots() has the ranges of two arrays of slots in the tree for a moment. */
 static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
@@ -37,35 +37,31 @@ static_assert(2 * WATCH_MAX_RANGES <= WATCHED_MAX);
  */
 #define MONITOR_MAX_ALIVE 64
 
-/* A guest-physical range with both ends included. */
-struct watch_span {
-	u64 start, last;
-};
-
 /**
  * struct mon_watch - a watch as its monitor asked for it
  * @set: [w] its ranges in the tree; NULL: the monitor has left the VM
  * @next: [w] within watch_slots(), those of the slots that come
  * @uapi: [I] as VIGIL_WATCH_LIST tells it, but for the conditions
  * @filter: [I] its conditions; NULL: it has none
- * @nr_spans: [I] how many @spans there are
- * @spans: [I] guest-physical, sorted, apart from each other
+ * @start: [I] first address that it has in its tree
+ * @last: [I] last address
  */
 struct mon_watch {
 	struct watch_set *set, *next;
 	struct vigil_watch uapi;
 	struct watch_filter *filter;
-	unsigned int nr_spans;
-	struct watch_span spans[];
+	u64 start, last;
 };
 
 /**
- * struct watch_range - one span in the tree that vCPUs search; it never changes
+ * struct watch_range - one range in a tree that vCPUs search; it never changes
  * @where: what it covers
  * @mon: whose it is
  * @filter: as in struct mon_watch
+ * @linear: of linear addresses, in vm->watched_gva
  * @shift: by how much it lies behind the memory that the watch asked for, where it is
  *	the same memory at another address; 0 elsewhere
+ * @cr3: of the watch
  * @cookie: of the watch
  * @id: of the watch
  * @action: of the watch, where no condition decides
@@ -77,8 +73,9 @@ struct watch_range {
 	struct watched_range where;
 	struct monitor *mon;
 	struct watch_filter *filter;
+	bool linear;
 	u64 shift;
-	u64 cookie;
+	u64 cr3, cookie;
 	u32 id, action, on_death;
 	u32 timeout_ms, on_timeout;
 };

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The watches. Each monitor has its own, by id [w]. Each watch has a set of ranges of
- * guest-physical memory, and the ranges of all sets form one interval tree, which vCPUs
- * search while it changes. A set that has left the tree is freed when no vCPU can have
- * anything of it in its hands (vm_settle()). No guest is stopped for any of this, and
- * nothing but an addition needs memory.
+ * guest-physical or of linear addresses. The ranges of all sets form two interval trees,
+ * one of each kind, which vCPUs search while they change. A set that has left its tree is
+ * freed when no vCPU can have anything of it in its hands (vm_settle()). No guest is
+ * stopped for any of this, and nothing but an addition needs memory.
  */
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 
 #include "control.h"
 #include "monitor.h"
-#include "view.h"
 #include "watch.h"
 #include "shadow/shadow.h"
 #include "vmm/mem/alias.h"
@@ -50,6 +47,8 @@ static void plan_range(struct watch_plan *p, u64 start, u64 last, u64 shift)
 	r->mon = p->set->mon;
 	r->filter = p->w->filter;
 	r->shift = shift;
+	r->linear = u->kind == VIGIL_WATCH_GVA;
+	r->cr3 = u->cr3;
 	r->cookie = u->cookie;
 	r->id = u->id;
 	r->action = u->action;
@@ -58,23 +57,22 @@ static void plan_range(struct watch_plan *p, u64 start, u64 last, u64 shift)
 	r->on_timeout = u->on_timeout;
 }
 
-/* The ranges at which the guest has the memory of a span once more. */
-static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
+/* The ranges at which the guest has the memory of the watch once more. */
+static void plan_aliases(struct watch_plan *p)
 {
+	u64 first = p->w->start, end = p->w->last, start, last, from, to;
 	const struct vigil_slots *slots = p->slots;
 	struct vigil_slot *const *slot = slots->slot;
-	u64 start, last, from, to;
 	unsigned int i, j;
 
 	for (i = 0; i < slots->count; i++) {
-		if (span->last >> PAGE_SHIFT < slot[i]->base ||
-		    span->start >> PAGE_SHIFT >=
-			    slot[i]->base + slot[i]->npages ||
+		if (end >> PAGE_SHIFT < slot[i]->base ||
+		    first >> PAGE_SHIFT >= slot[i]->base + slot[i]->npages ||
 		    !READ_ONCE(slot[i]->shares))
 			continue;
 		for (j = 0; j < slots->count; j++) {
-			if (!alias_span(slot[i], slot[j], span->start,
-					span->last, &start, &last) ||
+			if (!alias_span(slot[i], slot[j], first, end, &start,
+					&last) ||
 			    !alias_span(slot[j], slot[i], start, last, &from,
 					&to))
 				continue;
@@ -85,14 +83,10 @@ static void plan_aliases(struct watch_plan *p, const struct watch_span *span)
 
 static void plan_ranges(struct watch_plan *p)
 {
-	unsigned int i;
-
-	for (i = 0; i < p->w->nr_spans; i++) {
-		plan_range(p, p->w->spans[i].start, p->w->spans[i].last, 0);
-		if (p->slots->shared)
-			plan_aliases(p, &p->w->spans[i]);
-		cond_resched();
-	}
+	plan_range(p, p->w->start, p->w->last, 0);
+	if (p->slots->shared && p->w->uapi.kind == VIGIL_WATCH_GPA)
+		plan_aliases(p);
+	cond_resched();
 }
 
 /*
@@ -142,13 +136,20 @@ static void sets_free(struct list_head *sets)
 	}
 }
 
+static struct watched_tree *tree_of(struct vigil_vm *vm,
+				    const struct watch_range *r)
+{
+	return r->linear ? &vm->watched_gva : &vm->watched;
+}
+
 /* [w] vCPUs begin to see the ranges. */
 static void set_enter(struct vigil_vm *vm, struct watch_set *set)
 {
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++) {
-		watched_insert(&vm->watched, &set->range[i].where);
+		watched_insert(tree_of(vm, &set->range[i]),
+			       &set->range[i].where);
 		cond_resched();
 	}
 	vm->nr_ranges += set->count;
@@ -164,7 +165,8 @@ static void set_leave(struct vigil_vm *vm, struct watch_set *set,
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++) {
-		watched_remove(&vm->watched, &set->range[i].where);
+		watched_remove(tree_of(vm, &set->range[i]),
+			       &set->range[i].where);
 		cond_resched();
 	}
 	vm->nr_ranges -= set->count;
@@ -229,7 +231,7 @@ void watch_reap(struct vigil_vm *vm)
 	list_for_each_entry(mon, &(vm)->monitors, link) \
 		xa_for_each(&(mon)->watches, id, w)
 
-/* [w] Makes the sets for memory as it is in @slots. Those of controls stay. */
+/* [w] Makes the sets of guest-physical ranges for memory as it is in @slots. */
 static int plan_slots(struct vigil_vm *vm, const struct vigil_slots *slots)
 {
 	size_t room = WATCH_MAX_RANGES;
@@ -239,10 +241,10 @@ static int plan_slots(struct vigil_vm *vm, const struct vigil_slots *slots)
 	int ret;
 
 	for_each_watch(w, id, mon, vm)
-		if (w->uapi.kind == VIGIL_WATCH_CONTROL)
+		if (w->uapi.kind != VIGIL_WATCH_GPA)
 			room -= w->set->count;
 	for_each_watch(w, id, mon, vm) {
-		if (w->uapi.kind == VIGIL_WATCH_CONTROL)
+		if (w->uapi.kind != VIGIL_WATCH_GPA)
 			continue;
 		ret = set_make(mon, w, slots, &room, &w->next);
 		if (ret)
@@ -284,63 +286,6 @@ void watch_slots_done(struct list_head *gone)
 
 /* ---- adding and removing ---- */
 
-static int cmp_span(const void *a, const void *b)
-{
-	const struct watch_span *x = a, *y = b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* Sorts the spans and joins those that touch or overlap. */
-static unsigned int merge_spans(struct watch_span *s, unsigned int n)
-{
-	unsigned int i, out = 0;
-
-	sort(s, n, sizeof(*s), cmp_span, NULL);
-	for (i = 1; i < n; i++) {
-		if (s[i].start <= s[out].last + 1)
-			s[out].last = max(s[out].last, s[i].last);
-		else
-			s[++out] = s[i];
-	}
-	return out + 1;
-}
-
-static int resolve_gva(struct monitor *mon, struct mon_watch *w,
-		       unsigned int room)
-{
-	u64 gva = w->uapi.start, len = w->uapi.len, gpa, left;
-	struct gva_space space;
-	int ret;
-
-	ret = mview_space(mon->vm, w->uapi.cr3, &space);
-	if (ret)
-		return ret;
-	if (!mview_address(&space, gva) ||
-	    !mview_address(&space, gva + len - 1))
-		return -EINVAL;
-	while (len) {
-		ret = mview_translate(mon->vm, &space, gva, &gpa, &left);
-		if (ret)
-			return ret;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		left = min(left, len);
-		/* Of the first page, where the conditions look. */
-		if (w->filter && !w->nr_spans)
-			w->filter->at = gpa;
-		if (WARN_ON_ONCE(w->nr_spans == room))
-			return -EINVAL;
-		w->spans[w->nr_spans].start = gpa;
-		w->spans[w->nr_spans++].last = gpa + left - 1;
-		gva += left;
-		len -= left;
-		cond_resched();
-	}
-	w->nr_spans = merge_spans(w->spans, w->nr_spans);
-	return 0;
-}
-
 static int check_watch(const struct vigil_watch *w)
 {
 	u64 last = w->start + w->len - 1;
@@ -359,10 +304,7 @@ static int check_watch(const struct vigil_watch *w)
 		return -EINVAL;
 	if (w->kind == VIGIL_WATCH_GPA)
 		return w->cr3 || last >> 52 ? -EINVAL : 0;
-	/*
-	 * Here the widest address is checked; translation checks it in the
-	 * guest's mode.
-	 */
+	/* The guest's mode may change, so the widest address counts. */
 	if (!gva_canonical(w->start, 57) || !gva_canonical(last, 57) ||
 	    w->cr3 >> 52)
 		return -EINVAL;
@@ -373,21 +315,15 @@ static void mon_watch_free(struct mon_watch *w)
 {
 	if (w)
 		filter_put(w->filter);
-	kvfree(w);
+	kfree(w);
 }
 
-static void protect_spans(struct vigil_vm *vm, const struct mon_watch *w)
+static void protect_span(struct vigil_vm *vm, u64 start, u64 last)
 {
-	unsigned int i;
-	int idx;
+	int idx = srcu_read_lock(&vm->srcu);
 
-	for (i = 0; i < w->nr_spans; i++) {
-		idx = srcu_read_lock(&vm->srcu);
-		shadow_protect_gfns(vm, w->spans[i].start >> PAGE_SHIFT,
-				    w->spans[i].last >> PAGE_SHIFT);
-		srcu_read_unlock(&vm->srcu, idx);
-		cond_resched();
-	}
+	shadow_protect_gfns(vm, start >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	srcu_read_unlock(&vm->srcu, idx);
 }
 
 /* [w] Gives the watch its id, and enters it into the tree. */
@@ -439,8 +375,13 @@ static int watch_arm(struct vigil_vm *vm, const struct mon_watch *w)
 	 * before it lets go of the lock. So a page that it found unwatched is
 	 * protected here. selftests/models/watch.pml explores this.
 	 */
-	if (w->uapi.kind != VIGIL_WATCH_CONTROL)
-		protect_spans(vm, w);
+	if (w->uapi.kind == VIGIL_WATCH_GPA) {
+		protect_span(vm, w->start, w->last);
+	} else if (w->uapi.kind == VIGIL_WATCH_GVA) {
+		mutex_lock(&vm->monitor_lock);
+		shadow_protect_linear(vm, w->start, w->last);
+		mutex_unlock(&vm->monitor_lock);
+	}
 	return watches_settle(vm, true);
 }
 
@@ -457,7 +398,6 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	struct vigil_vm *vm = mon->vm;
 	struct watch_filter *filter;
 	struct mon_watch *w;
-	unsigned int room = 1;
 	int ret;
 
 	ret = check_watch(u);
@@ -466,10 +406,7 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	filter = filter_copy(u);
 	if (IS_ERR(filter))
 		return PTR_ERR(filter);
-	if (u->kind == VIGIL_WATCH_GVA)
-		room = ((u->start + u->len - 1) >> PAGE_SHIFT) -
-		       (u->start >> PAGE_SHIFT) + 1;
-	w = kvzalloc(struct_size(w, spans, room), GFP_KERNEL_ACCOUNT);
+	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
 	if (!w) {
 		filter_put(filter);
 		return -ENOMEM;
@@ -478,17 +415,10 @@ int watch_add(struct monitor *mon, struct vigil_watch *u)
 	w->uapi = *u;
 	w->uapi.conditions = 0;
 	w->filter = filter;
-	if (u->kind == VIGIL_WATCH_GVA) {
-		ret = resolve_gva(mon, w, room);
-		if (ret)
-			goto free;
-	} else {
-		w->nr_spans = 1;
-		w->spans[0].start = u->start;
-		if (u->kind == VIGIL_WATCH_CONTROL)
-			w->spans[0].start += CONTROL_BASE;
-		w->spans[0].last = w->spans[0].start + u->len - 1;
-	}
+	w->start = u->start;
+	if (u->kind == VIGIL_WATCH_CONTROL)
+		w->start += CONTROL_BASE;
+	w->last = w->start + u->len - 1;
 
 	ret = mutex_lock_killable(&mon->watch_lock);
 	if (ret)
@@ -573,6 +503,7 @@ void watch_drop(struct monitor *mon)
 int watch_vm_init(struct vigil_vm *vm)
 {
 	watched_init(&vm->watched);
+	watched_init(&vm->watched_gva);
 	INIT_LIST_HEAD(&vm->watches_gone);
 	INIT_LIST_HEAD(&vm->monitors);
 	init_waitqueue_head(&vm->monitor_wq);
@@ -582,7 +513,6 @@ int watch_vm_init(struct vigil_vm *vm)
 /* Called when no monitor, no vCPU and nobody else uses the VM. */
 void watch_vm_destroy(struct vigil_vm *vm)
 {
-	WARN_ON_ONCE(!list_empty(&vm->monitors) ||
-		     !watched_empty(&vm->watched));
+	WARN_ON_ONCE(!list_empty(&vm->monitors) || watch_ranges(vm));
 	sets_free(&vm->watches_gone);
 }
