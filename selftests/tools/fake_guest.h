@@ -34,8 +34,11 @@ extern uint64_t image_end;
 #define SYSCALL_SYM 80
 #define LONG_SYM 1234 /* has a name that needs two bytes for its length */
 
-/* Layouts of the tables: by 6.1, 6.2 and 6.4. */
-enum { L_61, L_62, L_64, N_LAYOUTS };
+/*
+ * Layouts of the tables: by 6.1, 6.2, 6.4 and 7.x; and by a 32-bit kernel of 7.x that
+ * cannot be moved.
+ */
+enum { L_61, L_62, L_64, L_7X, L_7X_FIXED, N_LAYOUTS };
 
 /* The tables have functions and no banner, as without CONFIG_KALLSYMS_ALL. */
 extern bool functions_only;

@@ -270,7 +270,8 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	int ret;
 
 	problem = kallsyms_locate(&ks, im->buf + start, end - start,
-				  pattern - start, g->word, steps);
+				  im->start + start, pattern - start, g->word,
+				  steps);
 	if (problem) {
 		*why = problem;
 		return 1;
