@@ -350,6 +350,8 @@ int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon)
 		ret = read_image(&g, &im);
 	if (!ret && im.len)
 		ret = search_image(t, &g, &im, &why);
+	if (!ret && t->n)
+		ret = symdata_add_syscalls(t, im.buf, im.len, im.start, g.word);
 	if (!im.len)
 		why = "no kernel is mapped";
 	free(im.buf);

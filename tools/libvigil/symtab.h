@@ -113,4 +113,18 @@ int symtab_load_file(struct symtab *t, const char *path);
 int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon);
 int symtab_load(struct symtab *t, struct vigil_monitor *mon, const char *file);
 
+/**
+ * symdata_add_syscalls() - find the table of system calls where it has no symbol
+ * @t: the symbols, sorted; gets sys_call_table and sys_call_table.end
+ * @buf: a copy of the kernel's image, aligned as its memory is
+ * @len: bytes of it
+ * @start: guest-virtual address of that memory
+ * @word: bytes of an address: 8 or 4
+ *
+ * Adds nothing where there is a symbol of that name, and where no place or several
+ * look like the table. Return: 0, -ENOMEM or -ENOEXEC.
+ */
+int symdata_add_syscalls(struct symtab *t, const uint8_t *buf, size_t len,
+			 uint64_t start, unsigned int word);
+
 #endif
