@@ -48,6 +48,7 @@ int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 /* ---- tables ---- */
 
 bool functions_only;
+bool modules_symbol;
 uint64_t sym_addr(unsigned int i, bool percpu)
 {
 	/* The first symbols of a kernel with per-CPU offsets are small numbers. */
@@ -71,6 +72,8 @@ void sym_name(unsigned int i, char *buf)
 		strcpy(buf, "asm_exc_divide_error");
 	else if (i == HANDLER_SYM + 1)
 		strcpy(buf, "asm_exc_page_fault");
+	else if (i == MODULES_SYM && modules_symbol)
+		strcpy(buf, "modules");
 	else if (i == SYSCALL_SYM)
 		strcpy(buf, "entry_SYSCALL_64");
 	else if (i == LONG_SYM)

@@ -144,8 +144,8 @@ static void put_calls(struct calls *c, size_t at, unsigned int n)
 
 static void make_calls(struct calls *c, unsigned int word)
 {
-	static const char *const first[] = { "read", "write", "open", "close" };
-	unsigned int number = word == 8 ? 0 : 3;
+	static const char *const known[] = { "getppid", "getpgrp", "setsid" };
+	unsigned int number = word == 8 ? 110 : 64;
 	const char *prefix = word == 8 ? "__x64_" : "__ia32_";
 	char name[64];
 
@@ -154,9 +154,9 @@ static void make_calls(struct calls *c, unsigned int word)
 	c->start = word == 8 ? 0xffffffff81000000 : 0xc1000000;
 	for (unsigned int i = 0; i < CALLS; i++) {
 		snprintf(name, sizeof(name), "%ssys_call%u", prefix, i);
-		if (i >= number && i < number + 4)
+		if (i >= number && i < number + 3)
 			snprintf(name, sizeof(name), "%ssys_%s", prefix,
-				 first[i - number]);
+				 known[i - number]);
 		symtab_add(&c->t, call_addr(c, i), 'T', name, NULL);
 	}
 	symtab_add(&c->t, call_addr(c, CALLS), 'T', "_etext", NULL);
@@ -181,7 +181,8 @@ static void syscalls(long word)
 
 	/* The pattern ends with the memory, and without a table behind it. */
 	make_calls(&c, word);
-	put_calls(&c, sizeof(c.buf) - 7 * word, 7);
+	put_calls(&c, sizeof(c.buf) - 113 * word, 113);
+	memset(c.buf + sizeof(c.buf) - 113 * word, 0, 60 * word);
 	put_calls(&c, 0, 50);
 	put_calls(&c, TABLE, CALLS);
 	CHECK_EQ(found_calls(&c), c.start + TABLE);
@@ -201,14 +202,27 @@ static void syscalls(long word)
 	put_calls(&c, TABLE + 1, CALLS);
 	put_calls(&c, 3 * TABLE, 99);
 	CHECK_EQ(found_calls(&c), 0);
-	put_calls(&c, 3 * TABLE, 100);
-	CHECK_EQ(found_calls(&c), c.start + 3 * TABLE);
+	symtab_free(&c.t);
+	/* Entries that are hooked, also the first, do not end the table or hide it. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	memset(c.buf + TABLE, 0xee, 8 * word);
+	memset(c.buf + TABLE + 150 * word, 0xee, 8 * word);
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_len(&c.t, c.start + TABLE), CALLS * word);
+	symtab_free(&c.t);
+	/* It ends where nine in a row lead elsewhere. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	memset(c.buf + TABLE + 150 * word, 0xee, 9 * word);
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_len(&c.t, c.start + TABLE), 150 * word);
 	symtab_free(&c.t);
 	/* Two functions have the name of one. */
 	make_calls(&c, word);
 	put_calls(&c, TABLE, CALLS);
 	symtab_add(&c.t, c.start, 't',
-		   word == 8 ? "__x64_sys_open" : "__ia32_sys_open", NULL);
+		   word == 8 ? "__x64_sys_setsid" : "__ia32_sys_setsid", NULL);
 	REQUIRE_EQ(symtab_sort(&c.t), 0);
 	CHECK_EQ(found_calls(&c), 0);
 	symtab_free(&c.t);

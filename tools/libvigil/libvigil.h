@@ -643,7 +643,7 @@ void vigil_symbols_free(struct vigil_symbols *t);
 int vigil_symbols_define(struct vigil_symbols *t, const char *def);
 
 /**
- * vigil_symbols_parse() - the address of NAME, NAME+OFFSET or NAME=ADDR
+ * vigil_symbols_parse() - the address of NAME, MODULE:NAME, NAME+OFFSET or NAME=ADDR
  * @t: the table
  * @expr: what a person wrote
  * @addr: out
@@ -663,7 +663,7 @@ int vigil_symbols_parse(const struct vigil_symbols *t, const char *expr,
 uint64_t vigil_symbols_len(const struct vigil_symbols *t, uint64_t addr);
 
 /**
- * vigil_symbols_text() - an address as "name+0x10"
+ * vigil_symbols_text() - an address as "name+0x10" or "module:name+0x10"
  * @t: the table, or NULL
  * @addr: guest-virtual address
  * @buf: gets the text, "" where no symbol is near

@@ -10,23 +10,28 @@
 #include "lib.h"
 #include "symtab.h"
 
-/* A table has fewer entries than this, and no fewer than the other. */
+/* A table has fewer entries than the one, and no fewer calls than the other. */
 #define MAX_ENTRIES 4096
-#define MIN_ENTRIES 100
-#define N_FIRST 4
+#define MIN_CALLS 100
+/* So many entries in a row may lead elsewhere: somebody may have hooked them. */
+#define MAX_HOOKS 8
 
-/* The functions of four system calls that follow each other, and the first's number. */
-struct first_calls {
+#define N_CALLS 3
+
+/* System calls that follow each other, and that nobody has a reason to hook. */
+static const char *const calls[N_CALLS] = { "getppid", "getpgrp", "setsid" };
+
+/* @number: of the first of them; @prefix: of the names of their functions */
+struct calls_at {
 	unsigned int word, number;
 	const char *prefix;
-	const char *name[N_FIRST];
 };
 
-static const struct first_calls kernels[] = {
-	{ 4, 3, "__ia32_", { "read", "write", "open", "close" } },
-	{ 4, 3, "", { "read", "write", "open", "close" } },
-	{ 8, 0, "__x64_", { "read", "write", "open", "close" } },
-	{ 8, 0, "", { "read", "write", "open", "close" } },
+static const struct calls_at kernels[] = {
+	{ 4, 64, "__ia32_" },
+	{ 4, 64, "" },
+	{ 8, 110, "__x64_" },
+	{ 8, 110, "" },
 };
 
 static uint64_t get_word(const uint8_t *p, unsigned int word)
@@ -38,14 +43,14 @@ static uint64_t get_word(const uint8_t *p, unsigned int word)
 }
 
 /* Are all functions there, each once? Puts their addresses together as the table does. */
-static bool make_pattern(const struct symtab *t, const struct first_calls *c,
+static bool make_pattern(const struct symtab *t, const struct calls_at *c,
 			 uint8_t *pattern)
 {
-	for (unsigned int i = 0; i < N_FIRST; i++) {
+	for (unsigned int i = 0; i < N_CALLS; i++) {
 		const struct symbol *s;
 		char name[64];
 
-		snprintf(name, sizeof(name), "%ssys_%s", c->prefix, c->name[i]);
+		snprintf(name, sizeof(name), "%ssys_%s", c->prefix, calls[i]);
 		s = symtab_find(t, name);
 		if (!s || symtab_count(t, name) != 1)
 			return false;
@@ -66,26 +71,29 @@ static bool is_call(const struct symtab *t, uint64_t addr)
 
 /* Return: how many entries the table at offset @at has, 0 where it is none. */
 static unsigned int count_entries(const struct symtab *t,
-				  const struct first_calls *c,
-				  const uint8_t *buf, size_t len, size_t at)
+				  const struct calls_at *c, const uint8_t *buf,
+				  size_t len, size_t at)
 {
-	unsigned int n = 0;
+	unsigned int i, n = 0, end = 0;
 
-	while (n < MAX_ENTRIES && at + c->word <= len &&
-	       is_call(t, get_word(buf + at, c->word))) {
-		at += c->word;
+	for (i = 0; i < MAX_ENTRIES && i < end + MAX_HOOKS + 1; i++) {
+		if (at + (i + 1) * c->word > len)
+			break;
+		if (!is_call(t, get_word(buf + at + i * c->word, c->word)))
+			continue;
+		end = i + 1;
 		n++;
 	}
-	return n < MIN_ENTRIES ? 0 : n;
+	return n < MIN_CALLS ? 0 : end;
 }
 
 int symdata_add_syscalls(struct symtab *t, const uint8_t *buf, size_t len,
 			 uint64_t start, unsigned int word)
 {
 	const uint8_t *p, *end = buf + len;
-	const struct first_calls *c;
+	const struct calls_at *c;
 	unsigned int found = 0, n = 0;
-	uint8_t pattern[N_FIRST * 8];
+	uint8_t pattern[N_CALLS * 8];
 	uint64_t addr = 0;
 	int ret;
 
@@ -96,7 +104,7 @@ int symdata_add_syscalls(struct symtab *t, const uint8_t *buf, size_t len,
 			break;
 	if (c == kernels + sizeof(kernels) / sizeof(*c))
 		return 0;
-	for (p = buf; (p = memmem(p, end - p, pattern, N_FIRST * word)); p++) {
+	for (p = buf; (p = memmem(p, end - p, pattern, N_CALLS * word)); p++) {
 		size_t at = p - buf;
 		unsigned int entries;
 

@@ -352,6 +352,12 @@ int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon)
 		ret = search_image(t, &g, &im, &why);
 	if (!ret && t->n)
 		ret = symdata_add_syscalls(t, im.buf, im.len, im.start, g.word);
+	if (!ret && t->n)
+		ret = symmods_add(t, mon,
+				  &(struct symimage){ .start = im.start,
+						      .buf = im.buf,
+						      .len = im.len,
+						      .word = g.word });
 	if (!im.len)
 		why = "no kernel is mapped";
 	free(im.buf);

@@ -67,9 +67,12 @@ void symtab_free(struct symtab *t);
  */
 int symtab_define(struct symtab *t, const char *def);
 
-/* NULL when there is none; the first by address where there are several. */
+/*
+ * NULL when there is none; the first by address where there are several. Modules'
+ * symbols count only where the kernel has none of that name.
+ */
 const struct symbol *symtab_find(const struct symtab *t, const char *name);
-/* How many have this name. */
+/* How many have this name, as for symtab_find(). */
 unsigned int symtab_count(const struct symtab *t, const char *name);
 /* The symbol at or closest before @addr, among text and data of the kernel. */
 const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
@@ -96,7 +99,8 @@ const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 uint64_t symtab_len(const struct symtab *t, uint64_t addr);
 
 /**
- * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address
+ * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address; NAME may be
+ *	MODULE:NAME
  * @t: the table, sorted
  * @expr: what a person wrote
  * @addr: out
@@ -126,5 +130,31 @@ int symtab_load(struct symtab *t, struct vigil_monitor *mon, const char *file);
  */
 int symdata_add_syscalls(struct symtab *t, const uint8_t *buf, size_t len,
 			 uint64_t start, unsigned int word);
+
+/**
+ * struct symimage - a copy of the memory that a kernel's image lies in
+ * @start: guest-virtual address
+ * @buf: the copy, aligned as the memory is
+ * @len: bytes of it
+ * @word: bytes of an address: 8 or 4
+ */
+struct symimage {
+	uint64_t start;
+	const uint8_t *buf;
+	size_t len;
+	unsigned int word;
+};
+
+/**
+ * symmods_add() - add the symbols of the modules that the kernel has loaded
+ * @t: the kernel's symbols, sorted
+ * @mon: the monitor through which the guest's memory is read
+ * @im: the kernel's image
+ *
+ * Adds nothing where the list of modules is not found. What it reads is bounded,
+ * whatever the guest has there. Return: 0, -ENOMEM or -ENOEXEC.
+ */
+int symmods_add(struct symtab *t, struct vigil_monitor *mon,
+		const struct symimage *im);
 
 #endif

@@ -58,6 +58,7 @@ struct target {
 	uint32_t id;
 	struct vigil_event ev; /* the write to it */
 	unsigned int events;
+	char by[128]; /* the symbol of the instruction that wrote */
 	char report[256]; /* the rootkit's line */
 };
 
@@ -399,6 +400,7 @@ static int collect_events(struct act *act, struct mon *mon,
 				       "an event of a watch that nobody set");
 		tg = &act->target[ev->cookie];
 		tg->ev = *ev;
+		vigil_symbols_text(t, ev->rip, tg->by, sizeof(tg->by));
 		tg->events++;
 		left--;
 	}
@@ -456,6 +458,8 @@ static void check_target(struct act *act, struct mon *mon, struct target *tg,
 	      "with the old and the new pointer (%#llx, %#llx)", old, want);
 	check(act, ev->cpl == 0 && ev->flags & VIGIL_EVENT_INSN_VALID,
 	      "with the instruction, in the guest's kernel");
+	check(act, !strncmp(tg->by, "rootkit:", 8),
+	      "which is the module's, by its own symbols (%s)", tg->by);
 	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny,
 	      "and marked as %s", deny ? "refused" : "let through");
 	if (vigil_read_virt(mon->m, 0, where, &now, act->word))
