@@ -74,6 +74,8 @@ void sym_name(unsigned int i, char *buf)
 		strcpy(buf, "asm_exc_page_fault");
 	else if (i == MODULES_SYM && modules_symbol)
 		strcpy(buf, "modules");
+	else if (i == ETEXT_SYM)
+		strcpy(buf, "_etext");
 	else if (i == SYSCALL_SYM)
 		strcpy(buf, "entry_SYSCALL_64");
 	else if (i == LONG_SYM)

@@ -34,6 +34,7 @@ extern uint64_t image_end;
 #define SYSCALL_SYM 80
 #define MODULES_SYM \
 	90 /* the head of the list of modules, with modules_symbol */
+#define ETEXT_SYM 1900 /* the end of most functions */
 #define LONG_SYM 1234 /* has a name that needs two bytes for its length */
 
 /*

@@ -47,8 +47,8 @@ static void put(uint32_t at, uint64_t v)
 
 static uint32_t head(bool scan)
 {
-	return scan ? 0x580000 :
-		      sym_addr(MODULES_SYM, false) - KERNEL_VA + KERNEL_GPA;
+	return sym_addr(scan ? 2000 : MODULES_SYM, false) - KERNEL_VA +
+	       KERNEL_GPA;
 }
 
 static void put_symbols(uint32_t at)
@@ -177,18 +177,20 @@ static void loading(long arg)
 static void two_lists(long arg)
 {
 	struct symtab t = { 0 };
+	uint32_t other;
 
 	make_modules(SCAN | arg);
+	other = sym_addr(2500, false) - KERNEL_VA + KERNEL_GPA;
 	memcpy(mem + 0x700000, mem + MODULE(0), 0x8000);
 	put(0x700000 + TABLES(0), va(0x700000 + TABLES(0) + word));
-	put(0x700000 + word, va(0x590000));
-	put(0x700000 + 2 * word, va(0x590000));
-	put(0x590000, va(0x700000 + word));
-	put(0x590000 + word, va(0x700000 + word));
+	put(0x700000 + word, va(other));
+	put(0x700000 + 2 * word, va(other));
+	put(other, va(0x700000 + word));
+	put(other + word, va(0x700000 + word));
 	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	CHECK_EQ(of_modules(&t), 0);
 	symtab_free(&t);
-	memset(mem + 0x590000, 0, 16);
+	memset(mem + other, 0, 16);
 	REQUIRE_EQ(symtab_load_guest(&t, mon), 0);
 	CHECK_EQ(of_modules(&t), N_MODULES * 3);
 	symtab_free(&t);
@@ -232,7 +234,8 @@ static void hostile(long arg)
 
 			mem[at] = rand();
 		}
-		symtab_add(&t, KERNEL_VA, 'T', "_text", NULL);
+		symtab_add(&t, KERNEL_VA, 'T', "_etext", NULL);
+		symtab_add(&t, sym_addr(N_SYMS, false), 't', "last", NULL);
 		if (!scan)
 			symtab_add(&t, va(head(false)), 'd', "modules", NULL);
 		REQUIRE_EQ(symtab_sort(&t), 0);

@@ -53,11 +53,12 @@ static uint64_t get_word(const struct reader *r, const uint8_t *p)
 	return v;
 }
 
-/* Can this be an address of the kernel's? */
+/* Can this be an address of the kernel's? A 32-bit one has memory from its 1 GiB on. */
 static bool in_kernel(const struct reader *r, uint64_t addr)
 {
 	return !(addr % r->im->word) &&
-	       (r->im->word == 8 ? addr >> 47 == 0x1ffff : addr >= 0x40000000);
+	       (r->im->word == 8 ? addr >> 47 == 0x1ffff :
+				   addr >= (r->im->start & ~0x3fffffffull));
 }
 
 /* Reads what is mapped, and zeros where nothing is. Return: is the first page there? */
@@ -190,13 +191,23 @@ static bool is_list(struct reader *r, uint64_t head, const uint8_t *at)
 	       read_pair(r, prev, pair) && pair[0] == head;
 }
 
-/* The only list of modules whose head is in the image; 0: none, or several. */
-static uint64_t search_head(struct reader *r)
+/*
+ * The only list of modules whose head is in the image; 0: none, or several. Its data is
+ * behind its functions, but for those of its start, which are the last. Elsewhere in the
+ * copy is code, which looks like anything, and around a 32-bit kernel other memory.
+ */
+static uint64_t search_head(struct reader *r, const struct symtab *t)
 {
 	unsigned int word = r->im->word;
-	uint64_t found = 0;
+	uint64_t found = 0, last = t->sym[t->n - 1].addr;
+	const struct symbol *text_end = symtab_find(t, "_etext");
+	size_t at;
 
-	for (size_t at = 0; at + 2 * word <= r->im->len; at += word) {
+	if (!text_end || text_end->addr < r->im->start)
+		return 0;
+	at = (text_end->addr - r->im->start) & ~(word - 1ul);
+	for (; at + 2 * word <= r->im->len && r->im->start + at <= last;
+	     at += word) {
 		uint64_t head = r->im->start + at;
 
 		if (!is_list(r, head, r->im->buf + at) ||
@@ -214,7 +225,7 @@ static uint64_t find_head(struct reader *r, const struct symtab *t)
 	const struct symbol *s = symtab_find(t, "modules");
 
 	if (!s)
-		return search_head(r);
+		return search_head(r, t);
 	if (symtab_count(t, "modules") == 1 && count_modules(r, s->addr, false))
 		return s->addr;
 	return 0;
