@@ -505,7 +505,7 @@ static void interrupting(long exec)
 	CHECK_SAYS("rip");
 	CHECK_SH("vigil stat " NAME " 2>&1", 0);
 	CHECK_SAYS("exits");
-	other = spawn_watch("0xb000", "exit 1");
+	other = spawn_watch("0xb000", "exit 1", NULL);
 	CHECK_SH("vigil list", 0);
 	CHECK_SAYS(", watched by 2");
 	kill(other, SIGINT);
