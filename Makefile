@@ -42,6 +42,7 @@ help:
 	@echo '                      kernel than the running one)'
 	@echo '  demo                the main job in an emulated host, nothing else needed'
 	@echo '                      (CPU=vmx: on Intel'"'"'s extension, under 25 minutes);'
+	@echo '                      GUEST=i386 or i386-pae: a 32-bit kernel in the guest;'
 	@echo '                      DEMO=pv: paravirtual guests instead, under 3 minutes'
 	@echo '  shell               a terminal in an emulated host where a guest runs, to try'
 	@echo '                      vigil in (CPU=vmx: on Intel'"'"'s extension); Ctrl-A X leaves'
@@ -149,7 +150,11 @@ check-kvm-selftests:
 demo:
 	$(if $(filter-out pv,$(DEMO)),$(error there is no DEMO=$(DEMO): there is DEMO=pv, and \
 		the rootkit without DEMO))
-	@+tools/demo/demo.sh $(if $(CPU),--cpu $(CPU)) $(if $(DEMO),--pv) $(DEMO_ARGS)
+	$(if $(filter-out amd64 i386 i386-pae,$(GUEST)),$(error there is no GUEST=$(GUEST): there \
+		are amd64, i386 and i386-pae))
+	$(if $(and $(DEMO),$(GUEST)),$(error DEMO=pv makes its guests itself: leave GUEST out))
+	@+tools/demo/demo.sh $(if $(CPU),--cpu $(CPU)) $(if $(DEMO),--pv) \
+		$(if $(GUEST),--guest $(GUEST)) $(DEMO_ARGS)
 
 # A tick is an instruction: of QEMU when it counts them, of Bochs always.
 bench-host = $(if $(filter-out svm,$(CPU)),--cpu $(CPU) --timeout 3600,--icount --timeout 900)

@@ -40,7 +40,8 @@
 	{ VIGIL_VERDICT_DENY,	"deny" },		\
 	{ VIGIL_VERDICT_GP,	"gp" },			\
 	{ VIGIL_VERDICT_PF,	"pf" },			\
-	{ VIGIL_VERDICT_REPLACE, "replace" }
+	{ VIGIL_VERDICT_REPLACE, "replace" },		\
+	{ VIGIL_VERDICT_KILL,	"kill" }
 
 #define trace_actions					\
 	{ VIGIL_ACTION_LOG,	"log" },		\
@@ -257,6 +258,25 @@ TRACE_EVENT(vigil_watch_verdict,
 	TP_printk("vm %u vcpu %u event %llu verdict %s",
 		  __entry->vm, __entry->vcpu, __entry->seq,
 		  __print_symbolic(__entry->verdict, trace_verdicts))
+);
+
+TRACE_EVENT(vigil_watch_drop,
+	TP_PROTO(const struct vigil_vcpu *vcpu, u32 id, u64 seq),
+	TP_ARGS(vcpu, id, seq),
+
+	TP_STRUCT__entry(
+		trace_vcpu_fields
+		__field(u64,	seq)
+		__field(u32,	id)
+	),
+	TP_fast_assign(
+		trace_vcpu_assign(vcpu);
+		__entry->seq	= seq;
+		__entry->id	= id;
+	),
+	TP_printk("vm %u vcpu %u rip 0x%llx event %llu watch %u",
+		  __entry->vm, __entry->vcpu, __entry->rip, __entry->seq,
+		  __entry->id)
 );
 
 /* ---- memory ---- */

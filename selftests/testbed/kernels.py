@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernels of the emulated host: found, fetched or built, then cached."""
 
+import contextlib
 import dataclasses
 import json
 import lzma
@@ -17,10 +18,25 @@ from common import CACHE, HERE, TOP, Lock, SetupError, call, digest, say
 # The modules that a run may load. Everything else of Debian's package is left out.
 MODULES = ("kvm-amd", "kvm-intel", "msr", "cpuid", "zram", "lzo-rle")
 
-# Debian's own kernels, and the packages that depend on the newest of each.
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Kernels of Debian of which the newest is wanted."""
+    version: str            # 6.1 stands for all of 6.1.*
+    flavour: str            # how their releases end
+    metas: tuple[str, ...]  # the packages that depend on the newest
+    arch: str = ""          # how apt marks packages of another architecture
+
+
+# Debian's own kernels: for hosts, and 32-bit ones for guests.
 DEBIAN = {
-    "6.1": ("linux-headers-amd64", "linux-image-amd64"),
-    "6.12": ("linux-headers-6.12-amd64", "linux-image-6.12-amd64"),
+    "6.1": Series("6.1", "amd64", ("linux-headers-amd64", "linux-image-amd64")),
+    "6.12": Series("6.12", "amd64", ("linux-headers-6.12-amd64", "linux-image-6.12-amd64")),
+}
+GUESTS = {
+    "i386": Series("6.1", "686", ("linux-headers-686:i386", "linux-image-686:i386"), ":i386"),
+    "i386-pae": Series("6.1", "686-pae",
+                       ("linux-headers-686-pae:i386", "linux-image-686-pae:i386"), ":i386"),
 }
 
 KEEP_S = 7 * 86400  # how long a kernel of our own stays when nobody uses it
@@ -109,13 +125,13 @@ def releases(series):
     Each meta package names a release. While the archive shows half of an upload, they may
     name different ones, so every other release that has headers follows.
     """
-    wanted = [release for meta in DEBIAN[series]
+    wanted = [release for meta in series.metas
               for release in re.findall(r"linux-(?:image|headers)-(\d\S*)",
                                         field(meta, "Depends"))]
     # 6.1.0-56-amd64 has the flavour that is wanted, 6.1.0-56-rt-amd64 has another.
-    names = call("apt-cache", "pkgnames", f"linux-headers-{series}.").split()
+    names = call("apt-cache", "pkgnames", f"linux-headers-{series.version}.").split()
     others = [found.group(1) for found in
-              (re.fullmatch(r"linux-headers-([\d.]+[-+][^-]+-amd64)", name)
+              (re.fullmatch(rf"linux-headers-([\d.]+[-+][^-]+-{series.flavour})", name)
                for name in names) if found]
     return list(dict.fromkeys(wanted + sorted(others, key=version_key, reverse=True)))
 
@@ -143,13 +159,59 @@ def newest(series):
     for release in releases(series):
         # Debian builds the unsigned image first, and signs it hours later.
         for image in (f"linux-image-{release}", f"linux-image-{release}-unsigned"):
-            found = resolve(image, f"linux-headers-{release}")
+            image += series.arch
+            found = resolve(image, f"linux-headers-{release}{series.arch}")
             if found:
                 return release, {name: version for name, version in found.items()
                                  if name == image or
                                  re.match(r"linux-(headers|kbuild)-", name)}
-    raise SetupError(f"apt can install no kernel {series} with its headers; "
-                     "look at: apt-get -s install " + " ".join(DEBIAN[series]))
+    raise SetupError(f"apt can install no kernel {series.version} of {series.flavour} with "
+                     "its headers; look at: " + foreign_hint(series) +
+                     "apt-get -s install " + " ".join(series.metas))
+
+
+def foreign_config():
+    """Returns the path of apt's configuration for packages of i386."""
+    return CACHE / "apt-i386/apt.conf"
+
+
+def foreign_hint(series):
+    return f"APT_CONFIG={foreign_config()} " if series.arch else ""
+
+
+@contextlib.contextmanager
+def foreign(arch):
+    """Within it, apt also knows packages of i386, as after dpkg --add-architecture.
+
+    It has lists of its own then, so that the machine's lists and architectures stay as they
+    are, and root is not needed. Without `arch` apt is the machine's.
+    """
+    if not arch:
+        yield
+        return
+    config, before = foreign_config(), os.environ.get("APT_CONFIG")
+    top = config.parent
+    for part in ("lists/partial", "archives/partial"):
+        (top / part).mkdir(parents=True, exist_ok=True)
+    config.write_text((f'#include "{before}";\n' if before else "") + f"""\
+APT::Architectures {{ "amd64"; "i386"; }};
+APT::Sandbox::User "root";
+Dir::State::lists "{top}/lists";
+Dir::Cache "{top}";
+""")
+    os.environ["APT_CONFIG"] = str(config)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["APT_CONFIG"]
+        else:
+            os.environ["APT_CONFIG"] = before
+
+
+def find(name):
+    """Returns the series of that name."""
+    return DEBIAN.get(name) or GUESTS[name]
 
 
 def lists_digest():
@@ -172,7 +234,7 @@ def chosen(series):
             kept = json.loads(path.read_text())
             if kept["lists"] == key:
                 return kept["release"], kept["versions"]
-        release, versions = newest(series)
+        release, versions = newest(find(series))
         path.write_text(json.dumps(
             {"lists": key, "release": release, "versions": versions}))
     return release, versions
@@ -198,9 +260,29 @@ def download(release, versions, top):
     (makefile.parent / "vmlinux").unlink(missing_ok=True)
 
 
-def update_lists():
+def update_lists(arch=""):
     """Fetches apt's lists of packages anew."""
-    call(HERE / "apt-install", "--update", progress=True)
+    if not arch:
+        call(HERE / "apt-install", "--update", progress=True)
+        return
+    say("fetching lists of i386 packages")
+    try:
+        call("apt-get", "-qq", "update")
+    except SetupError as err:
+        # The archive of updates, or one of others, may lack them: the rest may do.
+        say(err)
+
+
+def up_to_date(arch, get_it, *args):
+    """Calls a function that asks apt for packages, with new lists if the old ones fail."""
+    with foreign(arch):
+        try:
+            return get_it(*args)
+        except SetupError:
+            # There are no lists yet, or they name a version that the archive no longer
+            # has. Decide everything anew with the lists of now.
+            update_lists(*([arch] if arch else []))
+            return get_it(*args)
 
 
 def fetch(series):
@@ -209,12 +291,12 @@ def fetch(series):
     Returns its release and the folder that it is in.
     """
     release, versions = chosen(series)
-    version = versions[f"linux-headers-{release}"]
+    version = versions[f"linux-headers-{release}{find(series).arch}"]
     top = CACHE / f"kernel-{series}-{version}"
     with Lock(f"kernel-{series}"):
         if not (top / "complete").exists():
             say(f"fetching Debian's kernel {release}, once")
-            for old in CACHE.glob(f"kernel-{series}-*"):
+            for old in CACHE.glob(f"kernel-{series}-[0-9]*"):
                 shutil.rmtree(old)
             download(release, versions, top)
             prune(top, release)
@@ -226,15 +308,35 @@ def fetch(series):
 def debian_kernel(series):
     """Returns Debian's stock kernel of a series, from its packages and its headers'."""
     call(HERE / "packages", "testbed", progress=True)
-    try:
-        release, top = fetch(series)
-    except SetupError:
-        # There are no lists yet, or they name a version that the archive no longer has.
-        # Decide everything anew with the lists of now.
-        update_lists()
-        release, top = fetch(series)
+    release, top = up_to_date(find(series).arch, fetch, series)
     return Kernel(series, release, top / "boot" / f"vmlinuz-{release}",
                   top / "vmlinux", top, top / "usr/src" / f"linux-headers-{release}")
+
+
+def fetch_busybox(arch):
+    """Downloads and unpacks a static busybox of this architecture, unless the cache has it."""
+    top = CACHE / f"busybox{arch.replace(':', '-')}"
+    path = top / "bin/busybox"
+    with Lock("busybox"):
+        if not path.exists():
+            tmp = top.with_suffix(".tmp")
+            shutil.rmtree(tmp, ignore_errors=True)
+            tmp.mkdir(parents=True)
+            call("apt-get", "-q", "download", f"busybox-static{arch}", cwd=tmp)
+            for deb in list(tmp.glob("*.deb")):
+                call("dpkg-deb", "-x", deb, tmp)
+                deb.unlink()
+            shutil.rmtree(top, ignore_errors=True)
+            tmp.rename(top)
+    return path
+
+
+def busybox(name):
+    """Returns a static busybox that runs under this kernel."""
+    if name not in GUESTS:
+        return pathlib.Path("/bin/busybox")
+    arch = GUESTS[name].arch
+    return up_to_date(arch, fetch_busybox, arch)
 
 
 def source():
@@ -350,7 +452,7 @@ def built_kernel(name):
 
 def get(name):
     """Returns the kernel of that name, ready to boot and to build modules for."""
-    return debian_kernel(name) if name in DEBIAN else built_kernel(name)
+    return debian_kernel(name) if name in DEBIAN | GUESTS else built_kernel(name)
 
 
 def vigil(kernel, goal="module"):

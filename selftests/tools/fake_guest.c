@@ -48,6 +48,7 @@ int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 /* ---- tables ---- */
 
 bool functions_only;
+bool modules_symbol;
 uint64_t sym_addr(unsigned int i, bool percpu)
 {
 	/* The first symbols of a kernel with per-CPU offsets are small numbers. */
@@ -71,6 +72,10 @@ void sym_name(unsigned int i, char *buf)
 		strcpy(buf, "asm_exc_divide_error");
 	else if (i == HANDLER_SYM + 1)
 		strcpy(buf, "asm_exc_page_fault");
+	else if (i == MODULES_SYM && modules_symbol)
+		strcpy(buf, "modules");
+	else if (i == ETEXT_SYM)
+		strcpy(buf, "_etext");
 	else if (i == SYSCALL_SYM)
 		strcpy(buf, "entry_SYSCALL_64");
 	else if (i == LONG_SYM)
@@ -93,9 +98,24 @@ static const char *token(unsigned int i, char *buf)
 	return buf;
 }
 
-static size_t align_word(size_t n)
+/* To how many bytes put_tables() aligns: a word, or 4. */
+static unsigned int alignment;
+
+static size_t align_table(size_t n)
 {
-	return (n + word - 1) & ~(size_t)(word - 1);
+	return (n + alignment - 1) & ~(size_t)(alignment - 1);
+}
+
+/* 7.x: offsets from the place of each, or 32-bit addresses. */
+static size_t put_places(size_t at, bool fixed)
+{
+	for (unsigned int i = 0; i < N_SYMS; i++, at += 4) {
+		uint64_t here = KERNEL_VA + at - KERNEL_GPA;
+		uint32_t off = sym_addr(i, false) - (fixed ? 0 : here);
+
+		memcpy(mem + at, &off, 4);
+	}
+	return at;
 }
 
 static size_t put_offsets(size_t at, bool percpu)
@@ -111,7 +131,7 @@ static size_t put_offsets(size_t at, bool percpu)
 					    (int32_t)(base - 1 - addr);
 		memcpy(mem + at + i * 4, &off, 4);
 	}
-	at = align_word(at + N_SYMS * 4);
+	at = align_table(at + N_SYMS * 4);
 	memcpy(mem + at, &base, word);
 	return at + word;
 }
@@ -149,15 +169,15 @@ static size_t put_names(size_t at)
 	size_t names;
 
 	memcpy(mem + at, &n, 4);
-	names = at += word;
+	names = at += alignment;
 	for (unsigned int i = 0; i < N_SYMS; i++) {
 		if (i % 256 == 0)
 			markers[i / 256] = at - names;
 		at = put_name(at, i);
 	}
-	at = align_word(at);
+	at = align_table(at);
 	memcpy(mem + at, markers, sizeof(markers));
-	return align_word(at + sizeof(markers));
+	return align_table(at + sizeof(markers));
 }
 
 static size_t put_tokens(size_t at)
@@ -173,7 +193,7 @@ static size_t put_tokens(size_t at)
 		strcpy((char *)mem + at, t);
 		at += strlen(t) + 1;
 	}
-	at = align_word(at);
+	at = align_table(at);
 	memcpy(mem + at, index, sizeof(index));
 	return at + sizeof(index);
 }
@@ -201,16 +221,21 @@ size_t tables_start, tables_end;
 void put_tables(size_t at, int layout, bool percpu)
 {
 	tables_start = at;
-	if (layout != L_64)
+	alignment = layout >= L_7X ? 4 : word;
+	if (layout < L_64)
 		at = put_offsets(at, percpu);
 	at = put_names(at);
 	if (layout == L_62) {
 		memset(mem + at, 0x5a, N_SYMS * 3);
-		at = align_word(at + N_SYMS * 3);
+		at = align_table(at + N_SYMS * 3);
 	}
 	at = put_tokens(at);
 	if (layout == L_64)
 		at = put_offsets(at, percpu);
+	if (layout >= L_7X)
+		at = put_places(at, layout == L_7X_FIXED);
+	if (layout >= L_64)
+		memset(mem + at, 0x5a, N_SYMS * 3);
 	tables_end = at;
 }
 

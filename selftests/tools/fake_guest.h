@@ -32,13 +32,21 @@ extern uint64_t image_end;
 #define N_SYMS 3000
 #define HANDLER_SYM 70 /* and the next one: handlers of exceptions */
 #define SYSCALL_SYM 80
+#define MODULES_SYM \
+	90 /* the head of the list of modules, with modules_symbol */
+#define ETEXT_SYM 1900 /* the end of most functions */
 #define LONG_SYM 1234 /* has a name that needs two bytes for its length */
 
-/* Layouts of the tables: by 6.1, 6.2 and 6.4. */
-enum { L_61, L_62, L_64, N_LAYOUTS };
+/*
+ * Layouts of the tables: by 6.1, 6.2, 6.4 and 7.x; and by a 32-bit kernel of 7.x that
+ * cannot be moved.
+ */
+enum { L_61, L_62, L_64, L_7X, L_7X_FIXED, N_LAYOUTS };
 
 /* The tables have functions and no banner, as without CONFIG_KALLSYMS_ALL. */
 extern bool functions_only;
+/* The tables have a symbol for the list of modules. */
+extern bool modules_symbol;
 /* Where put_tables() has begun and ended. */
 extern size_t tables_start, tables_end;
 

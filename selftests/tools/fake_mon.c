@@ -159,6 +159,12 @@ int vigil_replace(struct vigil_monitor *mon, uint64_t seq, const void *data,
 	return tell(mon, &msg);
 }
 
+int vigil_set_queue(struct vigil_monitor *mon, unsigned int events,
+		    unsigned int flags)
+{
+	return 0;
+}
+
 /* Nothing runs that could be paused. */
 int vigil_resume(struct vigil_monitor *mon)
 {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@ static struct vigil_pause paused;
 static struct vigil_vcpu_state set_state;
 static int change_errno; /* of what changes the VM */
 static uint8_t written[(2 << 20) + 100];
+static struct vigil_queue queue_set;
+static int queue_errno, ring_fd = -1;
+static uint32_t vm_flags;
 static int device[2] = { -1, -1 }, queue[2] = { -1, -1 };
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -96,6 +100,15 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		if (fd == device[0])
 			return fail_with(ENOTTY);
 		*(struct vigil_vm_info *)arg = info_of(attached_to - 1);
+		((struct vigil_vm_info *)arg)->flags = vm_flags;
+		return 0;
+	case VIGIL_SET_QUEUE:
+		queue_set = *(struct vigil_queue *)arg;
+		if (queue_errno)
+			return fail_with(queue_errno);
+		/* A socket cannot be mapped: its number becomes that of the ring's file. */
+		if (ring_fd >= 0)
+			dup2(ring_fd, fd);
 		return 0;
 	case VIGIL_WATCH_ADD:
 		watched = *(struct vigil_watch *)arg;
@@ -335,6 +348,101 @@ static void events(long arg)
 	vigil_detach(mon);
 }
 
+static void queues(long arg)
+{
+	struct vigil_monitor *mon = attach();
+	const struct vigil_event *ev;
+
+	REQUIRE_EQ(vigil_set_queue(mon, 5, VIGIL_EVENTS_WAIT), 0);
+	CHECK_EQ(queue_set.events, 5);
+	CHECK_EQ(queue_set.flags, VIGIL_QUEUE_WAIT);
+	/* It is read as the other queue is. */
+	send_events(1, 1);
+	REQUIRE_EQ(vigil_next_event(mon, &ev, -1), 1);
+	CHECK_EQ(vigil_event_seq(ev), 1);
+	queue_errno = EBUSY;
+	CHECK_EQ(vigil_set_queue(mon, 5, 0), -EBUSY);
+	CHECK(strstr(vigil_error(), "before the first watch") != NULL);
+	queue_errno = EINVAL;
+	CHECK_EQ(vigil_set_queue(mon, 65537, 0), -EINVAL);
+	CHECK(strstr(vigil_error(), "1 to 65536") != NULL);
+	CHECK(!strstr(vigil_error(), "power of two"));
+	CHECK_EQ(vigil_set_queue(mon, 3, VIGIL_EVENTS_RING), -EINVAL);
+	CHECK(strstr(vigil_error(), "power of two") != NULL);
+	queue_errno = 0;
+	/* The socket is no ring. */
+	CHECK_EQ(vigil_set_queue(mon, 4, VIGIL_EVENTS_RING), -ENODEV);
+	vigil_detach(mon);
+}
+
+#define RING_EVENTS 64
+
+/* The numbers of events run over the end of the ring, and over 2^32. */
+static void ring(long arg)
+{
+	const size_t bytes =
+		VIGIL_RING_HEAD + RING_EVENTS * sizeof(struct vigil_event);
+	struct vigil_monitor *mon = attach();
+	const struct vigil_event *ev;
+	struct vigil_event *slot;
+	struct vigil_ring *r;
+	uint32_t seq = -100;
+
+	ring_fd = memfd_create("ring", MFD_CLOEXEC);
+	if (ring_fd < 0 || ftruncate(ring_fd, bytes))
+		ERROR("no memory for a ring");
+	r = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+	if (r == MAP_FAILED)
+		ERROR("no memory for a ring");
+	slot = (void *)((char *)r + VIGIL_RING_HEAD);
+	r->head = r->tail = seq;
+	REQUIRE_EQ(vigil_set_queue(mon, RING_EVENTS, VIGIL_EVENTS_RING), 0);
+	CHECK_EQ(queue_set.flags, VIGIL_QUEUE_RING);
+	CHECK_EQ(vigil_next_event(mon, &ev, 0), -EAGAIN);
+	for (unsigned int n = 1; n < 40; n++) {
+		for (unsigned int i = 0; i < n; i++)
+			slot[(seq + i) % RING_EVENTS].seq = seq + i;
+		__atomic_store_n(&r->head, seq + n, __ATOMIC_RELEASE);
+		for (unsigned int i = 0; i < n; i++, seq++) {
+			REQUIRE_EQ(vigil_next_event(mon, &ev, 0), 1);
+			CHECK_EQ((uint32_t)vigil_event_seq(ev), seq);
+		}
+		CHECK_EQ(vigil_next_event(mon, &ev, 0), -EAGAIN);
+		CHECK_EQ(r->tail, seq);
+	}
+	munmap(r, bytes);
+	vigil_detach(mon);
+}
+
+/* The events of a ring come before its end does, which is the VM's or the monitor's. */
+static void ring_ends(long dead)
+{
+	const size_t bytes =
+		VIGIL_RING_HEAD + RING_EVENTS * sizeof(struct vigil_event);
+	struct vigil_monitor *mon = attach();
+	const struct vigil_event *ev;
+	struct vigil_ring *r;
+	int ends[2];
+
+	ring_fd = memfd_create("ring", MFD_CLOEXEC);
+	if (ring_fd < 0 || ftruncate(ring_fd, bytes) || pipe(ends))
+		ERROR("no memory for a ring");
+	r = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+	if (r == MAP_FAILED)
+		ERROR("no memory for a ring");
+	REQUIRE_EQ(vigil_set_queue(mon, RING_EVENTS, VIGIL_EVENTS_RING), 0);
+	r->head = 1;
+	/* A pipe that nobody writes to hangs up. */
+	close(ends[1]);
+	dup2(ends[0], vigil_fd(mon));
+	vm_flags = dead ? VIGIL_VM_DEAD : 0;
+	CHECK_EQ(vigil_next_event(mon, &ev, -1), 1);
+	CHECK_EQ(vigil_next_event(mon, &ev, -1), dead ? 0 : -EPIPE);
+	CHECK_EQ(vigil_next_event(mon, &ev, 0), dead ? 0 : -EPIPE);
+	munmap(r, bytes);
+	vigil_detach(mon);
+}
+
 static void nothing(int sig)
 {
 }
@@ -427,6 +535,10 @@ int main(int argc, char **argv)
 		{ "a range of older and newer programs", ranges },
 		{ "pauses, other registers and memory", changing },
 		{ "events", events },
+		{ "a queue that the program chose", queues },
+		{ "a ring", ring },
+		{ "a ring, and the VM ends", ring_ends, 1 },
+		{ "a ring, and the monitor is evicted", ring_ends, 0 },
 		{ "a signal ends the wait", signals },
 		{ "fields of an event", fields },
 		{ "texts are per thread", texts },

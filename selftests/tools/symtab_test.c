@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A table of symbols: names and addresses to look up, lengths, definitions. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kallsyms.h"
@@ -115,6 +116,118 @@ static void bound_text(long arg)
 	symtab_free(&t);
 }
 
+/* ---- a table of system calls that has no symbol ---- */
+
+#define CALLS 200
+#define TABLE 0x1000
+
+struct calls {
+	struct symtab t;
+	unsigned int word;
+	uint64_t start;
+	uint8_t buf[4 * TABLE];
+};
+
+static uint64_t call_addr(const struct calls *c, unsigned int i)
+{
+	return c->start + 0x10000 + i * 64;
+}
+
+static void put_calls(struct calls *c, size_t at, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t addr = call_addr(c, i);
+
+		memcpy(c->buf + at + i * c->word, &addr, c->word);
+	}
+}
+
+static void make_calls(struct calls *c, unsigned int word)
+{
+	static const char *const known[] = { "getppid", "getpgrp", "setsid" };
+	unsigned int number = word == 8 ? 110 : 64;
+	const char *prefix = word == 8 ? "__x64_" : "__ia32_";
+	char name[64];
+
+	memset(c, 0, sizeof(*c));
+	c->word = word;
+	c->start = word == 8 ? 0xffffffff81000000 : 0xc1000000;
+	for (unsigned int i = 0; i < CALLS; i++) {
+		snprintf(name, sizeof(name), "%ssys_call%u", prefix, i);
+		if (i >= number && i < number + 3)
+			snprintf(name, sizeof(name), "%ssys_%s", prefix,
+				 known[i - number]);
+		symtab_add(&c->t, call_addr(c, i), 'T', name, NULL);
+	}
+	symtab_add(&c->t, call_addr(c, CALLS), 'T', "_etext", NULL);
+	REQUIRE_EQ(symtab_sort(&c->t), 0);
+}
+
+static uint64_t found_calls(struct calls *c)
+{
+	uint64_t addr = 0;
+
+	REQUIRE_EQ(symdata_add_syscalls(&c->t, c->buf, sizeof(c->buf), c->start,
+					c->word),
+		   0);
+	if (symtab_find(&c->t, "sys_call_table"))
+		CHECK_EQ(symtab_parse(&c->t, "sys_call_table", &addr), 0);
+	return addr;
+}
+
+static void syscalls(long word)
+{
+	static struct calls c;
+
+	/* The pattern ends with the memory, and without a table behind it. */
+	make_calls(&c, word);
+	put_calls(&c, sizeof(c.buf) - 113 * word, 113);
+	memset(c.buf + sizeof(c.buf) - 113 * word, 0, 60 * word);
+	put_calls(&c, 0, 50);
+	put_calls(&c, TABLE, CALLS);
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_len(&c.t, c.start + TABLE), CALLS * word);
+	/* Now it has a symbol. */
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_count(&c.t, "sys_call_table"), 1);
+	symtab_free(&c.t);
+	/* of two that fit, none is taken */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	put_calls(&c, 2 * TABLE + 64, CALLS);
+	CHECK_EQ(found_calls(&c), 0);
+	symtab_free(&c.t);
+	/* A place that no word can be at, and one that is too short. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE + 1, CALLS);
+	put_calls(&c, 3 * TABLE, 99);
+	CHECK_EQ(found_calls(&c), 0);
+	symtab_free(&c.t);
+	/* Entries that are hooked, also the first, do not end the table or hide it. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	memset(c.buf + TABLE, 0xee, 8 * word);
+	memset(c.buf + TABLE + 150 * word, 0xee, 8 * word);
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_len(&c.t, c.start + TABLE), CALLS * word);
+	symtab_free(&c.t);
+	/* It ends where nine in a row lead elsewhere. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	memset(c.buf + TABLE + 150 * word, 0xee, 9 * word);
+	CHECK_EQ(found_calls(&c), c.start + TABLE);
+	CHECK_EQ(symtab_len(&c.t, c.start + TABLE), 150 * word);
+	symtab_free(&c.t);
+	/* Two functions have the name of one. */
+	make_calls(&c, word);
+	put_calls(&c, TABLE, CALLS);
+	symtab_add(&c.t, c.start, 't',
+		   word == 8 ? "__x64_sys_setsid" : "__ia32_sys_setsid", NULL);
+	REQUIRE_EQ(symtab_sort(&c.t), 0);
+	CHECK_EQ(found_calls(&c), 0);
+	symtab_free(&c.t);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -122,6 +235,9 @@ int main(int argc, char **argv)
 		{ "names, offsets, addresses", lookups },
 		{ "lengths", lengths },
 		{ "definitions", definitions },
+		{ "a table of system calls without a symbol", syscalls, 8 },
+		{ "a table of system calls without a symbol, 32-bit", syscalls,
+		  4 },
 		{ 0 },
 	};
 

@@ -196,6 +196,45 @@ static void conditions(long arg)
 	stop_guest();
 }
 
+/* The guest writes faster than the command reads. */
+static void queues(long arg)
+{
+	begin();
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --queue 0 2>&1", 64);
+	CHECK_SAYS("--queue is 1 to 65536 events");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --queue 65537 2>&1", 64);
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --queue 8,no 2>&1", 64);
+	CHECK_SAYS("`,wait' or `,ring'");
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --queue 12,ring 2>&1", 64);
+	CHECK_SAYS("power of two");
+	/* A pipe that is full holds the command up. */
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --len 2 --queue 1 --json"
+		 " --output-error stop |"
+		 " { while read -r l; do case $l in *'\"record\":\"lost\"'*)"
+		 " echo \"$l\"; exit;; esac; done; }",
+		 0);
+	CHECK_SAYS("\"record\":\"lost\"");
+	for (int ring = 0; ring < 2; ring++) {
+		CHECK_SH(ring ? "vigil watch " NAME " --gpa 9000 --len 2 --json"
+				" --queue 1,wait,ring --count 300 >/tmp/queue" :
+				"vigil watch " NAME " --gpa 9000 --len 2 --json"
+				" --queue 1,wait --count 300 >/tmp/queue",
+			 0);
+		CHECK_SH("grep -c '\"record\":\"event\".*\"dropped\":0'"
+			 " /tmp/queue",
+			 0);
+		CHECK_SAYS("300\n");
+		CHECK_SH("grep -c '\"seq\":300,' /tmp/queue; rm /tmp/queue", 0);
+		CHECK_SAYS("1\n");
+	}
+	CHECK_SH("vigil watch " NAME " --gpa 9000 --len 2 --json"
+		 " --queue 64,ring --action ask --exec true --count 3",
+		 0);
+	CHECK_SAYS("\"result\":\"allowed\"");
+	CHECK_SAYS("\"seq\":3,");
+	stop_guest();
+}
+
 static void denying(long arg)
 {
 	char first[8], again[8];
@@ -409,7 +448,8 @@ static void output_fails(long arg)
  * Starts `vigil watch' at @gpa in the background; it is attached when this
  * returns.
  */
-static pid_t spawn_watch(const char *gpa, const char *exec)
+/* @queue: for --queue, or NULL */
+static pid_t spawn_watch(const char *gpa, const char *exec, const char *queue)
 {
 	pid_t pid;
 	int fd;
@@ -424,7 +464,8 @@ static pid_t spawn_watch(const char *gpa, const char *exec)
 		dup2(fd, 1);
 		dup2(fd, 2);
 		execlp("vigil", "vigil", "watch", NAME, "--gpa", gpa,
-		       "--action", "ask", "--exec", exec, NULL);
+		       "--action", "ask", "--exec", exec,
+		       queue ? "--queue" : NULL, queue, NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 500; i++) {
@@ -455,7 +496,8 @@ static void interrupting(long exec)
 	begin();
 	unlink("/tmp/watch-commands.decides");
 	pid = spawn_watch(exec ? "0x9000" : "0xa000",
-			  "touch /tmp/watch-commands.decides; exec sleep 100");
+			  "touch /tmp/watch-commands.decides; exec sleep 100",
+			  NULL);
 	/*
 	 * A command that only reads still works, and so does a second watcher.
 	 */
@@ -463,7 +505,7 @@ static void interrupting(long exec)
 	CHECK_SAYS("rip");
 	CHECK_SH("vigil stat " NAME " 2>&1", 0);
 	CHECK_SAYS("exits");
-	other = spawn_watch("0xb000", "exit 1");
+	other = spawn_watch("0xb000", "exit 1", NULL);
 	CHECK_SH("vigil list", 0);
 	CHECK_SAYS(", watched by 2");
 	kill(other, SIGINT);
@@ -484,12 +526,12 @@ static void interrupting(long exec)
 }
 
 /* The VM ends while the command runs. */
-static void vm_ends(long arg)
+static void vm_ends(long ring)
 {
 	pid_t pid;
 
 	begin();
-	pid = spawn_watch("0xa000", "exit 0");
+	pid = spawn_watch("0xa000", "exit 0", ring ? "8,ring" : NULL);
 	stop_guest();
 	CHECK_EQ(end_of(pid), 0);
 	CHECK_SH("cat /tmp/watch-commands.out", 0);
@@ -503,6 +545,7 @@ int main(int argc, char **argv)
 		{ "what is refused", refusing_nonsense, 0, 60 },
 		{ "watch, log", logging, 0, 60 },
 		{ "watch, conditions", conditions, 0, 60 },
+		{ "watch, queues", queues, 0, 60 },
 		{ "watch, deny", denying, 0, 60 },
 		{ "watch, ask", asking, 0, 60 },
 		{ "watch, verdicts", verdicts, 0, 60 },
@@ -511,6 +554,7 @@ int main(int argc, char **argv)
 		{ "Ctrl-C", interrupting, 0, 60 },
 		{ "Ctrl-C while a program decides", interrupting, 1, 60 },
 		{ "the VM ends", vm_ends, 0, 60 },
+		{ "the VM ends, with a ring", vm_ends, 1, 60 },
 		{ 0 },
 	};
 

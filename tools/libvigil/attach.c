@@ -236,6 +236,7 @@ void vigil_detach(struct vigil_monitor *mon)
 {
 	if (!mon)
 		return;
+	queue_free(mon);
 	close(mon->fd);
 	free(mon);
 }

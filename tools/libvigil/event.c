@@ -17,20 +17,29 @@ unsigned int vigil_events_ready(const struct vigil_monitor *mon)
 /* Reads what is there. Return: events; 0: the VM is gone; -EAGAIN or another -errno. */
 static int fill(struct vigil_monitor *mon)
 {
-	ssize_t n = read(mon->fd, mon->batch, sizeof(mon->batch));
+	ssize_t n;
+	int err = 0;
 
+	if (mon->ring) {
+		n = queue_take(mon);
+		err = n < 0 ? -n : 0;
+	} else {
+		n = read(mon->fd, mon->batch, sizeof(mon->batch));
+		err = n < 0 ? errno : 0;
+		n /= (ssize_t)sizeof(mon->batch[0]);
+	}
 	mon->at = 0;
-	mon->n = n > 0 ? n / sizeof(mon->batch[0]) : 0;
-	if (n >= 0)
+	mon->n = err ? 0 : n;
+	if (!err)
 		return mon->n;
-	if (errno == EAGAIN || errno == EINTR)
-		return -errno;
-	if (errno == EPIPE)
+	if (err == EAGAIN || err == EINTR)
+		return -err;
+	if (err == EPIPE)
 		return vigil_lib_fail(
 			EPIPE,
 			"evicted: another monitor has taken this one's place, and its watches are "
 			"gone");
-	return vigil_lib_fail(errno, "cannot read events: %s", strerror(errno));
+	return vigil_lib_fail(err, "cannot read events: %s", strerror(err));
 }
 
 static int64_t now_ms(void)

@@ -15,6 +15,8 @@
 #define MIN_SYMS 1000
 /* Longest token, without its NUL. */
 #define MAX_TOKEN 128
+/* A symbol is no further than this from the offsets: no image is larger. */
+#define MAX_REACH (256 << 20)
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -45,9 +47,15 @@ static size_t align_to(size_t n, unsigned int word)
 	return (n + word - 1) & ~(size_t)(word - 1);
 }
 
+static uint64_t get_bytes(const struct kallsyms *ks, size_t at,
+			  unsigned int bytes)
+{
+	return bytes == 8 ? get64(ks->buf + at) : get32(ks->buf + at);
+}
+
 static uint64_t get_word(const struct kallsyms *ks, size_t at)
 {
-	return ks->word == 8 ? get64(ks->buf + at) : get32(ks->buf + at);
+	return get_bytes(ks, at, ks->word);
 }
 
 /* Uses up one of the caller's steps. Return: was one left? */
@@ -87,7 +95,7 @@ static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 			return "tokens are not what they should be";
 		pos = next;
 	}
-	index = align_to(pos, ks->word);
+	index = align_to(pos, ks->align);
 	if (index + 2 * N_TOKENS > ks->len)
 		return "the token index is cut off";
 	if (get16(ks->buf + index + 2 * '0') > pattern)
@@ -101,7 +109,7 @@ static const char *locate_tokens(struct kallsyms *ks, size_t pattern)
 		if (!pos)
 			return "the token index does not fit the tokens";
 	}
-	if (align_to(pos, ks->word) != index)
+	if (align_to(pos, ks->align) != index)
 		return "the token index is not behind the tokens";
 	ks->tokens = start;
 	ks->token_index = index;
@@ -140,7 +148,7 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 			return false;
 		pos += len;
 	}
-	markers = align_to(pos, ks->word);
+	markers = align_to(pos, ks->align);
 	if (markers + (n + 255) / 256 * 4 > end)
 		return false;
 	pos = names;
@@ -160,66 +168,136 @@ static bool names_fit(struct kallsyms *ks, size_t names, uint32_t n)
 }
 
 /*
- * num_syms stands right before names, aligned to a word, in every layout.
+ * num_syms stands right before names, with zeros up to the alignment, in every
+ * layout.
  *
  * Each place is tried. A hostile guest can make the walk over names from each
  * place go on up to the tokens, so the caller's steps bound the total work.
  */
 static const char *locate_names(struct kallsyms *ks)
 {
-	unsigned int word = ks->word;
-	size_t pos, last = ks->tokens & ~(size_t)(word - 1);
+	unsigned int align = ks->align;
+	size_t pos, last = ks->tokens & ~(size_t)(align - 1);
 	size_t first = last > KALLSYMS_BEFORE ? last - KALLSYMS_BEFORE : 0;
 
-	if (last < first + 2 * word)
+	if (last < first + 2 * align)
 		return "there is nothing before the tokens";
-	for (pos = last - 2 * word; step(ks); pos -= word) {
+	for (pos = last - 2 * align; step(ks); pos -= align) {
 		uint32_t n = get32(ks->buf + pos);
 
 		if (n >= MIN_SYMS && n <= KALLSYMS_MAX_SYMS &&
-		    get_word(ks, pos) == n && names_fit(ks, pos + word, n))
+		    get_bytes(ks, pos, align) == n &&
+		    names_fit(ks, pos + align, n))
 			return NULL;
-		if (pos < first + word)
+		if (pos < first + align)
 			return "there are no names before the tokens";
 	}
 	return "it took too many steps";
 }
 
+/* Can this be an address of the kernel? */
+static bool in_kernel(const struct kallsyms *ks, uint64_t addr)
+{
+	return ks->word == 8 ? addr >> 40 == 0xffffff : addr >= 0x40000000;
+}
+
 /* The base must be an address of the kernel, aligned to 4 KiB. */
 static bool base_plausible(const struct kallsyms *ks, uint64_t base)
 {
-	if (base & 0xfff)
+	return !(base & 0xfff) && in_kernel(ks, base);
+}
+
+/* Uses up a step for each symbol. Return: were there enough? */
+static bool step_symbols(struct kallsyms *ks)
+{
+	if (*ks->steps < ks->num_syms)
 		return false;
-	return ks->word == 8 ? base >> 40 == 0xffffff : base >= 0x40000000;
+	*ks->steps -= ks->num_syms;
+	return true;
+}
+
+/* May this many of the symbols, and no more, be out of order? */
+static bool few(const struct kallsyms *ks, uint32_t n)
+{
+	return n < ks->num_syms / 100;
 }
 
 /* The kernel searches the offsets, so they are sorted, with per-CPU symbols first. */
 static bool offsets_fit(struct kallsyms *ks, size_t offsets)
 {
-	uint32_t i, negative = 0, up = 0;
+	uint32_t i, negative = 0, down = 0;
 
-	/*
-	 * The loops below look at each symbol once, so their steps are used up
-	 * here.
-	 */
-	if (*ks->steps < ks->num_syms)
+	if (!step_symbols(ks))
 		return false;
-	*ks->steps -= ks->num_syms;
 	for (i = 0; i < ks->num_syms; i++)
 		negative += get32(ks->buf + offsets + i * 4) >> 31;
 	ks->absolute_percpu = ks->word == 8 && negative > ks->num_syms / 2;
 	ks->offsets = offsets;
+	/* Offsets from the lowest symbol are no larger than an image. */
+	if (!ks->absolute_percpu && !few(ks, negative))
+		return false;
 	for (i = 1; i < ks->num_syms; i++) {
 		int32_t a = get32(ks->buf + offsets + (i - 1) * 4);
 		int32_t b = get32(ks->buf + offsets + i * 4);
 
-		up += ks->absolute_percpu ? (a >= 0 || (b < 0 && b <= a)) :
-					    (uint32_t)b >= (uint32_t)a;
+		down += ks->absolute_percpu ? a < 0 && (b >= 0 || b > a) :
+					      (uint32_t)b < (uint32_t)a;
 	}
-	return up > ks->num_syms - 1 - ks->num_syms / 100;
+	return few(ks, down);
 }
 
-static const char *locate_offsets(struct kallsyms *ks)
+static uint64_t address(const struct kallsyms *ks, uint32_t i)
+{
+	size_t at = ks->offsets + (size_t)i * 4;
+	int32_t off = get32(ks->buf + at);
+	uint64_t addr;
+
+	switch (ks->layout) {
+	case KALLSYMS_PLACES:
+		addr = ks->start + at + off;
+		break;
+	case KALLSYMS_ADDRESSES:
+		addr = (uint32_t)off;
+		break;
+	default:
+		if (ks->absolute_percpu)
+			return off >= 0 ? (uint64_t)off :
+					  ks->relative_base - 1 - off;
+		addr = ks->relative_base + (uint32_t)off;
+	}
+	return ks->word == 4 ? (uint32_t)addr : addr;
+}
+
+/* Is this symbol's address one of the kernel's, and not too far from the tables? */
+static bool address_plausible(const struct kallsyms *ks, uint32_t i,
+			      uint64_t addr)
+{
+	int32_t off = get32(ks->buf + ks->offsets + (size_t)i * 4);
+
+	return in_kernel(ks, addr) && (ks->layout != KALLSYMS_PLACES ||
+				       (off > -MAX_REACH && off < MAX_REACH));
+}
+
+/* Without a base: are these addresses of the kernel, and sorted? */
+static bool addresses_fit(struct kallsyms *ks, enum kallsyms_layout layout)
+{
+	uint32_t i, wrong = 0;
+	uint64_t addr, last = 0;
+
+	if (!step_symbols(ks))
+		return false;
+	ks->layout = layout;
+	ks->absolute_percpu = false;
+	for (i = 0; i < ks->num_syms; i++) {
+		addr = address(ks, i);
+		wrong += addr < last || !address_plausible(ks, i, addr);
+		last = addr;
+	}
+	return few(ks, wrong);
+}
+
+/* Finds the offsets of kernels whose tables have a base, before 7.x. */
+static bool locate_based(struct kallsyms *ks)
 {
 	unsigned int word = ks->word;
 	size_t size = align_to((size_t)ks->num_syms * 4, word), at;
@@ -229,7 +307,7 @@ static const char *locate_offsets(struct kallsyms *ks)
 	    offsets_fit(ks, at - word - size)) {
 		ks->layout = KALLSYMS_OFFSETS_FIRST;
 		ks->relative_base = get_word(ks, at - word);
-		return NULL;
+		return true;
 	}
 	at = ks->token_index + 2 * N_TOKENS;
 	if (at + size + word <= ks->len &&
@@ -237,23 +315,31 @@ static const char *locate_offsets(struct kallsyms *ks)
 	    offsets_fit(ks, at)) {
 		ks->layout = KALLSYMS_OFFSETS_LAST;
 		ks->relative_base = get_word(ks, at + size);
-		return NULL;
+		return true;
 	}
+	return false;
+}
+
+static const char *locate_offsets(struct kallsyms *ks)
+{
+	size_t at = ks->token_index + 2 * N_TOKENS;
+
+	if (ks->align == ks->word && locate_based(ks))
+		return NULL;
+	ks->offsets = at;
+	if (ks->align == 4 && at + (size_t)ks->num_syms * 4 <= ks->len &&
+	    (addresses_fit(ks, KALLSYMS_PLACES) ||
+	     (ks->word == 4 && addresses_fit(ks, KALLSYMS_ADDRESSES))))
+		return NULL;
 	return "there are no offsets where a kernel that is known has them";
 }
 
-const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern, unsigned int word, uint64_t *steps)
+static const char *locate_aligned(struct kallsyms *ks, size_t pattern,
+				  unsigned int align)
 {
 	const char *why;
 
-	memset(ks, 0, sizeof(*ks));
-	ks->buf = buf;
-	ks->len = len;
-	ks->word = word;
-	ks->steps = steps;
-	if (len < KALLSYMS_PATTERN_LEN || pattern > len - KALLSYMS_PATTERN_LEN)
-		return "there is no pattern";
+	ks->align = align;
 	why = locate_tokens(ks, pattern);
 	if (!why)
 		why = locate_names(ks);
@@ -262,17 +348,24 @@ const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
 	return why;
 }
 
-static uint64_t address(const struct kallsyms *ks, uint32_t i)
+const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
+			    uint64_t start, size_t pattern, unsigned int word,
+			    uint64_t *steps)
 {
-	int32_t off = get32(ks->buf + ks->offsets + (size_t)i * 4);
+	const char *why;
 
-	if (ks->word == 4)
-		return (uint32_t)(ks->relative_base + off);
-	if (!ks->absolute_percpu)
-		return ks->relative_base + (uint32_t)off;
-	if (off >= 0)
-		return off;
-	return ks->relative_base - 1 - off;
+	memset(ks, 0, sizeof(*ks));
+	ks->buf = buf;
+	ks->len = len;
+	ks->start = start;
+	ks->word = word;
+	ks->steps = steps;
+	if (len < KALLSYMS_PATTERN_LEN || pattern > len - KALLSYMS_PATTERN_LEN)
+		return "there is no pattern";
+	why = locate_aligned(ks, pattern, word);
+	if (why && word == 8)
+		why = locate_aligned(ks, pattern, 4);
+	return why;
 }
 
 /* Return: did the name fit? No symbol of Linux has a longer name. */

@@ -11,6 +11,10 @@
  *	6.2, 6.3	the same, with seqs_of_names behind markers
  *	from 6.4	num_syms names markers token_table token_index offsets
  *			relative_base seqs_of_names
+ *	7.x		num_syms names markers token_table token_index offsets
+ *			seqs_of_names, each label aligned to 4 bytes. An offset
+ *			counts from the place where it stands. A 32-bit kernel
+ *			that cannot be moved has the addresses themselves there.
  */
 #ifndef VIGIL_KALLSYMS_H
 #define VIGIL_KALLSYMS_H
@@ -41,12 +45,15 @@
 enum kallsyms_layout {
 	KALLSYMS_OFFSETS_FIRST, /* up to 6.3 */
 	KALLSYMS_OFFSETS_LAST, /* from 6.4 */
+	KALLSYMS_PLACES, /* 7.x: relative to the place of the offset */
+	KALLSYMS_ADDRESSES, /* 7.x: 32-bit addresses */
 };
 
 /**
  * struct kallsyms - where the tables are in a buffer
  * @buf: the copy of memory
  * @len: bytes of it
+ * @start: the guest-virtual address of @buf
  * @tokens: offset in @buf of token_table
  * @token_index: of token_index
  * @num_syms: symbols
@@ -54,6 +61,7 @@ enum kallsyms_layout {
  * @markers: of markers
  * @offsets: of offsets
  * @word: bytes of an address: 8 or 4
+ * @align: to how many bytes each table is aligned
  * @steps: what is left of the caller's steps
  * @relative_base: the value, an address in the running kernel
  * @absolute_percpu: non-negative offsets are absolute (per-CPU) symbols
@@ -62,10 +70,11 @@ enum kallsyms_layout {
 struct kallsyms {
 	const uint8_t *buf;
 	size_t len;
+	uint64_t start;
 	size_t tokens, token_index;
 	uint32_t num_syms;
 	size_t names, markers, offsets;
-	unsigned int word;
+	unsigned int word, align;
 	uint64_t *steps;
 	uint64_t relative_base;
 	bool absolute_percpu;
@@ -77,6 +86,7 @@ struct kallsyms {
  * @ks: filled in
  * @buf: copy of memory, 8-byte aligned as the memory was
  * @len: bytes of it
+ * @start: the guest-virtual address of that memory
  * @pattern: offset of KALLSYMS_PATTERN
  * @word: bytes of an address in this guest: 8 or 4
  * @steps: steps that may be made, at first KALLSYMS_STEPS; those that were are
@@ -86,7 +96,8 @@ struct kallsyms {
  * Return: NULL, or why this is not a symbol table.
  */
 const char *kallsyms_locate(struct kallsyms *ks, const uint8_t *buf, size_t len,
-			    size_t pattern, unsigned int word, uint64_t *steps);
+			    uint64_t start, size_t pattern, unsigned int word,
+			    uint64_t *steps);
 
 /**
  * kallsyms_each() - call a function for each symbol, in the table's order

@@ -147,6 +147,28 @@ int vigil_attach_fd(struct vigil_monitor **mon, int fd);
  */
 void vigil_detach(struct vigil_monitor *mon);
 
+/* vigil_set_queue(): flags */
+#define VIGIL_EVENTS_RING (1u << 0) /* in memory, taken without a system call */
+#define VIGIL_EVENTS_WAIT \
+	(1u << 1) /* a vCPU waits for room: no event is lost */
+
+/**
+ * vigil_set_queue() - where events wait for the monitor
+ * @mon: a monitor that may watch, and has had no watch yet
+ * @events: how many may wait, 1 to 65536; with VIGIL_EVENTS_RING a power of two
+ * @flags: VIGIL_EVENTS_*
+ *
+ * It can be called once. Without it 1,024 events may wait, and further ones are lost:
+ * vigil_event_dropped() counts them. vigil_next_event() takes events from any queue. Memory of the
+ * events is the caller's, and a ring is not there in a child of fork().
+ *
+ * Return: 0; -EINVAL @events or @flags; -EBUSY there was a watch, or a call of this; -EPERM the
+ * monitor only looks; -ENOMEM; or another -errno. When a ring cannot be mapped (-ENOMEM, -EAGAIN),
+ * the monitor gets no events any more and is to be detached.
+ */
+int vigil_set_queue(struct vigil_monitor *mon, unsigned int events,
+		    unsigned int flags);
+
 /**
  * vigil_fd() - what to poll() for POLLIN beside other files
  * @mon: the monitor
@@ -621,7 +643,7 @@ void vigil_symbols_free(struct vigil_symbols *t);
 int vigil_symbols_define(struct vigil_symbols *t, const char *def);
 
 /**
- * vigil_symbols_parse() - the address of NAME, NAME+OFFSET or NAME=ADDR
+ * vigil_symbols_parse() - the address of NAME, MODULE:NAME, NAME+OFFSET or NAME=ADDR
  * @t: the table
  * @expr: what a person wrote
  * @addr: out
@@ -641,7 +663,7 @@ int vigil_symbols_parse(const struct vigil_symbols *t, const char *expr,
 uint64_t vigil_symbols_len(const struct vigil_symbols *t, uint64_t addr);
 
 /**
- * vigil_symbols_text() - an address as "name+0x10"
+ * vigil_symbols_text() - an address as "name+0x10" or "module:name+0x10"
  * @t: the table, or NULL
  * @addr: guest-virtual address
  * @buf: gets the text, "" where no symbol is near

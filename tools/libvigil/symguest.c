@@ -270,7 +270,8 @@ static int try_hit(struct symtab *t, const struct guest *g,
 	int ret;
 
 	problem = kallsyms_locate(&ks, im->buf + start, end - start,
-				  pattern - start, g->word, steps);
+				  im->start + start, pattern - start, g->word,
+				  steps);
 	if (problem) {
 		*why = problem;
 		return 1;
@@ -349,6 +350,14 @@ int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon)
 		ret = read_image(&g, &im);
 	if (!ret && im.len)
 		ret = search_image(t, &g, &im, &why);
+	if (!ret && t->n)
+		ret = symdata_add_syscalls(t, im.buf, im.len, im.start, g.word);
+	if (!ret && t->n)
+		ret = symmods_add(t, mon,
+				  &(struct symimage){ .start = im.start,
+						      .buf = im.buf,
+						      .len = im.len,
+						      .word = g.word });
 	if (!im.len)
 		why = "no kernel is mapped";
 	free(im.buf);

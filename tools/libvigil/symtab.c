@@ -10,6 +10,8 @@
 
 /* An address that is further behind the last symbol belongs to no symbol. */
 #define MAX_OFFSET (16u << 20)
+/* The same of a module's symbol: behind a module is memory of others. */
+#define MAX_MODULE_OFFSET (64u << 10)
 /*
  * The bytes of all names together are bounded, because a hostile guest may have
  * any number of names.
@@ -102,6 +104,9 @@ static int cmp_name(const void *a, const void *b)
 
 	if (c)
 		return c;
+	/* The kernel's own come first: see symtab_find(). */
+	if (!x->module != !y->module)
+		return x->module ? 1 : -1;
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
@@ -206,8 +211,9 @@ unsigned int symtab_count(const struct symtab *t, const char *name)
 	size_t i = lower_bound(t, name);
 	unsigned int n = 0;
 
-	while (i < t->n && !strcmp(t->by_name[i]->name, name)) {
-		i++;
+	for (; i < t->n && !strcmp(t->by_name[i]->name, name); i++) {
+		if (n && t->by_name[i]->module && !t->by_name[i - 1]->module)
+			break;
 		n++;
 	}
 	return n;
@@ -235,7 +241,9 @@ const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
 		else
 			hi = mid;
 	}
-	if (!lo || addr - t->sym[lo - 1].addr > MAX_OFFSET)
+	if (!lo ||
+	    addr - t->sym[lo - 1].addr >
+		    (t->sym[lo - 1].module ? MAX_MODULE_OFFSET : MAX_OFFSET))
 		return NULL;
 	lo--;
 	/*
@@ -274,12 +282,37 @@ const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 
 	buf[0] = 0;
 	s = t ? symtab_at(t, addr, &off) : NULL;
-	if (s && off)
-		snprintf(buf, len, "%s+0x%llx", s->name,
-			 (unsigned long long)off);
-	else if (s)
-		snprintf(buf, len, "%s", s->name);
+	if (s)
+		snprintf(buf, len, off ? "%s%s%s+0x%llx" : "%s%s%s",
+			 s->module ? s->module : "", s->module ? ":" : "",
+			 s->name, (unsigned long long)off);
 	return buf;
+}
+
+/* Finds NAME or MODULE:NAME. @n gets how many there are. */
+static const struct symbol *find_any(const struct symtab *t, const char *name,
+				     unsigned int *n)
+{
+	const char *colon = strchr(name, ':');
+	const struct symbol *found = NULL;
+	size_t i;
+
+	if (!colon) {
+		*n = symtab_count(t, name);
+		return symtab_find(t, name);
+	}
+	*n = 0;
+	i = lower_bound(t, colon + 1);
+	for (; i < t->n && !strcmp(t->by_name[i]->name, colon + 1); i++) {
+		const char *module = t->by_name[i]->module;
+
+		if (!module || strlen(module) != (size_t)(colon - name) ||
+		    strncmp(module, name, colon - name))
+			continue;
+		if (!(*n)++)
+			found = t->by_name[i];
+	}
+	return found;
 }
 
 int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
@@ -304,8 +337,7 @@ int symtab_parse(const struct symtab *t, const char *expr, uint64_t *addr)
 	name = strndup(expr, plus ? (size_t)(plus - expr) : strlen(expr));
 	if (!name)
 		return vigil_lib_fail(ENOMEM, "out of memory");
-	s = symtab_find(t, name);
-	n = symtab_count(t, name);
+	s = find_any(t, name, &n);
 	free(name);
 	if (!s)
 		return vigil_lib_fail(ENOENT, "no symbol `%.*s' in %s",

@@ -67,9 +67,12 @@ void symtab_free(struct symtab *t);
  */
 int symtab_define(struct symtab *t, const char *def);
 
-/* NULL when there is none; the first by address where there are several. */
+/*
+ * NULL when there is none; the first by address where there are several. Modules'
+ * symbols count only where the kernel has none of that name.
+ */
 const struct symbol *symtab_find(const struct symtab *t, const char *name);
-/* How many have this name. */
+/* How many have this name, as for symtab_find(). */
 unsigned int symtab_count(const struct symtab *t, const char *name);
 /* The symbol at or closest before @addr, among text and data of the kernel. */
 const struct symbol *symtab_at(const struct symtab *t, uint64_t addr,
@@ -96,7 +99,8 @@ const char *symtab_text(const struct symtab *t, uint64_t addr, char *buf,
 uint64_t symtab_len(const struct symtab *t, uint64_t addr);
 
 /**
- * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address
+ * symtab_parse() - NAME, NAME+OFFSET or NAME=ADDR to an address; NAME may be
+ *	MODULE:NAME
  * @t: the table, sorted
  * @expr: what a person wrote
  * @addr: out
@@ -112,5 +116,45 @@ int symtab_load_file(struct symtab *t, const char *path);
 /* symguest.c: from the guest's memory; or a file, moved to where it runs. */
 int symtab_load_guest(struct symtab *t, struct vigil_monitor *mon);
 int symtab_load(struct symtab *t, struct vigil_monitor *mon, const char *file);
+
+/**
+ * symdata_add_syscalls() - find the table of system calls where it has no symbol
+ * @t: the symbols, sorted; gets sys_call_table and sys_call_table.end
+ * @buf: a copy of the kernel's image, aligned as its memory is
+ * @len: bytes of it
+ * @start: guest-virtual address of that memory
+ * @word: bytes of an address: 8 or 4
+ *
+ * Adds nothing where there is a symbol of that name, and where no place or several
+ * look like the table. Return: 0, -ENOMEM or -ENOEXEC.
+ */
+int symdata_add_syscalls(struct symtab *t, const uint8_t *buf, size_t len,
+			 uint64_t start, unsigned int word);
+
+/**
+ * struct symimage - a copy of the memory that a kernel's image lies in
+ * @start: guest-virtual address
+ * @buf: the copy, aligned as the memory is
+ * @len: bytes of it
+ * @word: bytes of an address: 8 or 4
+ */
+struct symimage {
+	uint64_t start;
+	const uint8_t *buf;
+	size_t len;
+	unsigned int word;
+};
+
+/**
+ * symmods_add() - add the symbols of the modules that the kernel has loaded
+ * @t: the kernel's symbols, sorted
+ * @mon: the monitor through which the guest's memory is read
+ * @im: the kernel's image
+ *
+ * Adds nothing where the list of modules is not found. What it reads is bounded,
+ * whatever the guest has there. Return: 0, -ENOMEM or -ENOEXEC.
+ */
+int symmods_add(struct symtab *t, struct vigil_monitor *mon,
+		const struct symimage *im);
 
 #endif

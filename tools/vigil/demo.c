@@ -58,6 +58,7 @@ struct target {
 	uint32_t id;
 	struct vigil_event ev; /* the write to it */
 	unsigned int events;
+	char by[128]; /* the symbol of the instruction that wrote */
 	char report[256]; /* the rootkit's line */
 };
 
@@ -66,6 +67,7 @@ enum { T_DIR, T_SYSCALLS, N_TARGETS };
 struct act {
 	const char *title;
 	uint32_t action;
+	unsigned int word; /* bytes of an address of the guest's kernel */
 	struct target target[N_TARGETS];
 	char before[256], after[256], content[64], worked[64];
 	unsigned int failed;
@@ -127,34 +129,145 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---- what is watched ---- */
 
+static uint64_t get_word(const void *p, unsigned int word)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, word);
+	return v;
+}
+
+static int get_word_size(struct act *act, struct mon *mon)
+{
+	struct vigil_registers state;
+	int ret;
+
+	ret = mon_told(vigil_get_registers(mon->m, 0, &state, sizeof(state)));
+	if (!ret)
+		act->word = state.sregs.efer & 1 << 10 ? 8 : 4;
+	return ret;
+}
+
+static void set_dir_pointer(struct target *tg, unsigned int word, uint64_t addr,
+			    uint64_t readdir)
+{
+	tg->what = "iterate_shared";
+	tg->addr = addr;
+	tg->len = word;
+	tg->old = readdir;
+}
+
+/* ---- a kernel that keeps no names of data ---- */
+
+#define SEARCH_CHUNK (64u << 10)
+#define SEARCH_BYTES (32u << 20)
+/* A struct file_operations has fewer words than this on either side of a member. */
+#define SEARCH_AROUND 24
+
+/* Is one of the words around @at this address? */
+static bool is_around(const uint8_t *buf, size_t at, unsigned int word,
+		      uint64_t addr)
+{
+	size_t from = at - SEARCH_AROUND * word, to = at + SEARCH_AROUND * word;
+
+	for (at = from; at < to; at += word)
+		if (get_word(buf + at, word) == addr)
+			return true;
+	return false;
+}
+
+/* Counts the places in @len bytes, with some words before and behind them. */
+static unsigned int search_chunk(const uint8_t *buf, size_t len,
+				 unsigned int word, const uint64_t f[4],
+				 size_t *where)
+{
+	size_t around = SEARCH_AROUND * word, at;
+	unsigned int n = 0;
+
+	for (at = around; at < around + len; at += word) {
+		if (get_word(buf + at, word) != f[0] ||
+		    !is_around(buf, at, word, f[1]) ||
+		    !is_around(buf, at, word, f[2]) ||
+		    !is_around(buf, at, word, f[3]))
+			continue;
+		*where = at - around;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Debian's 32-bit kernels keep names of functions only. simple_dir_operations is
+ * found behind the code by functions that it points to.
+ */
+static int search_dir_pointer(const struct vigil_symbols *t, struct mon *mon,
+			      unsigned int word, struct target *tg)
+{
+	static const char *const names[4] = { "dcache_readdir",
+					      "dcache_dir_lseek",
+					      "dcache_dir_open",
+					      "dcache_dir_close" };
+	static uint8_t buf[SEARCH_CHUNK + 2 * SEARCH_AROUND * 8];
+	size_t around = SEARCH_AROUND * word, at;
+	uint64_t f[4], start, end, addr = 0;
+	unsigned int i, n = 0, hits;
+
+	for (i = 0; i < 4; i++)
+		if (vigil_symbols_parse(t, names[i], &f[i]))
+			return mon_told(-ENOENT);
+	if (vigil_symbols_parse(t, "_etext", &start))
+		return mon_told(-ENOENT);
+	start &= ~4095ull;
+	end = start + SEARCH_BYTES;
+	for (; start < end; start += SEARCH_CHUNK) {
+		if (vigil_read_virt(mon->m, 0, start - around, buf,
+				    SEARCH_CHUNK + 2 * around))
+			break;
+		hits = search_chunk(buf, SEARCH_CHUNK, word, f, &at);
+		if (hits)
+			addr = start + at;
+		n += hits;
+	}
+	if (n != 1)
+		return lv_fail(
+			ENOENT,
+			"%u places in the kernel look like simple_dir_operations: "
+			"this is not a kernel that the demo knows",
+			n);
+	set_dir_pointer(tg, word, addr, f[0]);
+	demo_say(
+		"simple_dir_operations has no symbol; by what it holds, its pointer "
+		"to dcache_readdir is at %#llx",
+		(unsigned long long)addr);
+	return 0;
+}
+
 /*
  * tmpfs and ramfs directories are listed through simple_dir_operations. The
  * member is found by what it holds: dcache_readdir.
  */
 static int find_dir_pointer(const struct vigil_symbols *t, struct mon *mon,
-			    struct target *tg)
+			    unsigned int word, struct target *tg)
 {
-	uint64_t ops, readdir, words[32];
+	uint64_t ops, readdir;
+	uint8_t bytes[32 * 8];
 	unsigned int i;
 	int ret;
 
-	ret = vigil_symbols_parse(t, "simple_dir_operations", &ops);
+	if (vigil_symbols_parse(t, "simple_dir_operations", &ops))
+		return search_dir_pointer(t, mon, word, tg);
+	ret = vigil_symbols_parse(t, "dcache_readdir", &readdir);
 	if (!ret)
-		ret = vigil_symbols_parse(t, "dcache_readdir", &readdir);
-	if (!ret)
-		ret = vigil_read_virt(mon->m, 0, ops, words, sizeof(words));
+		ret = vigil_read_virt(mon->m, 0, ops, bytes, 32 * word);
 	if (ret)
 		return mon_told(ret);
 	for (i = 0; i < 32; i++) {
-		if (words[i] != readdir)
+		if (get_word(bytes + i * word, word) != readdir)
 			continue;
-		tg->what = "iterate_shared";
-		tg->addr = ops + i * 8;
-		tg->len = 8;
-		tg->old = readdir;
+		set_dir_pointer(tg, word, ops + i * word, readdir);
 		demo_say(
 			"simple_dir_operations is at %#llx, and +%#x in it points to dcache_readdir",
-			(unsigned long long)ops, i * 8);
+			(unsigned long long)ops, i * word);
 		return 0;
 	}
 	return lv_fail(
@@ -164,7 +277,8 @@ static int find_dir_pointer(const struct vigil_symbols *t, struct mon *mon,
 }
 
 /* The table has no length of its own: it ends where the next symbol begins. */
-static int find_syscall_table(const struct vigil_symbols *t, struct target *tg)
+static int find_syscall_table(const struct vigil_symbols *t, unsigned int word,
+			      struct target *tg)
 {
 	struct vigil_symbol s;
 	uint64_t addr, end;
@@ -173,15 +287,15 @@ static int find_syscall_table(const struct vigil_symbols *t, struct target *tg)
 	ret = vigil_symbols_parse(t, "sys_call_table", &addr);
 	if (ret)
 		return mon_told(ret);
-	end = addr + 8;
+	end = addr + word;
 	while (end < addr + 16384 &&
 	       !vigil_symbols_at(t, end, &s, sizeof(s), NULL) && s.addr <= addr)
-		end += 8;
+		end += word;
 	tg->what = "sys_call_table";
 	tg->addr = addr;
 	tg->len = end - addr;
 	demo_say("sys_call_table is at %#llx, %llu entries",
-		 (unsigned long long)addr, (unsigned long long)tg->len / 8);
+		 (unsigned long long)addr, (unsigned long long)tg->len / word);
 	return 0;
 }
 
@@ -191,14 +305,19 @@ static int set_watches(struct act *act, struct mon *mon)
 	unsigned int i;
 	int ret;
 
+	ret = get_word_size(act, mon);
+	if (ret)
+		return ret;
 	ret = mon_told(vigil_symbols_load(&t, mon->m, NULL));
 	if (!ret) {
-		demo_say("%zu symbols found in %s", vigil_symbols_count(t),
-			 vigil_symbols_origin(t));
-		ret = find_dir_pointer(t, mon, &act->target[T_DIR]);
+		demo_say("%zu symbols found in %s, a kernel of %u bits",
+			 vigil_symbols_count(t), vigil_symbols_origin(t),
+			 act->word * 8);
+		ret = find_dir_pointer(t, mon, act->word, &act->target[T_DIR]);
 	}
 	if (!ret)
-		ret = find_syscall_table(t, &act->target[T_SYSCALLS]);
+		ret = find_syscall_table(t, act->word,
+					 &act->target[T_SYSCALLS]);
 	vigil_symbols_free(t);
 	for (i = 0; !ret && i < N_TARGETS; i++) {
 		struct vigil_range w = {
@@ -281,6 +400,7 @@ static int collect_events(struct act *act, struct mon *mon,
 				       "an event of a watch that nobody set");
 		tg = &act->target[ev->cookie];
 		tg->ev = *ev;
+		vigil_symbols_text(t, ev->rip, tg->by, sizeof(tg->by));
 		tg->events++;
 		left--;
 	}
@@ -311,14 +431,6 @@ static bool has_word(const char *line, const char *word)
 	return false;
 }
 
-static uint64_t word_of(const uint8_t *bytes)
-{
-	uint64_t v;
-
-	memcpy(&v, bytes, sizeof(v));
-	return v;
-}
-
 static void check_target(struct act *act, struct mon *mon, struct target *tg,
 			 bool deny)
 {
@@ -335,20 +447,22 @@ static void check_target(struct act *act, struct mon *mon, struct target *tg,
 	check(act, tg->events == 1, "the monitor was told of one write to %s",
 	      tg->what);
 	check(act,
-	      where >= tg->addr && where + 8 <= tg->addr + tg->len &&
+	      where >= tg->addr && where + act->word <= tg->addr + tg->len &&
 		      ev->gva == where && ev->flags & VIGIL_EVENT_GVA_VALID &&
-		      ev->len == 8,
-	      "of 8 bytes, at the address that the rootkit tells (%#llx)",
-	      where);
+		      ev->len == act->word,
+	      "of %u bytes, at the address that the rootkit tells (%#llx)",
+	      act->word, where);
 	check(act,
-	      word_of(ev->old) == old && word_of(ev->new_) == want &&
-		      old != want,
+	      get_word(ev->old, act->word) == old &&
+		      get_word(ev->new_, act->word) == want && old != want,
 	      "with the old and the new pointer (%#llx, %#llx)", old, want);
 	check(act, ev->cpl == 0 && ev->flags & VIGIL_EVENT_INSN_VALID,
 	      "with the instruction, in the guest's kernel");
+	check(act, !strncmp(tg->by, "rootkit:", 8),
+	      "which is the module's, by its own symbols (%s)", tg->by);
 	check(act, !!(ev->flags & VIGIL_EVENT_DENIED) == deny,
 	      "and marked as %s", deny ? "refused" : "let through");
-	if (vigil_read_virt(mon->m, 0, where, &now, sizeof(now)))
+	if (vigil_read_virt(mon->m, 0, where, &now, act->word))
 		now = 0;
 	check(act, now && now == (deny ? old : want),
 	      "guest memory holds the %s pointer", deny ? "old" : "new");
@@ -361,7 +475,9 @@ static void check_act(struct act *act, struct mon *mon)
 
 	for (i = 0; i < N_TARGETS; i++)
 		check_target(act, mon, &act->target[i], deny);
-	check(act, act->target[T_DIR].old == word_of(act->target[T_DIR].ev.old),
+	check(act,
+	      act->target[T_DIR].old ==
+		      get_word(act->target[T_DIR].ev.old, act->word),
 	      "the pointer was the kernel's own");
 	check(act,
 	      has_word(act->before, DEMO_HIDDEN) &&
@@ -382,22 +498,25 @@ static void check_act(struct act *act, struct mon *mon)
  * nearly a backtrace.
  */
 static void print_stack(struct mon *mon, const struct vigil_symbols *t,
-			uint64_t rsp)
+			unsigned int word, uint64_t rsp)
 {
-	uint64_t words[256], off;
+	uint8_t bytes[256 * 8];
 	struct vigil_symbol s;
-	unsigned int i, n;
+	unsigned int at, len;
+	uint64_t off;
 
-	rsp &= ~7ull;
-	n = (4096 - (rsp & 4095)) / 8;
-	if (n > 256)
-		n = 256;
-	if (vigil_read_virt(mon->m, 0, rsp, words, n * 8))
+	rsp &= ~(word - 1ull);
+	len = 4096 - (rsp & 4095);
+	if (len > 256 * word)
+		len = 256 * word;
+	if (vigil_read_virt(mon->m, 0, rsp, bytes, len))
 		return;
-	for (i = 0; i < n; i++) {
-		if (!vigil_symbols_at(t, words[i], &s, sizeof(s), &off) &&
-		    off && strchr("tTwW", s.type))
-			fprintf(demo_progress, "  rsp+%#05x %s+%#llx\n", i * 8,
+	for (at = 0; at < len; at += word) {
+		uint64_t addr = get_word(bytes + at, word);
+
+		if (!vigil_symbols_at(t, addr, &s, sizeof(s), &off) && off &&
+		    strchr("tTwW", s.type))
+			fprintf(demo_progress, "  rsp+%#05x %s+%#llx\n", at,
 				s.name, (unsigned long long)off);
 	}
 }
@@ -419,7 +538,7 @@ static void describe_guest(struct mon *mon)
 	demo_say("the guest is at %#llx %s", (unsigned long long)state.regs.rip,
 		 sym);
 	lv_print_regs(demo_progress, &state.regs, &state.sregs);
-	print_stack(mon, t, state.regs.rsp);
+	print_stack(mon, t, state.sregs.efer & 1 << 10 ? 8 : 4, state.regs.rsp);
 	vigil_symbols_free(t);
 	n = vigil_get_counters(mon->m, &stats, sizeof(*stats));
 	for (int i = 0; i < n; i++)

@@ -115,26 +115,31 @@ static const char *fate(const struct vigil_event *ev, enum event_verdict v)
 	return "logged";
 }
 
-/* Names the symbol that a value points to. Values that are no pointers get none. */
-static const char *pointee(const struct vigil_symbols *t, const uint8_t *bytes,
-			   uint32_t len, char *buf, size_t room)
+/*
+ * Names the symbol that a value points to. Values that are no pointers into the kernel
+ * of such code get none.
+ */
+static const char *pointee(const struct vigil_symbols *t,
+			   const struct vigil_event *ev, const uint8_t *bytes,
+			   char *buf, size_t room)
 {
-	uint64_t p;
+	uint64_t p = 0, kernel = ev->mode == 64 ? 1ull << 63 : 1u << 30;
 
 	buf[0] = 0;
-	if (len != sizeof(p))
+	if (ev->len != (ev->mode == 64 ? 8 : 4))
 		return buf;
-	memcpy(&p, bytes, sizeof(p));
-	return p >> 63 ? vigil_symbols_text(t, p, buf, room) : buf;
+	memcpy(&p, bytes, ev->len);
+	return p >= kernel ? vigil_symbols_text(t, p, buf, room) : buf;
 }
 
-static void print_bytes(FILE *out, const char *what, const uint8_t *bytes,
-			uint32_t len, const struct vigil_symbols *t)
+static void print_bytes(FILE *out, const char *what,
+			const struct vigil_event *ev, const uint8_t *bytes,
+			const struct vigil_symbols *t)
 {
 	char text[3 * VIGIL_EVENT_DATA + 1], sym[300];
 
-	pointee(t, bytes, len, sym, sizeof(sym));
-	fprintf(out, "    %s  %s%s%s\n", what, hex(bytes, len, " ", text),
+	pointee(t, ev, bytes, sym, sizeof(sym));
+	fprintf(out, "    %s  %s%s%s\n", what, hex(bytes, ev->len, " ", text),
 		*sym ? "  " : "", sym);
 }
 
@@ -184,8 +189,8 @@ void event_print(FILE *out, const struct vigil_event *ev,
 	if (control) {
 		control_print(out, ev, all, t);
 	} else {
-		print_bytes(out, "old ", ev->old, ev->len, t);
-		print_bytes(out, "new ", ev->new_, ev->len, t);
+		print_bytes(out, "old ", ev, ev->old, t);
+		print_bytes(out, "new ", ev, ev->new_, t);
 	}
 	if (ev->dropped)
 		fprintf(out, "    (%llu events were lost so far)\n",
@@ -246,11 +251,9 @@ static void add_store(struct json_object *o, const struct vigil_event *ev,
 	add_hex(o, "gpa", ev->gpa);
 	add_num(o, "len", ev->len);
 	add_text(o, "old", hex(ev->old, ev->len, "", text));
-	add_text(o, "old_symbol",
-		 pointee(t, ev->old, ev->len, sym, sizeof(sym)));
+	add_text(o, "old_symbol", pointee(t, ev, ev->old, sym, sizeof(sym)));
 	add_text(o, "new", hex(ev->new_, ev->len, "", text));
-	add_text(o, "new_symbol",
-		 pointee(t, ev->new_, ev->len, sym, sizeof(sym)));
+	add_text(o, "new_symbol", pointee(t, ev, ev->new_, sym, sizeof(sym)));
 }
 
 char *event_json(const struct vigil_event *ev, const struct vigil_symbols *t,

@@ -26,6 +26,8 @@ struct args {
 	uint64_t cr3; /* of guest-virtual ranges; 0: all address spaces */
 	uint32_t on_death;
 	uint32_t timeout_ms, on_timeout;
+	unsigned int queue,
+		queue_flags; /* 0: the queue that every monitor has */
 	bool len_set, on_death_set, on_timeout_set, refuse_set;
 	bool no_symbols, evict;
 	struct when_list *lists; /* all of them */
@@ -49,6 +51,7 @@ enum {
 	OPT_ON_TIMEOUT,
 	OPT_RESUME,
 	OPT_CR3,
+	OPT_QUEUE,
 };
 
 static const struct argp_option options[] = {
@@ -113,6 +116,11 @@ static const struct argp_option options[] = {
 	{ "on-timeout", OPT_ON_TIMEOUT, "allow|deny|pause", 0,
 	  "What becomes of it then (default deny); pause: the whole guest stands still until its "
 	  "verdict comes",
+	  3 },
+	{ "queue", OPT_QUEUE, "N[,wait][,ring]", 0,
+	  "How many events may wait for this command, 1 to 65536 (default 1024); further ones are "
+	  "lost and counted, or with wait a vCPU waits for room; ring: in memory, taken without "
+	  "system calls (N is a power of two)",
 	  3 },
 	{ "count", 'c', "N", 0, "End after N events", 3 },
 	{ "evict", OPT_EVICT, NULL, 0,
@@ -370,6 +378,35 @@ static void check(struct args *args, struct argp_state *state)
 			"--on-death is about held writes, and nothing is held: it needs --action ask");
 }
 
+static void set_queue(struct argp_state *state, struct args *args,
+		      const char *arg)
+{
+	char *text = strdup(arg), *rest = text, *word;
+	uint64_t n;
+
+	if (!text)
+		argp_failure(state, VIGIL_EX_OS, 0, "out of memory");
+	word = strsep(&rest, ",");
+	n = number(state, number_count, word);
+	args->queue_flags = 0;
+	while ((word = strsep(&rest, ","))) {
+		if (!strcmp(word, "wait"))
+			args->queue_flags |= VIGIL_EVENTS_WAIT;
+		else if (!strcmp(word, "ring"))
+			args->queue_flags |= VIGIL_EVENTS_RING;
+		else
+			argp_error(
+				state,
+				"--queue is a number, and `,wait' or `,ring' behind it");
+	}
+	free(text);
+	if (!n || n > VIGIL_MAX_QUEUE)
+		argp_error(state, "--queue is 1 to %u events", VIGIL_MAX_QUEUE);
+	if (args->queue_flags & VIGIL_EVENTS_RING && n & (n - 1))
+		argp_error(state, "a ring holds a power of two of events");
+	args->queue = n;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
@@ -445,6 +482,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ON_TIMEOUT:
 		args->on_timeout = policy(state, "--on-timeout", arg);
 		args->on_timeout_set = true;
+		return 0;
+	case OPT_QUEUE:
+		set_queue(state, args, arg);
 		return 0;
 	case 'c':
 		args->opts.count = number(state, number_count, arg);
@@ -576,6 +616,13 @@ int vigil_cmd_watch(int argc, char **argv)
 	ret = mon_attach(&mon, args.vm, args.evict ? VIGIL_MONITOR_EVICT : 0);
 	if (ret)
 		return mon_exit_code(ret);
+	if (args.queue)
+		ret = vigil_set_queue(mon.m, args.queue, args.queue_flags);
+	if (ret) {
+		ret = mon_exit_code(ret);
+		mon_detach(&mon);
+		return ret;
+	}
 	ret = load_symbols(&args, &mon, &t);
 	if (ret && args.file) {
 		vigil_msg("%s", vigil_error());

@@ -455,6 +455,7 @@ static enum put send(struct vigil_vcpu *vcpu, struct monitor *mon,
 	if (unlikely(!e || (waits && !(m->may_wait && mon->wait_room)))) {
 		mon->seq++;
 		mon->dropped++;
+		trace_vigil_watch_drop(vcpu, m->d->range->id, mon->seq);
 		ret = PUT_DROPPED;
 		goto unlock;
 	}
