@@ -78,7 +78,7 @@ static bool smap_applies(struct vigil_vcpu *vcpu, u32 ec)
 	 * RFLAGS.AC does not lift SMAP for implicit supervisor accesses, which
 	 * is what a supervisor access at CPL 3 is.
 	 */
-	return !(vcpu->rflags & X86_EFLAGS_AC) || vmm_ops->get_cpl(vcpu) == 3;
+	return !(vcpu->rflags & X86_EFLAGS_AC) || vmm_call(get_cpl)(vcpu) == 3;
 }
 
 static int walk(struct vigil_vcpu *vcpu, gva_t gva, u32 ec, bool set_ad,

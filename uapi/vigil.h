@@ -16,7 +16,7 @@
 
 /* clang-format off */
 
-#define VIGIL_API_VERSION	2
+#define VIGIL_API_VERSION	3
 #define VIGIL_IOC		0xE7
 
 #define VIGIL_NAME_LEN		64	/* bytes, with the terminating NUL */

@@ -130,7 +130,7 @@ unsigned int filter_first(struct vigil_vcpu *vcpu, const struct watch_range *r,
 		.rip = vcpu->rip,
 		.cr3 = vcpu->cr3,
 		.vcpu = vcpu->index,
-		.cpl = f->tests & VIGIL_COND_CPL ? vmm_ops->get_cpl(vcpu) : 0,
+		.cpl = f->tests & VIGIL_COND_CPL ? vmm_call(get_cpl)(vcpu) : 0,
 	};
 
 	if (f->tests & VIGIL_COND_VALUE)

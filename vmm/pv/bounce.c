@@ -56,7 +56,7 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 		.fault = fault == NO_VECTOR ? 0 : fault | (u64)ec << 32,
 		.address = address,
 		.rip = vcpu->rip,
-		.cpl = vmm_ops->get_cpl(vcpu),
+		.cpl = vmm_call(get_cpl)(vcpu),
 		.sp = vcpu->regs[REG_RSP],
 	};
 	if (test_and_set_bit(0, &pv->ended))
@@ -86,7 +86,7 @@ static void end_vm(struct vigil_vcpu *vcpu, int why, u8 vector, int fault,
 
 int pv_deliver(struct vigil_vcpu *vcpu, u8 vector)
 {
-	if (unlikely(!vmm_ops->get_cpl(vcpu)))
+	if (unlikely(!vmm_call(get_cpl)(vcpu)))
 		end_vm(vcpu, VIGIL_END_RING0, vector, NO_VECTOR, 0, 0);
 	else if (unlikely(!pv_handler(vcpu->pv.tables, vector)))
 		end_vm(vcpu, VIGIL_END_NO_HANDLER, vector, NO_VECTOR, 0, 0);
@@ -134,7 +134,8 @@ bool pv_fault_in_delivery(struct vigil_vcpu *vcpu,
 void pv_frame_fault(struct vigil_vcpu *vcpu, u8 vector, u8 fault, u32 ec,
 		    u64 address)
 {
-	end_vm(vcpu, vmm_ops->get_cpl(vcpu) ? VIGIL_END_FRAME : VIGIL_END_RING0,
+	end_vm(vcpu,
+	       vmm_call(get_cpl)(vcpu) ? VIGIL_END_FRAME : VIGIL_END_RING0,
 	       vector, fault, ec, address);
 }
 
@@ -151,7 +152,7 @@ static bool takes(struct vigil_vcpu *vcpu, u8 vector)
 {
 	const struct pv_tables *t = vcpu->pv.tables;
 	const struct pv_trap *trap = &t->traps.trap[vector];
-	int cpl = vmm_ops->get_cpl(vcpu);
+	int cpl = vmm_call(get_cpl)(vcpu);
 
 	/* The gate of NMIs may lead to a callback, which has no INT n. */
 	return cpl && test_bit(vector, t->traps.there) && cpl <= trap->dpl &&
@@ -171,7 +172,7 @@ int pv_bounce(struct vigil_vcpu *vcpu, u8 vector, unsigned int len)
 	vcpu->stat.exits_exception++;
 	/* RIP of 32-bit code wraps around at 4 GiB. */
 	if (unlikely((next ^ vcpu->rip) >> 32) &&
-	    vmm_ops->code_bits(vcpu) != 64)
+	    vmm_call(code_bits)(vcpu) != 64)
 		next = (u32)next;
 	if (likely(vcpu->rflags & X86_EFLAGS_IF)) {
 		event_soft(vcpu, vector, next);

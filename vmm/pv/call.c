@@ -50,7 +50,7 @@ static bool bad_address(struct vigil_vcpu *vcpu, u64 la, unsigned int len)
 {
 	u64 last = la + len - 1;
 
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		return last > U32_MAX;
 	return last < la || !gva_canonical(la, vcpu->emul.va_bits) ||
 	       !gva_canonical(last, vcpu->emul.va_bits);
@@ -458,9 +458,9 @@ bool pv_int82_accepted(struct vigil_vcpu *vcpu)
 {
 	u64 nr = vcpu->regs[REG_RAX];
 
-	if (vmm_ops->code_bits(vcpu) != 64)
+	if (vmm_call(code_bits)(vcpu) != 64)
 		nr = (u32)nr;
-	return accepted(vcpu, vmm_ops->get_cpl(vcpu), nr) ||
+	return accepted(vcpu, vmm_call(get_cpl)(vcpu), nr) ||
 	       pv_policy(vcpu).refuse == VIGIL_REFUSE_EPERM;
 }
 
@@ -575,8 +575,8 @@ int pv_hypercall(struct vigil_vcpu *vcpu, unsigned int len)
 	int ret;
 
 	vcpu->stat.exits_hypercall++;
-	call.wide = vmm_ops->code_bits(vcpu) == 64;
-	call.cpl = vmm_ops->get_cpl(vcpu);
+	call.wide = vmm_call(code_bits)(vcpu) == 64;
+	call.cpl = vmm_call(get_cpl)(vcpu);
 	call.nr = vcpu->regs[REG_RAX];
 	if (!call.wide)
 		call.nr = (u32)call.nr;

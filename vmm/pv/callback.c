@@ -254,8 +254,8 @@ bool pv_system_call(struct vigil_vcpu *vcpu, const struct insn *insn, int *ret)
 		return false;
 	switch (insn->op) {
 	case INSN_OP_SYSCALL:
-		vector = vmm_ops->code_bits(vcpu) == 64 ? PV_VECTOR_SYSCALL :
-							  PV_VECTOR_SYSCALL32;
+		vector = vmm_call(code_bits)(vcpu) == 64 ? PV_VECTOR_SYSCALL :
+							   PV_VECTOR_SYSCALL32;
 		break;
 	case INSN_OP_SYSENTER:
 		vector = PV_VECTOR_SYSENTER;
@@ -263,14 +263,14 @@ bool pv_system_call(struct vigil_vcpu *vcpu, const struct insn *insn, int *ret)
 	default:
 		return false;
 	}
-	if (!vmm_ops->get_cpl(vcpu) || vcpu->rflags & X86_EFLAGS_VM ||
+	if (!vmm_call(get_cpl)(vcpu) || vcpu->rflags & X86_EFLAGS_VM ||
 	    !vcpu->pv.tables->callback[type_of(vector)].cs)
 		return false;
 	/*
 	 * A shadow in which the instruction was ends with it. VMX refuses to inject an
 	 * interrupt into one.
 	 */
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	*ret = pv_bounce(vcpu, vector, insn->len);
 	return true;
 }

@@ -177,7 +177,7 @@ void pv_tell_load(struct vigil_vcpu *vcpu, const struct insn *insn)
 	 * which there would be no room for what the kernel does.
 	 */
 	if (!watch_controls(vcpu->vm, VIGIL_CONTROL_TABLE_LOAD) ||
-	    vmm_ops->get_cpl(vcpu) > pv_kernel_ring(vcpu))
+	    vmm_call(get_cpl)(vcpu) > pv_kernel_ring(vcpu))
 		return;
 	switch (insn->op) {
 	case INSN_OP_LIDT:

@@ -45,7 +45,7 @@ static noinline unsigned int other_len(struct vigil_vcpu *vcpu, u32 index,
 	struct insn insn;
 	int found;
 
-	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
+	if (vigil_decode(&insn, bytes, n, vmm_call(code_bits)(vcpu)))
 		return 0;
 	*vector = found = vector_of(&insn);
 	return found >= 0 && (index == found || index == 2 * found) ? insn.len :
@@ -113,7 +113,7 @@ int pv_gate_fault(struct vigil_vcpu *vcpu, u8 vector, bool has_ec, u32 ec)
 	 * begun one for an INT n that is executed again; a multicall does that for each
 	 * entry, and interrupts come in between.
 	 */
-	vmm_ops->set_irq_shadow(vcpu, false);
+	vmm_call(set_irq_shadow)(vcpu, false);
 	if (len && n != PV_INT82 && pv_in_force(vcpu) &&
 	    pv_bounce_int(vcpu, n, len, &ret))
 		return ret;

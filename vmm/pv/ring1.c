@@ -131,11 +131,11 @@ bool pv_general_protection(struct vigil_vcpu *vcpu, int *ret)
 		*ret = 1;
 		return true;
 	}
-	if (vigil_decode(&insn, bytes, n, vmm_ops->code_bits(vcpu)))
+	if (vigil_decode(&insn, bytes, n, vmm_call(code_bits)(vcpu)))
 		return false;
 	if (pv_system_call(vcpu, &insn, ret))
 		return true;
-	if (vmm_ops->get_cpl(vcpu) != 1 ||
+	if (vmm_call(get_cpl)(vcpu) != 1 ||
 	    insn.flags & (INSN_BAD_FORM | INSN_BAD_LOCK))
 		return false;
 	return privileged(vcpu, &insn, ret);
