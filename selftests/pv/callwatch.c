@@ -70,7 +70,8 @@ static void answered_here(long mode)
 		check_call(v, &j.ev[0], NR_SCHED_OP, 0, 0x22);
 		CHECK_EQ(j.ev[0].verdicts, 1 << VIGIL_VERDICT_ALLOW |
 						   1 << VIGIL_VERDICT_DENY |
-						   1 << VIGIL_VERDICT_KILL);
+						   1 << VIGIL_VERDICT_KILL |
+						   1 << VIGIL_VERDICT_PAUSE);
 		CHECK_EQ(j.all_len, 6 * sizeof(uint64_t));
 	}
 	mon_del(mon, id);

@@ -134,7 +134,7 @@ static void refusing_nonsense(long arg)
 	CHECK_SH("vigil watch " NAME " --gpa 9000 --exec true 2>&1", 64);
 	CHECK_SAYS("needs --action ask");
 	CHECK_SH("vigil watch " NAME " --symbol jiffies 2>&1", 1);
-	CHECK_SH("vigil watch " NAME " --gva 0x100000000 2>&1", 1);
+	CHECK_SH("vigil watch " NAME " --gva 0x800000000000000 2>&1", 1);
 	/* The guest's memory ends at 4 MiB. */
 	CHECK_SH("vigil watch " NAME " --gpa 0x400000 2>&1", 1);
 	CHECK_SAYS("no memory at the guest-physical address 0x400000");
