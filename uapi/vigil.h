@@ -680,6 +680,23 @@ struct vigil_pause {
 #define VIGIL_VCPU_SREGS	(1 << 1) /* set sregs */
 
 /**
+ * struct vigil_translation - argument of VIGIL_TRANSLATE: where guest-virtual memory is now
+ * @gva:	guest-virtual address
+ * @cr3:	as in struct vigil_mem
+ * @gpa:	out: the guest-physical address behind it, rights aside
+ * @left:	out: bytes up to the end of the guest's page
+ *
+ * Errors: -EINVAL not an address in the guest's mode, or @cr3; -EFAULT not mapped; -ENOENT
+ * the VM has no vCPU.
+ */
+struct vigil_translation {
+	__u64 gva;
+	__u64 cr3;
+	__u64 gpa;
+	__u64 left;
+};
+
+/**
  * struct vigil_vcpu_state - registers of a vCPU, stopped for a moment
  * @vcpu:	in: index (-ENOENT when there is none)
  * @flags:	VIGIL_GET_VCPU: zero; VIGIL_SET_VCPU: VIGIL_VCPU_*
@@ -1005,6 +1022,7 @@ struct vigil_pv {
 #define VIGIL_RESUME_VCPUS	_IOW(VIGIL_IOC, 0x2b, struct vigil_pause)
 #define VIGIL_SET_VCPU		_IOW(VIGIL_IOC, 0x2c, struct vigil_vcpu_state)
 #define VIGIL_WRITE_MEM		_IOWR(VIGIL_IOC, 0x2d, struct vigil_mem)
+#define VIGIL_TRANSLATE		_IOWR(VIGIL_IOC, 0x2e, struct vigil_translation)
 
 /* clang-format on */
 

@@ -609,6 +609,8 @@ static void read_mem(struct caller *c, int fd)
 	rough(c, sizeof(*m));
 	m->buf = out(c, 4096);
 	call_as_is(c, fd, VIGIL_READ_MEM, sizeof(*m));
+	/* The address and the table lie elsewhere there, which is as good. */
+	call_as_is(c, fd, VIGIL_TRANSLATE, sizeof(struct vigil_translation));
 }
 
 static void write_mem(struct caller *c, int fd)
@@ -801,6 +803,7 @@ static uint32_t any_cmd(struct rng *r)
 		VIGIL_GET_VCPU,
 		VIGIL_SET_VCPU,
 		VIGIL_WRITE_MEM,
+		VIGIL_TRANSLATE,
 		VIGIL_RESUME_VCPUS,
 		VIGIL_GET_STATS,
 		VIGIL_GET_INFO,

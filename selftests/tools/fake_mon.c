@@ -89,6 +89,17 @@ int vigil_read_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
 	return vigil_lib_fail(EFAULT, "there is no memory");
 }
 
+/* The guest has pages from 0xe0000000 on, from 0x1000 on. */
+int vigil_translate(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		    uint64_t *gpa, uint64_t *left)
+{
+	if (gva >> 16 != 0xe000)
+		return vigil_lib_fail(EFAULT, "not mapped");
+	*gpa = gva - 0xe0000000 + 0x1000;
+	*left = 4096 - gva % 4096;
+	return 0;
+}
+
 int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 			struct vigil_registers *r, size_t size)
 {

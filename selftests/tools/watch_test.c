@@ -492,6 +492,40 @@ static void symbol_lengths(long arg)
 	CHECK_EQ(end(), 0);
 }
 
+/* What a symbol names is watched where its memory is, too: page by page. */
+static void symbol_aliases(long value)
+{
+	static const uint64_t want[][3] = {
+		{ VIGIL_WATCH_GVA, 0xe0000ff0, 0x1020 },
+		{ VIGIL_WATCH_GPA, 0x1ff0, 0x10 },
+		{ VIGIL_WATCH_GPA, 0x2000, 0x1000 },
+		{ VIGIL_WATCH_GPA, 0x3000, 0x10 },
+	};
+	char cmd[200];
+
+	snprintf(cmd, sizeof(cmd),
+		 "watch 7 --no-symbols --symbol mine=e0000ff0 --len 0x1020 "
+		 "--action deny %s",
+		 value ? "--when value=0~pass" : "");
+	start_plain(cmd);
+	for (int i = 0; i < (value ? 2 : 4); i++) {
+		struct fake_msg msg = message(FAKE_WATCH);
+
+		CHECK_EQ(msg.watch.kind, want[i][0]);
+		CHECK_EQ(msg.watch.start, want[i][1]);
+		CHECK_EQ(msg.watch.len, want[i][2]);
+		CHECK_EQ(msg.watch.cookie, 0);
+		CHECK_EQ(msg.watch.action, VIGIL_ACTION_DENY);
+		CHECK_EQ(msg.watch.nr_conditions, value);
+	}
+	expect(&err, "watching 4128 bytes at mine=e0000ff0 = 0xe0000ff0, ");
+	expect(&err, "watching 16 bytes at mine=e0000ff0 = gpa 0x1ff0, ");
+	send_event(event(1, VIGIL_EVENT_DENIED));
+	expect(&out, "#1 ");
+	close(mon);
+	CHECK_EQ(end(), 0);
+}
+
 /* ---- times and records ---- */
 
 /* "2026-11-29T06:38:07.123456+00:00" */
@@ -740,6 +774,9 @@ int main(int argc, char **argv)
 		{ "one address space", one_space, 0 },
 		{ "conditions", conditions },
 		{ "symbols and their lengths", symbol_lengths, 0 },
+		{ "a symbol's memory", symbol_aliases, 0 },
+		{ "a symbol's memory, a condition on values", symbol_aliases,
+		  1 },
 		{ "times come from one offset", one_clock, 0 },
 		{ "records of JSON", records, 0 },
 		{ "the record of the end, count", ended_by, 0 },

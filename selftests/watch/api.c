@@ -376,6 +376,7 @@ static void set_cr3(struct vcpu *v, uint64_t cr3)
  */
 static void isolated(long m)
 {
+	struct vigil_translation t = { 0 };
 	uint64_t kernel, user, low, first, word;
 	struct vigil_mem mem = { .addr = KERNEL_VA,
 				 .len = 8,
@@ -424,11 +425,25 @@ static void isolated(long m)
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
 	CHECK_EQ(word, rd64(v->vm, GUEST_CODE));
 	mem.addr = va;
+	t.gva = va + 0x123;
+	CHECK_EQ(ioctl(mon, VIGIL_TRANSLATE, &t), 0);
+	CHECK_EQ(t.gva, va + 0x123);
+	CHECK_EQ(t.gpa, PAGE + 0x123);
+	CHECK_EQ(t.left, 0x1000 - 0x123);
 	/* A named table is used as it is. */
 	mem.cr3 = user;
 	CHECK_ERRNO(ioctl(mon, VIGIL_READ_MEM, &mem), EFAULT);
+	t.cr3 = user;
+	CHECK_ERRNO(ioctl(mon, VIGIL_TRANSLATE, &t), EFAULT);
+	t.cr3 = 1ull << 52;
+	CHECK_ERRNO(ioctl(mon, VIGIL_TRANSLATE, &t), EINVAL);
 	mem.cr3 = kernel;
 	CHECK_EQ(ioctl(mon, VIGIL_READ_MEM, &mem), 0);
+	t.cr3 = kernel;
+	CHECK_EQ(ioctl(mon, VIGIL_TRANSLATE, &t), 0);
+	t.gva = 1ull << 60;
+	CHECK_ERRNO(ioctl(mon, VIGIL_TRANSLATE, &t), EINVAL);
+	CHECK_ERRNO(ioctl(mon, VIGIL_TRANSLATE, NULL), EFAULT);
 	mem.cr3 = 0;
 
 	/*

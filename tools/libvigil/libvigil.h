@@ -442,6 +442,20 @@ int vigil_read_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
 		    void *buf, size_t len);
 
 /**
+ * vigil_translate() - where guest-virtual memory is now
+ * @mon: the monitor
+ * @cr3: as of vigil_read_virt()
+ * @gva: guest-virtual address
+ * @gpa: out: guest-physical address
+ * @left: out: bytes up to the end of the guest's page; may be NULL
+ *
+ * Return: 0; -EFAULT not mapped; -EINVAL not an address in the guest's mode; or another
+ * -errno.
+ */
+int vigil_translate(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		    uint64_t *gpa, uint64_t *left);
+
+/**
  * struct vigil_registers - what a vCPU has in its registers
  * @regs: general registers, as KVM_GET_REGS tells them
  * @sregs: segments with their hidden parts, tables, control registers, as KVM_GET_SREGS does

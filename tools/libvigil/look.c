@@ -68,6 +68,26 @@ int vigil_read_virt(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
 	return 0;
 }
 
+int vigil_translate(struct vigil_monitor *mon, uint64_t cr3, uint64_t gva,
+		    uint64_t *gpa, uint64_t *left)
+{
+	struct vigil_translation t = { .gva = gva, .cr3 = cr3 };
+
+	while (ioctl(mon->fd, VIGIL_TRANSLATE, &t)) {
+		if (errno != EINTR)
+			return vigil_lib_fail(errno,
+					      "cannot translate %#llx: %s",
+					      (unsigned long long)gva,
+					      errno == EFAULT ?
+						      "not mapped" :
+						      strerror(errno));
+	}
+	*gpa = t.gpa;
+	if (left)
+		*left = t.left;
+	return 0;
+}
+
 int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 			struct vigil_registers *r, size_t size)
 {

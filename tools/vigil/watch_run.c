@@ -23,6 +23,8 @@
 #include "watch_run.h"
 #include "when.h"
 
+#define PAGE 4096u /* of the guest */
+
 /**
  * struct watcher - one run
  * @opts: the command line
@@ -406,6 +408,68 @@ static const char *unless(const struct watch_range *r)
 	return r->when ? " where no --when decides" : "";
 }
 
+static void tell_armed(struct watcher *w, const struct watch_range *r,
+		       const struct vigil_range *range)
+{
+	w->armed = true;
+	if (vigil_options.json)
+		tell(w, record_armed(w->mon, range, r->symbol));
+	else if (range->kind == VIGIL_WATCH_CONTROL)
+		fprintf(stderr, "watching control %s, action %s%s\n",
+			control_name(range->start),
+			record_action(range->action), unless(r));
+	else
+		fprintf(stderr,
+			"watching %llu byte%s at %s%s%s%#llx, action %s%s\n",
+			(unsigned long long)range->len,
+			range->len == 1 ? "" : "s", r->symbol ? r->symbol : "",
+			r->symbol ? " = " : "",
+			r->symbol && range->kind == VIGIL_WATCH_GPA ? "gpa " :
+								      "",
+			(unsigned long long)range->start,
+			record_action(range->action), unless(r));
+}
+
+static bool tests_value(const struct vigil_range *range)
+{
+	const struct vigil_condition *c =
+		(const void *)(uintptr_t)range->conditions;
+
+	for (uint32_t i = 0; i < range->nr_conditions; i++)
+		if (c[i].tests & VIGIL_COND_VALUE)
+			return true;
+	return false;
+}
+
+/*
+ * The kernel has its memory once more elsewhere, so what a symbol names is also watched
+ * where it is now, page by page. What is not mapped is nowhere. A condition about the first
+ * bytes is not one about those of another page.
+ */
+static int arm_aliases(struct watcher *w, const struct watch_range *r)
+{
+	struct vigil_range piece = r->w;
+	uint64_t done, left;
+	int ret = 0;
+
+	piece.kind = VIGIL_WATCH_GPA;
+	piece.cr3 = 0;
+	for (done = 0; !ret && !w->end && done < r->w.len; done += piece.len) {
+		if (done && tests_value(&r->w))
+			break;
+		if (vigil_translate(w->mon->m, r->w.cr3, r->w.start + done,
+				    &piece.start, &left)) {
+			piece.len = PAGE - (r->w.start + done) % PAGE;
+			continue;
+		}
+		piece.len = r->w.len - done < left ? r->w.len - done : left;
+		ret = vigil_watch_add(w->mon->m, &piece, sizeof(piece));
+		if (!ret)
+			tell_armed(w, r, &piece);
+	}
+	return ret;
+}
+
 static int arm(struct watcher *w)
 {
 	struct vigil_condition c[VIGIL_MAX_CONDITIONS];
@@ -427,22 +491,9 @@ static int arm(struct watcher *w)
 			ret = vigil_watch_add(w->mon->m, &r->w, sizeof(r->w));
 		if (ret)
 			break;
-		w->armed = true;
-		if (vigil_options.json)
-			tell(w, record_armed(w->mon, &r->w, r->symbol));
-		else if (r->w.kind == VIGIL_WATCH_CONTROL)
-			fprintf(stderr, "watching control %s, action %s%s\n",
-				control_name(r->w.start),
-				record_action(r->w.action), unless(r));
-		else
-			fprintf(stderr,
-				"watching %llu byte%s at %s%s%#llx, action %s%s\n",
-				(unsigned long long)r->w.len,
-				r->w.len == 1 ? "" : "s",
-				r->symbol ? r->symbol : "",
-				r->symbol ? " = " : "",
-				(unsigned long long)r->w.start,
-				record_action(r->w.action), unless(r));
+		tell_armed(w, r, &r->w);
+		if (r->symbol)
+			ret = arm_aliases(w, r);
 	}
 	return ret;
 }

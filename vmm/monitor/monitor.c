@@ -521,6 +521,25 @@ static long ioc_pause(struct monitor *mon, struct vigil_pause __user *user,
 	return 0;
 }
 
+static long ioc_translate(struct monitor *mon,
+			  struct vigil_translation __user *user)
+{
+	struct vigil_translation t;
+	struct gva_space space;
+	long ret;
+
+	if (copy_from_user(&t, user, sizeof(t)))
+		return -EFAULT;
+	if (t.cr3 >> 52)
+		return -EINVAL;
+	ret = mview_space(mon->vm, t.cr3, &space);
+	if (!ret)
+		ret = mview_translate(mon->vm, &space, t.gva, &t.gpa, &t.left);
+	if (!ret && copy_to_user(user, &t, sizeof(t)))
+		ret = -EFAULT;
+	return ret;
+}
+
 static long ioc_get_info(struct monitor *mon, struct vigil_vm_info __user *user)
 {
 	struct vigil_vm_info info;
@@ -610,6 +629,8 @@ static long monitor_ioctl(struct file *file, unsigned int cmd,
 		return stat_get(mon->vm, user);
 	case VIGIL_GET_INFO:
 		return ioc_get_info(mon, user);
+	case VIGIL_TRANSLATE:
+		return ioc_translate(mon, user);
 	case VIGIL_GET_HYPERCALLS:
 		return pv_ioctl(mon->vm, cmd, user, false);
 	case VIGIL_RESUME:
