@@ -697,7 +697,6 @@ static void refused(long arg)
 	BAD(EINVAL, w.timeout_ms = VIGIL_MAX_TIMEOUT + 1);
 	BAD(EINVAL, w.on_timeout = VIGIL_ON_DEATH_DENY);
 	BAD(EINVAL, w.on_death = VIGIL_ON_DEATH_DENY + 1);
-	BAD(EINVAL, w.timeout_ms = 1, w.on_timeout = VIGIL_ON_DEATH_PAUSE);
 	BAD(EINVAL, w.timeout_ms = 1, w.on_timeout = VIGIL_ON_DEATH_DENY + 1);
 	BAD(EINVAL, w.nr_conditions = 0);
 	BAD(E2BIG, w.nr_conditions = VIGIL_MAX_CONDITIONS + 1);

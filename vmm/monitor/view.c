@@ -259,7 +259,8 @@ static struct walk_mode mode_of(const struct gva_space *space)
 	return m;
 }
 
-bool mview_address(const struct gva_space *space, u64 gva)
+/* Is this an address in the guest's mode? */
+static bool valid_address(const struct gva_space *space, u64 gva)
 {
 	struct walk_mode m = mode_of(space);
 
@@ -277,7 +278,7 @@ int mview_translate(struct vigil_vm *vm, const struct gva_space *space, u64 gva,
 	u64 pdpte[4] = {};
 	int i;
 
-	if (!mview_address(space, gva))
+	if (!valid_address(space, gva))
 		return -EINVAL;
 	*left = PAGE_SIZE - offset_in_page(gva);
 	if (m.paging == WALK_NONE) {

@@ -46,8 +46,6 @@ int mview_set_state(struct vigil_vm *vm, const struct vigil_vcpu_state *state);
  * uapi/vigil.h says.
  */
 int mview_space(struct vigil_vm *vm, u64 cr3, struct gva_space *space);
-/* Is this a valid address in the guest's mode? */
-bool mview_address(const struct gva_space *space, u64 gva);
 /**
  * mview_translate() - guest-virtual to guest-physical, rights aside
  * @vm: the VM
