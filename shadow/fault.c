@@ -333,10 +333,9 @@ static union shadow_role child_role(struct vigil_vcpu *vcpu,
 
 /*
  * [s] Returns the shadow page that holds the SPTE of the fault's page. NULL:
- * the guest's tables have changed since the walk.
+ * the guest's tables have changed since the walk, or there was no room.
  */
-static struct shadow_page *descend(struct vigil_vcpu *vcpu,
-				   const struct fault *f)
+static struct shadow_page *descend(struct vigil_vcpu *vcpu, struct fault *f)
 {
 	struct shadow_vcpu *s = &vcpu->shadow;
 	struct vigil_vm *vm = vcpu->vm;
@@ -377,8 +376,12 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu,
 			WRITE_ONCE(sp->snap[index], pte);
 			continue;
 		}
-		if (child)
+		if (child) {
 			spte_drop(vm, sptep);
+			shadow_flush_page(vcpu, f->gva);
+		}
+		if (unlikely(pages_bound(vm, gfn, &f->freed)))
+			return NULL;
 		child = page_get(vcpu, gfn, role, linear);
 		if (!child)
 			return NULL;
@@ -406,9 +409,9 @@ static bool may_write(struct vigil_vcpu *vcpu, struct fault *f,
 
 /*
  * [s] Replaces a present SPTE of the same page, and keeps the bits that the CPU
- * has set.
+ * has set. True: it was the same already.
  */
-static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
+static bool spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 			gva_t gva)
 {
 	u64 old = READ_ONCE(*sptep), val;
@@ -426,6 +429,7 @@ static void spte_update(struct vigil_vcpu *vcpu, u64 *sptep, u64 new_,
 		shadow_narrowed(vcpu->vm);
 		shadow_flush_page(vcpu, gva);
 	}
+	return old == val;
 }
 
 /* [s] Fills an SPTE that was empty, and enters it into the rmap of its gfn. */
@@ -610,6 +614,7 @@ static void store_remember(struct vigil_vcpu *vcpu, const struct shadow_kept *k,
 	s->store.gfn = k->gfn;
 	s->store.ec = ec;
 	s->store.watched = k->watched;
+	s->store.generation = vigil_slots(vcpu->vm)->generation;
 }
 
 /* Is it the same page as that of the last store, by the same access? */
@@ -620,6 +625,7 @@ static __always_inline bool store_again(struct vigil_vcpu *vcpu, gva_t gva,
 
 	*gpa = s->store.gfn << PAGE_SHIFT | offset_in_page(gva);
 	return s->store.page == (gva & PAGE_MASK) && s->store.ec == ec &&
+	       s->store.generation == vigil_slots(vcpu->vm)->generation &&
 	       s->store.watched == watch_generation(vcpu->vm);
 }
 
@@ -661,7 +667,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	unsigned int index = spt_index(f->gva, 1), access = f->access;
 	unsigned long *word = slot_word(f->slot, gfn);
 	u64 *sptep, spte, watched;
-	bool open;
+	bool open, same = false;
 
 	if (!sp)
 		return SHADOW_FIXED;
@@ -696,7 +702,7 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 	if (*sptep & SPTE_P) {
 		if (sp->snap)
 			WRITE_ONCE(sp->snap[index], f->w.pte[0]);
-		spte_update(vcpu, sptep, spte, f->gva);
+		same = spte_update(vcpu, sptep, spte, f->gva);
 	} else {
 		if (unlikely(rmap_count(*word) >= RMAP_MAX))
 			rmap_drop_all(vm, word);
@@ -712,6 +718,12 @@ static int map(struct vigil_vcpu *vcpu, struct fault *f)
 		keep_walk(vcpu, f, sp, watched);
 		return SHADOW_WATCHED;
 	}
+	/*
+	 * The tables allow the access, so it has faulted by what the CPU keeps of them: of
+	 * an upper level, a fault need not drop that.
+	 */
+	if (unlikely(same))
+		shadow_flush_page(vcpu, f->gva);
 	vcpu->stat.pf_mapped++;
 	return SHADOW_FIXED;
 }

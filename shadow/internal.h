@@ -169,6 +169,11 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
 		if (sp->gfn == (g) && !sp->role.direct)
 
 /*
+ * [s] Are there as many shadow pages of a gfn as may be? Then it has zapped them all, but for
+ * roots: that of the caller's way may be among them.
+ */
+bool pages_bound(struct vigil_vm *vm, gfn_t gfn, struct list_head *freed);
+/*
  * [s] Returns the shadow page of a guest table (or a direct one), made of the
  * vCPU's caches if there was none. It has what the guest's table says, and the
  * table is write-protected. @linear is 0 without role.placed. NULL: no memory is

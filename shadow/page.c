@@ -154,6 +154,28 @@ static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
 	return NULL;
 }
 
+/*
+ * A guest may use one table in many roles, and at as many linear addresses as are watched.
+ * So many shadow pages of one gfn may be.
+ */
+#define PAGES_OF_GFN 64
+
+bool pages_bound(struct vigil_vm *vm, gfn_t gfn, struct list_head *freed)
+{
+	struct hlist_node *next;
+	struct shadow_page *sp;
+	unsigned int n = 0;
+
+	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
+		n += sp->gfn == gfn && !sp->roots;
+	if (likely(n < PAGES_OF_GFN))
+		return false;
+	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
+		if (sp->gfn == gfn && !sp->roots)
+			page_zap(vm, sp, freed);
+	return true;
+}
+
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 			     union shadow_role role, gva_t linear)
 {

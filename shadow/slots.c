@@ -256,11 +256,12 @@ static bool gfn_age(struct vigil_vm *vm, unsigned long *word, bool clear)
 {
 	struct rmap_iter it;
 	bool young = false;
+	unsigned int n;
 	u64 *spte;
 
 	for_each_rmap(spte, *word, &it)
 		young |= page_of(spte)->role.ept || spte_age(spte, clear);
-	while (clear && (spte = ept_spte(*word)))
+	for (n = rmap_count(*word); clear && n && (spte = ept_spte(*word)); n--)
 		spte_drop(vm, spte);
 	return young;
 }

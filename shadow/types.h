@@ -177,6 +177,7 @@ struct shadow_vcpu {
 		u64 gfn;
 		u32 ec; /* access that was walked for */
 		u64 watched; /* as in struct shadow_kept */
+		u64 generation; /* of the slots */
 	} store;
 	struct shadow_kept kept[SHADOW_KEPT]; /* [v] by linear page */
 	unsigned long large_dropped; /* [v] of the VM, at the last INVLPG */

@@ -339,6 +339,34 @@ static void shared_directory(long m)
 	shared(m, 3);
 }
 
+/* One table at many linear addresses, each of which is watched: vigil bounds its pages. */
+#define CROWD 150u
+
+static void crowd(long m)
+{
+	struct vcpu *v = start(m);
+	uint64_t step = 1ull << pt_shift(&pt, 2), e = pt_get(&pt, va, 2);
+	int mon = mon_open(v->vm);
+	unsigned int i, round;
+
+	set_entry(v, pt_entry(&pt, va + 0x3000, 1), FRAME(3) | FLAGS);
+	for (i = 0; i < CROWD; i++) {
+		if (i)
+			set_entry(v, pt_entry(&pt, va + i * step, 2), e);
+		watch(mon, va + i * step + 0x3000, 4, 0);
+	}
+	op(v, OP_CR3, pt.root, 0);
+	for (round = 0; round < 2; round++)
+		for (i = 0; i < CROWD; i++)
+			told(v, mon, va + i * step + 0x3000, FRAME(3));
+	/* What the table maps changes for all of them. */
+	set_entry(v, pt_entry(&pt, va + 0x3000, 1), FRAME(4) | FLAGS);
+	op(v, OP_CR3, pt.root, 0);
+	for (i = 0; i < CROWD; i++)
+		told(v, mon, va + i * step + 0x3000, FRAME(4));
+	end(v, mon);
+}
+
 /* A frame that the CPU pushes onto the watched page is told as one of a gpa watch. */
 static void frame(long m)
 {
@@ -615,6 +643,7 @@ int main(int argc, char **argv)
 		{ "large page split and joined (la57)", splits, M_LA57 },
 		CASE_TABLES("one address space of two", one_space),
 		CASE_TABLES("one table at two addresses", shared_table),
+		CASE_TABLES("one table at many addresses", crowd),
 		{ "one directory at two addresses (pae)", shared_directory,
 		  M_PAE },
 		{ "one directory at two addresses (long)", shared_directory,

@@ -133,13 +133,19 @@ static bool search(struct vigil_vcpu *vcpu, struct watched_tree *tree,
 	return room;
 }
 
+/*
+ * Monitors that come and go during each of so many searches have no seat in the last one:
+ * none of those that stay is missed but by that.
+ */
+#define GATHER_TRIES 8
+
 /* Begins a round: finds out who has a say. False: nobody. */
 static bool gather(struct vigil_vcpu *vcpu, const struct watch_store *st,
 		   struct hearing_round *r)
 {
 	struct vigil_vm *vm = vcpu->vm;
 	u64 start = st->gpa, last = start + st->len - 1;
-	unsigned int i;
+	unsigned int i, tries = GATHER_TRIES;
 	bool room;
 
 	lockdep_assert(srcu_read_lock_held(&vm->srcu));
@@ -158,7 +164,7 @@ static bool gather(struct vigil_vcpu *vcpu, const struct watch_store *st,
 		    st->gva_valid && !st->control)
 			room &= search(vcpu, &vm->watched_gva, st->gva,
 				       st->gva + st->len - 1, st, r);
-	} while (unlikely(!room));
+	} while (unlikely(!room) && --tries);
 	for (i = 0; i < r->s.n; i++)
 		r->s.seat[i] = (struct hearing_seat){
 			.mon = r->by[i].range->mon,
