@@ -605,7 +605,7 @@ static int vcpu_publish(struct vigil_vm *vm, struct vigil_vcpu *vcpu)
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
 	/*
 	 * Controls may be watched since vcpu_reset(), and all vCPUs be paused. Pairs with
-	 * control_set() and pause_set().
+	 * control_set() and vmm/monitor/pause.c.
 	 */
 	smp_mb();
 	vigil_request(vcpu, REQ_CONTROLS);

@@ -80,6 +80,7 @@ struct vigil_vm {
 	atomic_t watches_arming;
 	struct list_head monitors; /* [w] monitor.c */
 	unsigned int nr_monitors; /* [w] without those that only read */
+	unsigned int evictions; /* [w] how often all of them were evicted */
 	u64 next_monitor; /* [w] */
 	unsigned int nr_readers; /* [w] read-only monitors */
 	u32 attach_by; /* [a] VIGIL_ATTACH_BY_* */

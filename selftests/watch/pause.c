@@ -537,6 +537,31 @@ static void killed(long flags)
 	vm_destroy(v->vm);
 }
 
+/* A verdict that pauses takes nothing from a pause that is kept. */
+static void kept_beside_verdict(long arg)
+{
+	struct vcpu *v = start(1);
+	int mon = mon_open(v->vm);
+	struct vigil_event ev;
+	struct runner r;
+
+	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
+	runner_start(&r, v);
+	ev = mon_event(mon);
+	REQUIRE_EQ(pause_vcpus(mon, VIGIL_PAUSE_ALL, VIGIL_PAUSE_KEEP), 0);
+	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_PAUSE), 0);
+	close(mon);
+	mon = mon_open(v->vm);
+	/* Without a monitor the store is allowed, but its vCPU stands. */
+	CHECK_EQ(get_state(mon, 0).regs.rip, ev.rip);
+	CHECK_MEM_EQ(rd64(v->vm, TARGET), OLD);
+	CHECK_EQ(ioctl(mon, VIGIL_RESUME, 0), 0);
+	runner_join(&r, STOP_END);
+	CHECK_MEM_EQ(rd64(v->vm, TARGET), NEW);
+	close(mon);
+	vm_destroy(v->vm);
+}
+
 /* The VM ends while one vCPU is held and paused, and another one is paused. */
 static void vm_ends(long arg)
 {
@@ -952,6 +977,8 @@ int main(int argc, char **argv)
 		{ "the monitor is killed", killed, 0 },
 		{ "the monitor is killed, the pause is kept", killed,
 		  VIGIL_PAUSE_KEEP },
+		{ "a pause that is kept, and a verdict that pauses",
+		  kept_beside_verdict },
 		{ "the VM ends", vm_ends },
 		{ "what is refused", refused },
 		{ "another monitor takes its place", evicted },

@@ -604,6 +604,10 @@ int monitor_wait(struct vigil_vcpu *vcpu, void *data)
 		if (ret)
 			return ret;
 		answer = next_round(vcpu, data);
+		/* Watches that come and go could make the rounds many. */
+		cond_resched();
+		if (unlikely(vcpu->held && signal_pending(current)))
+			return -EINTR;
 	}
 	return answer;
 }

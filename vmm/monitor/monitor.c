@@ -199,17 +199,36 @@ static void leave(struct monitor *mon)
 
 /*
  * [w] The monitors that watch the VM lose their places. Their files stay open, but every
- * call on them fails.
+ * call on them fails. So it is with those that are being made, when they are.
  */
 static void evict_all(struct vigil_vm *vm)
 {
 	struct monitor *mon, *next;
 
+	vm->evictions++;
+
 	list_for_each_entry_safe(mon, next, &vm->monitors, link) {
 		leave(mon);
 		WRITE_ONCE(mon->evicted, true);
 	}
+	vm->nr_monitors = 0;
 	wake_up_all(&vm->monitor_wq);
+}
+
+/* Takes its place at the VM, which has been counted already: unless it was evicted since. */
+static void join(struct monitor *mon)
+{
+	struct vigil_vm *vm = mon->vm;
+
+	mutex_lock(&vm->monitor_lock);
+	if (vm->evictions == mon->evictions) {
+		mon->nr = vm->next_monitor++;
+		list_add_tail(&mon->link, &vm->monitors);
+	} else {
+		WRITE_ONCE(mon->evicted, true);
+		mevent_close(mon);
+	}
+	mutex_unlock(&vm->monitor_lock);
 }
 
 static int monitor_release(struct inode *inode, struct file *file)
@@ -668,12 +687,8 @@ static int monitor_file(struct monitor *mon)
 	}
 	/* The release of the file undoes these. */
 	vigil_vm_get(mon->vm);
-	if (!mon->read_only) {
-		mutex_lock(&mon->vm->monitor_lock);
-		mon->nr = mon->vm->next_monitor++;
-		list_add_tail(&mon->link, &mon->vm->monitors);
-		mutex_unlock(&mon->vm->monitor_lock);
-	}
+	if (!mon->read_only)
+		join(mon);
 	trace_vigil_monitor_open(mon->vm, mon->read_only);
 	fd_install(fd, file);
 	return fd;
@@ -686,6 +701,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	bool may_evict = flags & VIGIL_ATTACH_EVICT;
 	unsigned int *count = read_only ? &vm->nr_readers : &vm->nr_monitors;
 	unsigned int max = read_only ? VIGIL_MAX_READERS : VIGIL_MAX_MONITORS;
+	unsigned int evictions;
 	struct monitor *mon;
 	int ret;
 
@@ -699,6 +715,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	busy = *count == max;
 	if (!busy)
 		++*count;
+	evictions = vm->evictions;
 	mutex_unlock(&vm->monitor_lock);
 	if (busy)
 		return -EBUSY;
@@ -716,6 +733,7 @@ static long monitor_create(struct vigil_vm *vm, u32 flags)
 	xa_init_flags(&mon->watches, XA_FLAGS_ALLOC1);
 	mon->vm = vm;
 	mon->read_only = read_only;
+	mon->evictions = evictions;
 	ret = mevent_init(mon);
 	if (!ret)
 		ret = monitor_file(mon);
@@ -727,7 +745,8 @@ not_alive:
 	atomic_dec(&vm->monitors_alive);
 leave:
 	mutex_lock(&vm->monitor_lock);
-	--*count;
+	if (read_only || vm->evictions == evictions)
+		--*count;
 	mutex_unlock(&vm->monitor_lock);
 	return ret;
 }

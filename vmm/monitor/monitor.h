@@ -138,6 +138,7 @@ struct monitor {
 	struct kref ref; /* its file, held events, hearings, sets of ranges */
 	struct vigil_vm *vm; /* [I] */
 	bool read_only; /* [I] has no events and is not in vm->monitors */
+	unsigned int evictions; /* [I] of the VM, as its place was counted */
 	bool evicted; /* [w] writes, [a] reads: it is not there any more */
 	struct list_head link; /* [w] vm->monitors */
 	u64 nr; /* [I] those that attached earlier have lower ones */

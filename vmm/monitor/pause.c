@@ -63,7 +63,11 @@ int pause_wait(struct vigil_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	return -EINTR;
 }
 
-u64 pause_set(struct monitor *mon, u64 vcpus, bool keep)
+/*
+ * Returns those that @mon has not paused before. @by_event: what it pauses already stays
+ * kept, or not.
+ */
+static u64 set(struct monitor *mon, u64 vcpus, bool keep, bool by_event)
 {
 	struct vigil_vm *vm = mon->vm;
 	struct vigil_vcpu *vcpu;
@@ -74,7 +78,8 @@ u64 pause_set(struct monitor *mon, u64 vcpus, bool keep)
 	if (!mon->paused_end) {
 		fresh = vcpus & ~mon->paused;
 		mon->paused |= vcpus;
-		mon->paused_keep &= ~vcpus;
+		if (!by_event)
+			mon->paused_keep &= ~vcpus;
 		mon->paused_keep |= keep ? vcpus : 0;
 		for (i = 0; i < VIGIL_MAX_VCPUS; i++)
 			vm->pausers[i] += !!(fresh & BIT_ULL(i));
@@ -162,15 +167,19 @@ static bool stands(const struct monitor *mon, const struct vigil_vcpu *vcpu)
 	       !(READ_ONCE(mon->paused) & BIT_ULL(vcpu->index));
 }
 
-int pause_vcpus(struct monitor *mon, u64 vcpus, bool keep)
+void pause_by_event(struct monitor *mon)
+{
+	set(mon, PAUSE_ALL, false, true);
+}
+
+/* Waits until @vcpus stand still; -EINTR: @fresh of them go on. */
+static int stand(struct monitor *mon, u64 vcpus, u64 fresh)
 {
 	struct vigil_vm *vm = mon->vm;
 	struct vigil_vcpu *vcpu;
 	unsigned int i;
-	int ret = 0;
-	u64 fresh;
+	int ret;
 
-	fresh = pause_set(mon, vcpus, keep);
 	/* Pairs with the barrier in vcpu_enter(). */
 	smp_mb();
 	vigil_for_each_vcpu(i, vcpu, vm) {
@@ -183,6 +192,16 @@ int pause_vcpus(struct monitor *mon, u64 vcpus, bool keep)
 		return -EINTR;
 	}
 	return 0;
+}
+
+int pause_vcpus(struct monitor *mon, u64 vcpus, bool keep)
+{
+	return stand(mon, vcpus, set(mon, vcpus, keep, false));
+}
+
+int pause_by_verdict(struct monitor *mon)
+{
+	return stand(mon, PAUSE_ALL, set(mon, PAUSE_ALL, false, true));
 }
 
 int pause_set_state(struct monitor *mon, const struct vigil_vcpu_state *state)

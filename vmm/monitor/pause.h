@@ -21,18 +21,20 @@ struct vigil_vm;
  * Return: 0 go on; -EINTR and -EIO: KVM_RUN ends, vcpu->run is filled in.
  */
 int pause_wait(struct vigil_vcpu *vcpu);
+/*
+ * An event pauses the VM, without waiting until it stands. What @mon has paused already stays
+ * kept, if it was. Any context; nothing is done when the monitor has ended.
+ */
+void pause_by_event(struct monitor *mon);
+/* The same, and waits until no vCPU is in the guest nor emulates. As pause_vcpus(). */
+int pause_by_verdict(struct monitor *mon);
 /**
- * pause_set() - have vCPUs stand still, without waiting until they do
+ * pause_vcpus() - have vCPUs stand still
  * @mon:	who pauses
  * @vcpus:	bit n: vCPU n
  * @keep:	they stay paused when the monitor ends
  *
- * Any context. Nothing is done when the monitor has ended.
- * Return: those that @mon has not paused before.
- */
-u64 pause_set(struct monitor *mon, u64 vcpus, bool keep);
-/*
- * The same, and waits until none of them is in the guest nor emulates. -EINTR: a signal came
+ * Waits until none of them is in the guest nor emulates. Return: 0. -EINTR: a signal came
  * first, and @mon pauses what it has paused before.
  */
 int pause_vcpus(struct monitor *mon, u64 vcpus, bool keep);

@@ -621,7 +621,7 @@ static void time_out(struct vigil_vcpu *vcpu, struct mon_event *e)
 		if (e->on_timeout != ANSWER_NONE)
 			answer(e, e->on_timeout);
 		else
-			pause_set(e->mon, PAUSE_ALL, false);
+			pause_by_event(e->mon);
 		vcpu->stat.watch_timeouts++;
 	}
 	spin_unlock(&e->mon->qlock);
@@ -718,7 +718,7 @@ int mevent_verdict(struct monitor *mon, const struct vigil_verdict *v)
 	if (!ret && v->verdict == VIGIL_VERDICT_KILL)
 		vigil_vm_kill(mon->vm, vigil_vm_killed);
 	if (!ret && v->verdict == VIGIL_VERDICT_PAUSE)
-		ret = pause_vcpus(mon, PAUSE_ALL, false);
+		ret = pause_by_verdict(mon);
 	return ret;
 }
 
