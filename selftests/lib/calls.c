@@ -150,6 +150,8 @@ static bool may_fail_with(int err)
 	case ENOTTY:
 	case ENOSPC:
 	case EPIPE:
+	/* A write by a monitor to a slot that is read-only */
+	case EROFS:
 	/* The auditor finds tables that the VMM itself has changed. */
 	case EUCLEAN:
 		return true;
