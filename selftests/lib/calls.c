@@ -152,6 +152,8 @@ static bool may_fail_with(int err)
 	case EPIPE:
 	/* A write by a monitor to a slot that is read-only */
 	case EROFS:
+	/* An MSR that cannot be watched, or a verdict that an event cannot have */
+	case EOPNOTSUPP:
 	/* The auditor finds tables that the VMM itself has changed. */
 	case EUCLEAN:
 		return true;
@@ -611,8 +613,19 @@ static void read_mem(struct caller *c, int fd)
 	rough(c, sizeof(*m));
 	m->buf = out(c, 4096);
 	call_as_is(c, fd, VIGIL_READ_MEM, sizeof(*m));
-	/* The address and the table lie elsewhere there, which is as good. */
-	call_as_is(c, fd, VIGIL_TRANSLATE, sizeof(struct vigil_translation));
+}
+
+static void translate(struct caller *c, int fd)
+{
+	struct vigil_translation *t = calls_zeroed(c, sizeof(*t));
+	struct rng *r = &c->rng;
+
+	t->gva = rng_once_in(r, 3) ? rng_number(r) : rng_below(r, RAM_SIZE);
+	t->cr3 = rng_once_in(r, 2) ?
+			 calls_world.mode_state[calls_any_mode(c)].cr3 :
+			 0;
+	rough(c, sizeof(*t));
+	call_as_is(c, fd, VIGIL_TRANSLATE, sizeof(*t));
 }
 
 static void write_mem(struct caller *c, int fd)
@@ -728,7 +741,10 @@ static void mon_call(struct caller *c)
 			held_seq[rng_below(&c->rng, ARRAY_SIZE(held_seq))]);
 		break;
 	case 6:
-		read_mem(c, fd);
+		if (rng_once_in(&c->rng, 3))
+			translate(c, fd);
+		else
+			read_mem(c, fd);
 		break;
 	case 7:
 		n = calls_zeroed(c, 8);
