@@ -380,9 +380,7 @@ static struct shadow_page *descend(struct vigil_vcpu *vcpu, struct fault *f)
 			spte_drop(vm, sptep);
 			shadow_flush_page(vcpu, f->gva);
 		}
-		if (unlikely(pages_bound(vm, gfn, &f->freed)))
-			return NULL;
-		child = page_get(vcpu, gfn, role, linear);
+		child = page_get(vcpu, gfn, role, linear, &f->freed);
 		if (!child)
 			return NULL;
 		page_link(vcpu, sp, sptep, child, pte);

@@ -169,18 +169,16 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn);
 		if (sp->gfn == (g) && !sp->role.direct)
 
 /*
- * [s] Are there as many shadow pages of a gfn as may be? Then it has zapped them all, but for
- * roots: that of the caller's way may be among them.
- */
-bool pages_bound(struct vigil_vm *vm, gfn_t gfn, struct list_head *freed);
-/*
  * [s] Returns the shadow page of a guest table (or a direct one), made of the
  * vCPU's caches if there was none. It has what the guest's table says, and the
  * table is write-protected. @linear is 0 without role.placed. NULL: no memory is
- * there. May flush.
+ * there, or as many pages of the gfn were there as may be: they have been zapped, all
+ * but roots. That of the caller's way may be among them. @freed gets them; NULL: there
+ * may be one more. May flush.
  */
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
-			     union shadow_role role, gva_t linear);
+			     union shadow_role role, gva_t linear,
+			     struct list_head *freed);
 void page_link(struct vigil_vcpu *vcpu, struct shadow_page *parent, u64 *spte,
 	       struct shadow_page *child, u64 pte);
 /* [s] Drops an SPTE: of a page or of a lower table. */

@@ -141,46 +141,48 @@ struct hlist_head *page_bucket(struct vigil_vm *vm, gfn_t gfn)
 	return &vm->shadow.hash[hash_64(gfn, SHADOW_HASH_BITS)];
 }
 
-static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
-				     union shadow_role role, gva_t linear)
-{
-	struct shadow_page *sp;
-
-	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
-		if (sp->gfn == gfn && sp->role.word == role.word &&
-		    sp->linear == linear &&
-		    sp->generation == vm->shadow.generation)
-			return sp;
-	return NULL;
-}
-
 /*
  * A guest may use one table in many roles, and at as many linear addresses as are watched.
  * So many shadow pages of one gfn may be.
  */
 #define PAGES_OF_GFN 64
 
-bool pages_bound(struct vigil_vm *vm, gfn_t gfn, struct list_head *freed)
+/* @others: how many other pages of the gfn there are, but for roots; if NULL is returned. */
+static struct shadow_page *page_find(struct vigil_vm *vm, gfn_t gfn,
+				     union shadow_role role, gva_t linear,
+				     unsigned int *others)
+{
+	struct shadow_page *sp;
+
+	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash) {
+		if (sp->gfn != gfn)
+			continue;
+		if (sp->role.word == role.word && sp->linear == linear &&
+		    sp->generation == vm->shadow.generation)
+			return sp;
+		*others += !sp->roots;
+	}
+	return NULL;
+}
+
+static void zap_all_but_roots(struct vigil_vm *vm, gfn_t gfn,
+			      struct list_head *freed)
 {
 	struct hlist_node *next;
 	struct shadow_page *sp;
-	unsigned int n = 0;
 
-	hlist_for_each_entry(sp, page_bucket(vm, gfn), hash)
-		n += sp->gfn == gfn && !sp->roots;
-	if (likely(n < PAGES_OF_GFN))
-		return false;
 	hlist_for_each_entry_safe(sp, next, page_bucket(vm, gfn), hash)
 		if (sp->gfn == gfn && !sp->roots)
 			page_zap(vm, sp, freed);
-	return true;
 }
 
 struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
-			     union shadow_role role, gva_t linear)
+			     union shadow_role role, gva_t linear,
+			     struct list_head *freed)
 {
 	struct vigil_vm *vm = vcpu->vm;
-	struct shadow_page *sp = page_find(vm, gfn, role, linear);
+	unsigned int others = 0;
+	struct shadow_page *sp = page_find(vm, gfn, role, linear, &others);
 	unsigned long *word;
 
 	if (sp) {
@@ -195,6 +197,10 @@ struct shadow_page *page_get(struct vigil_vcpu *vcpu, gfn_t gfn,
 		}
 		list_move(&sp->link, &vm->shadow.pages);
 		return sp;
+	}
+	if (unlikely(others >= PAGES_OF_GFN) && freed) {
+		zap_all_but_roots(vm, gfn, freed);
+		return NULL;
 	}
 	if (!role.direct) {
 		word = gfn_word(vm, gfn);

@@ -169,7 +169,7 @@ static struct shadow_page *root_get(struct vigil_vcpu *vcpu, unsigned int i)
 	default:
 		gfn = (vcpu->cr3 & PTE_ADDR) >> PAGE_SHIFT;
 	}
-	sp = page_get(vcpu, gfn, role, linear);
+	sp = page_get(vcpu, gfn, role, linear, NULL);
 	if (!sp)
 		return NULL;
 	if (unlikely(role.window))
