@@ -258,8 +258,7 @@ static void held(long verdict)
 	struct runner r;
 
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	runner_start(&r, v);
-	ev = mon_event(mon);
+	ev = runner_ask(&r, v, mon);
 	CHECK(ev.verdicts & 1 << VIGIL_VERDICT_PAUSE);
 	if (verdict == VIGIL_VERDICT_PAUSE)
 		CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_PAUSE), 0);
@@ -292,8 +291,7 @@ static void held_set(long answered)
 	struct runner r;
 
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	runner_start(&r, v);
-	ev = mon_event(mon);
+	ev = runner_ask(&r, v, mon);
 	REQUIRE_EQ(pause_vcpus(mon, 0, 0), 0);
 	if (answered)
 		CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_ALLOW), 0);
@@ -546,8 +544,7 @@ static void kept_beside_verdict(long arg)
 	struct runner r;
 
 	mon_watch(mon, TARGET, 8, VIGIL_ACTION_ASK);
-	runner_start(&r, v);
-	ev = mon_event(mon);
+	ev = runner_ask(&r, v, mon);
 	REQUIRE_EQ(pause_vcpus(mon, VIGIL_PAUSE_ALL, VIGIL_PAUSE_KEEP), 0);
 	CHECK_EQ(mon_verdict(mon, ev.seq, VIGIL_VERDICT_PAUSE), 0);
 	close(mon);

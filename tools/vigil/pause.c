@@ -54,6 +54,26 @@ static void say(const struct mon *mon, const struct args *args, bool paused)
 	json_object_put(o);
 }
 
+static int pause_or_resume(const struct argp *argp, int argc, char **argv,
+			   bool pause)
+{
+	struct args args = { .vcpu = VIGIL_ALL_VCPUS };
+	struct mon mon;
+	int ret;
+
+	if (argp_parse(argp, argc, argv, 0, NULL, &args))
+		return VIGIL_EX_USAGE;
+	ret = mon_attach(&mon, args.vm, 0);
+	if (ret)
+		return mon_exit_code(ret);
+	ret = pause ? vigil_pause(mon.m, args.vcpu, VIGIL_KEEP_PAUSED) :
+		      vigil_resume(mon.m);
+	if (!ret)
+		say(&mon, &args, pause);
+	mon_detach(&mon);
+	return ret ? mon_exit_code(ret) : VIGIL_EX_OK;
+}
+
 int vigil_cmd_pause(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -64,20 +84,8 @@ int vigil_cmd_pause(int argc, char **argv)
 		       "the guest executes nothing any more.",
 		.children = vigil_common_children,
 	};
-	struct args args = { .vcpu = VIGIL_ALL_VCPUS };
-	struct mon mon;
-	int ret;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
-		return VIGIL_EX_USAGE;
-	ret = mon_attach(&mon, args.vm, 0);
-	if (ret)
-		return mon_exit_code(ret);
-	ret = vigil_pause(mon.m, args.vcpu, VIGIL_KEEP_PAUSED);
-	if (!ret)
-		say(&mon, &args, true);
-	mon_detach(&mon);
-	return ret ? mon_exit_code(ret) : VIGIL_EX_OK;
+	return pause_or_resume(&argp, argc, argv, true);
 }
 
 int vigil_cmd_resume(int argc, char **argv)
@@ -89,18 +97,6 @@ int vigil_cmd_resume(int argc, char **argv)
 		       "--on-death pause' has left waiting.",
 		.children = vigil_common_children,
 	};
-	struct args args = { .vcpu = VIGIL_ALL_VCPUS };
-	struct mon mon;
-	int ret;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
-		return VIGIL_EX_USAGE;
-	ret = mon_attach(&mon, args.vm, 0);
-	if (ret)
-		return mon_exit_code(ret);
-	ret = vigil_resume(mon.m);
-	if (!ret)
-		say(&mon, &args, false);
-	mon_detach(&mon);
-	return ret ? mon_exit_code(ret) : VIGIL_EX_OK;
+	return pause_or_resume(&argp, argc, argv, false);
 }
