@@ -647,7 +647,7 @@ struct vigil_mem {
 #define VIGIL_PAUSE_ALL		0xffffffff /* all vCPUs, and those that are still created */
 
 /* struct vigil_pause: flags */
-#define VIGIL_PAUSE_KEEP	(1 << 0) /* it outlasts the monitor, until VIGIL_RESUME */
+#define VIGIL_PAUSE_KEEP	(1 << 0) /* the pause outlasts its monitor, until VIGIL_RESUME */
 
 /**
  * struct vigil_pause - argument of VIGIL_PAUSE_VCPUS and VIGIL_RESUME_VCPUS

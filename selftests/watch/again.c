@@ -4,68 +4,16 @@
  * next store finds it without a look at any table, until the guest flushes it, or faults
  * there, or the VMM gives the vCPU other registers.
  */
-#include "../guest/script.h"
-#include "mon.h"
-
-DECLARE_PAYLOAD(script32);
-DECLARE_PAYLOAD(script64);
-DECLARE_LABEL(script32, pf);
-DECLARE_LABEL(script64, pf);
-
-#define PF 14
-#define FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
-#define FRAME(n) (GUEST_HIGH + (uint64_t)(n)*0x1000)
-#define NO_FAULT 0xffffffff
-
-static struct pt pt;
-/* Nothing else uses the tables of this address. */
-static uint64_t va;
-
-static bool is_64(enum mode m)
-{
-	return m == M_LONG || m == M_LA57;
-}
-
-static uint32_t op(struct vcpu *v, unsigned int what, uint64_t a, uint64_t b)
-{
-	wr64(v->vm, S_OP, what);
-	wr64(v->vm, S_A, a);
-	wr64(v->vm, S_B, b);
-	EXPECT(v, STOP_SYNC);
-	return rd32(v->vm, S_FAULT);
-}
-
-static void set_entry(struct vcpu *v, uint64_t frame, uint64_t flags)
-{
-	CHECK_EQ(op(v, pt.entry_size == 4 ? OP_W32 : OP_W64,
-		    pt_entry(&pt, va, 1), frame | flags),
-		 NO_FAULT);
-}
+#include "scripted.h"
 
 static struct vcpu *start(enum mode m)
 {
-	struct kvm_sregs s;
-	struct vcpu *v;
+	return start_script(m, 0xa0a0000000, CR0_WP);
+}
 
-	if (!dev_has_mode(m))
-		SKIP("the CPU has no 5-level paging");
-	v = is_64(m) ? START(m, script64) : START(m, script32);
-	va = m == M_LA57 ? 0x100a0a0000000 :
-	     m == M_LONG ? 0xa0a0000000 :
-			   0xa0000000;
-	idt_gate(v->vm, m, PF,
-		 is_64(m) ? LABEL_AT(script64, pf) : LABEL_AT(script32, pf),
-		 is_64(m) ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
-	v->vm->pt_next = GUEST_PT;
-	pt_init(&pt, v->vm, m);
-	pt_identity(&pt, 0, v->vm->ram_size, PTE_W | PTE_U | PTE_A | PTE_D);
-	pt_entry(&pt, va, 1);
-	get_sregs(v, &s);
-	s.cr0 |= CR0_WP;
-	s.cr3 = pt.root;
-	set_sregs(v, &s);
-	EXPECT(v, STOP_SYNC);
-	return v;
+static void set_va(struct vcpu *v, uint64_t frame, uint64_t flags)
+{
+	set_entry(v, pt_entry(&pt, va, 1), frame | flags);
 }
 
 /* A store at @va is told, with the address and the bytes of this frame. */
@@ -93,10 +41,10 @@ static struct vcpu *remembered(enum mode m, int *mon)
 	*mon = mon_open(v->vm);
 	mon_watch(*mon, FRAME(0), 8, VIGIL_ACTION_LOG);
 	mon_watch(*mon, FRAME(1), 8, VIGIL_ACTION_LOG);
-	set_entry(v, FRAME(0), FLAGS);
+	set_va(v, FRAME(0), FLAGS);
 	told(v, *mon, FRAME(0));
 	/* This one faults, and the next ones do not: the table is out of sync. */
-	set_entry(v, FRAME(0), FLAGS);
+	set_va(v, FRAME(0), FLAGS);
 	for (int i = 0; i < 4; i++)
 		told(v, *mon, FRAME(0));
 	return v;
@@ -114,7 +62,7 @@ static void by_invlpg(long m)
 	int mon;
 	struct vcpu *v = remembered(m, &mon);
 
-	set_entry(v, FRAME(1), FLAGS);
+	set_va(v, FRAME(1), FLAGS);
 	op(v, OP_INVLPG, va, 0);
 	told(v, mon, FRAME(1));
 	told(v, mon, FRAME(1));
@@ -127,7 +75,7 @@ static void by_cr3(long m)
 	int mon;
 	struct vcpu *v = remembered(m, &mon);
 
-	set_entry(v, FRAME(1), FLAGS);
+	set_va(v, FRAME(1), FLAGS);
 	op(v, OP_CR3, pt.root, 0);
 	told(v, mon, FRAME(1));
 	end(v, mon);
@@ -141,7 +89,7 @@ static void by_cr4(long m)
 	struct kvm_sregs s;
 
 	get_sregs(v, &s);
-	set_entry(v, FRAME(1), FLAGS);
+	set_va(v, FRAME(1), FLAGS);
 	op(v, OP_CR4, s.cr4 ^ CR4_PGE, 0);
 	told(v, mon, FRAME(1));
 	end(v, mon);
@@ -153,12 +101,12 @@ static void read_only(long m)
 	int mon;
 	struct vcpu *v = remembered(m, &mon);
 
-	set_entry(v, FRAME(0), FLAGS & ~PTE_W);
+	set_va(v, FRAME(0), FLAGS & ~PTE_W);
 	op(v, OP_INVLPG, va, 0);
 	CHECK_EQ(op(v, OP_W32, va, 0x55), 3);
 	CHECK_NO_EVENT(mon);
 	/* Allowed again: behind the fault the CPU looks at the entry. */
-	set_entry(v, FRAME(1), FLAGS);
+	set_va(v, FRAME(1), FLAGS);
 	told(v, mon, FRAME(1));
 	end(v, mon);
 }

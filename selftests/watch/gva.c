@@ -5,59 +5,16 @@
  */
 #include <pthread.h>
 
-#include "../guest/script.h"
-#include "mon.h"
 #include "random.h"
+#include "scripted.h"
 
-DECLARE_PAYLOAD(script32);
-DECLARE_PAYLOAD(script64);
-DECLARE_LABEL(script32, pf);
-DECLARE_LABEL(script64, pf);
 DECLARE_PAYLOAD(wremap);
 
-#define FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
-#define FRAME(n) (GUEST_HIGH + (uint64_t)(n)*0x1000)
-#define NO_FAULT 0xffffffff
 #define OFFSET 0x100u
-
-static struct pt pt;
-/* Nothing else uses the tables of this address. */
-static uint64_t va;
-
-static bool script_64(enum mode m)
-{
-	return m == M_LONG || m == M_LA57;
-}
 
 static struct vcpu *start(enum mode m)
 {
-	struct kvm_sregs s;
-	struct vcpu *v;
-
-	if (!dev_has_mode(m))
-		SKIP("the CPU has no 5-level paging");
-	v = script_64(m) ? START(m, script64) : START(m, script32);
-	va = m == M_LA57 ? 0x100a0a0000000 :
-	     m == M_LONG ? 0xffff90a0a0000000 :
-			   0xa0000000;
-	if (mode_paged(m)) {
-		idt_gate(v->vm, m, PF,
-			 script_64(m) ? LABEL_AT(script64, pf) :
-					LABEL_AT(script32, pf),
-			 script_64(m) ? SEL_CODE64 : SEL_CODE32, 0xe, 0);
-		v->vm->pt_next = GUEST_PT;
-		pt_init(&pt, v->vm, m);
-		pt_identity(&pt, 0, v->vm->ram_size,
-			    PTE_W | PTE_U | PTE_A | PTE_D);
-		pt_entry(&pt, va, 1);
-		get_sregs(v, &s);
-		s.cr3 = pt.root;
-		if (m == M_PSE)
-			s.cr4 |= CR4_PSE;
-		set_sregs(v, &s);
-	}
-	EXPECT(v, STOP_SYNC);
-	return v;
+	return start_script(m, 0xffff90a0a0000000, 0);
 }
 
 static void end(struct vcpu *v, int mon)
@@ -66,20 +23,6 @@ static void end(struct vcpu *v, int mon)
 	REQUIRE_EQ(ioctl(v->vm->fd, VIGIL_AUDIT, 0), 0);
 	close(mon);
 	vm_destroy(v->vm);
-}
-
-static uint32_t op(struct vcpu *v, unsigned int what, uint64_t a, uint64_t b)
-{
-	wr64(v->vm, S_OP, what);
-	wr64(v->vm, S_A, a);
-	wr64(v->vm, S_B, b);
-	EXPECT(v, STOP_SYNC);
-	return rd32(v->vm, S_FAULT);
-}
-
-static void set_entry(struct vcpu *v, uint64_t gpa, uint64_t e)
-{
-	CHECK_EQ(op(v, pt.entry_size == 4 ? OP_W32 : OP_W64, gpa, e), NO_FAULT);
 }
 
 /* The guest has @frame at @at from now on; 0: nothing. */

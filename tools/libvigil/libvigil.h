@@ -486,7 +486,7 @@ int vigil_get_registers(struct vigil_monitor *mon, unsigned int vcpu,
 
 /* vigil_pause(): flags */
 #define VIGIL_KEEP_PAUSED \
-	(1u << 0) /* it outlasts the monitor, until vigil_resume() */
+	(1u << 0) /* the pause outlasts its monitor, until vigil_resume() */
 
 /**
  * vigil_pause() - have a vCPU stand still, or all
